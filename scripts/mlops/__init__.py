@@ -1,0 +1,1 @@
+"""The commands of the CI deploy gate: thin doors to `lynxgate`."""

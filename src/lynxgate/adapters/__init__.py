@@ -1,0 +1,1 @@
+"""The outside world, one SDK an adapter; vendor exceptions become ours here and nowhere else."""

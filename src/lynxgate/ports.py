@@ -1,0 +1,110 @@
+"""The small ports between the gate and the outside; each adapter implements one.
+
+- No vendor type or vendor exception crosses a port: adapters raise `lynxgate.errors`.
+- `Store` has compare-and-swap and nothing else to coordinate with: every rule of the promotion is written
+  once, over it, for a directory and for S3 alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+
+Progress = Callable[[int, int | None], None]  # bytes done so far, bytes in all where known
+
+
+@dataclass(frozen=True)
+class Stored:
+    """The bytes under a key and the opaque version that `Store.replace` must be given back."""
+
+    data: bytes
+    version: str
+
+
+class Store(Protocol):
+    """Where a registry lives: keys are POSIX relative paths, values whole byte strings.
+
+    Every method raises `StoreFailure` when the store cannot be reached or fails; a write that may or may not
+    have happened raises its subclass `OutcomeUnknown`.
+    """
+
+    @property
+    def location(self) -> str:
+        """Where it is, for messages; never with a credential."""
+        ...
+
+    def read(self, key: str) -> Stored | None:
+        """The value under ``key``, or `None` when there is none."""
+        ...
+
+    def create(self, key: str, data: bytes) -> str:
+        """Write ``key``, which must not exist; its version. Raises `Conflict` when it does."""
+        ...
+
+    def replace(self, key: str, data: bytes, expected: str) -> str:
+        """Write ``key`` if its version is still ``expected``; its new one. Raises `Conflict` when it is not."""
+        ...
+
+    def keys(self, prefix: str) -> Iterator[str]:
+        """All keys that start with ``prefix``, sorted."""
+        ...
+
+    def now(self) -> datetime:
+        """The store's clock, in UTC: deadlines of several machines are compared by it alone."""
+        ...
+
+
+class Index(Protocol):
+    """The registry's append-only list of events, numbered from 1; errors as `Store`."""
+
+    def last(self, hint: int = 0) -> tuple[int, bytes] | None:
+        """Number and line of the newest event; ``hint`` is a number known to exist. `None` when empty."""
+        ...
+
+    def event(self, number: int) -> bytes | None:
+        """The line of one event, without its newline."""
+        ...
+
+    def append(self, number: int, line: bytes) -> None:
+        """Add event ``number``, the one after the last. Raises `Conflict` when that number is taken."""
+        ...
+
+
+class Tracking(Protocol):
+    """The tracking server that knows runs and carries the tags of a promotion (MLflow).
+
+    Raises `StoreFailure` when it refuses (no permission, no such run) and `OutcomeUnknown` when it cannot be
+    reached, fails or does not answer in time: a tag may be there after an exception.
+    """
+
+    @property
+    def location(self) -> str:
+        """Where it is, for messages; never with a credential."""
+        ...
+
+    def download(self, run_id: str, destination: Path, progress: Progress | None = None) -> None:
+        """Download the run's model into ``destination`` (new).
+
+        Raises:
+            CannotJudge: no such run, deleted, unfinished, or no model (or several) in it.
+        """
+        ...
+
+    def read_tag(self, run_id: str, key: str) -> str | None:
+        """The value of a tag of a run, or `None` when it is absent."""
+        ...
+
+    def set_tag(self, run_id: str, key: str, value: str) -> None:
+        """Set a tag of a run, once, without retrying."""
+        ...
+
+
+class EvalData(Protocol):
+    """What brings the eval set's bytes to the working tree (DVC)."""
+
+    def pull(self, target: Path) -> None:
+        """Bring ``target`` (the data, not the ``.dvc`` file) up to date with its ``.dvc`` file."""
+        ...

@@ -1,0 +1,184 @@
+"""A candidate bundle: its manifest, its canonical SHA, and the copy that may be predicted with.
+
+The canonical SHA is the SHA-256 of the RFC 8785 form of
+``{"format": "lynxgate.manifest/1", "files": [{"path", "size", "sha256"}, ...]}``, paths POSIX, relative and
+sorted by code point.
+
+- ``MLmodel`` at the root is hashed, and staged, as the RFC 8785 form of its YAML without `VOLATILE_KEYS`, which
+  MLflow writes anew at each logging: the same model logged twice has the same SHA.
+- ``registered_model_meta`` at the root, which a download adds, is left out of both.
+- No byte that is not hashed reaches a candidate: predict only with what `stage` copied.
+- Links, special files and names that are no text are refused, never followed.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Annotated, Literal
+
+import yaml
+from pydantic import Field
+
+from minieval.exits import CannotJudge, IntegrityFailure
+from minieval.files import Document, Json, canonical_json, digest_bytes, digest_file
+from minieval.report import Count, Sha256
+
+FORMAT = "lynxgate.manifest/1"
+MLMODEL = "MLmodel"
+DOWNLOAD_ADDS = "registered_model_meta"
+VOLATILE_KEYS = frozenset(
+    {"run_id", "model_id", "model_uuid", "utc_time_created", "artifact_path", "mlflow_version_updated"}
+)
+
+Progress = Callable[[int], None]
+
+
+class File(Document):
+    """One file of a bundle as it is hashed; ``size`` in bytes, ``path`` POSIX and relative to the bundle."""
+
+    path: str
+    size: Count
+    sha256: Sha256
+
+
+class Manifest(Document):
+    """Everything in a bundle that the canonical SHA covers, in path order."""
+
+    format: Literal["lynxgate.manifest/1"] = "lynxgate.manifest/1"
+    files: Annotated[tuple[File, ...], Field(min_length=1, strict=False)]
+
+    @property
+    def canonical_sha(self) -> str:
+        """SHA-256 of the canonical JSON of this manifest."""
+        return digest_bytes(self.canonical_bytes())
+
+    def canonical_bytes(self) -> bytes:
+        """The RFC 8785 form of this manifest."""
+        return canonical_json(self.model_dump(mode="json"))
+
+
+def read_manifest(bundle: Path, *, progress: Progress | None = None) -> Manifest:
+    """Hash a bundle directory; ``progress`` is called with numbers of bytes read, from several threads.
+
+    Raises:
+        CannotJudge: when the directory is missing, empty, or holds no readable ``MLmodel``.
+        IntegrityFailure: when it holds a link, a special file, or a name that is no UTF-8 text.
+    """
+    paths = sorted(list_files(bundle))
+    if MLMODEL not in paths:
+        raise CannotJudge(f"{bundle}: no MLmodel at its root; a bundle is an MLflow model directory as downloaded")
+
+    def describe(path: str) -> File:
+        if path == MLMODEL:
+            data = canonical_mlmodel(bundle)
+            return File(path=path, size=len(data), sha256=digest_bytes(data))
+        file = bundle / path
+        (sha256,) = digest_file(file, "sha256", progress=progress)
+        return File(path=path, size=file.stat().st_size, sha256=sha256)
+
+    with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
+        return Manifest(files=tuple(pool.map(describe, paths)))
+
+
+def stage(bundle: Path, destination: Path) -> Manifest:
+    """Copy what is hashed, and nothing else, to ``destination`` (new), and return the manifest of the copy.
+
+    Raises:
+        CannotJudge, IntegrityFailure: as `read_manifest`.
+    """
+    destination.mkdir(parents=True)
+    for path in list_files(bundle):
+        target = destination / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if path == MLMODEL:
+            target.write_bytes(canonical_mlmodel(bundle))
+        else:
+            shutil.copyfile(bundle / path, target, follow_symlinks=False)
+    return read_manifest(destination)
+
+
+def describe_difference(expected: Manifest, found: Manifest) -> str:
+    """Which files are missing, extra or changed in ``found``, in words; empty when the two agree."""
+    before = {file.path: file for file in expected.files}
+    after = {file.path: file for file in found.files}
+    parts = {
+        "missing": sorted(before.keys() - after.keys()),
+        "extra": sorted(after.keys() - before.keys()),
+        "changed": sorted(path for path in before.keys() & after.keys() if before[path] != after[path]),
+    }
+    return "; ".join(
+        f"{word}: {', '.join(paths[:5])}" + (" ..." if len(paths) > 5 else "") for word, paths in parts.items() if paths
+    )
+
+
+def canonical_mlmodel(bundle: Path) -> bytes:
+    """The RFC 8785 form of a bundle's ``MLmodel`` without `VOLATILE_KEYS`; JSON is YAML, so MLflow reads it.
+
+    Raises:
+        CannotJudge: when it is not a YAML mapping that JSON can hold.
+    """
+    path = bundle / MLMODEL
+    try:
+        tree = yaml.load(path.read_bytes(), Loader=_PlainLoader)  # noqa: S506 - a SafeLoader, made stricter
+        if not isinstance(tree, dict):
+            raise ValueError("not a mapping")
+        return canonical_json({key: value for key, value in tree.items() if key not in VOLATILE_KEYS})
+    except (yaml.YAMLError, ValueError, OSError, RecursionError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise CannotJudge(f"{path}: not an MLmodel file ({reason}); log the model again") from error
+
+
+def list_files(bundle: Path) -> Iterator[str]:
+    """POSIX relative paths of the files that are hashed, in no order.
+
+    Raises:
+        CannotJudge: when ``bundle`` is no readable directory.
+        IntegrityFailure: on a link, a special file, or a name that is no UTF-8 text.
+    """
+    if bundle.is_symlink() or not bundle.is_dir():
+        raise CannotJudge(f"{bundle}: no such directory; fetch the candidate first (lynxgate fetch --run-id <id>)")
+    pending = [bundle]
+    while pending:
+        try:
+            entries = list(os.scandir(pending.pop()))
+        except OSError as error:
+            raise CannotJudge(f"{bundle}: cannot be read: {error.strerror}") from error
+        for entry in entries:
+            path = Path(entry.path)
+            relative = path.relative_to(bundle).as_posix()
+            try:
+                relative.encode()
+            except UnicodeEncodeError as error:
+                raise IntegrityFailure(f"{bundle}: a file name is no UTF-8 text: {relative!r}") from error
+            mode = entry.stat(follow_symlinks=False).st_mode
+            if stat.S_ISDIR(mode):
+                pending.append(path)
+            elif not stat.S_ISREG(mode):
+                raise IntegrityFailure(
+                    f"{bundle}: {relative!r} is a link or a special file; a bundle has plain files only"
+                )
+            elif relative != DOWNLOAD_ADDS:
+                yield relative
+
+
+class _PlainLoader(yaml.SafeLoader):
+    """YAML whose values JSON can hold: no timestamps, no sets, no duplicate keys."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Json, Json]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        if any(not isinstance(key, str) for key in keys):
+            raise ValueError("a key is no text")
+        if len(keys) != len(set(keys)):
+            raise ValueError("a key stands twice in one mapping")
+        return super().construct_mapping(node, deep=deep)
+
+
+_PlainLoader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
