@@ -1,0 +1,54 @@
+"""Fixtures that several areas share: the real MLflow server, a model on it, and a proxy that fails as told."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.fault_proxy import FaultProxy
+from tests.servers import MlflowServer, log_bundle, shared_mlflow_server, shared_run
+
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+
+
+@pytest.fixture(scope="session")
+def shared_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory that all xdist workers of this session share."""
+    base = tmp_path_factory.getbasetemp()
+    return (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "shared"
+
+
+@pytest.fixture(scope="session")
+def mlflow_server(shared_root: Path) -> Iterator[MlflowServer]:
+    """A real ``mlflow server`` on loopback, one for the whole session; takes 10 to 60 s to start, once."""
+    with shared_mlflow_server(shared_root / "mlflow") as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def logged_model(mlflow_server: MlflowServer) -> tuple[str, str, Path]:
+    """Run id, canonical SHA and downloaded bundle (read only!) of one real model on the server."""
+    return shared_run(mlflow_server)
+
+
+@pytest.fixture(scope="session")
+def logged_run(logged_model: tuple[str, str, Path]) -> tuple[str, str]:
+    """Run id and canonical SHA of one real model on the server; its tags are shared: prefer `fresh_run`."""
+    return logged_model[:2]
+
+
+@pytest.fixture
+def fresh_run(mlflow_server: MlflowServer, logged_model: tuple[str, str, Path]) -> tuple[str, str]:
+    """Run id and canonical SHA of the same model in a new run of its own, without tags of other tests."""
+    _, sha, bundle = logged_model
+    return log_bundle(mlflow_server.url, bundle), sha
+
+
+@pytest.fixture
+def fault_proxy(mlflow_server: MlflowServer) -> Iterator[FaultProxy]:
+    """A proxy in front of the server, with no faults yet; `FaultProxy.fail` adds them."""
+    with FaultProxy(mlflow_server.url) as proxy:
+        yield proxy
