@@ -68,6 +68,10 @@ class Index(Protocol):
         """The line of one event, without its newline."""
         ...
 
+    def lines(self) -> Iterator[bytes]:
+        """All lines, first to last: for auditors; no step of a promotion calls it."""
+        ...
+
     def append(self, number: int, line: bytes) -> None:
         """Add event ``number``, the one after the last. Raises `Conflict` when that number is taken."""
         ...
@@ -108,3 +112,7 @@ class EvalData(Protocol):
     def pull(self, target: Path) -> None:
         """Bring ``target`` (the data, not the ``.dvc`` file) up to date with its ``.dvc`` file."""
         ...
+
+
+class RegistryStore(Store, Index, Protocol):
+    """Everything a registry needs of the place where it lives."""

@@ -141,23 +141,29 @@ def read_bytes(path: Path, *, missing: str = "") -> bytes:
     return data
 
 
-def write_atomically(path: Path, data: bytes) -> None:
+def write_atomically(path: Path, data: bytes, *, temporary: Path | None = None) -> None:
     """Write a file whole: temporary file beside it, flush, fsync, rename, fsync of the directory.
 
+    ``temporary`` names the temporary file for a caller that keeps other writers out; by default it is unique.
+
     Raises:
-        OSError: as the system gives it; the old file is untouched and the temporary one removed.
+        OSError: as the system gives it. Unless it came from the last step, the old file is untouched.
     """
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    if temporary is None:
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+        temporary = Path(name)
+    else:
+        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        Path(name).chmod(0o644)
-        Path(name).replace(path)
+        temporary.chmod(0o644)
+        temporary.replace(path)
     except BaseException:
         with contextlib.suppress(OSError):
-            Path(name).unlink()
+            temporary.unlink()
         raise
     fsync_directory(path.parent)
 

@@ -1,0 +1,312 @@
+"""The promotion of one bundle to one semver: the story, and the checks before anything is written.
+
+- A refusal by `examine` has written nothing at all.
+- The verdict is taken again from the two documents; no stored "passed" is ever read.
+- Killed anywhere, the next promotion (or `recover`) ends in exactly the old or exactly the new state.
+
+The steps that write are `lynxgate.transaction`'s.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from lynxgate.authority import authorise, check_registry
+from lynxgate.compare import Verdict
+from lynxgate.decide import decide_bytes
+from lynxgate.errors import CannotJudge, Conflict, Exit, GateError, IntegrityFailure, Refused, StoreFailure
+from lynxgate.evidence import write_evidence
+from lynxgate.identity import parse_semver, parse_sha
+from lynxgate.journal import Held, Record, State
+from lynxgate.ports import Tracking
+from lynxgate.registry import (
+    Environment,
+    create_registry,
+    evidence_key,
+    manifest_key,
+    put,
+    read_environment,
+    read_tags,
+)
+from lynxgate.transaction import Desk, TagState, carry_tag, commit, finish, point_tags, settle, undo
+from minieval.bundle import Manifest, describe_difference, read_manifest
+
+
+class Ending(StrEnum):
+    """How a promotion that did not raise ended."""
+
+    PROMOTED = "promoted"
+    ALREADY = "already promoted"
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is to be promoted, as what, and on which two documents (their exact bytes)."""
+
+    canonical_sha: str
+    semver: str
+    evaluation: bytes
+    baseline: bytes
+    bundle: Path
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What was promoted; ``production_before`` is the semver it followed."""
+
+    semver: str
+    canonical_sha: str
+    ending: Ending
+    production_before: str | None
+
+
+class NotPassed(GateError):
+    """The candidate does not pass; ``verdict`` says why and its exit code is this error's."""
+
+    def __init__(self, verdict: Verdict) -> None:
+        super().__init__(f"not promoted: {'; '.join(verdict.reasons)}")
+        self.verdict = verdict
+
+    @property
+    def exit(self) -> Exit:  # type: ignore[override]
+        """The verdict's code: a regression, or not judgeable."""
+        return self.verdict.exit
+
+
+@dataclass(frozen=True)
+class Case:
+    """What `examine` found: the bundle, the verdict that lets it through, and the run that carries it."""
+
+    manifest: Manifest
+    verdict: Verdict
+    run_id: str
+
+
+def promote(request: Request, desk: Desk, tracking: Tracking, environ: Mapping[str, str]) -> Receipt:
+    """Promote a bundle, once for all on (canonical SHA, semver).
+
+    1. Authorise; look whether it is promoted already; examine the case. A refusal here has written nothing.
+    2. Settle what owners that died have left, and look again.
+    3. Claim the semver: manifest, evidence, transaction record.
+    4. Point `tags.json`, carry the tag to MLflow, commit; or undo.
+    5. Write the event and close the record.
+
+    Raises:
+        NotPassed, CannotJudge: the candidate does not pass, or that cannot be judged (exit 2, 3).
+        IntegrityFailure: bundle, run, documents and SHA do not belong together (4).
+        StoreFailure: the registry or MLflow failed; the message says what state that left (5).
+        Refused: not authorised, semver taken, or changed by somebody else meanwhile (6).
+    """
+    environment = authorise(environ)
+    check_registry(environment, read_environment(desk.store), desk.store.location)
+    if receipt := find_promoted(request, desk):
+        return receipt
+    case = examine(request, desk, tracking)
+    settle_unfinished(request, desk)
+    if receipt := find_promoted(request, desk):
+        return receipt
+    held = claim(request, case, desk, environment)
+    held = write_promotion(held, case, desk, tracking)
+    held = finish(desk, held)
+    return _receipt(held.record, Ending.PROMOTED)
+
+
+def find_promoted(request: Request, desk: Desk) -> Receipt | None:
+    """The receipt of this very promotion, when it has been made.
+
+    Raises:
+        Refused: the semver belongs to another SHA (for ever), or somebody is promoting it just now.
+    """
+    held = desk.journal.read(request.semver)
+    if held is None:
+        return None
+    record = held.record
+    if record.canonical_sha != request.canonical_sha:
+        raise Refused(
+            f"{request.semver} belongs to {record.canonical_sha} ({record.state}) and to no other, for ever; "
+            "choose the next version"
+        )
+    if record.is_alive(desk.store.now()):
+        raise Refused(f"{record.semver} is being promoted by {record.owner}, at most until {record.deadline}")
+    return _receipt(record, Ending.ALREADY) if record.state is State.PROMOTED else None
+
+
+def examine(request: Request, desk: Desk, tracking: Tracking) -> Case:
+    """Check everything that can be checked by reading.
+
+    Raises: as `promote`.
+    """
+    verdict, evaluation, baseline = decide_bytes(request.evaluation, request.baseline)
+    if baseline.status != "active":
+        raise Refused("the baseline is report-only, which decides nothing; arm it by its own pull request first")
+    if not verdict.passed:
+        raise NotPassed(verdict)
+    sha, run_id = parse_sha(request.canonical_sha), evaluation.candidate.mlflow_run_id
+    if evaluation.candidate.canonical_sha != sha:
+        raise IntegrityFailure(
+            f"the evaluation is of {evaluation.candidate.canonical_sha or 'no named bundle'}, "
+            f"not of {sha}; evaluate the bundle that is to be promoted"
+        )
+    if run_id is None:
+        raise CannotJudge("the evaluation names no MLflow run; evaluate again with --run-id <id>")
+    manifest = read_manifest(request.bundle)
+    if manifest.canonical_sha != sha:
+        raise IntegrityFailure(f"{request.bundle} hashes to {manifest.canonical_sha}, not to {sha}; fetch it again")
+    check_order(request.semver, find_production(desk))
+    check_artefacts(manifest, run_id, tracking)
+    return Case(manifest, verdict, run_id)
+
+
+def check_artefacts(manifest: Manifest, run_id: str, tracking: Tracking) -> None:
+    """Make sure that the run's model, downloaded now, is the bundle.
+
+    Raises:
+        IntegrityFailure: it is not; MLflow lets the artefacts of a finished run be overwritten.
+    """
+    with tempfile.TemporaryDirectory(prefix="lynxgate-") as folder:
+        tracking.download(run_id, Path(folder) / "model")
+        found = read_manifest(Path(folder) / "model")
+    if found.canonical_sha != manifest.canonical_sha:
+        raise IntegrityFailure(
+            f"run {run_id} holds another model now ({found.canonical_sha}): {describe_difference(manifest, found)}; "
+            "find out who changed it, then fetch and evaluate again"
+        )
+
+
+def check_order(semver: str, production: str | None) -> None:
+    """Make sure that production only goes up.
+
+    Raises:
+        Refused: ``semver`` is not greater than what is in production.
+    """
+    if production is not None and parse_semver(semver) <= parse_semver(production):
+        raise Refused(f"{semver} is not greater than {production}, which is in production; choose a higher version")
+
+
+def find_production(desk: Desk) -> str | None:
+    """The semver in production as readers resolve it: a promotion that is not committed has not happened."""
+    production = read_tags(desk.store).tags.production
+    if production is None:
+        return None
+    held = desk.journal.read(production)
+    if held is None:
+        raise IntegrityFailure(
+            f"{desk.store.location}: tags.json names {production}, which has no record; see lynxgate registry verify"
+        )
+    return production if held.record.committed else held.record.production_before
+
+
+def settle_unfinished(request: Request, desk: Desk) -> None:
+    """End what dead owners left of this semver and of the version in production; others wait for nobody.
+
+    Raises:
+        Refused: the owner is alive, or somebody else is settling it.
+    """
+    production = read_tags(desk.store).tags.production
+    for semver in dict.fromkeys((production, request.semver)):
+        held = None if semver is None else desk.journal.read(semver)
+        if held is None or held.record.state is not State.PENDING:
+            continue
+        if held.record.is_alive(desk.store.now()):
+            raise Refused(
+                f"{semver} is being promoted by {held.record.owner}, at most until {held.record.deadline}; "
+                "run it again after that"
+            )
+        settle(desk, held)
+
+
+def claim(request: Request, case: Case, desk: Desk, environment: Environment) -> Held:
+    """Write manifest and evidence, then make the semver's record ours: from here on it belongs to this SHA.
+
+    Raises:
+        Refused: production moved past us, or somebody else has the record.
+    """
+    before = find_production(desk)
+    check_order(request.semver, before)
+    evidence = write_evidence(
+        case.manifest,
+        case.verdict,
+        evaluation=request.evaluation,
+        baseline=request.baseline,
+        run_id=case.run_id,
+        semver=request.semver,
+        production_before=before,
+    )
+    if environment is Environment.DEV:
+        create_registry(desk.store, environment)
+    _put_once(desk, manifest_key(request.canonical_sha), case.manifest.canonical_bytes())
+    _put_once(desk, evidence_key(request.canonical_sha, evidence.sha), evidence.data)
+    found = desk.journal.read(request.semver)
+    facts = {"mlflow_run_id": case.run_id, "evidence": evidence.sha, "production_before": before}
+    if found is not None:
+        retry = {"state": State.PENDING, "attempt": found.record.attempt + 1, "event": None, "note": None}
+        if found.record.canonical_sha != request.canonical_sha or found.record.state is State.PENDING:
+            raise Refused(f"{request.semver} was claimed by somebody else just now; run it again")
+        return desk.journal.take_over(found, **retry, **facts)
+    return desk.journal.claim(
+        Record.model_validate(
+            {
+                "semver": request.semver,
+                "canonical_sha": request.canonical_sha,
+                "state": State.PENDING,
+                "owner": desk.journal.owner,
+                "deadline": desk.store.now().isoformat(),
+                **facts,
+            }
+        )
+    )
+
+
+def write_promotion(held: Held, case: Case, desk: Desk, tracking: Tracking) -> Held:
+    """From the claim to the commit point; what fails before it is undone.
+
+    Raises:
+        IntegrityFailure, StoreFailure, Refused: after undoing, or saying that undoing failed too.
+    """
+    try:
+        check_artefacts(case.manifest, case.run_id, tracking)
+        held = desk.journal.advance(held)  # a new lease: hashing a large model may have used up the first
+        point_tags(desk, held)
+    except Conflict:
+        raise  # the record is not ours any more, and neither is anything to undo
+    except GateError as error:
+        _undo(desk, held, State.ROLLED_BACK, error)
+        raise
+    answer = carry_tag(desk, held.record)
+    if answer.state is TagState.THERE:
+        return commit(desk, held)
+    sure = answer.state is TagState.ABSENT
+    said = f"MLflow did not take the tag in {answer.tries} tries: {answer.said}"
+    failure = StoreFailure(
+        f"{held.record.semver} is not promoted and production is {held.record.production_before or 'empty'} as before; "
+        + said
+        + ("" if sure else "; it may still carry a stray tag, which means nothing (record: in-doubt)")
+    )
+    _undo(desk, held, State.ROLLED_BACK if sure else State.IN_DOUBT, failure)
+    raise failure
+
+
+def _undo(desk: Desk, held: Held, state: State, cause: GateError) -> None:
+    try:
+        undo(desk, held, state, str(cause))
+    except StoreFailure as error:
+        raise StoreFailure(
+            f"{cause}; and undoing it failed: {error}; the next promotion, or `lynxgate registry recover`, undoes it"
+        ) from cause
+
+
+def _put_once(desk: Desk, key: str, data: bytes) -> None:
+    try:
+        put(desk.store, key, data, None)
+    except Conflict as error:
+        raise IntegrityFailure(
+            f"{desk.store.location}/{key} holds other bytes than it must; see lynxgate registry verify"
+        ) from error
+
+
+def _receipt(record: Record, ending: Ending) -> Receipt:
+    return Receipt(record.semver, record.canonical_sha, ending, record.production_before)

@@ -1,0 +1,217 @@
+"""The steps of a promotion once it may write: each is look, then act, so that trying again goes on where it stopped.
+
+- `tags.json` is changed only between a reading of it and a check that the record is still ours (`change_tags`).
+- MLflow's tag is believed only when it was read back; an exception does not mean that it is absent.
+- Before the commit point everything can be undone, and only what this transaction changed is; after it, nothing is.
+- Whoever takes a record over rewrites `tags.json` first, so that nothing its former owner still has in hand can land.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Protocol
+
+from lynxgate.errors import Conflict, IntegrityFailure, OutcomeUnknown, Refused, StoreFailure
+from lynxgate.events import GENESIS, Event
+from lynxgate.journal import Held, Journal, Record, State
+from lynxgate.ports import RegistryStore
+from lynxgate.registry import Tags, change_tags, read_tags
+from minieval.files import digest_bytes
+
+
+class TagCarrier(Protocol):
+    """What a promotion needs of the tracking server once the artefacts are verified."""
+
+    def read_tag(self, run_id: str, key: str) -> str | None:
+        """The value of a run's tag, or `None`."""
+        ...
+
+    def set_tag(self, run_id: str, key: str, value: str) -> None:
+        """Set a run's tag."""
+        ...
+
+
+@dataclass(frozen=True)
+class Desk:
+    """What the steps work with: the registry, its records as we hold them, MLflow, and how long we try."""
+
+    store: RegistryStore
+    journal: Journal
+    tracking: TagCarrier
+    tag_seconds: float = 30.0
+    pause: Callable[[float], None] = field(default=time.sleep)
+
+
+class TagState(Enum):
+    """What is known of the tag on the run."""
+
+    THERE = "there"
+    ABSENT = "absent"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class TagAnswer:
+    """What is known of the tag after trying, and the last thing MLflow said."""
+
+    state: TagState
+    said: str = ""
+    tries: int = 0
+
+
+def tag_key(semver: str) -> str:
+    """The MLflow tag that carries the promotion of ``semver``; its value is the canonical SHA."""
+    return f"lynxgate.semver.{semver}"
+
+
+def point_tags(desk: Desk, held: Held) -> None:
+    """Put our semver into `tags.json` and production on it.
+
+    Raises:
+        Refused: production is no longer what this promotion was decided against.
+    """
+    record = held.record
+
+    def add(tags: Tags) -> Tags:
+        if tags.production not in (record.production_before, record.semver):
+            raise Refused(
+                f"production moved from {record.production_before or 'nothing'} to {tags.production} while "
+                f"{record.semver} was being promoted; decide again against {tags.production}"
+            )
+        return tags.with_version(record.semver, record.canonical_sha)
+
+    change_tags(desk.store, desk.journal.owner, add, lambda: desk.journal.check_ours(held))
+
+
+def carry_tag(desk: Desk, record: Record) -> TagAnswer:
+    """Set the tag on the run and read it back, again with back-off inside ``desk.tag_seconds``.
+
+    It is absent for sure only where no try is left open: each was refused, or was answered and the tag is not there.
+    """
+    started, tries, said = time.monotonic(), 0, ""
+    only_refusals, answered = True, True
+    while True:
+        tries += 1
+        refused = False
+        try:
+            desk.tracking.set_tag(record.mlflow_run_id, tag_key(record.semver), record.canonical_sha)
+            only_refusals = False
+        except OutcomeUnknown as error:
+            said, only_refusals, answered = str(error), False, False
+        except StoreFailure as error:
+            said, refused = str(error), True
+        found = look_at_tag(desk, record)
+        said = said or found.said
+        if found.state is TagState.THERE:
+            return TagAnswer(TagState.THERE, said, tries)
+        pause = min(2.0, 0.2 * 2 ** (tries - 1))
+        if refused or time.monotonic() - started + pause > desk.tag_seconds:
+            absent = only_refusals or (answered and found.state is TagState.ABSENT)
+            return TagAnswer(TagState.ABSENT if absent else TagState.UNKNOWN, said, tries)
+        desk.pause(pause)
+
+
+def look_at_tag(desk: Desk, record: Record) -> TagAnswer:
+    """Read the tag; a tag of another value counts as absent, since it names no promotion of this SHA."""
+    try:
+        value = desk.tracking.read_tag(record.mlflow_run_id, tag_key(record.semver))
+    except StoreFailure as error:
+        return TagAnswer(TagState.UNKNOWN, str(error))
+    return TagAnswer(TagState.THERE if value == record.canonical_sha else TagState.ABSENT)
+
+
+def commit(desk: Desk, held: Held) -> Held:
+    """The commit point: announce the event in our record. From here on the promotion is only finished, never undone."""
+    return desk.journal.advance(held, event=_next_event(desk, held.record))
+
+
+def finish(desk: Desk, held: Held) -> Held:
+    """Write the announced event, once, and close the record."""
+    while True:
+        event = held.record.event
+        if event is None:
+            raise AssertionError("only a committed promotion can be finished")
+        if _append(desk, event):
+            return desk.journal.advance(held, state=State.PROMOTED)
+        held = desk.journal.advance(held, event=_next_event(desk, held.record))
+
+
+def undo(desk: Desk, held: Held, state: State, note: str) -> Held:
+    """Take what this transaction changed out of `tags.json`, and close the record as ``state``."""
+    record = held.record
+
+    def remove(tags: Tags) -> Tags:
+        return tags.without_version(record.semver, record.production_before)
+
+    if record.semver in read_tags(desk.store).tags.semver:
+        change_tags(desk.store, desk.journal.owner, remove, lambda: desk.journal.check_ours(held))
+    return desk.journal.advance(held, state=state, note=note)
+
+
+def settle(desk: Desk, held: Held) -> Held:
+    """Take over a record whose owner is gone, and end its promotion: forward where MLflow has the tag, else back.
+
+    Raises:
+        Conflict: somebody else settles it.
+    """
+    held = desk.journal.take_over(held)
+    change_tags(desk.store, desk.journal.owner, lambda tags: tags, lambda: desk.journal.check_ours(held))
+    if held.record.event is not None:
+        return finish(desk, held)
+    answer = look_at_tag(desk, held.record)
+    in_tags = held.record.semver in read_tags(desk.store).tags.semver
+    match answer.state:
+        case TagState.THERE if in_tags:
+            return finish(desk, commit(desk, held))
+        case TagState.THERE:
+            return undo(desk, held, State.IN_DOUBT, "its owner ended before tags.json; MLflow carries a stray tag")
+        case TagState.ABSENT:
+            return undo(desk, held, State.ROLLED_BACK, "its owner ended before MLflow had the tag")
+        case TagState.UNKNOWN:
+            return undo(desk, held, State.IN_DOUBT, f"its owner ended, and MLflow did not say: {answer.said}")
+
+
+def _append(desk: Desk, event: Event) -> bool:
+    for _ in range(3):
+        try:
+            desk.store.append(event.number, event.line())
+        except (Conflict, OutcomeUnknown):
+            found = desk.store.event(event.number)
+            if found is not None:
+                return found == event.line()
+        else:
+            return True
+    raise StoreFailure(
+        f"{desk.store.location}: the event of {event.semver} could not be written; it is promoted, "
+        "and `lynxgate registry recover` writes its event"
+    )
+
+
+def _next_event(desk: Desk, record: Record) -> Event:
+    last = desk.store.last(_hint(desk, record))
+    return Event(
+        number=last[0] + 1 if last else 1,
+        previous=digest_bytes(last[1]) if last else GENESIS,
+        at=desk.store.now().isoformat(),
+        kind="promoted",
+        semver=record.semver,
+        canonical_sha=record.canonical_sha,
+        mlflow_run_id=record.mlflow_run_id,
+        evidence=record.evidence,
+        production_before=record.production_before,
+    )
+
+
+def _hint(desk: Desk, record: Record) -> int:
+    if record.production_before is None:
+        return 0
+    before = desk.journal.read(record.production_before)
+    if before is None or before.record.event is None or before.record.state is not State.PROMOTED:
+        raise IntegrityFailure(
+            f"{desk.store.location}: {record.production_before} is in production without a promoted record; "
+            "see lynxgate registry verify"
+        )
+    return before.record.event.number
