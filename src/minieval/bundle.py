@@ -1,8 +1,6 @@
 """A candidate bundle: its manifest, its canonical SHA, and the copy that may be predicted with.
 
-The canonical SHA is the SHA-256 of the RFC 8785 form of
-``{"format": "lynxgate.manifest/1", "files": [{"path", "size", "sha256"}, ...]}``, paths POSIX, relative and
-sorted by code point.
+The canonical SHA is that of `minieval.manifest`, with two exceptions for what MLflow does to a model directory.
 
 - ``MLmodel`` at the root is hashed, and staged, as the RFC 8785 form of its YAML without `VOLATILE_KEYS`, which
   MLflow writes anew at each logging: the same model logged twice has the same SHA.
@@ -15,51 +13,33 @@ from __future__ import annotations
 
 import os
 import shutil
-import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Annotated, Literal
 
 import yaml
-from pydantic import Field
 
-from minieval.exits import CannotJudge, IntegrityFailure
-from minieval.files import Document, Json, canonical_json, digest_bytes, digest_file
-from minieval.report import Count, Sha256
+from minieval import manifest
+from minieval.exits import CannotJudge
+from minieval.files import Json, canonical_json, digest_bytes, digest_file
+from minieval.manifest import File, Manifest, Progress, describe_difference
 
-FORMAT = "lynxgate.manifest/1"
 MLMODEL = "MLmodel"
 DOWNLOAD_ADDS = "registered_model_meta"
 VOLATILE_KEYS = frozenset(
     {"run_id", "model_id", "model_uuid", "utc_time_created", "artifact_path", "mlflow_version_updated"}
 )
 
-Progress = Callable[[int], None]
-
-
-class File(Document):
-    """One file of a bundle as it is hashed; ``size`` in bytes, ``path`` POSIX and relative to the bundle."""
-
-    path: str
-    size: Count
-    sha256: Sha256
-
-
-class Manifest(Document):
-    """Everything in a bundle that the canonical SHA covers, in path order."""
-
-    format: Literal["lynxgate.manifest/1"] = "lynxgate.manifest/1"
-    files: Annotated[tuple[File, ...], Field(min_length=1, strict=False)]
-
-    @property
-    def canonical_sha(self) -> str:
-        """SHA-256 of the canonical JSON of this manifest."""
-        return digest_bytes(self.canonical_bytes())
-
-    def canonical_bytes(self) -> bytes:
-        """The RFC 8785 form of this manifest."""
-        return canonical_json(self.model_dump(mode="json"))
+__all__ = [
+    "File",
+    "Manifest",
+    "Progress",
+    "canonical_mlmodel",
+    "describe_difference",
+    "list_files",
+    "read_manifest",
+    "stage",
+]
 
 
 def read_manifest(bundle: Path, *, progress: Progress | None = None) -> Manifest:
@@ -102,20 +82,6 @@ def stage(bundle: Path, destination: Path) -> Manifest:
     return read_manifest(destination)
 
 
-def describe_difference(expected: Manifest, found: Manifest) -> str:
-    """Which files are missing, extra or changed in ``found``, in words; empty when the two agree."""
-    before = {file.path: file for file in expected.files}
-    after = {file.path: file for file in found.files}
-    parts = {
-        "missing": sorted(before.keys() - after.keys()),
-        "extra": sorted(after.keys() - before.keys()),
-        "changed": sorted(path for path in before.keys() & after.keys() if before[path] != after[path]),
-    }
-    return "; ".join(
-        f"{word}: {', '.join(paths[:5])}" + (" ..." if len(paths) > 5 else "") for word, paths in parts.items() if paths
-    )
-
-
 def canonical_mlmodel(bundle: Path) -> bytes:
     """The RFC 8785 form of a bundle's ``MLmodel`` without `VOLATILE_KEYS`; JSON is YAML, so MLflow reads it.
 
@@ -142,28 +108,7 @@ def list_files(bundle: Path) -> Iterator[str]:
     """
     if bundle.is_symlink() or not bundle.is_dir():
         raise CannotJudge(f"{bundle}: no such directory; fetch the candidate first (lynxgate fetch --run-id <id>)")
-    pending = [bundle]
-    while pending:
-        try:
-            entries = list(os.scandir(pending.pop()))
-        except OSError as error:
-            raise CannotJudge(f"{bundle}: cannot be read: {error.strerror}") from error
-        for entry in entries:
-            path = Path(entry.path)
-            relative = path.relative_to(bundle).as_posix()
-            try:
-                relative.encode()
-            except UnicodeEncodeError as error:
-                raise IntegrityFailure(f"{bundle}: a file name is no UTF-8 text: {relative!r}") from error
-            mode = entry.stat(follow_symlinks=False).st_mode
-            if stat.S_ISDIR(mode):
-                pending.append(path)
-            elif not stat.S_ISREG(mode):
-                raise IntegrityFailure(
-                    f"{bundle}: {relative!r} is a link or a special file; a bundle has plain files only"
-                )
-            elif relative != DOWNLOAD_ADDS:
-                yield relative
+    return (path for path in manifest.list_files(bundle) if path != DOWNLOAD_ADDS)
 
 
 class _PlainLoader(yaml.SafeLoader):
