@@ -24,9 +24,12 @@ import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TypeVar
+from typing import IO, TYPE_CHECKING, TypeVar
 
 from minieval.bundle import read_manifest
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
 
 START_SECONDS = 180
 MODEL_CODE = """\
@@ -129,6 +132,14 @@ def log_bundle(
         if status:
             client.set_terminated(run_id, status)
         return run_id
+
+
+def client_of(tracking_uri: str) -> MlflowClient:
+    """MLflow's own client: what tests arrange and look with, beside our adapter."""
+    with _quiet(tracking_uri):
+        import mlflow
+
+        return mlflow.MlflowClient(tracking_uri=tracking_uri)
 
 
 def shared_run(server: MlflowServer) -> tuple[str, str, Path]:

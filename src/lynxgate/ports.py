@@ -77,6 +77,17 @@ class Index(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class RunModel:
+    """The one model of a finished run: where the tracking server keeps it, and its files with sizes in bytes.
+
+    A size is `None` where the artefact store does not tell; a digest it never tells.
+    """
+
+    source: str
+    files: tuple[tuple[str, int | None], ...]
+
+
 class Tracking(Protocol):
     """The tracking server that knows runs and carries the tags of a promotion (MLflow).
 
@@ -89,11 +100,21 @@ class Tracking(Protocol):
         """Where it is, for messages; never with a credential."""
         ...
 
-    def download(self, run_id: str, destination: Path, progress: Progress | None = None) -> None:
-        """Download the run's model into ``destination`` (new).
+    def find_model(self, run_id: str) -> RunModel:
+        """The run's model, without its bytes.
 
         Raises:
             CannotJudge: no such run, deleted, unfinished, or no model (or several) in it.
+            IntegrityFailure: a file name in it would leave the bundle.
+        """
+        ...
+
+    def download(self, run_id: str, destination: Path, progress: Progress | None = None) -> None:
+        """Download the run's model into ``destination`` (new); it appears there whole or not at all.
+
+        Raises:
+            CannotJudge, IntegrityFailure: as `find_model`.
+            IntegrityFailure: files are missing, extra, or of another size than the server listed.
         """
         ...
 
@@ -103,6 +124,10 @@ class Tracking(Protocol):
 
     def set_tag(self, run_id: str, key: str, value: str) -> None:
         """Set a tag of a run, once, without retrying."""
+        ...
+
+    def delete_tag(self, run_id: str, key: str) -> None:
+        """Delete a tag of a run, once, without retrying; that it is absent already is fine."""
         ...
 
 

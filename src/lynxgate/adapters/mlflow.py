@@ -1,0 +1,325 @@
+"""MLflow as the tracking server: runs, their models, and tags. The only file that imports mlflow.
+
+- A failing call ends within `TIMEOUT_SECONDS` and is tried once: retrying is the caller's, who knows what a
+  repetition means. MLflow's own defaults retry for four minutes.
+- `StoreFailure` is a refusal that surely changed nothing; `OutcomeUnknown` is everything else, since a reply that
+  was lost, late or a 500 may follow a change that was made.
+- A model is taken from its LoggedModel, where MLflow 3 keeps it, or from the run's artefacts, where older clients
+  put it. MLflow checks no byte that it delivers: what arrives is compared with what the server listed.
+- The bounds are MLflow's environment variables, so they hold for the whole process; a user's tighter ones stay.
+- No credential is in a message: neither of the tracking URI nor what a vendor's exception quotes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import shutil
+import tempfile
+import threading
+import warnings
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+
+# Before the import, which reads it: MLflow would report its use to its makers from a process that holds credentials.
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+
+import mlflow.exceptions
+import requests
+from mlflow import MlflowClient
+from mlflow.store.artifact.artifact_repo import ArtifactRepository
+from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+from lynxgate.errors import CannotJudge, GateError, IntegrityFailure, OutcomeUnknown, StoreFailure
+from lynxgate.ports import Progress, RunModel
+from lynxgate.redact import scrub, strip_credentials
+
+TIMEOUT_SECONDS = 10
+MODEL_NAME = "model"
+MAX_FILES = 50_000
+_POLL_SECONDS = 0.1
+_ABSENT = {"RESOURCE_DOES_NOT_EXIST", "NOT_FOUND"}
+_REFUSED = {
+    "PERMISSION_DENIED": "this account may not do that",
+    "UNAUTHENTICATED": "it does not accept the credentials (MLFLOW_TRACKING_USERNAME, _PASSWORD or _TOKEN)",
+    "CUSTOMER_UNAUTHORIZED": "it does not accept the credentials (MLFLOW_TRACKING_USERNAME, _PASSWORD or _TOKEN)",
+    "ENDPOINT_NOT_FOUND": "there is no MLflow API at this address",
+    "INVALID_PARAMETER_VALUE": "",
+    "BAD_REQUEST": "",
+    "INVALID_STATE": "",
+}
+_CLIENT_ERRORS = {401: "UNAUTHENTICATED", 403: "PERMISSION_DENIED", 404: "NOT_FOUND", 400: "BAD_REQUEST"}
+
+
+class MlflowTracking:
+    """`lynxgate.ports.Tracking` on MLflow, by tracking URI; ``timeout`` in seconds bounds each request."""
+
+    def __init__(self, uri: str, *, timeout: int = TIMEOUT_SECONDS, model_name: str = MODEL_NAME) -> None:
+        """Raises `StoreFailure` when there is no such database, or it cannot be opened."""
+        self._uri = uri
+        self._model_name = model_name
+        self._timeout = _bound_requests(timeout)
+        _silence()
+        _require_database(uri)
+        with self._translated("open it"):
+            self._client = MlflowClient(tracking_uri=uri)
+
+    @property
+    def location(self) -> str:
+        """The tracking URI without user, password, query and fragment."""
+        return strip_credentials(self._uri)
+
+    def read_tag(self, run_id: str, key: str) -> str | None:
+        """The value of a tag of a run, or `None`; errors as `lynxgate.ports.Tracking`."""
+        with self._translated(f"read tags of run {run_id}"):
+            value = self._client.get_run(run_id).data.tags.get(key)
+            return None if value is None else str(value)
+
+    def set_tag(self, run_id: str, key: str, value: str) -> None:
+        """Set a tag once; errors as `lynxgate.ports.Tracking`."""
+        with self._translated(f"set a tag of run {run_id}"):
+            self._client.set_tag(run_id, key, value)
+
+    def delete_tag(self, run_id: str, key: str) -> None:
+        """Delete a tag once; absent is fine; errors as `lynxgate.ports.Tracking`."""
+        with contextlib.suppress(_NoSuch), self._translated(f"delete a tag of run {run_id}"):
+            self._client.delete_tag(run_id, key)
+
+    def find_model(self, run_id: str) -> RunModel:
+        """The run's model without its bytes; errors as `lynxgate.ports.Tracking`."""
+        return self._find(run_id)[0]
+
+    def download(self, run_id: str, destination: Path, progress: Progress | None = None) -> None:
+        """Download the run's model; errors as `lynxgate.ports.Tracking`."""
+        model, repository, folder = self._find(run_id)
+        _require_space(destination.parent, model)
+        work = Path(tempfile.mkdtemp(dir=destination.parent, prefix=f".{destination.name}.partial-"))
+        try:
+            with self._translated(f"download the model of run {run_id}"), _watching(work, model, progress):
+                repository.download_artifacts(folder, str(work))
+            bundle = work / folder
+            _compare(bundle, model, run_id)
+            bundle.chmod(0o755)
+            bundle.rename(destination)
+        except OSError as error:
+            raise StoreFailure(f"{destination}: cannot be written: {error.strerror}") from error
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
+
+    def _find(self, run_id: str) -> tuple[RunModel, ArtifactRepository, str]:
+        """The model, the repository it is in, and its folder there ("" when the repository is the model)."""
+        try:
+            with self._translated(f"read run {run_id}"):
+                info = self._client.get_run(run_id).info
+        except _NoSuch as error:
+            raise CannotJudge(f"{self.location} has no run {run_id}; check the id and the tracking URI") from error
+        if info.lifecycle_stage != "active":
+            raise CannotJudge(f"run {run_id} was deleted; restore it, or name another run")
+        if info.status != "FINISHED":
+            raise CannotJudge(f"run {run_id} is {info.status}, not FINISHED; a candidate comes from a finished run")
+        if (found := self._logged_model(run_id, info.experiment_id)) is None:
+            found = self._older_layout(run_id, info.artifact_uri)
+        source, location, folder = found
+        with self._translated(f"list the model of run {run_id}"):
+            repository = get_artifact_repository(location, tracking_uri=self._uri)
+            files = tuple(sorted(_list(repository, folder)))
+        if not any(path == "MLmodel" for path, _ in files):
+            raise CannotJudge(f"the model of run {run_id} ({source}) holds no MLmodel file; log the model again")
+        return RunModel(source, files), repository, folder
+
+    def _logged_model(self, run_id: str, experiment_id: str) -> tuple[str, str, str] | None:
+        models = []
+        with self._translated(f"list the models of run {run_id}"):
+            token: str | None = None
+            while True:
+                page = self._client.search_logged_models(
+                    [experiment_id], filter_string=f"source_run_id = '{run_id}'", page_token=token
+                )
+                models += [model for model in page if model.source_run_id == run_id]
+                if not (token := page.token):
+                    break
+        if not models:
+            return None
+        named = [model for model in models if model.name == self._model_name] or models
+        if len(named) > 1:
+            ids = ", ".join(sorted(model.model_id for model in named)[:5])
+            raise CannotJudge(
+                f"run {run_id} has {len(named)} models ({ids}) and nothing says which is the candidate; "
+                f"log exactly one as {self._model_name!r}"
+            )
+        (model,) = named
+        if str(model.status) not in {"READY", "LoggedModelStatus.READY"}:
+            raise CannotJudge(f"the model of run {run_id} was never completed (status {model.status}); log it again")
+        return f"models:/{model.model_id}", model.artifact_location, ""
+
+    def _older_layout(self, run_id: str, artifact_uri: str) -> tuple[str, str, str]:
+        with self._translated(f"list the artefacts of run {run_id}"):
+            repository = get_artifact_repository(artifact_uri, tracking_uri=self._uri)
+            folders = [str(entry.path) for entry in repository.list_artifacts() if entry.is_dir]
+            candidates = [self._model_name] if self._model_name in folders else folders
+            models = [
+                folder
+                for folder in candidates
+                if any(str(entry.path) == f"{folder}/MLmodel" for entry in repository.list_artifacts(folder))
+            ]
+        if not models:
+            raise CannotJudge(f"run {run_id} has no model; log one in it with log_model(name={self._model_name!r})")
+        if len(models) > 1:
+            raise CannotJudge(
+                f"run {run_id} has {len(models)} models ({', '.join(sorted(models)[:5])}) and nothing says which is "
+                f"the candidate; log exactly one as {self._model_name!r}"
+            )
+        return f"runs:/{run_id}/{models[0]}", artifact_uri, models[0]
+
+    @contextlib.contextmanager
+    def _translated(self, doing: str) -> Iterator[None]:
+        """Every exception of MLflow and of the storage SDKs under it becomes one of ours here."""
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                yield
+        except GateError:
+            raise
+        except mlflow.exceptions.MlflowException as error:
+            raise self._failure(doing, str(error.error_code), error) from error
+        except requests.HTTPError as error:
+            status = error.response.status_code if error.response is not None else 0
+            raise self._failure(doing, _CLIENT_ERRORS.get(status, "INTERNAL_ERROR"), error) from error
+        except Exception as error:
+            raise self._failure(doing, "INTERNAL_ERROR", error) from error
+
+    def _failure(self, doing: str, code: str, error: Exception) -> StoreFailure:
+        where = f"{self.location} "
+        if code in _ABSENT:
+            return _NoSuch(f"{where}refused to {doing}: {self._scrub(error)}")
+        if code in _REFUSED:
+            return StoreFailure(f"{where}refused to {doing}: {_REFUSED[code] or self._scrub(error)}")
+        text = str(error)
+        if "Connection refused" in text:
+            reason = "nothing listens there (connection refused)"
+        elif "timed out" in text or "timeout" in text.lower():
+            reason = f"no answer within {self._timeout} s"
+        elif "too many 5" in text or "error responses" in text:
+            reason = "the server answered with an error (5xx)"
+        else:
+            reason = self._scrub(error)
+        return OutcomeUnknown(f"{where}failed to {doing}: {reason}")
+
+    def _scrub(self, error: Exception) -> str:
+        environment = [os.environ.get(f"MLFLOW_TRACKING_{name}", "") for name in ("PASSWORD", "TOKEN")]
+        return scrub(str(error), self._uri, *environment)
+
+
+class _NoSuch(StoreFailure):
+    """Inside this module: the run, model or tag does not exist."""
+
+
+def _bound_requests(timeout: int) -> int:
+    """Make MLflow's client try once and give up in time, unless the user asked for less; the timeout in force."""
+    for name, value in {
+        "MLFLOW_HTTP_REQUEST_TIMEOUT": timeout,
+        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": 0,
+        "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": 0,
+        "MLFLOW_HTTP_REQUEST_BACKOFF_JITTER": 0,
+    }.items():
+        asked = os.environ.get(name, "")
+        if not (asked.isdecimal() and 0 < int(asked) <= value):
+            os.environ[name] = str(value)
+    return int(os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"])
+
+
+def _silence() -> None:
+    """Keep MLflow off our output: its progress bars, and what it and its migrations log."""
+    os.environ["MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"] = "false"
+    for name in ("mlflow", "alembic"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+
+
+def _require_database(uri: str) -> None:
+    """MLflow would create a missing SQLite file and find no run in it: name the real mistake instead."""
+    path = Path(uri.removeprefix("sqlite:///"))
+    if uri.startswith("sqlite:///") and not path.is_file():
+        raise StoreFailure(f"{path}: no such MLflow database; set MLFLOW_TRACKING_URI, or log a run there first")
+
+
+def _list(repository: ArtifactRepository, folder: str) -> Iterator[tuple[str, int | None]]:
+    """Files under ``folder``, relative to it, with their sizes; names are the server's and are not trusted."""
+    pending, seen = [folder], 0
+    while pending:
+        parent = pending.pop()
+        for entry in repository.list_artifacts(parent or None):
+            path = PurePosixPath(str(entry.path))
+            seen += 1
+            if (
+                path.is_absolute()
+                or ".." in path.parts
+                or path == PurePosixPath(parent)
+                or not path.is_relative_to(parent)
+                or any(ord(character) < 32 for character in str(path))
+            ):
+                raise IntegrityFailure(f"the server lists an artefact named {str(path)[:200]!r}: refused")
+            if seen > MAX_FILES:
+                raise IntegrityFailure(f"the server lists more than {MAX_FILES} artefacts for one model: refused")
+            if entry.is_dir:
+                pending.append(str(path))
+            else:
+                size = None if entry.file_size is None else int(entry.file_size)
+                yield path.relative_to(folder).as_posix(), size
+
+
+def _require_space(parent: Path, model: RunModel) -> None:
+    needed = sum(size or 0 for _, size in model.files)
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        free = shutil.disk_usage(parent).free
+    except OSError as error:
+        raise StoreFailure(f"{parent}: cannot be written: {error.strerror}") from error
+    if needed > free:
+        raise StoreFailure(f"{parent}: the model has {needed} bytes and {free} are free; make room")
+
+
+def _compare(bundle: Path, model: RunModel, run_id: str) -> None:
+    expected = dict(model.files)
+    found = {path.relative_to(bundle).as_posix(): path.stat().st_size for path in bundle.rglob("*") if path.is_file()}
+    if missing := sorted(expected.keys() - found.keys()):
+        raise IntegrityFailure(f"run {run_id}: {len(missing)} files did not arrive: {', '.join(missing[:5])}")
+    if extra := sorted(found.keys() - expected.keys()):
+        raise IntegrityFailure(f"run {run_id}: files arrived that were not listed: {', '.join(extra[:5])}")
+    for path, size in expected.items():
+        if size is not None and found[path] != size:
+            raise IntegrityFailure(
+                f"run {run_id}: {path} arrived with {found[path]} bytes where the server lists {size}; fetch again"
+            )
+
+
+@contextlib.contextmanager
+def _watching(folder: Path, model: RunModel, progress: Progress | None) -> Iterator[None]:
+    """Report the bytes on disk while MLflow's own threads download."""
+    if progress is None:
+        yield
+        return
+    sizes = [size for _, size in model.files]
+    total = sum(size for size in sizes if size is not None) if None not in sizes else None
+    ended = threading.Event()
+
+    def watch() -> None:
+        while not ended.wait(_POLL_SECONDS):
+            progress(_bytes_in(folder), total)
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        watcher.join()
+        progress(_bytes_in(folder), total)
+
+
+def _bytes_in(folder: Path) -> int:
+    done = 0
+    for path in folder.rglob("*"):
+        with contextlib.suppress(OSError):  # a temporary file of the download may be gone again
+            done += path.lstat().st_size if not path.is_dir() else 0
+    return done
