@@ -17,7 +17,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
-from minieval.files import Document, Json
+from minieval.files import Document, Json, pretty_json
 
 SCHEMA = "minieval.evaluation/1"
 ACCURACY_SLACK = Decimal("0.00005")  # half of the last of four decimals, in which accuracy is written
@@ -165,3 +165,8 @@ class Evaluation(Document):
     buckets: Annotated[dict[Name, Measured], Field(min_length=1)]
     metrics: Annotated[dict[Name, Metric], Field(default_factory=dict)]
     environment: Environment = Environment()
+
+
+def dump_evaluation(evaluation: Evaluation) -> bytes:
+    """The bytes of the document as it is written: equal evaluations give equal bytes."""
+    return pretty_json(evaluation.model_dump(by_alias=True))
