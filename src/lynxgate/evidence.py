@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 from lynxgate import __version__
 from lynxgate.compare import Verdict
-from minieval.bundle import Manifest
 from minieval.files import digest_bytes, parse_json, pretty_json
+from minieval.manifest import Manifest
 
 STATEMENT = "https://in-toto.io/Statement/v1"
 PREDICATE = "urn:lynxgate:promotion-evidence:1"

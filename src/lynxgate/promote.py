@@ -32,8 +32,10 @@ from lynxgate.registry import (
     read_environment,
     read_tags,
 )
+from lynxgate.resolve import find_production
 from lynxgate.transaction import Desk, TagState, carry_tag, commit, finish, point_tags, settle, undo
-from minieval.bundle import Manifest, describe_difference, read_manifest
+from minieval.bundle import read_manifest
+from minieval.manifest import Manifest, describe_difference
 
 
 class Ending(StrEnum):
@@ -156,7 +158,7 @@ def examine(request: Request, desk: Desk, tracking: Tracking) -> Case:
     manifest = read_manifest(request.bundle)
     if manifest.canonical_sha != sha:
         raise IntegrityFailure(f"{request.bundle} hashes to {manifest.canonical_sha}, not to {sha}; fetch it again")
-    check_order(request.semver, find_production(desk))
+    check_order(request.semver, find_production(desk.store))
     check_artefacts(manifest, run_id, tracking)
     return Case(manifest, verdict, run_id)
 
@@ -187,19 +189,6 @@ def check_order(semver: str, production: str | None) -> None:
         raise Refused(f"{semver} is not greater than {production}, which is in production; choose a higher version")
 
 
-def find_production(desk: Desk) -> str | None:
-    """The semver in production as readers resolve it: a promotion that is not committed has not happened."""
-    production = read_tags(desk.store).tags.production
-    if production is None:
-        return None
-    held = desk.journal.read(production)
-    if held is None:
-        raise IntegrityFailure(
-            f"{desk.store.location}: tags.json names {production}, which has no record; see lynxgate registry verify"
-        )
-    return production if held.record.committed else held.record.production_before
-
-
 def settle_unfinished(request: Request, desk: Desk) -> None:
     """End what dead owners left of this semver and of the version in production; others wait for nobody.
 
@@ -225,7 +214,7 @@ def claim(request: Request, case: Case, desk: Desk, environment: Environment) ->
     Raises:
         Refused: production moved past us, or somebody else has the record.
     """
-    before = find_production(desk)
+    before = find_production(desk.store)
     check_order(request.semver, before)
     evidence = write_evidence(
         case.manifest,

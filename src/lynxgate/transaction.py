@@ -140,14 +140,17 @@ def finish(desk: Desk, held: Held) -> Held:
 
 
 def undo(desk: Desk, held: Held, state: State, note: str) -> Held:
-    """Take what this transaction changed out of `tags.json`, and close the record as ``state``."""
+    """Take what this transaction changed out of `tags.json`, and close the record as ``state``.
+
+    `tags.json` is rewritten even where our semver is not in it: a write of ours that was given up may still be on
+    its way, and must find another version than it expects.
+    """
     record = held.record
 
     def remove(tags: Tags) -> Tags:
         return tags.without_version(record.semver, record.production_before)
 
-    if record.semver in read_tags(desk.store).tags.semver:
-        change_tags(desk.store, desk.journal.owner, remove, lambda: desk.journal.check_ours(held))
+    change_tags(desk.store, desk.journal.owner, remove, lambda: desk.journal.check_ours(held))
     return desk.journal.advance(held, state=state, note=note)
 
 

@@ -1,0 +1,200 @@
+"""The auditor's reading of a registry: every entry hashed again, the chain walked, records, tags and MLflow compared.
+
+- It only reads; what it finds it says, file by file, and it changes nothing.
+- It trusts no document: a promotion is right when index, record, evidence, manifest and tags say the same, and when
+  the verdict in the evidence follows again from the two documents beside it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TypeVar
+
+from lynxgate.decide import decide_bytes
+from lynxgate.errors import CannotJudge, GateError, StoreFailure
+from lynxgate.events import GENESIS, Event
+from lynxgate.journal import Record
+from lynxgate.ports import RegistryStore
+from lynxgate.registry import REGISTRY_KEY, TAGS_KEY, RegistryMark, Tags, evidence_key, journal_key, manifest_key
+from lynxgate.transaction import TagCarrier, tag_key
+from minieval.files import Document, digest_bytes, parse_document, parse_json, pretty_json
+from minieval.manifest import Manifest
+
+D = TypeVar("D", bound=Document)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is not as it must be: where, and what."""
+
+    place: str
+    problem: str
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What was read, and what was found; the registry holds when ``findings`` is empty."""
+
+    promotions: int
+    entries: int
+    findings: tuple[Finding, ...]
+
+
+def audit(store: RegistryStore, tracking: TagCarrier | None) -> Audit:
+    """Verify a whole registry; without ``tracking``, MLflow's tags are left out."""
+    findings: list[Finding] = []
+    records = dict(_read_records(store, findings))
+    events = list(_walk_chain(store, findings))
+    _parse(_bytes(store, REGISTRY_KEY), RegistryMark, REGISTRY_KEY, findings)
+    tags = Tags()
+    if store.read(TAGS_KEY) is not None or events:
+        tags = _parse(_bytes(store, TAGS_KEY), Tags, TAGS_KEY, findings) or Tags()
+    findings += _compare_events(events, records)
+    findings += _compare_records(records, tags, {event.semver for event in events})
+    entries = _check_entries(store, findings)
+    for event in events:
+        findings += _check_evidence(store, event)
+        if tracking is not None:
+            findings += _check_tag(tracking, event)
+    return Audit(len(events), entries, tuple(dict.fromkeys(findings)))
+
+
+def _read_records(store: RegistryStore, findings: list[Finding]) -> Iterator[tuple[str, Record]]:
+    for key in store.keys("journal/"):
+        data = _bytes(store, key)
+        record = _parse(data, Record, key, findings)
+        if record is None:
+            continue
+        if pretty_json(record.model_dump(mode="json", by_alias=True)) != data:
+            findings.append(Finding(key, "is not written as the gate writes it"))
+        if journal_key(record.semver) != key:
+            findings.append(Finding(key, f"is the record of {record.semver}"))
+        yield record.semver, record
+
+
+def _walk_chain(store: RegistryStore, findings: list[Finding]) -> Iterator[Event]:
+    previous, expected = GENESIS, 1
+    for line in store.lines():
+        place = f"index event {expected}"
+        event = _parse(line, Event, place, findings)
+        if event is not None:
+            if event.line() != line:
+                findings.append(Finding(place, "is not written in canonical form"))
+            if event.number != expected:
+                findings.append(Finding(place, f"carries the number {event.number}"))
+            if event.previous != previous:
+                findings.append(
+                    Finding(place, f"follows {event.previous[:12]}, but the line before hashes to {previous[:12]}")
+                )
+            yield event
+        previous, expected = digest_bytes(line), expected + 1
+
+
+def _compare_events(events: list[Event], records: dict[str, Record]) -> Iterator[Finding]:
+    seen: set[str] = set()
+    for event in events:
+        place = f"index event {event.number}"
+        record = records.get(event.semver)
+        if event.semver in seen:
+            yield Finding(place, f"promotes {event.semver} a second time")
+        seen.add(event.semver)
+        if record is None:
+            yield Finding(place, f"{event.semver} has no record")
+        elif record.event != event:
+            yield Finding(place, f"differs from the event that {journal_key(event.semver)} announced")
+        elif (record.canonical_sha, record.evidence, record.mlflow_run_id, record.production_before) != (
+            event.canonical_sha,
+            event.evidence,
+            event.mlflow_run_id,
+            event.production_before,
+        ):
+            yield Finding(journal_key(event.semver), "differs from its own event")
+
+
+def _compare_records(records: dict[str, Record], tags: Tags, in_index: set[str]) -> Iterator[Finding]:
+    for semver, record in records.items():
+        if record.state == "promoted" and semver not in in_index:
+            yield Finding(journal_key(semver), "is promoted, but the index has no event for it")
+        if record.state == "promoted" and semver not in tags.semver:
+            yield Finding(TAGS_KEY, f"does not name {semver}, which is promoted")
+        if record.state == "pending":
+            yield Finding(
+                journal_key(semver), f"is unfinished since {record.deadline}; `lynxgate registry recover` ends it"
+            )
+    for semver, sha in tags.semver.items():
+        claim = records.get(semver)
+        if claim is None:
+            yield Finding(TAGS_KEY, f"names {semver}, which has no record")
+        elif claim.canonical_sha != sha:
+            yield Finding(TAGS_KEY, f"says that {semver} is {sha}, its record says {claim.canonical_sha}")
+        elif claim.state not in ("promoted", "pending"):
+            yield Finding(TAGS_KEY, f"names {semver}, whose record is {claim.state}")
+
+
+def _check_entries(store: RegistryStore, findings: list[Finding]) -> int:
+    shas = set()
+    for key in store.keys("entries/"):
+        found = digest_bytes(_bytes(store, key))
+        sha, _, rest = key.removeprefix("entries/").partition("/")
+        shas.add(sha)
+        expected = sha if rest == "manifest.json" else rest.removeprefix("evidence/").removesuffix(".json")
+        if found != expected:
+            findings.append(Finding(key, f"hashes to {found}"))
+    return len(shas)
+
+
+def _check_evidence(store: RegistryStore, event: Event) -> Iterator[Finding]:
+    manifest = store.read(manifest_key(event.canonical_sha))
+    if manifest is None:
+        yield Finding(manifest_key(event.canonical_sha), "is missing")
+    key = evidence_key(event.canonical_sha, event.evidence)
+    evidence = store.read(key)
+    if evidence is None:
+        yield Finding(key, "is missing")
+        return
+    try:
+        statement = json.loads(evidence.data)
+        predicate, subject = statement["predicate"], statement["subject"]
+        documents = predicate["documents"]
+        verdict, _, _ = decide_bytes(documents["evaluation"].encode(), documents["baseline"].encode())
+        if not verdict.passed:
+            yield Finding(key, "the documents in it do not pass")
+        if parse_json(verdict.to_json(), where=key) != parse_json(pretty_json(predicate["verdict"]), where=key):
+            yield Finding(key, "the verdict in it does not follow from the documents in it")
+        if predicate["promotion"]["semver"] != event.semver:
+            yield Finding(key, f"is the evidence for {predicate['promotion']['semver']}, not for {event.semver}")
+        if manifest is not None:
+            files = parse_document(manifest.data, Manifest, where=key).files
+            named = {item["name"]: item["digest"]["sha256"] for item in subject}
+            if named != {"canonical": event.canonical_sha, **{file.path: file.sha256 for file in files}}:
+                yield Finding(key, "its subject is not the files of the manifest")
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        yield Finding(key, f"is no evidence as the gate writes it ({type(error).__name__})")
+    except GateError as error:
+        yield Finding(key, str(error))
+
+
+def _check_tag(tracking: TagCarrier, event: Event) -> Iterator[Finding]:
+    place = f"MLflow run {event.mlflow_run_id}"
+    try:
+        value = tracking.read_tag(event.mlflow_run_id, tag_key(event.semver))
+    except StoreFailure as error:
+        yield Finding(place, str(error))
+        return
+    if value != event.canonical_sha:
+        yield Finding(place, f"tag {tag_key(event.semver)} is {value or 'absent'}, not {event.canonical_sha}")
+
+
+def _bytes(store: RegistryStore, key: str) -> bytes:
+    stored = store.read(key)
+    return b"" if stored is None else stored.data
+
+
+def _parse(data: bytes, kind: type[D], place: str, findings: list[Finding]) -> D | None:
+    try:
+        return parse_document(data, kind, where=place)
+    except CannotJudge as error:
+        findings.append(Finding(place, str(error)))
+        return None

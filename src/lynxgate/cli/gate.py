@@ -1,0 +1,69 @@
+"""The command ``gate``: the six stages, told on stderr; the answer on stdout."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lynxgate.cli.registry import DEFAULT_REGISTRY, Registry, TrackingUri, warn_if_dev
+from minieval.exits import Exit
+
+
+def register(app: typer.Typer) -> None:
+    """Add this module's command to ``app``."""
+    app.command()(gate)
+
+
+def gate(
+    run_id: Annotated[str, typer.Option("--run-id", help="The MLflow run of the candidate (32 hex digits).")],
+    semver: Annotated[str, typer.Option("--semver", help="The version it becomes, as v0.3.1.")],
+    baseline: Annotated[Path, typer.Option(help="The committed baseline.")] = Path("eval_baseline.json"),
+    registry: Registry = DEFAULT_REGISTRY,
+    tracking_uri: TrackingUri = None,
+    bundle: Annotated[Path, typer.Option(help="Where the candidate is put.")] = Path("candidate"),
+    evaluation: Annotated[Path, typer.Option(help="Where the evaluation is written.")] = Path("candidate_eval.json"),
+    verdict: Annotated[Path, typer.Option(help="Where the verdict is written.")] = Path("verdict.json"),
+    isolation: Annotated[str, typer.Option(help="auto, bwrap (required) or process.")] = "auto",
+    lock: Annotated[Path, typer.Option(help="The lock that the environment was installed from.")] = Path(
+        "requirements.lock"
+    ),
+    no_lock: Annotated[bool, typer.Option("--no-lock", help="This environment has no lock; check none.")] = False,
+) -> int:
+    """Gate one run: eval set, candidate, evaluation, comparison, and on a pass its promotion."""
+    from lynxgate.authority import authorise
+    from lynxgate.cache import Cache
+    from lynxgate.identity import parse_run_id, parse_semver
+    from lynxgate.pipeline import Parts, Workplace
+    from lynxgate.pipeline import gate as run_gate
+    from lynxgate.render import render_markdown
+    from lynxgate.settings import DEFAULT_CACHE
+    from lynxgate.wiring import open_desk, open_eval_data, open_tracking
+
+    run_id, semver = parse_run_id(run_id), str(parse_semver(semver))
+    authorise(os.environ)
+    warn_if_dev()
+    tracking = open_tracking(tracking_uri)
+    parts = Parts(
+        eval_data=open_eval_data(Path()),
+        tracking=tracking,
+        desk=open_desk(registry, tracking),
+        cache=Cache(DEFAULT_CACHE),
+        environ=os.environ,
+    )
+    place = Workplace(baseline, None if no_lock else lock, bundle, evaluation, verdict, isolation)
+    outcome = run_gate(run_id, semver, place, parts, _say)
+    if outcome.receipt is not None:
+        print(f"{outcome.receipt.ending} {outcome.receipt.semver} {outcome.receipt.canonical_sha}")
+    elif outcome.verdict.exit is Exit.OK:
+        print(outcome.verdict.summary)
+    else:
+        print(render_markdown(outcome.verdict))
+    return outcome.verdict.exit
+
+
+def _say(stage: int, sentence: str) -> None:
+    print(f"[{stage}/6] {sentence}", file=sys.stderr, flush=True)

@@ -1,0 +1,181 @@
+"""Commands that promote, and that read a registry: ``promote`` and ``registry ...``."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from minieval.exits import Exit
+
+Registry = Annotated[
+    str,
+    typer.Option("--registry", envvar="LYNXGATE_REGISTRY", help="The registry: a directory, or s3://bucket/prefix."),
+]
+TrackingUri = Annotated[
+    str | None, typer.Option("--tracking-uri", envvar="MLFLOW_TRACKING_URI", help="Where MLflow keeps its runs.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Strict JSON on stdout.")]
+DEFAULT_REGISTRY = ".lynxgate/registry"
+
+registry_app = typer.Typer(no_args_is_help=True, help="Read and verify a registry.", rich_markup_mode=None)
+
+
+def register(app: typer.Typer) -> None:
+    """Add this module's commands to ``app``."""
+    app.command()(promote)
+    app.add_typer(registry_app, name="registry")
+    registry_app.command("promote")(promote)
+    registry_app.command("init")(init)
+    registry_app.command("list")(list_promotions)
+    registry_app.command("show")(show)
+    registry_app.command("verify")(verify)
+    registry_app.command("recover")(recover)
+
+
+def promote(
+    canonical_sha: Annotated[str, typer.Option("--canonical-sha", help="The bundle's canonical SHA.")],
+    semver: Annotated[str, typer.Option("--semver", help="The version it becomes, as v0.3.1.")],
+    evaluation: Annotated[Path, typer.Option(help="The candidate's evaluation.")] = Path("candidate_eval.json"),
+    baseline: Annotated[Path, typer.Option(help="The committed baseline.")] = Path("eval_baseline.json"),
+    bundle: Annotated[Path, typer.Option(help="The bundle as fetched.")] = Path("candidate"),
+    registry: Registry = DEFAULT_REGISTRY,
+    tracking_uri: TrackingUri = None,
+) -> int:
+    """Promote a bundle that passes: tags.json, the MLflow tag, the index. Idempotent on (SHA, semver)."""
+    from lynxgate.identity import parse_semver, parse_sha
+    from lynxgate.promote import NotPassed, Request
+    from lynxgate.promote import promote as run_promotion
+    from lynxgate.render import render_markdown
+    from lynxgate.wiring import open_desk, open_tracking
+    from minieval.files import read_bytes
+
+    request = Request(
+        canonical_sha=parse_sha(canonical_sha),
+        semver=str(parse_semver(semver)),
+        evaluation=read_bytes(evaluation, missing="evaluate the candidate first (python -m minieval)"),
+        baseline=read_bytes(baseline, missing="make one with `lynxgate baseline init`"),
+        bundle=bundle,
+    )
+    warn_if_dev()
+    tracking = open_tracking(tracking_uri)
+    try:
+        receipt = run_promotion(request, open_desk(registry, tracking), tracking, os.environ)
+    except NotPassed as refusal:
+        print(render_markdown(refusal.verdict))
+        raise
+    print(f"{receipt.ending} {receipt.semver} {receipt.canonical_sha}")
+    return Exit.OK
+
+
+def init(
+    environment: Annotated[str, typer.Option(help="production or dev; a registry is marked once.")],
+    registry: Registry = DEFAULT_REGISTRY,
+) -> int:
+    """Mark a directory or an S3 prefix as a registry."""
+    from lynxgate.errors import UsageFailure
+    from lynxgate.registry import Environment, create_registry
+    from lynxgate.wiring import open_store
+
+    if environment not in list(Environment):
+        raise UsageFailure(f"--environment is {environment!r}; it is production or dev")
+    store = open_store(registry)
+    made = create_registry(store, Environment(environment))
+    print(f"{store.location}: {'made' if made else 'already'} a registry for {environment}")
+    return Exit.OK
+
+
+def list_promotions(registry: Registry = DEFAULT_REGISTRY, as_json: AsJson = False) -> int:
+    """Every promotion, first to last, and what is in production."""
+    from lynxgate.ledger import read_events
+    from lynxgate.wiring import open_existing_store
+
+    store = open_existing_store(registry)
+    production, events = read_events(store)
+    if as_json:
+        rows = [event.model_dump(mode="json", by_alias=True) for event in events]
+        print(json.dumps({"production": production, "events": rows}, indent=2))
+        return Exit.OK
+    for event in events:
+        mark = "production" if event.semver == production else ""
+        print(f"{event.semver:<12} {event.canonical_sha} {event.at[:19]}Z {mark}".rstrip())
+    if not events:
+        print(f"{store.location}: nothing was promoted yet", file=sys.stderr)
+    return Exit.OK
+
+
+def show(
+    which: Annotated[str, typer.Argument(help="A semver or a canonical SHA.")],
+    registry: Registry = DEFAULT_REGISTRY,
+    as_json: AsJson = False,
+) -> int:
+    """One promotion: its record, and where its evidence is."""
+    from lynxgate.ledger import find_records
+    from lynxgate.registry import evidence_key
+    from lynxgate.wiring import open_existing_store
+
+    store = open_existing_store(registry)
+    records = find_records(store, which)
+    if as_json:
+        print(json.dumps([record.model_dump(mode="json", by_alias=True) for record in records], indent=2))
+        return Exit.OK
+    for record in records:
+        print(f"{record.semver} {record.canonical_sha} {record.state}")
+        print(f"  run       {record.mlflow_run_id}")
+        print(f"  after     {record.production_before or 'nothing'}")
+        print(f"  event     {record.event.number if record.event else 'none'}")
+        print(f"  evidence  {store.location}/{evidence_key(record.canonical_sha, record.evidence)}")
+        if record.note:
+            print(f"  note      {record.note}")
+    return Exit.OK
+
+
+def verify(
+    registry: Registry = DEFAULT_REGISTRY,
+    tracking_uri: TrackingUri = None,
+    offline: Annotated[bool, typer.Option("--offline", help="Leave MLflow's tags out.")] = False,
+    as_json: AsJson = False,
+) -> int:
+    """Hash every entry again, walk the chain, and compare index, records, tags and MLflow."""
+    from lynxgate.audit import audit
+    from lynxgate.wiring import open_existing_store, open_tracking
+
+    store = open_existing_store(registry)
+    result = audit(store, None if offline else open_tracking(tracking_uri))
+    if as_json:
+        findings = [{"place": finding.place, "problem": finding.problem} for finding in result.findings]
+        print(json.dumps({"promotions": result.promotions, "entries": result.entries, "findings": findings}, indent=2))
+    else:
+        for finding in result.findings:
+            print(f"{finding.place}: {finding.problem}")
+        if not result.findings:
+            left_out = " (MLflow left out)" if offline else ""
+            print(f"{store.location} holds: {result.promotions} promotions, {result.entries} entries{left_out}")
+    return Exit.INTEGRITY if result.findings else Exit.OK
+
+
+def recover(registry: Registry = DEFAULT_REGISTRY, tracking_uri: TrackingUri = None) -> int:
+    """End every promotion whose owner died: forward where MLflow has the tag, else back."""
+    from lynxgate.authority import authorise, check_registry
+    from lynxgate.ledger import recover_all
+    from lynxgate.registry import read_environment
+    from lynxgate.wiring import open_desk, open_tracking
+
+    desk = open_desk(registry, open_tracking(tracking_uri))
+    check_registry(authorise(os.environ), read_environment(desk.store), desk.store.location)
+    ended = recover_all(desk)
+    for record in ended:
+        print(f"{record.semver} {record.canonical_sha} {record.state}")
+    if not ended:
+        print("nothing to recover", file=sys.stderr)
+    return Exit.OK
+
+
+def warn_if_dev() -> None:
+    """Say on stderr that this is not the way to production."""
+    if os.environ.get("LYNX_ENV") == "dev":
+        print("lynxgate: warning: LYNX_ENV=dev writes to a dev registry; production goes through CI", file=sys.stderr)

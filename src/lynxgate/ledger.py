@@ -1,0 +1,53 @@
+"""Reading a registry's history, and ending what dead owners left: the commands of an operator."""
+
+from __future__ import annotations
+
+from lynxgate.errors import CannotJudge, Conflict, UsageFailure
+from lynxgate.events import Event
+from lynxgate.identity import parse_semver, parse_sha
+from lynxgate.journal import Record, State
+from lynxgate.ports import RegistryStore
+from lynxgate.registry import journal_key
+from lynxgate.resolve import find_production
+from lynxgate.transaction import Desk, settle
+from minieval.files import parse_document
+
+
+def read_events(store: RegistryStore) -> tuple[str | None, list[Event]]:
+    """The semver in production, and every event from the first to the last."""
+    where = f"{store.location}/index"
+    return find_production(store), [parse_document(line, Event, where=where) for line in store.lines()]
+
+
+def find_records(store: RegistryStore, which: str) -> list[Record]:
+    """The record of a semver, or all records of a canonical SHA.
+
+    Raises:
+        UsageFailure: ``which`` is neither.
+        CannotJudge: the registry has no such record.
+    """
+    try:
+        keys = [journal_key(str(parse_semver(which)))]
+    except UsageFailure:
+        parse_sha(which)
+        keys = list(store.keys("journal/"))
+    stored = ((key, store.read(key)) for key in keys)
+    records = [parse_document(found.data, Record, where=f"{store.location}/{key}") for key, found in stored if found]
+    matching = [record for record in records if which in (record.semver, record.canonical_sha)]
+    if not matching:
+        raise CannotJudge(f"{store.location} has no record of {which}; see lynxgate registry list")
+    return matching
+
+
+def recover_all(desk: Desk) -> list[Record]:
+    """Settle every pending record past its deadline; the records as they ended."""
+    ended = []
+    for key in desk.store.keys("journal/"):
+        held = desk.journal.read(key.removeprefix("journal/").removesuffix(".json"))
+        if held is None or held.record.state is not State.PENDING or held.record.is_alive(desk.store.now()):
+            continue
+        try:
+            ended.append(settle(desk, held).record)
+        except Conflict:
+            continue  # somebody else is settling it
+    return ended

@@ -1,0 +1,131 @@
+"""The gate: six stages from a run id to a promotion or a refusal. This is the whole program in one function."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from lynxgate.baseline import Baseline
+from lynxgate.cache import Cache
+from lynxgate.compare import Verdict
+from lynxgate.decide import decide_bytes
+from lynxgate.errors import CannotJudge
+from lynxgate.evaldata import check_eval_set
+from lynxgate.evaluator import run_evaluator
+from lynxgate.fetch import Fetched, fetch
+from lynxgate.lock import check_lock
+from lynxgate.ports import EvalData, Progress, Tracking
+from lynxgate.promote import Receipt, Request, promote
+from lynxgate.transaction import Desk
+from minieval.files import parse_document, read_bytes, write_output
+from minieval.report import EvalSetIdentity
+
+Say = Callable[[int, str], None]  # a stage (1 to 6) and one sentence about it
+
+
+@dataclass(frozen=True)
+class Workplace:
+    """Where a gate reads and leaves its files; paths relative to the checkout it runs in."""
+
+    baseline: Path = Path("eval_baseline.json")
+    lock: Path | None = Path("requirements.lock")
+    bundle: Path = Path("candidate")
+    evaluation: Path = Path("candidate_eval.json")
+    verdict: Path = Path("verdict.json")
+    isolation: str = "auto"
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The outside the gate works with, opened by `lynxgate.wiring`."""
+
+    eval_data: EvalData
+    tracking: Tracking
+    desk: Desk
+    cache: Cache
+    environ: Mapping[str, str]
+    progress: Progress | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the gate decided; ``receipt`` is there when it promoted (now or earlier)."""
+
+    verdict: Verdict
+    receipt: Receipt | None
+
+
+def gate(run_id: str, semver: str, place: Workplace, parts: Parts, say: Say) -> Outcome:
+    """Gate one run.
+
+    1. Check that what is installed is what the lock names.
+    2. Bring the eval set and hold it against the baseline.
+    3. Fetch the candidate.
+    4. Evaluate it per bucket.
+    5. Compare each bucket with the baseline.
+    6. On a pass, promote.
+
+    Raises:
+        GateError: with the exit code of whatever kept it from deciding. A regression is an outcome, not an error.
+    """
+    install(place, say)
+    baseline, eval_set = agree_on_eval_set(place, parts, say)
+    candidate = bring_candidate(run_id, place, parts, say)
+    evaluation = evaluate(run_id, eval_set, place, say)
+    verdict = compare(evaluation, baseline, place, say)
+    if not verdict.passed or verdict.status != "active":
+        say(6, "promotion: none, and nothing was written")
+        return Outcome(verdict, None)
+    request = Request(candidate.canonical_sha, semver, evaluation, baseline, place.bundle)
+    receipt = promote(request, parts.desk, parts.tracking, parts.environ)
+    say(6, f"promotion: {receipt.ending} (after {receipt.production_before or 'nothing'})")
+    return Outcome(verdict, receipt)
+
+
+def install(place: Workplace, say: Say) -> None:
+    """Stage 1."""
+    if place.lock is None:
+        say(1, "install: no lock was named, so what is installed is not checked")
+        return
+    say(1, f"install: {check_lock(place.lock)} packages are as {place.lock} names them")
+
+
+def agree_on_eval_set(place: Workplace, parts: Parts, say: Say) -> tuple[bytes, Path]:
+    """Stage 2; the bytes of the baseline, and where its eval set is."""
+    data = read_bytes(place.baseline, missing="make one with `lynxgate baseline init`")
+    baseline = parse_document(data, Baseline, where=str(place.baseline))
+    eval_set = place.baseline.parent / baseline.eval_set
+    parts.eval_data.pull(eval_set)
+    found = _check(baseline, eval_set)
+    say(2, f"eval set: {eval_set} is md5 {found.dvc_md5}, as the baseline and the .dvc file say")
+    return data, eval_set
+
+
+def bring_candidate(run_id: str, place: Workplace, parts: Parts, say: Say) -> Fetched:
+    """Stage 3."""
+    found = fetch(parts.tracking, run_id, place.bundle, parts.cache, parts.progress, notify=lambda line: say(3, line))
+    source = "the cache, verified" if found.from_cache else parts.tracking.location
+    say(3, f"candidate: run {run_id} is {found.canonical_sha} ({len(found.manifest.files)} files from {source})")
+    return found
+
+
+def evaluate(run_id: str, eval_set: Path, place: Workplace, say: Say) -> bytes:
+    """Stage 4; the bytes of the evaluation."""
+    run_evaluator(place.bundle, eval_set, place.evaluation, run_id=run_id, isolation=place.isolation)
+    say(4, f"evaluation: {place.evaluation}")
+    return read_bytes(place.evaluation)
+
+
+def compare(evaluation: bytes, baseline: bytes, place: Workplace, say: Say) -> Verdict:
+    """Stage 5; the verdict, which is also written."""
+    verdict, _, _ = decide_bytes(evaluation, baseline)
+    write_output(place.verdict, verdict.to_json())
+    say(5, f"comparison: {verdict.summary}")
+    return verdict
+
+
+def _check(baseline: Baseline, eval_set: Path) -> EvalSetIdentity:
+    if baseline.eval_set_dvc_hash is None or baseline.eval_set_sha256 is None:
+        raise CannotJudge("the baseline does not name its eval set by md5 and sha256; rebaseline it")
+    return check_eval_set(baseline.eval_set_dvc_hash, baseline.eval_set_sha256, eval_set)

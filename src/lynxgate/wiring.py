@@ -1,0 +1,87 @@
+"""Which adapter serves an address; each is imported only when it is needed."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+from lynxgate.adapters.local import DirectoryStore
+from lynxgate.errors import CannotJudge, UsageFailure
+from lynxgate.journal import Journal, name_owner
+from lynxgate.ports import EvalData, RegistryStore, Tracking
+from lynxgate.registry import read_environment
+from lynxgate.settings import tracking_uri
+from lynxgate.transaction import Desk
+
+LEASE = timedelta(minutes=5)  # how long a promotion is its owner's without a word; each step renews it
+
+
+def open_tracking(uri: str | None = None) -> Tracking:
+    """The tracking server at ``uri`` (default: what the environment says).
+
+    Raises:
+        UsageFailure: when the scheme has no adapter, or its extra is not installed.
+        StoreFailure: when there is no such database.
+    """
+    address = tracking_uri(uri)
+    match address.partition("://")[0].partition("+")[0]:
+        case "http" | "https" | "sqlite" | "postgresql" | "mysql" | "mssql":
+            try:
+                from lynxgate.adapters.mlflow import MlflowTracking
+            except ImportError as error:
+                raise _not_installed("mlflow", error) from error
+            return MlflowTracking(address)
+        case _:
+            raise UsageFailure("the tracking URI must be http://, https://, or a database such as sqlite:///mlflow.db")
+
+
+def open_eval_data(root: Path) -> EvalData:
+    """The DVC repository at ``root``.
+
+    Raises:
+        UsageFailure: when the extra is not installed.
+    """
+    try:
+        from lynxgate.adapters.dvc import DvcEvalData
+    except ImportError as error:
+        raise _not_installed("dvc", error) from error
+    return DvcEvalData(root)
+
+
+def _not_installed(extra: str, error: ImportError) -> UsageFailure:
+    return UsageFailure(f"this needs {extra}, which is not installed ({error.name}): pip install 'lynxgate[{extra}]'")
+
+
+def open_store(registry: str) -> RegistryStore:
+    """The registry at a directory or an ``s3://bucket/prefix``; it need not exist yet.
+
+    Raises:
+        UsageFailure: when the scheme has no adapter, or its extra is not installed.
+    """
+    if registry.startswith("s3://"):
+        try:
+            from lynxgate.adapters.s3 import S3Store
+        except ImportError as error:
+            raise _not_installed("s3", error) from error
+        return S3Store(registry)
+    if "://" in registry:
+        raise UsageFailure(f"{registry[:80]!r}: a registry is a directory or s3://bucket/prefix")
+    return DirectoryStore(Path(registry))
+
+
+def open_existing_store(registry: str) -> RegistryStore:
+    """As `open_store`, for readers.
+
+    Raises:
+        CannotJudge: when there is no registry there.
+    """
+    store = open_store(registry)
+    if read_environment(store) is None:
+        raise CannotJudge(f"{store.location} is no registry; name one with --registry or LYNXGATE_REGISTRY")
+    return store
+
+
+def open_desk(registry: str, tracking: Tracking) -> Desk:
+    """A registry together with MLflow, for one owner who promotes."""
+    store = open_store(registry)
+    return Desk(store, Journal(store, name_owner(), LEASE), tracking)

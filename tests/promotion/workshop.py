@@ -1,0 +1,167 @@
+"""What the promotion's tests work with: small real bundles and documents, and runs kept in a directory.
+
+`DirectoryTracking` implements `lynxgate.ports.Tracking` over files, so that hundreds of promotions can be killed in
+seconds; the real MLflow server is in `test_mlflow.py`.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from lynxgate.adapters.local import DirectoryStore
+from lynxgate.errors import CannotJudge, StoreFailure
+from lynxgate.journal import Journal, name_owner
+from lynxgate.ports import Progress, RegistryStore
+from lynxgate.promote import Receipt, Request, promote
+from lynxgate.registry import Environment, create_registry
+from lynxgate.transaction import Desk, TagCarrier
+from minieval.bundle import read_manifest
+from minieval.files import write_atomically
+from minieval.report import pack_outcomes
+
+DEV = {"LYNX_ENV": "dev"}
+CI = {"GITHUB_ACTIONS": "true"}
+EVAL_SET = "a" * 32
+
+
+class DirectoryTracking:
+    """Runs in a directory: `<run>/model/...` and `<run>/tags/<key>`."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    @property
+    def location(self) -> str:
+        return str(self.root)
+
+    def add_run(self, run_id: str, bundle: Path) -> None:
+        shutil.copytree(bundle, self.root / run_id / "model")
+        (self.root / run_id / "tags").mkdir()
+
+    def download(self, run_id: str, destination: Path, progress: Progress | None = None) -> None:
+        del progress
+        if not (self.root / run_id).is_dir():
+            raise CannotJudge(f"no run {run_id}")
+        shutil.copytree(self.root / run_id / "model", destination)
+
+    def read_tag(self, run_id: str, key: str) -> str | None:
+        path = self._tag(run_id, key)
+        return path.read_text() if path.exists() else None
+
+    def set_tag(self, run_id: str, key: str, value: str) -> None:
+        write_atomically(self._tag(run_id, key), value.encode())
+
+    def _tag(self, run_id: str, key: str) -> Path:
+        if not (self.root / run_id).is_dir():
+            raise StoreFailure(f"no run {run_id}")
+        return self.root / run_id / "tags" / key
+
+
+class LaterStore(DirectoryStore):
+    """The same registry an hour later: every lease is over."""
+
+    def now(self) -> datetime:
+        return super().now() + timedelta(hours=1)
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A bundle on disk, its run, and the two documents under which it is to be promoted."""
+
+    bundle: Path
+    run_id: str
+    sha: str
+    evaluation: bytes
+    baseline: bytes
+
+    def request(self, semver: str) -> Request:
+        return Request(self.sha, semver, self.evaluation, self.baseline, self.bundle)
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """A folder with a registry, a tracking directory, and candidates A, B, ... made on demand."""
+
+    folder: Path
+
+    @property
+    def store(self) -> DirectoryStore:
+        return DirectoryStore(self.folder / "registry", patience=5)
+
+    @property
+    def later(self) -> LaterStore:
+        return LaterStore(self.folder / "registry", patience=5)
+
+    @property
+    def tracking(self) -> DirectoryTracking:
+        return DirectoryTracking(self.folder / "mlflow")
+
+    def desk(self, store: RegistryStore | None = None, tracking: TagCarrier | None = None) -> Desk:
+        store = store or self.store
+        journal = Journal(store, name_owner(), timedelta(minutes=5))
+        return Desk(store, journal, tracking or self.tracking, tag_seconds=0.05)
+
+    def open_registry(self, environment: Environment = Environment.DEV) -> None:
+        create_registry(self.store, environment)
+
+    def candidate(self, name: str, *, correct: int = 95, status: str = "active") -> Candidate:
+        bundle = self.folder / "bundles" / name
+        if not bundle.exists():
+            write_bundle(bundle, name)
+        sha = read_manifest(bundle).canonical_sha
+        run_id = sha[:32]
+        if not (self.tracking.root / run_id).exists():
+            self.tracking.add_run(run_id, bundle)
+        return Candidate(bundle, run_id, sha, write_evaluation(sha, run_id, correct), write_baseline(status))
+
+    def promote(self, candidate: Candidate, semver: str, *, later: bool = False) -> Receipt:
+        desk = self.desk(self.later if later else self.store)
+        return promote(candidate.request(semver), desk, self.tracking, DEV)
+
+
+def write_bundle(bundle: Path, name: str) -> None:
+    bundle.mkdir(parents=True)
+    (bundle / "MLmodel").write_text("flavors:\n  python_function:\n    loader_module: nothing\n")
+    (bundle / "weights.json").write_text(json.dumps({"name": name}))
+
+
+def write_evaluation(sha: str, run_id: str, correct: int = 95, n: int = 100) -> bytes:
+    figures = {
+        "n": n,
+        "correct": correct,
+        "accuracy": correct / n,
+        "outcomes": pack_outcomes([row < correct for row in range(n)]),
+    }
+    return json.dumps(
+        {
+            "schema": "minieval.evaluation/1",
+            "candidate": {"canonical_sha": sha, "mlflow_run_id": run_id},
+            "eval_set": {"dvc_md5": EVAL_SET, "rows": n},
+            "aggregate": figures,
+            "buckets": {"tense.past": figures},
+        }
+    ).encode()
+
+
+def write_baseline(status: str = "active") -> bytes:
+    figures = {"n": 100, "correct": 95, "accuracy": 0.95}
+    return json.dumps(
+        {
+            "schema": "lynxgate.baseline/1",
+            "status": status,
+            "eval_set": "data/eval/phase-20.jsonl",
+            "eval_set_dvc_hash": EVAL_SET,
+            "policy": {"rule": "point", "tolerance_pp": 2.0},
+            "aggregate": figures,
+            "buckets": {"tense.past": figures},
+        }
+    ).encode()
+
+
+def with_documents(candidate: Candidate, **changes: bytes) -> Candidate:
+    """The same candidate under other documents."""
+    return replace(candidate, **changes)  # type: ignore[arg-type]
