@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.dvc_repository import DvcRepository, copy_dvc_repository, make_dvc_repository
 from tests.fault_proxy import FaultProxy
-from tests.servers import MlflowServer, log_bundle, shared_mlflow_server, shared_run
+from tests.servers import MlflowServer, log_bundle, once, shared_mlflow_server, shared_run
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 
@@ -52,3 +53,11 @@ def fault_proxy(mlflow_server: MlflowServer) -> Iterator[FaultProxy]:
     """A proxy in front of the server, with no faults yet; `FaultProxy.fail` adds them."""
     with FaultProxy(mlflow_server.url) as proxy:
         yield proxy
+
+
+@pytest.fixture
+def dvc_repository(shared_root: Path, tmp_path: Path) -> DvcRepository:
+    """A DVC repository of this test's own, with a local remote, made once by the real dvc and copied."""
+    shared_root.mkdir(parents=True, exist_ok=True)
+    made = once(shared_root, "dvc", lambda: str(make_dvc_repository(shared_root / "dvc-repository").root))
+    return copy_dvc_repository(Path(made), tmp_path / "repository")

@@ -1,0 +1,71 @@
+"""DVC as what brings the eval set's bytes. The only file that imports dvc.
+
+- Pulling proves nothing about the bytes unless the remote has ``verify = true``:
+  `lynxgate.evaldata.check_eval_set` hashes them afterwards in any case.
+- Nothing that DVC prints or logs reaches our output.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import warnings
+from pathlib import Path
+
+from dvc.config import NoRemoteError
+from dvc.exceptions import CheckoutError, DvcException, FileTransferError, NoOutputOrStageError, NotDvcRepoError
+from dvc.repo import Repo
+
+from lynxgate.errors import CannotJudge, GateError, StoreFailure
+from lynxgate.redact import scrub
+
+
+class DvcEvalData:
+    """`lynxgate.ports.EvalData` on the DVC repository at ``root``."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        for name in ("dvc", "dvc_data", "dvc_objects"):
+            logging.getLogger(name).setLevel(logging.CRITICAL)
+
+    def pull(self, target: Path) -> None:
+        """Bring ``target`` up to date with its ``.dvc`` file; local changes of it are overwritten.
+
+        Raises:
+            CannotJudge: when DVC knows no such target, or there is no DVC repository.
+            StoreFailure: when no remote is configured, or the bytes cannot be had from it as they were pushed.
+        """
+        output = io.StringIO()
+        try:
+            with contextlib.redirect_stdout(output), contextlib.redirect_stderr(output), warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                with Repo(str(self._root)) as repo:
+                    repo.pull(targets=[str(target.absolute())], force=True)
+        except GateError:
+            raise
+        except NotDvcRepoError as error:
+            raise CannotJudge(f"{self._root}: not a DVC repository (there is no .dvc in it)") from error
+        except NoOutputOrStageError as error:
+            raise CannotJudge(f"{target}: DVC knows no such data; there is no {target}.dvc") from error
+        except NoRemoteError as error:
+            raise StoreFailure(f"{target}: no DVC remote is configured (dvc remote add -d NAME URL)") from error
+        except (CheckoutError, FileTransferError) as error:
+            raise StoreFailure(self._explain(target)) from error
+        except DvcException as error:
+            raise StoreFailure(f"{target}: dvc pull failed: {scrub(str(error), '')}") from error
+        except Exception as error:  # SDKs of remotes under DVC raise types that cannot be named here
+            raise StoreFailure(f"{target}: the DVC remote failed: {scrub(str(error), '')}") from error
+
+    def _explain(self, target: Path) -> str:
+        with Repo(str(self._root)) as repo:
+            remotes = repo.config["remote"]
+            name = repo.config["core"].get("remote")
+        if not remotes or not name:
+            return (
+                f"{target}: its bytes are not here and no default DVC remote is configured (dvc remote add -d NAME URL)"
+            )
+        return (
+            f"{target}: the DVC remote {name!r} does not have its bytes as they were pushed (they are "
+            f"missing, altered, or it cannot be reached); push them again with: dvc push {target}.dvc"
+        )

@@ -1,0 +1,103 @@
+"""The DVC adapter on a real repository with a local remote: pulled, missing, tampered with."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from lynxgate.adapters.dvc import DvcEvalData
+from lynxgate.errors import CannotJudge, GateError, IntegrityFailure, StoreFailure
+from lynxgate.evaldata import verify_pulled
+from minieval.evalset import identify
+from tests.dvc_repository import DvcRepository
+
+
+def test_pull(dvc_repository: DvcRepository, capfd: pytest.CaptureFixture[str]) -> None:
+    before = [identify(dvc_repository.file), identify(dvc_repository.folder)]
+    dvc_repository.forget()
+    for target in (dvc_repository.file, dvc_repository.folder):
+        DvcEvalData(dvc_repository.root).pull(target)
+    assert [identify(dvc_repository.file), identify(dvc_repository.folder)] == before
+    assert capfd.readouterr() == ("", "")
+
+
+def test_pull_from_elsewhere_by_a_relative_path(dvc_repository: DvcRepository, monkeypatch: pytest.MonkeyPatch) -> None:
+    dvc_repository.forget()
+    monkeypatch.chdir(dvc_repository.root.parent)
+    DvcEvalData(dvc_repository.root).pull(Path("repository/rows.jsonl"))
+    assert verify_pulled(dvc_repository.file)
+
+
+def test_local_changes_give_way(dvc_repository: DvcRepository) -> None:
+    before = identify(dvc_repository.file)
+    dvc_repository.file.chmod(0o644)
+    dvc_repository.file.write_text("something else\n")
+    DvcEvalData(dvc_repository.root).pull(dvc_repository.file)
+    assert identify(dvc_repository.file) == before
+
+
+@pytest.mark.parametrize("verify", [False, True])
+def test_tampered_bytes_never_pass(
+    dvc_repository: DvcRepository, verify: bool, capfd: pytest.CaptureFixture[str]
+) -> None:
+    if verify:
+        dvc_repository.run("remote", "modify", "store", "verify", "true")
+    capfd.readouterr()
+    dvc_repository.forget()
+    for path in dvc_repository.remote_objects():
+        path.chmod(0o644)
+        path.write_bytes(path.read_bytes().replace(b"walked", b"wolked"))
+    with pytest.raises((StoreFailure, IntegrityFailure)) as caught:
+        DvcEvalData(dvc_repository.root).pull(dvc_repository.file)
+        verify_pulled(dvc_repository.file)
+    assert "altered" in str(caught.value) or "other bytes" in str(caught.value)
+    assert capfd.readouterr() == ("", "")
+
+
+def _remove_remote(repository: DvcRepository) -> None:
+    repository.run("remote", "remove", "store")
+
+
+def _empty_remote(repository: DvcRepository) -> None:
+    shutil.rmtree(repository.root / "remote")
+
+
+def _unreachable_remote(repository: DvcRepository) -> None:
+    repository.run("remote", "modify", "store", "url", "http://user:s3cret@127.0.0.1:9/x")
+
+
+def _no_pointer(repository: DvcRepository) -> None:
+    (repository.root / "rows.jsonl.dvc").unlink()
+
+
+def _no_repository(repository: DvcRepository) -> None:
+    shutil.rmtree(repository.root / ".dvc")
+
+
+@pytest.mark.parametrize(
+    ("break_it", "kind", "words"),
+    [
+        (_remove_remote, StoreFailure, "no default DVC remote"),
+        (_empty_remote, StoreFailure, "does not have its bytes"),
+        (_unreachable_remote, StoreFailure, "rows.jsonl: "),
+        (_no_pointer, CannotJudge, "there is no"),
+        (_no_repository, CannotJudge, "not a DVC repository"),
+    ],
+)
+def test_what_cannot_be_pulled(
+    dvc_repository: DvcRepository,
+    break_it: object,
+    kind: type[GateError],
+    words: str,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    assert callable(break_it)
+    dvc_repository.forget()
+    break_it(dvc_repository)
+    capfd.readouterr()
+    with pytest.raises(kind, match=words) as caught:
+        DvcEvalData(dvc_repository.root).pull(dvc_repository.file)
+    assert "s3cret" not in str(caught.value)
+    assert capfd.readouterr() == ("", "")
