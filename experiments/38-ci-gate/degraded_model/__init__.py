@@ -1,0 +1,1 @@
+"""Degraded copies of the grammar tutor, for showing that the gate refuses them."""
