@@ -87,4 +87,5 @@ def run(app: typer.Typer, argv: Sequence[str] | None = None, *, prog: str) -> in
 
 
 def _say(line: str) -> None:
-    print(" ".join(line.split()), file=sys.stderr)
+    shown = (character if character.isprintable() else "?" for character in " ".join(line.split()))
+    print("".join(shown), file=sys.stderr)

@@ -263,4 +263,15 @@ def _first_reason(error: ValidationError) -> str:
     first = error.errors(include_url=False, include_input=False)[0]
     place = ".".join(str(part) for part in first["loc"]) or "the document"
     more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-    return f"{place[:200]}: {first['msg'].removeprefix('Value error, ')}{more}"
+    shown = "".join(character if character.isprintable() else "?" for character in place[:200])
+    said = _PLAIN_WORDS.get(first["type"], first["msg"].removeprefix("Value error, "))
+    return f"{shown}: {said}{more}"
+
+
+_PLAIN_WORDS = {  # where pydantic's own sentence speaks of Python rather than of the document
+    "model_type": "should be an object with the keys this place has",
+    "dict_type": "should be an object",
+    "missing": "is missing",
+    "extra_forbidden": "is no key of this place; remove it, or check its spelling",
+    "too_short": "is empty; at least one entry is needed",
+}

@@ -11,11 +11,12 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from typing import Annotated, Literal
+from types import MappingProxyType
+from typing import Annotated, Literal, TypeVar
 
-from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, WithJsonSchema, model_validator
 
 from minieval.files import Document, Json, pretty_json
 
@@ -34,6 +35,10 @@ def _matching(pattern: str, what: str) -> AfterValidator:
     return AfterValidator(check)
 
 
+def _schema(pattern: str) -> WithJsonSchema:
+    return WithJsonSchema({"type": "string", "pattern": f"^{pattern}$"})
+
+
 def _finite(value: Json) -> Decimal:
     if isinstance(value, bool) or not isinstance(value, int | Decimal):
         raise ValueError("is no number (a figure is written as 0.93, not as text, true or null)")
@@ -43,6 +48,15 @@ def _finite(value: Json) -> Decimal:
     return number
 
 
+def _drop_comments(value: Json) -> Json:
+    if not isinstance(value, dict):
+        return value
+    for key, entry in value.items():
+        if isinstance(entry, dict) and str(key).startswith("_comment"):
+            raise ValueError(f"{key[:80]!r} is kept for comments, which are text; give the entry another name")
+    return {key: entry for key, entry in value.items() if not str(key).startswith("_comment")}
+
+
 def _name(value: str) -> str:
     if not value or len(value) > 200 or any(ord(c) < 32 or ord(c) == 127 for c in value):
         raise ValueError("a name has 1 to 200 characters and no control characters")
@@ -50,13 +64,24 @@ def _name(value: str) -> str:
 
 
 Number = Annotated[Decimal, BeforeValidator(_finite), WithJsonSchema({"type": "number"})]
-Share = Annotated[Number, Field(ge=0, le=1)]
+Share = Annotated[Number, Field(ge=0, le=1), WithJsonSchema({"type": "number", "minimum": 0, "maximum": 1})]
 Count = Annotated[int, Field(ge=0)]
 Positive = Annotated[int, Field(ge=1)]
 Name = Annotated[str, AfterValidator(_name)]
-Sha256 = Annotated[str, _matching(r"[0-9a-f]{64}", "a SHA-256 (64 hex digits)")]
-RunId = Annotated[str, _matching(r"[0-9a-f]{32}", "an MLflow run id (32 hex digits)")]
-DvcMd5 = Annotated[str, _matching(r"[0-9a-f]{32}(\.dir)?", "a DVC md5 (32 hex digits, .dir for a folder)")]
+Sha256 = Annotated[str, _matching(r"[0-9a-f]{64}", "a SHA-256 (64 hex digits)"), _schema(r"[0-9a-f]{64}")]
+RunId = Annotated[str, _matching(r"[0-9a-f]{32}", "an MLflow run id (32 hex digits)"), _schema(r"[0-9a-f]{32}")]
+DvcMd5 = Annotated[
+    str,
+    _matching(r"[0-9a-f]{32}(\.dir)?", "a DVC md5 (32 hex digits, .dir for a folder)"),
+    _schema(r"[0-9a-f]{32}(\.dir)?"),
+]
+
+
+V = TypeVar("V")
+# Entries by name, as frozen as the document that holds them; keys `_comment*` with a text are for people only.
+Table = Annotated[
+    Mapping[Name, V], BeforeValidator(_drop_comments), AfterValidator(MappingProxyType), PlainSerializer(dict)
+]
 
 
 def pack_outcomes(outcomes: Sequence[bool]) -> str:
@@ -162,8 +187,8 @@ class Evaluation(Document):
     eval_set: EvalSetIdentity
     evaluator: Evaluator | None = None
     aggregate: Measured | None = None
-    buckets: Annotated[dict[Name, Measured], Field(min_length=1)]
-    metrics: Annotated[dict[Name, Metric], Field(default_factory=dict)]
+    buckets: Annotated[Table[Measured], Field(min_length=1)]
+    metrics: Annotated[Table[Metric], Field(default_factory=dict, validate_default=True)]
     environment: Environment = Environment()
 
 
