@@ -11,6 +11,7 @@ import contextlib
 import io
 import logging
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 from dvc.config import NoRemoteError
@@ -34,14 +35,11 @@ class DvcEvalData:
 
         Raises:
             CannotJudge: when DVC knows no such target, or there is no DVC repository.
-            StoreFailure: when no remote is configured, or the bytes cannot be had from it as they were pushed.
+            StoreFailure: when no remote is configured, it cannot be reached, or has not the bytes that were pushed.
         """
-        output = io.StringIO()
         try:
-            with contextlib.redirect_stdout(output), contextlib.redirect_stderr(output), warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                with Repo(str(self._root)) as repo:
-                    repo.pull(targets=[str(target.absolute())], force=True)
+            with _quiet(), Repo(str(self._root)) as repo:
+                repo.pull(targets=[str(target.absolute())], force=True)
         except GateError:
             raise
         except NotDvcRepoError as error:
@@ -58,14 +56,20 @@ class DvcEvalData:
             raise StoreFailure(f"{target}: the DVC remote failed: {scrub(str(error), '')}") from error
 
     def _explain(self, target: Path) -> str:
-        with Repo(str(self._root)) as repo:
-            remotes = repo.config["remote"]
+        """DVC says one thing for every cause, and drops altered bytes from some remotes: tell apart what can be."""
+        with _quiet(), Repo(str(self._root)) as repo:
             name = repo.config["core"].get("remote")
-        if not remotes or not name:
-            return (
-                f"{target}: its bytes are not here and no default DVC remote is configured (dvc remote add -d NAME URL)"
-            )
+        if not name:
+            return f"{target}: its bytes are not here, and no default DVC remote is set (dvc remote add -d NAME URL)"
         return (
-            f"{target}: the DVC remote {name!r} does not have its bytes as they were pushed (they are "
-            f"missing, altered, or it cannot be reached); push them again with: dvc push {target}.dvc"
+            f"{target}: the DVC remote {name!r} does not have its bytes as they were pushed (missing, altered, or the "
+            f"remote cannot be reached); where the data still is: dvc push {target}.dvc"
         )
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    output = io.StringIO()
+    with contextlib.redirect_stdout(output), contextlib.redirect_stderr(output), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
