@@ -26,6 +26,8 @@ from minieval.manifest import File, Manifest, Progress, describe_difference
 
 MLMODEL = "MLmodel"
 DOWNLOAD_ADDS = "registered_model_meta"
+MAX_MLMODEL_BYTES = 1024 * 1024
+MAX_MLMODEL_VALUES = 100_000
 VOLATILE_KEYS = frozenset(
     {"run_id", "model_id", "model_uuid", "utc_time_created", "artifact_path", "mlflow_version_updated"}
 )
@@ -90,9 +92,12 @@ def canonical_mlmodel(bundle: Path) -> bytes:
     """
     path = bundle / MLMODEL
     try:
+        if path.stat().st_size > MAX_MLMODEL_BYTES:
+            raise ValueError(f"larger than {MAX_MLMODEL_BYTES} bytes")
         tree = yaml.load(path.read_bytes(), Loader=_PlainLoader)  # noqa: S506 - a SafeLoader, made stricter
         if not isinstance(tree, dict):
             raise ValueError("not a mapping")
+        _bound_size(tree)
         return canonical_json({key: value for key, value in tree.items() if key not in VOLATILE_KEYS})
     except (yaml.YAMLError, ValueError, OSError, RecursionError) as error:
         reason = " ".join(str(error).split())[:200]
@@ -109,6 +114,18 @@ def list_files(bundle: Path) -> Iterator[str]:
     if bundle.is_symlink() or not bundle.is_dir():
         raise CannotJudge(f"{bundle}: no such directory; fetch the candidate first (lynxgate fetch --run-id <id>)")
     return (path for path in manifest.list_files(bundle) if path != DOWNLOAD_ADDS)
+
+
+def _bound_size(tree: Json) -> None:
+    """Refuse a tree whose aliases make it far larger written out than it is in memory, or endless."""
+    pending, seen = [tree], 0
+    while pending:
+        node = pending.pop()
+        children = list(node.values()) if isinstance(node, dict) else node if isinstance(node, list) else []
+        seen += len(children)
+        if seen > MAX_MLMODEL_VALUES:
+            raise ValueError(f"more than {MAX_MLMODEL_VALUES} values")
+        pending += children
 
 
 class _PlainLoader(yaml.SafeLoader):
