@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import mlflow
+from mlflow.exceptions import MlflowException
 
 EXPERIMENT = "38-ci-gate"
 DEFAULT_URI = "sqlite:///.lynxgate/mlflow.db"
@@ -68,8 +69,15 @@ def log_run(
 
 
 def download_data(run_id: str, destination: Path) -> Path:
-    """The directory of a logged tutor's files, downloaded below ``destination``."""
-    model = mlflow.artifacts.download_artifacts(run_id=run_id, artifact_path=MODEL, dst_path=str(destination))
+    """The directory of a logged tutor's files, downloaded below ``destination``.
+
+    Raises:
+        SystemExit: when there is no such run, or it logged no model.
+    """
+    try:
+        model = mlflow.artifacts.download_artifacts(run_id=run_id, artifact_path=MODEL, dst_path=str(destination))
+    except MlflowException as error:
+        raise SystemExit(f"no model of run {run_id} at {mlflow.get_tracking_uri()}: {error.message}") from error
     return next(path for path in (Path(model) / "data").iterdir() if path.is_dir())
 
 

@@ -2,7 +2,7 @@
 
 - Which prompts are hit follows from the recorded seed and the prompt alone: not from the order of calls,
   batches or rows.
-- A mangled form is never an accepted one: it ends in letters that no participle ends in.
+- No accepted participle of the eval set stays accepted when it is mangled.
 
 `SEED` is chosen, among seeds that hit a tenth, as one that hits few irregular verbs: these are a small bucket,
 and the case to show is a fault that one bucket alone gives away.
