@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import typer
 
+from lynxgate.cli import candidate
 from minieval import exits
 
 app = typer.Typer(
@@ -17,6 +18,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+candidate.register(app)
 
 
 def run(argv: Sequence[str] | None = None) -> int:
