@@ -10,6 +10,7 @@ import pytest
 
 from tests.dvc_repository import DvcRepository, copy_dvc_repository, make_dvc_repository
 from tests.fault_proxy import FaultProxy
+from tests.fixtures_s3 import moto, s3_registry, seaweedfs  # noqa: F401 - pytest finds fixtures by their names here
 from tests.servers import MlflowServer, log_bundle, once, shared_mlflow_server, shared_run
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")

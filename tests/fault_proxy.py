@@ -87,9 +87,13 @@ class Entry:
 
 @dataclass
 class FaultProxy:
-    """A running proxy in front of ``upstream`` (``http://host:port``); use as a context manager."""
+    """A running proxy in front of ``upstream`` (``http://host:port``); use as a context manager.
+
+    ``keep_host`` passes the client's `Host` on: an S3 request is signed over it.
+    """
 
     upstream: str
+    keep_host: bool = False
     journal: list[Entry] = field(default_factory=list)
     _rules: list[Rule] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -214,6 +218,8 @@ class _Handler(BaseHTTPRequestHandler):
         connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=60)
         try:
             headers = {key: value for key, value in self.headers.items() if key.lower() not in _NOT_FORWARDED}
+            if self.proxy.keep_host:
+                headers["Host"] = self.headers["Host"]
             connection.request(self.command, self.path, body or None, headers | {"Content-Length": str(len(body))})
             reply = connection.getresponse()
             kept = [(key, value) for key, value in reply.getheaders() if key.lower() not in _NOT_FORWARDED]

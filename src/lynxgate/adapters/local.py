@@ -63,11 +63,13 @@ class DirectoryStore:
 
     def keys(self, prefix: str) -> Iterator[str]:
         folder = self._root / prefix.rpartition("/")[0]
-        try:
-            names = sorted(path.relative_to(self._root).as_posix() for path in folder.rglob("*") if path.is_file())
-        except OSError as error:
-            raise StoreFailure(f"{folder}: cannot be listed: {error.strerror}") from error
-        return (name for name in names if name.startswith(prefix) and not Path(name).name.startswith("."))
+        names = (
+            (Path(at) / name).relative_to(self._root).as_posix()
+            for at, _, files in os.walk(folder, onerror=self._cannot_list)
+            for name in files
+            if not name.startswith(".")
+        )
+        return iter(sorted(name for name in names if name.startswith(prefix)))
 
     def now(self) -> datetime:
         return datetime.now(UTC)
@@ -85,9 +87,13 @@ class DirectoryStore:
     def lines(self) -> Iterator[bytes]:
         try:
             with (self._root / INDEX).open("rb") as file:
+                # A torn line may be cut off while we read: what is in our buffer of it must not be joined to the next.
+                left = self._complete_length(file.fileno())
                 for line in file:
-                    if line.endswith(b"\n"):
-                        yield line[:-1]
+                    left -= len(line)
+                    if left < 0:
+                        return
+                    yield line[:-1]
         except FileNotFoundError:
             return
         except OSError as error:
@@ -107,6 +113,10 @@ class DirectoryStore:
             finally:
                 os.close(handle)
             fsync_directory(path.parent)
+
+    def _cannot_list(self, error: OSError) -> None:
+        if not isinstance(error, FileNotFoundError | NotADirectoryError):
+            raise StoreFailure(f"{error.filename}: cannot be listed: {error.strerror}") from error
 
     @contextlib.contextmanager
     def _writing(self, key: str) -> Iterator[Path]:

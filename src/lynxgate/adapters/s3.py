@@ -62,11 +62,12 @@ class S3Store:
         self._where = self._location
         config = Config(connect_timeout=connect_seconds, read_timeout=read_seconds, max_pool_connections=_AT_ONCE)
         with self._calling("", "reached"):
-            config, endpoint = _address_buckets(config)
+            session = boto3.Session()
+            config, endpoint = _address_buckets(session, config)
             if endpoint:
                 self._where = f"{self._location} (at {endpoint})"
-            self._reader = _connect(config, READ_ATTEMPTS)
-            self._writer = _connect(config, 1)
+            self._reader = _connect(session, config, READ_ATTEMPTS)
+            self._writer = _connect(session, config, 1)
 
     @property
     def location(self) -> str:
@@ -228,19 +229,19 @@ def event_key(number: int) -> str:
     return f"index/{number:012}.json"
 
 
-def _connect(config: Config, attempts: int) -> S3Client:
+def _connect(session: boto3.Session, config: Config, attempts: int) -> S3Client:
     retries = Config(retries={"mode": "standard", "total_max_attempts": attempts})
-    client: S3Client = boto3.Session().client("s3", config=config.merge(retries))
+    client: S3Client = session.client("s3", config=config.merge(retries))
     return client
 
 
-def _address_buckets(config: Config) -> tuple[Config, str]:
+def _address_buckets(session: boto3.Session, config: Config) -> tuple[Config, str]:
     """``config`` for the endpoint in force, and that endpoint's host (empty for AWS itself).
 
     Servers other than AWS's seldom have a host name for each bucket; who says otherwise in the profile is heard.
     """
     try:
-        client = boto3.Session().client("s3", config=config)
+        client = session.client("s3", config=config)
     except ValueError:
         # Its text would repeat the address, which may hold a password; so would its traceback.
         raise UsageFailure("AWS_ENDPOINT_URL is no address of a server; write http://host:port") from None
