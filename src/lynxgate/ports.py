@@ -126,10 +126,6 @@ class Tracking(Protocol):
         """Set a tag of a run, once, without retrying."""
         ...
 
-    def delete_tag(self, run_id: str, key: str) -> None:
-        """Delete a tag of a run, once, without retrying; that it is absent already is fine."""
-        ...
-
 
 class EvalData(Protocol):
     """What brings the eval set's bytes to the working tree (DVC)."""

@@ -11,7 +11,6 @@ import pytest
 
 from lynxgate.adapters.mlflow import MlflowTracking
 from lynxgate.errors import CannotJudge, IntegrityFailure, OutcomeUnknown, StoreFailure
-from lynxgate.ports import Tracking
 from minieval.bundle import read_manifest
 from tests.fault_proxy import Fault, FaultProxy
 from tests.servers import MlflowServer, client_of, free_port, log_bundle, log_model, once
@@ -60,7 +59,7 @@ def bundle(logged_model: tuple[str, str, Path]) -> Path:
 
 class TestContract:
     def test_tags(self, place: str) -> None:
-        tracking: Tracking = MlflowTracking(place)
+        tracking = MlflowTracking(place)
         run = log_bundle(place, None)
         assert tracking.read_tag(run, "lynxgate.semver.v0.1.0") is None
         tracking.set_tag(run, "lynxgate.semver.v0.1.0", "a" * 64)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import pty
 import re
 import subprocess
 import sys
@@ -29,6 +31,20 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
     os.environ.update(before)
 
 
+def on_a_terminal(command: list[str]) -> str:
+    """What a command shows on a terminal of its own."""
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs) as process:
+        os.close(theirs)
+        shown = b""
+        with contextlib.suppress(OSError):  # Linux says EIO when the other end has closed
+            while data := os.read(ours, 65536):
+                shown += data
+        os.close(ours)
+    assert process.returncode == 0, shown.decode()
+    return shown.decode()
+
+
 class TestFetch:
     def test_the_sha_alone_is_on_stdout(
         self, mlflow_server: MlflowServer, logged_run: tuple[str, str], capfd: pytest.CaptureFixture[str]
@@ -38,12 +54,27 @@ class TestFetch:
         assert run(["fetch", "--run-id", run_id, "--dest", "./candidate/"]) == Exit.OK
         out, err = capfd.readouterr()
         assert out == f"{sha}\n"
-        assert re.fullmatch(r"candidate: \d+ files, \d+ bytes, downloaded from http://127.0.0.1:\d+\n", err)
+        assert re.fullmatch(
+            r"downloading (\d+) bytes\ncandidate: \d+ files, \d+ bytes, downloaded from http://127.0.0.1:\d+\n", err
+        )
         assert run(["fetch", "--run-id", run_id, "--expect-sha", sha]) == Exit.OK
         out, err = capfd.readouterr()
         assert out == f"{sha}\n"
-        assert err.endswith("from the cache, hashed again\n")
+        assert re.fullmatch(r"candidate: .* from the cache, hashed again\n", err)
         assert (Path("candidate") / "MLmodel").is_file()
+
+    def test_a_terminal_gets_a_bar_only_while_bytes_arrive(
+        self, mlflow_server: MlflowServer, logged_run: tuple[str, str]
+    ) -> None:
+        arguments = ["fetch", "--run-id", logged_run[0], "--tracking-uri", mlflow_server.url]
+        first, second = (
+            on_a_terminal([sys.executable, "-c", "from lynxgate.cli.app import main; main()", *arguments])
+            for _ in range(2)
+        )
+        assert "downloading" in first
+        assert "downloading" not in second
+        assert logged_run[1] in first
+        assert logged_run[1] in second
 
     def test_codes(
         self, mlflow_server: MlflowServer, logged_run: tuple[str, str], capfd: pytest.CaptureFixture[str]
@@ -61,7 +92,7 @@ class TestFetch:
             assert run(["fetch", *arguments, *where]) == code
             out, err = capfd.readouterr()
             assert out == ""
-            assert err.count("\n") == 1
+            assert [line for line in err.splitlines() if not line.startswith(("lynxgate: ", "downloading "))] == []
             assert "Traceback" not in err
 
     def test_no_store(self, capfd: pytest.CaptureFixture[str]) -> None:

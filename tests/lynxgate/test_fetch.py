@@ -68,9 +68,6 @@ class Folders:
     def set_tag(self, run_id: str, key: str, value: str) -> None:
         raise NotImplementedError
 
-    def delete_tag(self, run_id: str, key: str) -> None:
-        raise NotImplementedError
-
 
 @dataclass
 class Bench:

@@ -15,7 +15,7 @@ from pathlib import Path
 from lynxgate.adapters.local import DirectoryStore
 from lynxgate.errors import CannotJudge, StoreFailure
 from lynxgate.journal import Journal, name_owner
-from lynxgate.ports import Progress, RegistryStore
+from lynxgate.ports import Progress, RegistryStore, RunModel
 from lynxgate.promote import Receipt, Request, promote
 from lynxgate.registry import Environment, create_registry
 from lynxgate.transaction import Desk, TagCarrier
@@ -41,6 +41,13 @@ class DirectoryTracking:
     def add_run(self, run_id: str, bundle: Path) -> None:
         shutil.copytree(bundle, self.root / run_id / "model")
         (self.root / run_id / "tags").mkdir()
+
+    def find_model(self, run_id: str) -> RunModel:
+        if not (self.root / run_id).is_dir():
+            raise CannotJudge(f"no run {run_id}")
+        folder = self.root / run_id / "model"
+        files = sorted(path for path in folder.rglob("*") if path.is_file())
+        return RunModel(run_id, tuple((path.relative_to(folder).as_posix(), path.stat().st_size) for path in files))
 
     def download(self, run_id: str, destination: Path, progress: Progress | None = None) -> None:
         del progress

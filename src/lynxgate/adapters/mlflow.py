@@ -82,7 +82,7 @@ class MlflowTracking:
             self._client.set_tag(run_id, key, value)
 
     def delete_tag(self, run_id: str, key: str) -> None:
-        """Delete a tag once; absent is fine; errors as `lynxgate.ports.Tracking`."""
+        """Delete a tag once; that it is absent already is fine; errors as for `set_tag`."""
         with contextlib.suppress(_NoSuch), self._translated(f"delete a tag of run {run_id}"):
             self._client.delete_tag(run_id, key)
 

@@ -92,19 +92,39 @@ def check_eval_set(baseline: Baseline = DEFAULT_BASELINE, eval_set: EvalSet = No
 
 
 @contextmanager
-def download_progress() -> Iterator[Progress | None]:
-    """A bar of bytes on a terminal's stderr; otherwise nothing, since a log keeps every line for ever."""
+def download_progress() -> Iterator[Progress]:
+    """What to call while bytes arrive: a bar on a terminal's stderr, one line in a log; nothing if none arrive."""
     if not sys.stderr.isatty():
-        yield None
+        yield _say_once()
         return
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, TextColumn, TransferSpeedColumn
     from rich.progress import Progress as Bars
 
     columns = (TextColumn("downloading"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-    with Bars(*columns, console=Console(stderr=True), transient=True) as bars:
-        task = bars.add_task("download", total=None)
-        yield lambda done, total: bars.update(task, completed=done, total=total)
+    bars = Bars(*columns, console=Console(stderr=True), transient=True)
+    task = bars.add_task("download", total=None)
+
+    def show(done: int, total: int | None) -> None:
+        bars.start()
+        bars.update(task, completed=done, total=total)
+
+    try:
+        yield show
+    finally:
+        bars.stop()
+
+
+def _say_once() -> Progress:
+    said = False
+
+    def show(_: int, total: int | None) -> None:
+        nonlocal said
+        if not said:
+            _say("downloading" if total is None else f"downloading {total} bytes")
+        said = True
+
+    return show
 
 
 def _read_baseline(path: Path) -> BaselineDocument:
