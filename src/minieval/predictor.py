@@ -4,7 +4,8 @@ Run as a script inside the sandbox, by `minieval.predictions`; it imports nothin
 
 - Requests come as JSON lines (a list of rows) on what was stdin, answers go as JSON lines to what was stdout.
   Both are moved away first: whatever the candidate prints goes to stderr, and it reads from nowhere.
-- Limits are set before the candidate's first byte is loaded.
+- Capabilities are dropped and limits are set before the candidate's first byte is loaded: even a root without
+  bwrap cannot raise the limits again, or look into the memory of a parent that has closed it.
 - Nothing here defends against the candidate, which shares this process: its reader believes nothing it says.
 """
 
@@ -22,6 +23,8 @@ from typing import Any
 
 MIB = 1024 * 1024
 PR_SET_PDEATHSIG = 1
+PR_SET_NO_NEW_PRIVS = 38
+CAPABILITY_VERSION_3 = 0x20080522
 MAX_REASON = 400  # characters of an error that are passed on
 
 
@@ -30,6 +33,7 @@ def main() -> int:
     arguments = _arguments()
     with os.fdopen(os.dup(0), "rb") as requests, os.fdopen(os.dup(1), "wb") as answers:
         _move_standard_streams()
+        _drop_capabilities()
         _limit(memory=arguments.memory_mb * MIB, file=arguments.file_mb * MIB, cpu_seconds=arguments.cpu_seconds)
 
         def answer(message: dict[str, Any]) -> None:
@@ -64,8 +68,16 @@ def _move_standard_streams() -> None:
     os.dup2(2, 1)
 
 
+def _drop_capabilities() -> None:
+    """For good: with no new privileges, a program that root executes does not get them back either."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    header, none_of_them = (ctypes.c_uint32 * 2)(CAPABILITY_VERSION_3, 0), (ctypes.c_uint32 * 6)()
+    libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) or libc.capset(header, none_of_them):
+        raise OSError(ctypes.get_errno(), "capabilities cannot be dropped")
+
+
 def _limit(*, memory: int, file: int, cpu_seconds: int) -> None:
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     limits = {
         resource.RLIMIT_AS: memory,
         resource.RLIMIT_FSIZE: file,

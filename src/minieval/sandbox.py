@@ -1,15 +1,16 @@
 """Where the predictor runs: under bwrap, or in a bare process with limits.
 
-In both: its own session, no inherited descriptors, an environment of a handful of variables of ours, limits on
-address space, CPU time, file size and processes, and a bundle that is a copy.
+In both: its own session, no inherited descriptors, an environment of a handful of variables of ours, no
+capabilities, limits on address space, CPU time, file size and processes, and a bundle that is a copy.
 
 - `bwrap`: no network, no other process in sight, and a read-only file system of the system's libraries, the Python
   that runs this, and the bundle. The eval set is refused when it lies inside any of these. ``/proc`` is read-only:
   a root without capabilities could otherwise still write the host's ``/proc/sys``.
-- `process`: the same user, the same file system and the network. Labels are not sent, and this process's memory is
-  closed to other processes of the same user (not to root's). **A candidate that looks for the eval-set file finds
-  it**, and one that starts a session of its own outlives its group. It guards against accidents, not malice; the
-  evaluation says which isolation was in force, and a policy may require `bwrap`.
+- `process`: the same user, the same file system and the network. Labels are not sent, and this process's memory and
+  environment are closed to it. **A candidate that looks for the eval-set file finds it**, other processes of the
+  same user (a shell that holds secrets, say) are open to it, and one that starts a session of its own outlives its
+  group. It guards against accidents, not malice; the evaluation says which isolation was in force, and a policy
+  may require `bwrap`.
 - Neither bounds what many processes of the candidate use together; the runner's own limits do.
 """
 

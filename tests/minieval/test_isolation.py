@@ -154,6 +154,16 @@ def test_without_bwrap_the_file_is_found_but_never_sent(in_process: Heist) -> No
     assert in_process.secrets("stack") == set()
 
 
+def test_without_bwrap_our_memory_and_environment_are_closed_even_to_root(in_process: Heist) -> None:
+    report = in_process.reports["memory"]
+    assert report["parent"] == os.getpid()
+    assert report["closed"][f"/proc/{os.getpid()}/mem"] == "PermissionError"
+    assert report["closed"][f"/proc/{os.getpid()}/environ"] == "PermissionError"
+    assert in_process.secrets("memory") == set()
+    assert "environment" not in report
+    assert int(in_process.reports["writing"]["capabilities"], 16) == 0
+
+
 def test_memory_is_closed_to_others_of_the_same_user() -> None:
     script = """
 import ctypes, os, sys
