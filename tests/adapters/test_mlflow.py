@@ -152,7 +152,7 @@ class TestFaults:
         started = time.monotonic()
         with pytest.raises(OutcomeUnknown, match=words):
             tracking.set_tag(run, "k", "v")
-        assert time.monotonic() - started < 4
+        assert time.monotonic() - started < 8
         assert len(fault_proxy.requests("/runs/set-tag")) == (0 if fault is Fault.HANG_BEFORE else 1)
         assert tracking.read_tag(run, "k") == ("v" if applied else None)
 
@@ -167,7 +167,7 @@ class TestFaults:
         started = time.monotonic()
         with pytest.raises(OutcomeUnknown, match="nothing listens"):
             MlflowTracking(f"http://127.0.0.1:{free_port()}").read_tag(ABSENT, "k")
-        assert time.monotonic() - started < 4
+        assert time.monotonic() - started < 8
 
     def test_a_reply_that_is_no_mlflow(self, fault_proxy: FaultProxy) -> None:
         fault_proxy.fail(Fault.REWRITE, rewrite=lambda _: b"<html>a login page</html>")
