@@ -69,6 +69,16 @@ def parse_document(data: bytes, kind: type[D], *, where: str) -> D:
         raise CannotJudge(f"{where}: {_first_reason(error)}") from error
 
 
+def list_reasons(error: ValidationError) -> list[tuple[str, str]]:
+    """Each thing that is wrong: the path inside the document (empty for the whole of it), and the reason."""
+    reasons = []
+    for each in error.errors(include_url=False, include_input=False):
+        place = ".".join(str(part) for part in each["loc"])[:200]
+        shown = "".join(character if character.isprintable() else "?" for character in place)
+        reasons.append((shown, _PLAIN_WORDS.get(each["type"], each["msg"].removeprefix("Value error, "))))
+    return reasons
+
+
 def parse_json(data: bytes, *, where: str) -> Json:
     """Parse strict JSON: fractions become `Decimal`, objects `dict` without duplicate keys.
 
@@ -260,12 +270,9 @@ def _number(value: object) -> float | int:
 
 
 def _first_reason(error: ValidationError) -> str:
-    first = error.errors(include_url=False, include_input=False)[0]
-    place = ".".join(str(part) for part in first["loc"]) or "the document"
-    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-    shown = "".join(character if character.isprintable() else "?" for character in place[:200])
-    said = _PLAIN_WORDS.get(first["type"], first["msg"].removeprefix("Value error, "))
-    return f"{shown}: {said}{more}"
+    (place, reason), *others = list_reasons(error)
+    more = f" (and {len(others)} more)" if others else ""
+    return f"{place or 'the document'}: {reason}{more}"
 
 
 _PLAIN_WORDS = {  # where pydantic's own sentence speaks of Python rather than of the document

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import typer
 
-from lynxgate.cli import candidate
+from lynxgate.cli import candidate, decision
 from minieval import exits
 
 app = typer.Typer(
@@ -19,6 +19,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 candidate.register(app)
+decision.register(app)
 
 
 def run(argv: Sequence[str] | None = None) -> int:

@@ -1,0 +1,224 @@
+"""The life of a baseline file: created report-only, its numbers moved, armed. Pure: bytes in, bytes out.
+
+- `rebaseline` moves figures, source and eval-set hashes. Key order, layout, comments, status and policy stay, byte for
+  byte.
+- No bucket leaves without being named, and no version stays beside a model that it does not belong to.
+- Whatever comes out has been parsed again as a baseline.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
+
+from lynxgate.baseline import PLACEHOLDERS, SCHEMA, Baseline, Status, parse_baseline
+from lynxgate.errors import CannotJudge, Refused, UsageFailure
+from lynxgate.jsonedit import REMOVED, Path, edit, write_value
+from lynxgate.policy import DEFAULT_TOLERANCE_PP, Tier
+from lynxgate.words import write_percent, write_points
+from minieval.files import Json, parse_json
+from minieval.report import Evaluation, Measured
+
+ABSENT = "none"
+
+
+@dataclass(frozen=True)
+class Move:
+    """One thing that changes: where it stands, what it was, what it becomes, by how much (for accuracies)."""
+
+    place: Path
+    before: str
+    after: str
+    difference: str = ""
+
+
+@dataclass(frozen=True)
+class Rebaselined:
+    """The new bytes, and what differs from the old ones; without moves the bytes are the old ones."""
+
+    data: bytes
+    moves: tuple[Move, ...]
+    idle_globs: tuple[str, ...]
+
+
+def rebaseline(
+    data: bytes,
+    evaluation: Evaluation,
+    *,
+    semver: str | None = None,
+    remove: Collection[str] = (),
+    where: str = "the baseline",
+) -> Rebaselined:
+    """Move a baseline's figures to those of ``evaluation``; ``semver`` is the version of the model it measured.
+
+    Raises:
+        CannotJudge: ``data`` is no valid baseline, or would not be one afterwards.
+        Refused: a bucket would leave that ``remove`` does not name.
+        UsageFailure: ``remove`` names a bucket that does not leave.
+    """
+    baseline = parse_baseline(data, where=where)
+    tree = parse_json(data, where=where)
+    _check_removals(baseline, evaluation, remove)
+    changes = _changes((), tree, _eval_set(evaluation))
+    changes |= _changes(("source",), tree.get("source"), _source(baseline, evaluation, semver))
+    changes |= _measured(("aggregate",), tree.get("aggregate"), evaluation.aggregate)
+    for name in dict.fromkeys([*baseline.buckets, *evaluation.buckets]):
+        changes |= _measured(("buckets", name), tree["buckets"].get(name), evaluation.buckets.get(name))
+    new = edit(data.decode(), changes).encode()
+    result = parse_baseline(new, where=f"{where}, rebaselined")
+    return Rebaselined(new, tuple(_moves(baseline, result)), result.policy.idle_globs(result.buckets))
+
+
+def init_baseline(evaluation: Evaluation, *, eval_set: str | None = None, semver: str | None = None) -> bytes:
+    """A first, report-only baseline from an evaluation; ``eval_set`` is its path where the evaluation names none.
+
+    Raises:
+        UsageFailure: nobody names the eval set.
+        CannotJudge: what was named does not make a valid baseline.
+    """
+    path = evaluation.eval_set.path or eval_set
+    if path is None:
+        raise UsageFailure("the evaluation does not say where its eval set is; name it with --eval-set")
+    source = {
+        "canonical_sha": evaluation.candidate.canonical_sha,
+        "semver": semver,
+        "mlflow_run_id": evaluation.candidate.mlflow_run_id,
+    }
+    document = {
+        "_comment": "What production measured, per bucket. Changed only by a pull request of its own.",
+        "schema": SCHEMA,
+        "status": str(Status.REPORT_ONLY),
+        "eval_set": path,
+        "eval_set_dvc_hash": evaluation.eval_set.dvc_md5,
+        "eval_set_sha256": evaluation.eval_set.sha256,
+        "source": _present(source),
+        "policy": {"rule": "point", "tolerance_pp": DEFAULT_TOLERANCE_PP},
+        "aggregate": None if evaluation.aggregate is None else _present(_figures(evaluation.aggregate)),
+        "buckets": {name: _present(_figures(each)) for name, each in evaluation.buckets.items()},
+    }
+    data = (write_value(_present(document), "") + "\n").encode()
+    parse_baseline(data, where="the new baseline")
+    return data
+
+
+def arm(data: bytes, *, where: str = "the baseline") -> bytes:
+    """The same baseline, active; the same bytes when it is already.
+
+    Raises:
+        CannotJudge: a placeholder is left, a glob of the policy is about no bucket, or nothing could ever fail.
+    """
+    active = edit(data.decode(), {("status",): str(Status.ACTIVE)}).encode() if _is_waiting(data, where) else data
+    baseline = parse_baseline(active, where=where)
+    if idle := baseline.policy.idle_globs(baseline.buckets):
+        raise CannotJudge(f"{where}: policy.buckets: {idle[0]!r} matches no bucket; correct or remove it")
+    tiers = {baseline.policy.terms_of(name).tier for name in baseline.buckets}
+    if tiers == {Tier.ADVISORY} and baseline.policy.overall_tolerance_pp is None:
+        raise CannotJudge(f"{where}: every bucket is advisory, so that nothing could fail; give one another tier")
+    return active
+
+
+def _is_waiting(data: bytes, where: str) -> bool:
+    return parse_baseline(data, where=where).status is Status.REPORT_ONLY
+
+
+def _check_removals(baseline: Baseline, evaluation: Evaluation, remove: Collection[str]) -> None:
+    gone = sorted(baseline.buckets.keys() - evaluation.buckets.keys())
+    if unnamed := [name for name in gone if name not in remove]:
+        raise Refused(
+            f"the evaluation has no {unnamed[0]!r}"
+            + (f" (and {len(unnamed) - 1} more)" if len(unnamed) > 1 else "")
+            + "; evaluate it, or name every bucket that is to leave with --remove"
+        )
+    if strangers := sorted(set(remove).difference(gone)):
+        raise UsageFailure(f"--remove {strangers[0]!r}: that is no bucket that the evaluation lacks")
+
+
+def _eval_set(evaluation: Evaluation) -> dict[str, Json]:
+    named = evaluation.eval_set
+    path = {} if named.path is None else {"eval_set": named.path}
+    return {**path, "eval_set_dvc_hash": named.dvc_md5, "eval_set_sha256": named.sha256}
+
+
+def _source(baseline: Baseline, evaluation: Evaluation, semver: str | None) -> dict[str, Json]:
+    candidate = evaluation.candidate
+    is_same = candidate.canonical_sha is not None and candidate.canonical_sha == baseline.source.canonical_sha
+    return {
+        "canonical_sha": candidate.canonical_sha,
+        "semver": baseline.source.semver if semver is None and is_same else semver,
+        "mlflow_run_id": candidate.mlflow_run_id,
+    }
+
+
+def _measured(path: Path, old: Json, new: Measured | None) -> dict[Path, Json]:
+    if new is None:
+        return {} if old is None else {path: REMOVED}
+    figures = _figures(new)
+    if new.accuracy is None and isinstance(old, dict) and "accuracy" not in old:
+        figures["accuracy"] = None
+    return _changes(path, old, figures)
+
+
+def _figures(side: Measured) -> dict[str, Json]:
+    accuracy = side.accuracy
+    if accuracy is None and side.correct is not None and side.n is not None:
+        accuracy = round(Decimal(side.correct) / side.n, 4)
+    return {"n": side.n, "correct": side.correct, "accuracy": accuracy, "outcomes": side.outcomes}
+
+
+def _changes(path: Path, old: Json, new: dict[str, Json]) -> dict[Path, Json]:
+    """What turns the object ``old`` at ``path`` into one with the entries ``new``; a `None` among them leaves."""
+    if not isinstance(old, dict):
+        present = _present(new)
+        return {path: present} if present else {}
+    changes: dict[Path, Json] = {}
+    for key, value in new.items():
+        if value is not None and (key not in old or old[key] != value):
+            changes[*path, key] = value
+        elif value is None and old.get(key) not in PLACEHOLDERS:
+            changes[*path, key] = REMOVED
+    return changes
+
+
+def _present(entries: dict[str, Json]) -> dict[str, Json]:
+    return {key: value for key, value in entries.items() if value is not None}
+
+
+def _moves(before: Baseline, after: Baseline) -> Iterator[Move]:
+    for key in ("eval_set", "eval_set_dvc_hash", "eval_set_sha256"):
+        yield from _move((key,), getattr(before, key), getattr(after, key))
+    for key in ("canonical_sha", "semver", "mlflow_run_id"):
+        yield from _move(("source", key), getattr(before.source, key), getattr(after.source, key))
+    yield from _move_figures(("aggregate",), before.aggregate, after.aggregate)
+    for name in sorted(before.buckets.keys() | after.buckets.keys()):
+        yield from _move_figures(("buckets", name), before.buckets.get(name), after.buckets.get(name))
+
+
+def _move(place: Path, before: str | None, after: str | None) -> Iterator[Move]:
+    if before != after:
+        yield Move(place, before or ABSENT, after or ABSENT)
+
+
+def _move_figures(place: Path, before: Measured | None, after: Measured | None) -> Iterator[Move]:
+    if before == after:
+        return
+    old, new = _share_of(before), _share_of(after)
+    difference = "" if old is None or new is None else f"{write_points((new - old) * 100)} pp"
+    yield Move(place, _show(before), _show(after), difference)
+
+
+def _share_of(side: Measured | None) -> Fraction | None:
+    """The accuracy of one side, from its counts where it has them."""
+    if side is None:
+        return None
+    if side.correct is not None and side.n is not None:
+        return Fraction(side.correct, side.n)
+    return None if side.accuracy is None else Fraction(side.accuracy)
+
+
+def _show(side: Measured | None) -> str:
+    share = _share_of(side)
+    if side is None or share is None:
+        return ABSENT if side is None else "placeholder"
+    return (f"{side.correct}/{side.n} = " if side.correct is not None else "") + write_percent(share)

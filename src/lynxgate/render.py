@@ -1,0 +1,100 @@
+"""A verdict for people: a Markdown table, a table for terminals. Pure; every name in it is made harmless.
+
+- Equal verdicts give equal text.
+- No text ends in a newline: whoever writes it adds one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+
+from lynxgate.rebaseline import ABSENT, Move
+from lynxgate.verdict import Figure, Outcome, Row, Verdict, describe_difference
+from lynxgate.words import as_code, visible, write_percent
+
+_COLUMNS = ("bucket", "n", "baseline", "candidate", "difference", "tolerance", "outcome")
+_RIGHT = frozenset({"n", "baseline", "candidate", "difference", "tolerance"})
+
+
+def render_markdown(verdict: Verdict, *, every: bool = False) -> str:
+    """The rows that keep the candidate out (with ``every``: all rows) as a GitHub table, then what else is amiss."""
+    rows = _every_row(verdict) if every else verdict.blocking
+    head = f"**{_headline(verdict)}**" if every else ""
+    table = "\n".join((_line(_COLUMNS), _line(["---:" if name in _RIGHT else "---" for name in _COLUMNS])))
+    lines = [_line([_markdown_name(row, verdict), *_cells(row)]) for row in rows]
+    blocks = [head, "\n".join([table, *lines]) if lines else "", "\n".join(f"- {text}" for text in _amiss(verdict))]
+    if not any(blocks):
+        return verdict.summary
+    return "\n\n".join(block for block in blocks if block)
+
+
+def render_table(verdict: Verdict) -> str:
+    """All rows in aligned columns, for a terminal, under the summary."""
+    table = [_COLUMNS, *((visible(row.bucket), *_cells(row)) for row in _every_row(verdict))]
+    widths = [max(len(cells[column]) for cells in table) for column in range(len(_COLUMNS))]
+    lines = [
+        "  ".join(
+            cell.rjust(width) if name in _RIGHT else cell.ljust(width)
+            for cell, width, name in zip(cells, widths, _COLUMNS, strict=True)
+        ).rstrip()
+        for cells in table
+    ]
+    return "\n".join([verdict.summary, "", *lines])
+
+
+def render_moves(moves: Sequence[Move], idle_globs: Sequence[str] = ()) -> str:
+    """What a rebaseline moves, as a GitHub table to review, and the globs it leaves without a bucket."""
+    lines = [_line(["what", "before", "after", "difference"]), _line(["---", "---:", "---:", "---:"])]
+    for move in moves:
+        name = as_code(move.place[-1]) if move.place[0] == "buckets" else ".".join(move.place)
+        lines.append(_line([name, as_code(move.before), as_code(move.after), move.difference]))
+    notes = [f"\nThe policy's {as_code(glob)} matches no bucket any more; change the policy." for glob in idle_globs]
+    return "\n".join([f"{_count(moves)}\n", *lines, *notes])
+
+
+def _count(moves: Sequence[Move]) -> str:
+    buckets = [move for move in moves if move.place[0] == "buckets"]
+    added = sum(move.before == ABSENT for move in buckets)
+    removed = sum(move.after == ABSENT for move in buckets)
+    return f"{len(buckets) - added - removed} buckets moved, {added} added, {removed} removed."
+
+
+def _every_row(verdict: Verdict) -> tuple[Row, ...]:
+    return verdict.rows if verdict.aggregate is None else (verdict.aggregate, *verdict.rows)
+
+
+def _headline(verdict: Verdict) -> str:
+    if verdict.passed:
+        return verdict.summary.partition(":")[0]
+    return verdict.summary.partition(":")[0] + f": {len(verdict.reasons)} of {len(_every_row(verdict))} rows"
+
+
+def _markdown_name(row: Row, verdict: Verdict) -> str:
+    return row.bucket if row is verdict.aggregate else as_code(row.bucket)
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    outcome = f"{row.outcome} (advisory)" if row.tier == "advisory" else str(row.outcome)
+    tolerance = f"{row.tolerance_pp} pp" + ("" if row.min is None else f", min {write_percent(Fraction(row.min))}")
+    sides = (_size(row), _share(row.baseline), _share(row.candidate), describe_difference(row))
+    return (*sides, tolerance, outcome)
+
+
+def _size(row: Row) -> str:
+    sizes = [figure.n for figure in (row.baseline, row.candidate) if figure is not None and figure.n is not None]
+    return " / ".join(str(size) for size in dict.fromkeys(sizes))
+
+
+def _share(figure: Figure | None) -> str:
+    return "" if figure is None or figure.share is None else write_percent(figure.share)
+
+
+def _amiss(verdict: Verdict) -> list[str]:
+    failed = [f"{each.name}: {as_code(each.reason)}" for each in verdict.conditions if each.outcome is not Outcome.HELD]
+    named = [f"{as_code(row.bucket)}: {row.reason}" for row in verdict.blocking if row.difference_pp is None]
+    return [*failed, *named] or ([] if verdict.passed or verdict.blocking else list(verdict.reasons))
+
+
+def _line(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"

@@ -1,0 +1,205 @@
+"""The verdict, `lynxgate.verdict/1`: what was compared with what, on which terms, and what came of each bucket.
+
+- It holds evidence only. Whether the candidate passes, why not, and the exit code are derived from the rows each time.
+- Equal verdicts are equal bytes: no clock, no locale, no hash order; rows stand in code-point order of their names.
+- Figures other than counts are text, exact: a decimal where there is one, else a fraction ``p/q``.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from fractions import Fraction
+from typing import Annotated, Final, Literal
+
+from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
+
+from lynxgate.baseline import Source, Status
+from lynxgate.errors import Exit
+from lynxgate.policy import Tier
+from lynxgate.words import visible, write_percent, write_points
+from minieval.files import Document, parse_document, pretty_json
+from minieval.report import Candidate, Count, DvcMd5, Name, Positive, Sha256
+
+SCHEMA: Final = "lynxgate.verdict/1"
+_NAMED = 3  # reasons that a summary spells out
+_EXACT = r"-?[0-9]+(\.[0-9]+|/[1-9][0-9]*)?"
+
+
+class Outcome(StrEnum):
+    """What came of one bucket; only `HELD` lets a candidate through."""
+
+    HELD = "held"
+    REGRESSED = "regressed"
+    INCONCLUSIVE = "inconclusive"
+    MISSING = "missing"
+    UNMEASURED = "unmeasured"
+    NEW = "new"
+
+
+_WORSE = frozenset({Outcome.REGRESSED, Outcome.MISSING, Outcome.NEW})
+
+
+def _exact(text: str) -> str:
+    Fraction(text)
+    return text
+
+
+Exact = Annotated[
+    str,
+    Field(pattern=f"^{_EXACT}$", max_length=200),
+    AfterValidator(_exact),
+    WithJsonSchema({"type": "string", "pattern": f"^{_EXACT}$"}),
+]
+
+
+class Inputs(Document):
+    """What the verdict follows from: SHA-256 of the exact bytes of both documents, and the eval set's hashes."""
+
+    evaluation_sha256: Sha256
+    baseline_sha256: Sha256
+    eval_set_dvc_md5: DvcMd5
+    eval_set_sha256: Sha256 | None = None
+
+
+class Figure(Document):
+    """What one side measured."""
+
+    n: Positive | None
+    correct: Count | None
+    accuracy: Exact | None
+
+    @property
+    def share(self) -> Fraction | None:
+        """The accuracy, from the counts where there are any; `None` for a placeholder."""
+        if self.correct is not None and self.n is not None:
+            return Fraction(self.correct, self.n)
+        return None if self.accuracy is None else Fraction(self.accuracy)
+
+
+class Row(Document):
+    """One bucket (or the aggregate): both figures, the terms, and what came of it."""
+
+    bucket: Name
+    tier: Annotated[Tier, Field(strict=False)]
+    outcome: Annotated[Outcome, Field(strict=False)]
+    baseline: Figure | None
+    candidate: Figure | None
+    difference_pp: Exact | None
+    tolerance_pp: Exact
+    min: Exact | None
+    reason: str
+
+    @property
+    def blocks(self) -> bool:
+        """Whether this row alone keeps the candidate out."""
+        return self.tier is not Tier.ADVISORY and self.outcome is not Outcome.HELD
+
+
+class Condition(Document):
+    """Something besides accuracy that must hold before the figures mean anything."""
+
+    name: Literal["eval set", "isolation"]
+    outcome: Annotated[Outcome, Field(strict=False)]
+    reason: str
+
+
+class Verdict(Document):
+    """The decision on one candidate, as evidence.
+
+    ``tolerance_pp`` is the general tolerance in force, ``policy_tolerance_pp`` the one the policy names; they differ
+    when the command line tightened it (or, under a report-only baseline, loosened it).
+    """
+
+    schema_: Literal["lynxgate.verdict/1"] = Field(alias="schema")
+    rule: Literal["point"]
+    status: Annotated[Status, Field(strict=False)]
+    tolerance_pp: Exact
+    policy_tolerance_pp: Exact
+    inputs: Inputs
+    candidate: Candidate
+    baseline: Source
+    conditions: Annotated[tuple[Condition, ...], Field(strict=False)]
+    aggregate: Row | None
+    rows: Annotated[tuple[Row, ...], Field(strict=False, min_length=1)]
+
+    @model_validator(mode="after")
+    def _is_ordered(self) -> Verdict:
+        names = [row.bucket for row in self.rows]
+        if names != sorted(set(names)):
+            raise ValueError("rows stand in code-point order of their buckets, each once")
+        return self
+
+    @property
+    def blocking(self) -> tuple[Row, ...]:
+        """The rows that keep the candidate out, the aggregate first."""
+        return tuple(row for row in self._all_rows if row.blocks)
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Why the candidate does not pass, a sentence each; empty when it does."""
+        rows = [f"{visible(row.bucket)} {row.outcome}: {row.reason}" for row in self.blocking]
+        conditions = [f"{each.name}: {each.reason}" for each in self.conditions if each.outcome is not Outcome.HELD]
+        idle = [] if self._gated else ["every bucket is advisory, so that nothing could fail"]
+        return (*conditions, *rows, *idle)
+
+    @property
+    def passed(self) -> bool:
+        """Whether everything that is gated held, whatever the baseline's status."""
+        return not self.reasons
+
+    @property
+    def exit(self) -> Exit:
+        """The exit code; a report-only baseline never fails a run."""
+        if self.passed or self.status is Status.REPORT_ONLY:
+            return Exit.OK
+        worse = any(row.outcome in _WORSE for row in self.blocking)
+        return Exit.REGRESSION if worse else Exit.CANNOT_JUDGE
+
+    @property
+    def summary(self) -> str:
+        """One line for people."""
+        if not self.passed:
+            word = "would fail" if self.status is Status.REPORT_ONLY else "failed"
+            more = len(self.reasons) - _NAMED
+            return f"{word}: {'; '.join(self.reasons[:_NAMED])}" + (f"; and {more} more" if more > 0 else "")
+        word = "would pass (report-only)" if self.status is Status.REPORT_ONLY else "passed"
+        held = sum(row.outcome is Outcome.HELD for row in self.rows)
+        text = f"{word}: {held} of {len(self.rows)} buckets held (rule {self.rule}, {self.tolerance_pp} pp)"
+        if slipped := len(self.rows) - held:
+            text += f", {slipped} advisory did not"
+        return text + (f"; {describe_move(self.aggregate)}" if self.aggregate else "")
+
+    def to_json(self) -> bytes:
+        """The document; `parse_verdict` gives the same value back."""
+        return pretty_json(self.model_dump(mode="json", by_alias=True))
+
+    @property
+    def _all_rows(self) -> tuple[Row, ...]:
+        return self.rows if self.aggregate is None else (self.aggregate, *self.rows)
+
+    @property
+    def _gated(self) -> bool:
+        return any(row.tier is not Tier.ADVISORY for row in self._all_rows)
+
+
+def parse_verdict(data: bytes, *, where: str = "the verdict") -> Verdict:
+    """Parse a verdict. Nothing may be decided by one that was stored: take the decision again from its inputs.
+
+    Raises:
+        CannotJudge: naming ``where``, the path inside the document, and the reason.
+    """
+    return parse_document(data, Verdict, where=where)
+
+
+def describe_move(row: Row) -> str:
+    """The two accuracies of a row and their difference, shortly."""
+    before, now = (figure.share if figure else None for figure in (row.baseline, row.candidate))
+    shares = " -> ".join("none" if share is None else write_percent(share) for share in (before, now))
+    return f"{visible(row.bucket)} {shares}" + (f" ({describe_difference(row)})" if row.difference_pp else "")
+
+
+def describe_difference(row: Row) -> str:
+    """The difference of a row in percentage points, rounded without hiding that it missed its tolerance."""
+    if row.difference_pp is None:
+        return ""
+    return f"{write_points(Fraction(row.difference_pp), -Fraction(row.tolerance_pp))} pp"

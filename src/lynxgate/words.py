@@ -1,0 +1,65 @@
+"""How figures and names are written for people: figures exactly or shortly, names harmlessly.
+
+- What a candidate or an evaluator named is hostile until it went through `visible` (terminals) or `as_code` (Markdown).
+- A shortened difference never looks like the tolerance it missed.
+"""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+from fractions import Fraction
+
+_PLAIN = re.compile(r"[^`|\\\s]+( [^`|\\\s]+)*")
+_DIGITS = range(2, 9)
+
+
+def write_exactly(value: Fraction | Decimal) -> str:
+    """A decimal where the value has one (as ``2.0`` or ``-1.25``), else the fraction ``p/q`` in lowest terms."""
+    value = Fraction(value)
+    twos, fives, rest = 0, 0, value.denominator
+    while rest % 2 == 0:
+        twos, rest = twos + 1, rest // 2
+    while rest % 5 == 0:
+        fives, rest = fives + 1, rest // 5
+    return f"{value.numerator}/{value.denominator}" if rest > 1 else _round(value, max(twos, fives, 1))
+
+
+def write_points(points: Fraction, limit: Fraction | None = None) -> str:
+    """Signed percentage points with two decimals, or with as many more as it takes to differ from ``limit``."""
+    return ("+" if points > 0 else "") + _round_apart(points, limit)
+
+
+def write_percent(share: Fraction, limit: Fraction | None = None) -> str:
+    """A share as a percentage with two decimals, or with as many more as it takes to differ from ``limit``."""
+    return f"{_round_apart(share * 100, None if limit is None else limit * 100)} %"
+
+
+def visible(text: str) -> str:
+    """``text`` on one line, with every character that a terminal or an editor acts upon written out."""
+    return "".join(c if c.isprintable() else f"\\u{{{ord(c):x}}}" for c in text)
+
+
+def as_code(text: str) -> str:
+    """``text`` as Markdown that shows it, in a table cell or anywhere, and does nothing else.
+
+    In code nothing mentions, links or closes; whatever could end a code span or a cell is spelled as HTML entities.
+    """
+    shown = visible(text)
+    if _PLAIN.fullmatch(shown):
+        return f"`{shown}`"
+    return "<code>" + "".join(c if c.isalnum() else f"&#{ord(c)};" for c in shown) + "</code>"
+
+
+def _round_apart(value: Fraction, limit: Fraction | None) -> str:
+    for digits in _DIGITS:
+        text = _round(value, digits)
+        if limit is None or value == limit or Fraction(text) != limit:
+            return text
+    return write_exactly(value)
+
+
+def _round(value: Fraction, digits: int) -> str:
+    scaled = round(abs(value) * 10**digits)
+    sign = "-" if value < 0 and scaled else ""
+    return f"{sign}{scaled // 10**digits}.{scaled % 10**digits:0{digits}d}"
