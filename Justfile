@@ -16,3 +16,34 @@ setup:
 # Resolve requirements.lock anew
 lock:
     UV_CUSTOM_COMPILE_COMMAND="just lock" uv pip compile pyproject.toml --all-extras --group dev --generate-hashes --no-emit-index-url --python-version 3.11 --quiet --output-file requirements.lock
+
+# The main job on the embedded defaults: train, gate a clean and a degraded candidate (about a minute)
+demo: setup
+    @python experiments/38-ci-gate/demo.py
+
+# Everything CI runs, on a fresh machine too
+test: system setup check
+
+# What the tests need from Debian; nothing when it is there
+system:
+    @command -v bwrap >/dev/null || { apt-get update -qq && apt-get install -qq --yes --no-install-recommends bubblewrap; } >/dev/null
+
+# Lint, types, layers, tests
+check:
+    ruff check
+    ruff format --check
+    mypy
+    lint-imports
+    pytest -n 2 --dist loadgroup
+
+# The table the pull request would get, offline
+compare-baseline candidate:
+    @python -m scripts.mlops.compare_baseline --candidate {{candidate}} --baseline eval_baseline.json
+
+# The whole gate on one run; on a laptop with LYNX_ENV=dev
+register-model run_id semver:
+    @lynxgate gate --run-id {{run_id}} --semver {{semver}}
+
+# Move the numbers of eval_baseline.json to those of an evaluation; review the diff, and give it a pull request of its own
+rebaseline evaluation="candidate_eval.json":
+    @lynxgate baseline rebaseline --evaluation {{evaluation}}

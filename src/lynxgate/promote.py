@@ -118,7 +118,7 @@ def promote(request: Request, desk: Desk, tracking: Tracking, environ: Mapping[s
 
 
 def find_promoted(request: Request, desk: Desk) -> Receipt | None:
-    """The receipt of this very promotion, when it has been made.
+    """The receipt of this very promotion, when it has been made; one whose owner died after committing is finished.
 
     Raises:
         Refused: the semver belongs to another SHA (for ever), or somebody is promoting it just now.
@@ -134,6 +134,8 @@ def find_promoted(request: Request, desk: Desk) -> Receipt | None:
         )
     if record.is_alive(desk.store.now()):
         raise Refused(f"{record.semver} is being promoted by {record.owner}, at most until {record.deadline}")
+    if record.committed and record.state is State.PENDING:
+        record = settle(desk, held).record
     return _receipt(record, Ending.ALREADY) if record.state is State.PROMOTED else None
 
 

@@ -21,7 +21,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, PlainSerializer, model_validator
 
 from lynxgate.errors import Conflict, OutcomeUnknown, Refused, StoreFailure, UsageFailure
 from lynxgate.identity import parse_semver
@@ -63,9 +63,12 @@ class Tags(Document):
 
     schema_: Annotated[Literal["lynxgate.tags/1"], Field(alias="schema")] = "lynxgate.tags/1"
     production: SemverText | None = None
-    semver: Annotated[Mapping[SemverText, Sha256], AfterValidator(lambda value: MappingProxyType(dict(value)))] = (
-        MappingProxyType({})
-    )
+    semver: Annotated[
+        Mapping[SemverText, Sha256],
+        AfterValidator(MappingProxyType),
+        PlainSerializer(dict),
+        Field(default_factory=dict, validate_default=True),
+    ]
 
     @model_validator(mode="after")
     def _resolve(self) -> Tags:

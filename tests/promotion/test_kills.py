@@ -58,33 +58,33 @@ def check_ended(workshop: Workshop) -> None:
 
 @pytest.mark.parametrize("moment", ["before", "after"])
 @pytest.mark.parametrize("first", [True, False], ids=["first promotion", "next promotion"])
-def test_killed_anywhere_it_is_old_or_new_and_the_next_run_ends_it(tmp_path: Path, first: bool, moment: Moment) -> None:
-    base = prepare(tmp_path / "base", first=first)
+def test_killed_anywhere_it_is_old_or_new_and_the_next_run_ends_it(memory: Path, first: bool, moment: Moment) -> None:
+    base = prepare(memory / "base", first=first)
     old = None if first else "v0.3.0"
-    trial = copy(base, tmp_path / "trial")
+    trial = copy(base, memory / "trial")
     calls = record_calls(lambda: trial.promote(trial.candidate("b"), "v0.3.1"), trial.folder)
     assert len(calls) > 30
     endings = set()
     for point in range(len(calls)):
-        killed = copy(base, tmp_path / f"{point}")
+        killed = copy(base, memory / f"{point}")
         candidate = killed.candidate("b")
         assert kill_at(lambda: killed.promote(candidate, "v0.3.1"), killed.folder, point, moment), calls[point]  # noqa: B023
         was_new = check_reader(killed, candidate, old)
         endings.add(was_new)
 
-        after_rerun = copy(killed, tmp_path / f"{point}-rerun")
+        after_rerun = copy(killed, memory / f"{point}-rerun")
         receipt = after_rerun.promote(after_rerun.candidate("b"), "v0.3.1", later=True)
         assert receipt.ending in (Ending.PROMOTED, Ending.ALREADY)
         assert find_production(after_rerun.store) == "v0.3.1"
         check_ended(after_rerun)
         assert after_rerun.promote(after_rerun.candidate("b"), "v0.3.1").ending is Ending.ALREADY
 
-        after_other = copy(killed, tmp_path / f"{point}-other")
+        after_other = copy(killed, memory / f"{point}-other")
         after_other.promote(after_other.candidate("c"), "v0.3.2", later=True)
         assert find_production(after_other.store) == "v0.3.2"
         check_ended(after_other)
 
-        after_recover = copy(killed, tmp_path / f"{point}-recover")
+        after_recover = copy(killed, memory / f"{point}-recover")
         check_ended(after_recover)
         assert find_production(after_recover.store) in (old, "v0.3.1")
         if was_new:

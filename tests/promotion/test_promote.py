@@ -127,9 +127,10 @@ def test_a_refusal_has_written_nothing(
 
 def test_a_semver_belongs_to_one_sha_for_ever(workshop: Workshop) -> None:
     workshop.promote(workshop.candidate("a"), "v0.3.0")
+    other = workshop.candidate("b")
     before = snapshot(workshop.folder)
     with pytest.raises(Refused, match="for ever"):
-        workshop.promote(workshop.candidate("b"), "v0.3.0")
+        workshop.promote(other, "v0.3.0")
     assert snapshot(workshop.folder) == before
 
 
