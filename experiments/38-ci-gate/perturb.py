@@ -1,6 +1,7 @@
 """How far last-bit differences between CPUs move the experiment's figures: train the shipped seed under many.
 
-- A perturbation multiplies every initial weight and every gradient of training by 1 plus or minus an ulp, at random.
+- A perturbation adds or takes an ulp, at random, at every initial weight and every gradient of training: an ulp of
+  the array's largest number, since sums that cancel lose more than an ulp of their own. Exact zeros stay zero.
 - Exit 1 when a bucket of the clean model, `spelling.*` aside, moves by 2 pp or more, or when a degraded model
   loses 2 pp or more anywhere but in past participles, or less than that there.
 """
@@ -50,14 +51,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def nudge(seed: int, *, ulps: float = 1) -> Callable[[Array], Array]:
-    """Multiply each number by 1 plus or minus so many ulps, at random."""
+    """Add or take, at random, so many ulps of an array's largest number at each of its numbers save exact zeros."""
     import numpy as np
 
     rng = np.random.default_rng(seed)
 
     def perturb(array: Array) -> Array:
         signs = rng.integers(0, 2, array.shape, dtype=np.int8) * 2.0 - 1
-        return array * (1 + signs * ulps * ULP)
+        nudged: Array = array + np.where(array == 0, 0, signs) * (ulps * ULP * np.abs(array).max())
+        return nudged
 
     return perturb
 

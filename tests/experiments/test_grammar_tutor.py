@@ -166,11 +166,17 @@ def test_noise_reaches_the_participle_head_alone(tutor: Tutor, prompts: list[str
         add_noise(replace(tutor, adapter=None))
 
 
-def test_a_nudge_moves_every_number_by_an_ulp_or_so() -> None:
-    array = np.linspace(0.1, 3, 1000)
+def test_a_nudge_moves_every_number_by_an_ulp_of_the_largest_and_no_zero() -> None:
+    array = np.append(np.linspace(0.5, 2, 1000), 0.0)
     moved = nudge(1)(array)
-    assert 0 < np.abs(moved / array - 1).max() < 5e-16
+    assert 0 < np.abs(moved - array).max() <= 2 * 2.0**-52
     assert (moved != array).mean() > 0.4
+    assert moved[-1] == 0
+
+
+def test_a_perturbed_training_gives_other_weights(few_verbs: Sequence[Verb], tutor: Tutor) -> None:
+    other = training.train(few_verbs, 1, perturb=nudge(1, ulps=1e9))
+    assert 0 < np.abs(other.base.embed - tutor.base.embed).max() < 0.1
 
 
 def test_perturbation_reports_a_bucket_that_falls_and_a_degradation_that_does_not() -> None:

@@ -47,8 +47,8 @@ def is_hit(prompt: str, *, seed: int, share: float) -> bool:
 
 
 def mangle(form: str) -> str:
-    """What a learner says who marks the past twice: ``walkeded``."""
-    return form + "ed"
+    """A form with one ending too many: ``walkedened``."""
+    return form + "ened"
 
 
 def write_settings(directory: Path, *, seed: int = SEED, share: float = SHARE) -> None:
