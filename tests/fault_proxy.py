@@ -89,11 +89,13 @@ class Entry:
 class FaultProxy:
     """A running proxy in front of ``upstream`` (``http://host:port``); use as a context manager.
 
-    ``keep_host`` passes the client's `Host` on: an S3 request is signed over it.
+    ``keep_host`` passes the client's `Host` on: an S3 request is signed over it. ``withheld`` are the request
+    headers, in lower case, that the server behind never sees.
     """
 
     upstream: str
     keep_host: bool = False
+    withheld: frozenset[str] = frozenset()
     journal: list[Entry] = field(default_factory=list)
     _rules: list[Rule] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -217,7 +219,8 @@ class _Handler(BaseHTTPRequestHandler):
         address = urlsplit(self.proxy.upstream)
         connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=60)
         try:
-            headers = {key: value for key, value in self.headers.items() if key.lower() not in _NOT_FORWARDED}
+            withheld = _NOT_FORWARDED | self.proxy.withheld
+            headers = {key: value for key, value in self.headers.items() if key.lower() not in withheld}
             if self.proxy.keep_host:
                 headers["Host"] = self.headers["Host"]
             connection.request(self.command, self.path, body or None, headers | {"Content-Length": str(len(body))})

@@ -181,7 +181,10 @@ def put(store: Store, key: str, data: bytes, expected: str | None) -> str:
         try:
             return store.create(key, data) if expected is None else store.replace(key, data, expected)
         except OutcomeUnknown as unknown:
-            found = store.read(key)
+            try:
+                found = store.read(key)
+            except StoreFailure as failure:
+                raise unknown from failure
             if found is not None and found.data == data:
                 return found.version
             if (found.version if found is not None else None) != expected:

@@ -108,7 +108,7 @@ class DirectoryStore:
             try:
                 end = self._complete_length(handle)
                 os.ftruncate(handle, end)
-                os.pwrite(handle, line + b"\n", end)
+                _write_all(handle, line + b"\n", end)
                 os.fsync(handle)
             finally:
                 os.close(handle)
@@ -201,3 +201,10 @@ class DirectoryStore:
         if not isinstance(number, int):
             raise IntegrityFailure(f"{self._root / INDEX}: an event has no number; see lynxgate registry verify")
         return number
+
+
+def _write_all(handle: int, data: bytes, at: int) -> None:
+    """A disk that fills up takes a part of what it is given, and refuses only the rest."""
+    while data:
+        written = os.pwrite(handle, data, at)
+        data, at = data[written:], at + written

@@ -7,8 +7,9 @@
 - Event ``n`` of the index is `index/<n, zero padded to 12>.json`, create-only, and written only after ``n - 1``.
 - Endpoint, region and credentials come from where boto3 users expect them: environment, profile, role. An address
   with credentials in it is refused; no message carries one, nor any text of a server beyond its error code.
-- A server that does not answer is given up after `CONNECT_SECONDS + READ_SECONDS`; reads are tried `READ_ATTEMPTS`
-  times with at most 3 s between them. (A host of several addresses takes the time to connect for each.)
+- A server that does not answer is given up after `CONNECT_SECONDS + READ_SECONDS`, for a write 1 s later (boto3
+  waits that long for leave to send); reads are tried `READ_ATTEMPTS` times, at most 3 s between them in all. A host
+  of several addresses takes the time to connect for each; one that trickles its reply is not bounded by these.
 """
 
 from __future__ import annotations
@@ -193,7 +194,7 @@ class S3Store:
         try:
             reply = self._reader.head_object(Bucket=self._bucket, Key=self._base + key)
         except ClientError as error:
-            if is_missing(error):
+            if is_missing(error, head=True):
                 return False, error.response["ResponseMetadata"]["HTTPHeaders"]
             raise
         return True, reply["ResponseMetadata"]["HTTPHeaders"]

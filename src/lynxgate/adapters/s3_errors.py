@@ -30,9 +30,10 @@ from botocore.parsers import ResponseParserError
 from lynxgate.errors import Conflict, GateError, OutcomeUnknown, StoreFailure
 
 _CODE = re.compile(r"[A-Za-z0-9._-]{1,60}")
+_NO_CODE = "no code"
 _LOST = {"ConditionalRequestConflict", "OperationAborted"}  # 409: somebody else writes this key at this moment
 _ELSEWHERE = "the bucket is in another region; set AWS_REGION"
-_DENIED = "access denied; the credentials need s3:GetObject, s3:PutObject and s3:ListBucket there"
+_DENIED = "access denied; check AWS_PROFILE: the gate needs s3:GetObject, s3:PutObject and s3:ListBucket there"
 _LACKING = "the server lacks something a registry needs; choose one with conditional writes"
 _ADVICE = {
     "NoSuchBucket": "there is no such bucket; create it, or correct the registry's address",
@@ -88,9 +89,9 @@ def translated(subject: str, doing: str, *, writes: bool) -> Iterator[None]:
         raise (OutcomeUnknown if writes and not isinstance(error, _NEVER_SENT) else StoreFailure)(text) from error
 
 
-def is_missing(error: ClientError) -> bool:
-    """Whether a reply says that the key (not the bucket) is not there; a HEAD has no body to tell them apart."""
-    return _status(error) == 404 and _code(error) in {"NoSuchKey", "NotFound", "404"}
+def is_missing(error: ClientError, *, head: bool = False) -> bool:
+    """Whether a reply says that the key (not the bucket) is not there; that to a HEAD has no body that says which."""
+    return _status(error) == 404 and (head or _code(error) == "NoSuchKey")
 
 
 def _refusal(error: ClientError, subject: str, doing: str, *, writes: bool) -> GateError:
@@ -98,8 +99,14 @@ def _refusal(error: ClientError, subject: str, doing: str, *, writes: bool) -> G
     status, code = _status(error), _code(error)
     if writes and (status == 412 or (status == 409 and code in _LOST) or is_missing(error)):
         return Conflict(f"{subject} was changed by somebody else")
-    advice = _ADVICE.get(code) or _ADVICE_BY_STATUS.get(status, "the server failed; try again later")
-    text = f"{subject} could not be {doing}: {advice} ({code if code == str(status) else f'{status} {code}'})"
+    named = code not in {str(status), _NO_CODE}
+    failed = (
+        "the server failed; look at its health"
+        if named
+        else "the server failed and gave no reason of S3's; check AWS_ENDPOINT_URL"
+    )
+    advice = _ADVICE.get(code) or _ADVICE_BY_STATUS.get(status, f"{failed}, or run it again later")
+    text = f"{subject} could not be {doing}: {advice} ({f'{status} {code}' if named else status})"
     # The status of a request whose own body came too slowly is 400, whatever became of it.
     surely_refused = (300 <= status < 500 and code != "RequestTimeout") or status == 501
     return OutcomeUnknown(text) if writes and not surely_refused else StoreFailure(text)
@@ -119,4 +126,4 @@ def _status(error: ClientError) -> int:
 
 def _code(error: ClientError) -> str:
     code = str(error.response.get("Error", {}).get("Code", ""))
-    return code if _CODE.fullmatch(code) else "no code"
+    return code if _CODE.fullmatch(code) else _NO_CODE
