@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fractions import Fraction
 
+from lynxgate.baseline import Baseline
 from lynxgate.rebaseline import ABSENT, Move
 from lynxgate.verdict import Figure, Outcome, Row, Verdict, describe_difference
 from lynxgate.words import as_code, visible, write_percent
@@ -41,6 +42,26 @@ def render_table(verdict: Verdict) -> str:
         for cells in table
     ]
     return "\n".join([verdict.summary, "", *lines])
+
+
+def render_baseline(baseline: Baseline) -> str:
+    """What a baseline demands: where its figures come from, its policy, and every bucket with its terms."""
+    source, policy = baseline.source, baseline.policy
+    lines = [
+        f"status     {baseline.status}",
+        f"source     {source.semver or 'no semver'}, {source.canonical_sha or 'no SHA'}",
+        f"eval set   {visible(baseline.eval_set)}, md5 {baseline.eval_set_dvc_hash}",
+        f"rule       {policy.rule}, {policy.tolerance_pp:f} pp",
+        "",
+    ]
+    table = [("bucket", "n", "accuracy", "tier", "tolerance")]
+    for name, figure in sorted(baseline.buckets.items()):
+        terms = policy.terms_of(name)
+        share = "none" if figure.accuracy is None else f"{figure.accuracy:f}"
+        table.append((visible(name), str(figure.n or ""), share, terms.tier.value, f"{terms.tolerance_pp:f} pp"))
+    widths = [max(len(row[column]) for row in table) for column in range(5)]
+    lines += ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in table]
+    return "\n".join(lines)
 
 
 def render_moves(moves: Sequence[Move], idle_globs: Sequence[str] = ()) -> str:

@@ -34,7 +34,7 @@ def command(
     batch_size: Annotated[int, typer.Option(min=1, help="Rows given to the model at once.")] = 256,
     timeout: Annotated[float, typer.Option(help="Seconds for the whole prediction.")] = DEFAULT.timeout_s,
     memory_mb: Annotated[int, typer.Option(help="Address space of the predictor, in MiB.")] = DEFAULT.memory_mb,
-    run_id: Annotated[str | None, typer.Option(help="The MLflow run, noted in the evaluation.")] = None,
+    run_id: Annotated[str | None, typer.Option(help="The MLflow run. [default: the one MLmodel names]")] = None,
 ) -> None:
     """Score a candidate bundle on an eval set, without showing it a label."""
     from minieval.evaluate import evaluate, write  # noqa: PLC0415 - --help stays fast

@@ -12,6 +12,7 @@ The canonical SHA is that of `minieval.manifest`, with two exceptions for what M
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -90,6 +91,24 @@ def canonical_mlmodel(bundle: Path) -> bytes:
     Raises:
         CannotJudge: when it is not a YAML mapping that JSON can hold.
     """
+    tree = _read_mlmodel(bundle)
+    try:
+        return canonical_json({key: value for key, value in tree.items() if key not in VOLATILE_KEYS})
+    except (ValueError, RecursionError) as error:
+        raise _no_mlmodel(bundle, error) from error
+
+
+def read_run_id(bundle: Path) -> str | None:
+    """The run that ``MLmodel`` says logged this bundle; a claim, which a promotion holds against that run's bytes.
+
+    Raises:
+        CannotJudge: as `canonical_mlmodel`.
+    """
+    claimed = _read_mlmodel(bundle).get("run_id")
+    return claimed if isinstance(claimed, str) and re.fullmatch("[0-9a-f]{32}", claimed) else None
+
+
+def _read_mlmodel(bundle: Path) -> dict[str, Json]:
     path = bundle / MLMODEL
     try:
         if path.stat().st_size > MAX_MLMODEL_BYTES:
@@ -98,10 +117,14 @@ def canonical_mlmodel(bundle: Path) -> bytes:
         if not isinstance(tree, dict):
             raise ValueError("not a mapping")
         _bound_size(tree)
-        return canonical_json({key: value for key, value in tree.items() if key not in VOLATILE_KEYS})
     except (yaml.YAMLError, ValueError, OSError, RecursionError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise CannotJudge(f"{path}: not an MLmodel file ({reason}); log the model again") from error
+        raise _no_mlmodel(bundle, error) from error
+    return tree
+
+
+def _no_mlmodel(bundle: Path, error: Exception) -> CannotJudge:
+    reason = " ".join(str(error).split())[:200]
+    return CannotJudge(f"{bundle / MLMODEL}: not an MLmodel file ({reason}); log the model again")
 
 
 def list_files(bundle: Path) -> Iterator[str]:

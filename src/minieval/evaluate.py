@@ -15,7 +15,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from minieval import __version__, sandbox
-from minieval.bundle import Manifest, stage
+from minieval.bundle import Manifest, read_run_id, stage
 from minieval.child import Limits
 from minieval.environment import describe_environment
 from minieval.evalset import EvalSet, load_eval_set
@@ -58,7 +58,7 @@ def evaluate(
 ) -> Evaluation:
     """Score a candidate on an eval set.
 
-    ``run_id`` is 32 hex digits; ``progress`` gets rows done and rows in all; ``warn`` gets one sentence when `AUTO`
+    ``run_id`` is 32 hex digits, by default what the bundle's ``MLmodel`` says; ``progress`` gets rows done and rows in all; ``warn`` gets one sentence when `AUTO`
     falls back.
 
     Raises:
@@ -77,7 +77,8 @@ def evaluate(
             features = [row.features for row in rows.rows]
             predictions = predict(child, features, batch_size=batch_size, progress=progress)
     run = _Run(manifest, chosen, predictions)
-    return _compose(rows, run, score(rows.rows, predictions.texts), run_id=run_id, batch_size=batch_size)
+    named = run_id or read_run_id(bundle)
+    return _compose(rows, run, score(rows.rows, predictions.texts), run_id=named, batch_size=batch_size)
 
 
 def _check_request(run_id: str | None, batch_size: int) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import typer
 
-from lynxgate.cli import candidate, decision
+from lynxgate.cli import candidate, decision, gate, registry
 from minieval import exits
 
 app = typer.Typer(
@@ -20,6 +20,8 @@ app = typer.Typer(
 )
 candidate.register(app)
 decision.register(app)
+registry.register(app)
+gate.register(app)
 
 
 def run(argv: Sequence[str] | None = None) -> int:

@@ -38,6 +38,7 @@ def register(app: typer.Typer) -> None:
     baseline.command("init")(init)
     baseline.command("rebaseline")(rebaseline)
     baseline.command("arm")(arm)
+    baseline.command("show")(show)
     app.add_typer(baseline, name="baseline")
 
 
@@ -184,6 +185,16 @@ def arm(baseline: BaselinePath = BASELINE) -> int:
         return Exit.OK
     write_output(baseline, active)
     _print(f"{baseline}: active; give it a pull request of its own")
+    return Exit.OK
+
+
+def show(baseline: BaselinePath = BASELINE) -> int:
+    """What a candidate will be held against: status, source, policy, and every bucket with its terms."""
+    from lynxgate.baseline import CREATE_IT, parse_baseline
+    from lynxgate.render import render_baseline
+    from minieval.files import read_bytes
+
+    _print(render_baseline(parse_baseline(read_bytes(baseline, missing=CREATE_IT), where=str(baseline))))
     return Exit.OK
 
 
