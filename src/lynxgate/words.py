@@ -26,13 +26,13 @@ def write_exactly(value: Fraction | Decimal) -> str:
 
 
 def write_points(points: Fraction, limit: Fraction | None = None) -> str:
-    """Signed percentage points with two decimals, or with as many more as it takes to differ from ``limit``."""
-    return ("+" if points > 0 else "") + _round_apart(points, limit)
+    """Signed percentage points with two decimals, or as many more as it takes to differ from 0 and ``limit``."""
+    return ("+" if points > 0 else "") + _round_apart(points, Fraction(0) if limit is None else limit, Fraction(0))
 
 
 def write_percent(share: Fraction, limit: Fraction | None = None) -> str:
-    """A share as a percentage with two decimals, or with as many more as it takes to differ from ``limit``."""
-    return f"{_round_apart(share * 100, None if limit is None else limit * 100)} %"
+    """A share as a percentage with two decimals, or as many more as it takes to differ from ``limit``."""
+    return f"{_round_apart(share * 100, *(() if limit is None else (limit * 100,)))} %"
 
 
 def visible(text: str) -> str:
@@ -51,10 +51,10 @@ def as_code(text: str) -> str:
     return "<code>" + "".join(c if c.isalnum() else f"&#{ord(c)};" for c in shown) + "</code>"
 
 
-def _round_apart(value: Fraction, limit: Fraction | None) -> str:
+def _round_apart(value: Fraction, *others: Fraction) -> str:
     for digits in _DIGITS:
         text = _round(value, digits)
-        if limit is None or value == limit or Fraction(text) != limit:
+        if value in others or Fraction(text) not in others:
             return text
     return write_exactly(value)
 
