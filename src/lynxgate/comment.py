@@ -1,0 +1,239 @@
+"""What the gate says in a pull request: its one comment, and the check run with the same conclusion. Pure.
+
+- Whatever somebody else named (buckets, runs, errors) stands in code, where nothing mentions, links or closes.
+- A verdict that was read from a file is text like any other: its sentences are made harmless too.
+- A comment never says more than its evidence: "promoted" needs a receipt that fits the verdict.
+- A body is at most 65,536 bytes, so at most as many characters however GitHub counts; what is left out is said.
+- No body of ours is a request (see `lynxgate.request`).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+
+from lynxgate.compare import ALL_ROWS
+from lynxgate.errors import CannotJudge, IntegrityFailure
+from lynxgate.forge import Annotation, Check, Conclusion, Level
+from lynxgate.identity import Semver, parse_semver
+from lynxgate.render import render_markdown
+from lynxgate.request import Declined
+from lynxgate.verdict import Row, Verdict, describe_move
+from lynxgate.words import as_code, visible
+from minieval.exits import Exit
+
+MAX_BYTES = 65_536
+MAX_TITLE = 255
+KIND = "gate"
+_KIND = re.compile(r"[a-z][a-z-]{0,30}")
+_RECEIPT = re.compile(r"(promoted|already promoted) (v[0-9.]{5,32}) ([0-9a-f]{64})")
+_LINES = 5  # of what the last command said
+_MEANING = {
+    Exit.BUG: "a bug in the gate",
+    Exit.REGRESSION: "a regression",
+    Exit.CANNOT_JUDGE: "it could not be judged",
+    Exit.INTEGRITY: "a hash differs from what was agreed",
+    Exit.STORE: "a store or service failed",
+    Exit.REFUSED: "it was refused",
+    Exit.USAGE: "a wrong call",
+}
+
+
+@dataclass(frozen=True)
+class Told:
+    """What `promote` printed when it ended well: the receipt of a promotion."""
+
+    ending: str
+    semver: Semver
+    canonical_sha: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """All that a gate knows when it ends; ``exit_code`` is that of the step that ended it, ``said`` its last lines."""
+
+    verdict: Verdict | None
+    receipt: Told | None = None
+    exit_code: int = 0
+    said: str = ""
+
+
+@dataclass(frozen=True)
+class Context:
+    """Where the gate ran and on what; everything optional is left out of the text when it is not known."""
+
+    head_sha: str | None = None
+    run_id: str | None = None
+    semver: str | None = None
+    run_url: str | None = None
+
+
+def marker(kind: str = KIND) -> str:
+    """The hidden first line by which a comment of this kind is found again.
+
+    Raises:
+        CannotJudge: the kind is not a plain lower-case word.
+    """
+    if not _KIND.fullmatch(kind):
+        raise CannotJudge(f"{kind[:40]!r} is not a kind of comment: use lower-case letters and hyphens")
+    return f"<!-- lynxgate:{kind} -->"
+
+
+def parse_receipt(text: str) -> Told | None:
+    """The receipt in what `promote` printed, by its last line; `None` when nothing was promoted."""
+    lines = text.strip().splitlines()
+    match = _RECEIPT.fullmatch(lines[-1].strip()) if lines else None
+    return None if match is None else Told(match[1], parse_semver(match[2]), match[3])
+
+
+def check_report(report: Report) -> None:
+    """Hold a report's parts against each other.
+
+    Raises:
+        IntegrityFailure: the receipt is not of the candidate that the verdict lets through.
+        CannotJudge: it says nothing, or its verdict is none of ours.
+    """
+    verdict, receipt = report.verdict, report.receipt
+    if verdict is None and receipt is not None:
+        raise IntegrityFailure("there is a receipt of a promotion and no verdict that lets the candidate through")
+    if verdict is None and report.exit_code == 0:
+        raise CannotJudge("there is no verdict and no --exit-code that says why; run the comparison first")
+    if verdict is None:
+        return
+    if verdict.aggregate is not None and verdict.aggregate.bucket != ALL_ROWS:
+        raise CannotJudge("the verdict's aggregate has a name of its own; it was not written by lynxgate compare")
+    if receipt is None:
+        return
+    if not verdict.passed or verdict.status != "active":
+        raise IntegrityFailure(f"there is a receipt for {receipt.semver}, and the verdict does not let it through")
+    if verdict.candidate.canonical_sha != receipt.canonical_sha:
+        raise IntegrityFailure(
+            f"the receipt is for {receipt.canonical_sha}, and the verdict for {verdict.candidate.canonical_sha}"
+        )
+
+
+def conclude(report: Report) -> Conclusion:
+    """The conclusion of the check run: success only for what passed an active gate and went no further wrong."""
+    verdict = report.verdict
+    if verdict is None or report.exit_code != 0 or verdict.exit is not Exit.OK:
+        return Conclusion.FAILURE
+    return Conclusion.SUCCESS if verdict.passed and verdict.status == "active" else Conclusion.NEUTRAL
+
+
+def write_headline(report: Report) -> str:
+    """How the gate ended, in a few words without anybody else's names."""
+    verdict, receipt = report.verdict, report.receipt
+    if receipt is not None:
+        return f"{receipt.ending} {receipt.semver}"
+    meaning = _meaning(report.exit_code)
+    if verdict is None:
+        return f"not promoted: {meaning}, before there was a verdict"
+    if verdict.exit is not Exit.OK:
+        return f"not promoted: {_meaning(verdict.exit)}"
+    passed = "passed" if verdict.passed else "would fail"
+    if verdict.status != "active":
+        return f"{passed}, and the baseline is report-only: nothing is promoted"
+    return f"passed, and not promoted: {meaning}" if report.exit_code else "passed; nothing is promoted yet"
+
+
+def write_comment(report: Report, context: Context, kind: str = KIND) -> str:
+    """The comment's whole body.
+
+    Raises:
+        IntegrityFailure, CannotJudge: as `check_report`.
+    """
+    check_report(report)
+    head = [marker(kind), f"### Lynxgate: {write_headline(report)}", _facts(report, context), _said(report)]
+    table = [] if report.verdict is None else render_markdown(_harmless(report.verdict)).split("\n")
+    return _fit(_blocks(*head), table, _footer(context))
+
+
+def write_refusal(declined: Declined, context: Context, kind: str = KIND) -> str:
+    """The comment that says why there is nothing to gate, and what to do."""
+    reason = f"{declined.reason[:1].upper()}{declined.reason[1:]}."
+    return _blocks(marker(kind), "### Lynxgate: no request to act on", reason, declined.advice, _footer(context))
+
+
+def write_check(report: Report, context: Context, *, name: str, head_sha: str, baseline: tuple[str, str]) -> Check:
+    """The check run; ``baseline`` is path and text of the committed one, to whose lines buckets are pinned.
+
+    Raises:
+        IntegrityFailure, CannotJudge: as `check_report`.
+    """
+    check_report(report)
+    verdict = report.verdict
+    table = [] if verdict is None else render_markdown(_harmless(verdict)).split("\n")
+    path, text = baseline
+    lines = text.splitlines()
+    rows = () if verdict is None else verdict.blocking
+    return Check(
+        name=name,
+        head_sha=head_sha,
+        conclusion=conclude(report),
+        title=write_headline(report)[:MAX_TITLE],
+        summary=_fit(_blocks(_facts(report, context), _said(report)), table, _footer(context)),
+        annotations=tuple(_annotate(row, path, lines, report) for row in rows),
+        details_url=context.run_url,
+    )
+
+
+def _annotate(row: Row, path: str, lines: list[str], report: Report) -> Annotation:
+    key = f"{json.dumps(row.bucket, ensure_ascii=False)}:"
+    line = next((number for number, text in enumerate(lines, 1) if text.strip().startswith(key)), 1)
+    level = Level.FAILURE if conclude(report) is Conclusion.FAILURE else Level.WARNING
+    title = f"{visible(row.bucket)} {row.outcome}"[:MAX_TITLE]
+    return Annotation(path, line, level, title, f"{describe_move(row)}: {visible(row.reason)[:1000]}")
+
+
+def _facts(report: Report, context: Context) -> str:
+    verdict, receipt = report.verdict, report.receipt
+    run_id = context.run_id or (verdict.candidate.mlflow_run_id if verdict else None)
+    sha = receipt.canonical_sha if receipt else (verdict.candidate.canonical_sha if verdict else None)
+    semver = str(receipt.semver) if receipt else context.semver
+    facts = {"run": run_id, "version": semver, "canonical SHA": sha, "head": context.head_sha}
+    return "\n".join(f"- {name}: {as_code(value)}" for name, value in facts.items() if value)
+
+
+def _said(report: Report) -> str:
+    if report.exit_code == 0 or not report.said.strip():
+        return ""
+    lines = [line for line in report.said.splitlines() if line.strip()][-_LINES:]
+    return _blocks("The last lines it said:", "\n".join(f"- {as_code(line.strip()[:400])}" for line in lines))
+
+
+def _footer(context: Context) -> str:
+    return f"[The run]({context.run_url})" if context.run_url else ""
+
+
+def _meaning(code: int) -> str:
+    known = _MEANING.get(Exit(code)) if code in list(Exit) else None
+    return f"{known} (exit {int(code)})" if known else f"a step ended with exit {int(code)}"
+
+
+def _harmless(verdict: Verdict) -> Verdict:
+    """The same verdict with each row's sentence in code: it may come from a file that anybody wrote."""
+    rows = tuple(row.model_copy(update={"reason": as_code(row.reason[:1000])}) for row in verdict.rows)
+    whole = verdict.aggregate
+    if whole is not None:
+        whole = whole.model_copy(update={"reason": as_code(whole.reason[:1000])})
+    return verdict.model_copy(update={"rows": rows, "aggregate": whole})
+
+
+def _fit(head: str, table: list[str], tail: str) -> str:
+    """The blocks in one body, with as many lines of the table as there is room for."""
+    body = _blocks(head, "\n".join(table), tail)
+    if len(body.encode()) <= MAX_BYTES:
+        return body
+    kept, room = 0, MAX_BYTES - len(_blocks(head, _left_out(len(table)), tail).encode()) - len("\n\n")
+    while kept < len(table) and (room := room - len(table[kept].encode()) - 1) >= 0:
+        kept += 1
+    return _blocks(head, "\n".join(table[:kept]), _left_out(len(table) - kept), tail)
+
+
+def _left_out(lines: int) -> str:
+    return f"{lines} more lines are left out here, since GitHub takes 65,536 characters; verdict.json has them all."
+
+
+def _blocks(*blocks: str) -> str:
+    return "\n\n".join(block for block in blocks if block)
