@@ -1,4 +1,4 @@
-"""Print the exact level of the gate's paired tests, by summing over every outcome, as the Markdown of docs/statistics.md.
+"""Print the exact level of the gate's paired tests, summed over every outcome, as the Markdown of docs/statistics.md.
 
 ``python -m benchmarks.exact_level`` (about half a minute). False pass: the candidate is truly worse by exactly the
 margin, and "not worse than the margin" is declared proved. False block: the same truth, and "worse than the margin"

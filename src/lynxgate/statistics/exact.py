@@ -42,7 +42,8 @@ def holding_limits(n: int, margin: float, z: float, correction: float = 0.0, *, 
 def _holds(n: int, m: int, losses: int, margin: float, *, limit: float, correction: float) -> bool:
     # `tango_z` at d0 = -margin, written out: this is the innermost loop of every exact figure.
     b = -m - (2 * n - m + 2 * losses) * margin
-    p = (math.sqrt(max(b * b - 8 * n * losses * margin * (1 + margin), 0.0)) - b) / (4 * n)
+    e = math.sqrt(8 * n * losses * margin * (1 + margin))
+    p = (math.sqrt(max(-b - e, 0.0)) * math.sqrt(e - b) - b) / (4 * n)
     spread = math.sqrt(max(n * (2 * p - margin * (1 + margin)), 0.0))
     above = m - 2 * losses + n * margin
     if correction:

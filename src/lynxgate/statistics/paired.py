@@ -79,7 +79,9 @@ def null_variance(gains: int, losses: int, n: int, d0: float) -> float:
         gains, losses, d0 = losses, gains, -d0
     b = -gains - losses + (2 * n - gains + losses) * d0
     c = -losses * d0 * (1 - d0)
-    p = (math.sqrt(max(b * b - 8 * n * c, 0.0)) - b) / (4 * n)
+    # sqrt(b^2 - 4ac) in factors, since the square of a very small margin is zero.
+    e = math.sqrt(8 * n * c)
+    p = (math.sqrt(max(-b - e, 0.0)) * math.sqrt(e - b) - b) / (4 * n)
     return max(2 * p + d0 * (1 - d0), 0.0)
 
 
