@@ -12,6 +12,7 @@ import contextlib
 import fcntl
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -177,6 +178,10 @@ def _supervise(root: Path, command: list[str]) -> None:
             time.sleep(0.25)
         (root / "server.json").unlink(missing_ok=True)
         _end(server)
+    # SeaweedFS leaves its sockets where no option moves all of them.
+    for port in re.findall(r"[.]port(?:[.]grpc)?=(\d{2,})", " ".join(command)):
+        for left in Path("/tmp").glob(f"seaweedfs-*-{port}.sock"):
+            left.unlink(missing_ok=True)
 
 
 if __name__ == "__main__":
