@@ -80,7 +80,7 @@ class Baseline(Document):
     source: Source = Source()
     policy: Policy
     aggregate: Figures | None = None
-    buckets: Annotated[Table[Figures], Field(min_length=1)]
+    buckets: Annotated[Table[Figures], Field(min_length=1, json_schema_extra={"minProperties": 1})]
 
     @model_validator(mode="before")
     @classmethod

@@ -44,7 +44,12 @@ def file_name(schema: str) -> str:
 def write_schema(schema: str) -> bytes:
     """The JSON Schema (draft 2020-12) of one kind of document."""
     tree = KINDS[schema].model_json_schema(by_alias=True)
-    null: Json = {"enum": list(PLACEHOLDERS)} if schema == SCHEMA else _NULL
+    null: Json = _NULL
+    if schema == SCHEMA:
+        null = {"enum": list(PLACEHOLDERS)}
+        # A placeholder may stand for a whole bucket; the reader has settled it before it has a type.
+        entries = tree["properties"]["buckets"]
+        entries["additionalProperties"] = {"anyOf": [entries["additionalProperties"], _NULL]}
     return pretty_json({"$schema": _DIALECT, "$id": f"urn:{schema.replace('/', ':')}", **_publish(tree, null)})
 
 

@@ -50,7 +50,7 @@ class _Rules(Document):
         for key, entry in value.items():
             if key in _LATER:
                 raise ValueError(f"{key} is not supported by this version of Lynxgate, which cannot judge under it")
-            if entry is None:
+            if entry is None and not str(key).startswith("_comment"):
                 raise ValueError(f"{key} is null, which says nothing; give it a value or leave it out")
         return value
 

@@ -187,7 +187,7 @@ class Evaluation(Document):
     eval_set: EvalSetIdentity
     evaluator: Evaluator | None = None
     aggregate: Measured | None = None
-    buckets: Annotated[Table[Measured], Field(min_length=1)]
+    buckets: Annotated[Table[Measured], Field(min_length=1, json_schema_extra={"minProperties": 1})]
     metrics: Annotated[Table[Metric], Field(default_factory=dict, validate_default=True)]
     environment: Environment = Environment()
 
