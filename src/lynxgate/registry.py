@@ -63,12 +63,9 @@ class Tags(Document):
 
     schema_: Annotated[Literal["lynxgate.tags/1"], Field(alias="schema")] = "lynxgate.tags/1"
     production: SemverText | None = None
-    semver: Annotated[
-        Mapping[SemverText, Sha256],
-        AfterValidator(MappingProxyType),
-        PlainSerializer(dict),
-        Field(default_factory=dict, validate_default=True),
-    ]
+    semver: Annotated[Mapping[SemverText, Sha256], AfterValidator(MappingProxyType), PlainSerializer(dict)] = Field(
+        default_factory=dict, validate_default=True
+    )
 
     @model_validator(mode="after")
     def _resolve(self) -> Tags:

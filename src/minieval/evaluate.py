@@ -58,8 +58,8 @@ def evaluate(
 ) -> Evaluation:
     """Score a candidate on an eval set.
 
-    ``run_id`` is 32 hex digits, by default what the bundle's ``MLmodel`` says; ``progress`` gets rows done and rows in all; ``warn`` gets one sentence when `AUTO`
-    falls back.
+    ``run_id`` is 32 hex digits, by default what the bundle's ``MLmodel`` says; ``progress`` gets rows done and rows
+    in all; ``warn`` gets one sentence when `AUTO` falls back.
 
     Raises:
         CannotJudge: when the eval set, the bundle, or anything the candidate does makes the figures worthless.
