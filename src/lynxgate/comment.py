@@ -180,7 +180,7 @@ def write_check(report: Report, context: Context, *, name: str, head_sha: str, b
 
 def _annotate(row: Row, path: str, lines: list[str], report: Report) -> Annotation:
     key = f"{json.dumps(row.bucket, ensure_ascii=False)}:"
-    line = next((number for number, text in enumerate(lines, 1) if text.strip().startswith(key)), 1)
+    line = max((number for number, text in enumerate(lines, 1) if text.strip().startswith(key)), default=1)
     level = Level.FAILURE if conclude(report) is Conclusion.FAILURE else Level.WARNING
     title = f"{visible(row.bucket)} {row.outcome}"[:MAX_TITLE]
     return Annotation(path, line, level, title, f"{describe_move(row)}: {visible(row.reason)[:1000]}")
