@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 from lynxgate.baseline import Baseline
 from lynxgate.decide import decide_bytes
+from lynxgate.jsonedit import write_value
 from lynxgate.verdict import Verdict
 from minieval.files import parse_document
 from minieval.report import Evaluation
@@ -61,7 +61,7 @@ def baseline(buckets: Mapping[str, Any] = BEFORE, *, policy: Any = None, **chang
 
 def write(tree: Any) -> bytes:
     """Its bytes; decimals are written exactly."""
-    return json.dumps(tree, indent=2, ensure_ascii=False, default=_exact).replace('"<', "").replace('>"', "").encode()
+    return write_value(tree, "").encode()
 
 
 def judge(measured: Any, agreed: Any, tolerance_pp: str | None = None) -> Verdict:
@@ -77,9 +77,3 @@ def parse_evaluation(tree: Any) -> Evaluation:
 def parse_agreed(tree: Any) -> Baseline:
     """The same for a baseline."""
     return parse_document(write(tree), Baseline, where="baseline")
-
-
-def _exact(value: object) -> str:
-    if isinstance(value, Decimal):
-        return f"<{value:f}>"
-    raise TypeError(type(value).__name__)

@@ -1,0 +1,201 @@
+"""The comparison as CI calls it: `python -m scripts.mlops.compare_baseline`, its output and exit codes."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lynxgate.cli.app import run
+from lynxgate.verdict import parse_verdict
+from minieval.exits import Exit
+from tests.lynxgate.samples import AFTER, baseline, evaluation, write
+
+ROOT = Path(__file__).parent.parent.parent
+FALLEN = {**AFTER, "tense.past_participle": {"n": 679, "correct": 558}}
+
+
+@dataclass(frozen=True)
+class Ended:
+    code: int
+    out: str
+    err: str
+
+
+@dataclass(frozen=True)
+class Desk:
+    """A directory with the two documents, and both ways to compare them."""
+
+    folder: Path
+    capfd: pytest.CaptureFixture[str]
+
+    def compare(self, measured: Any, agreed: Any, *options: str) -> Ended:
+        code = run(["compare", *self.arguments(measured, agreed), *options])
+        return Ended(code, *self.capfd.readouterr())
+
+    def arguments(self, measured: Any, agreed: Any) -> list[str]:
+        files = {"--candidate": ("candidate_eval.json", measured), "--baseline": ("eval_baseline.json", agreed)}
+        arguments = []
+        for option, (name, tree) in files.items():
+            (self.folder / name).write_bytes(tree if isinstance(tree, bytes) else write(tree))
+            arguments += [option, str(self.folder / name)]
+        return arguments
+
+
+@pytest.fixture
+def desk(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> Desk:
+    return Desk(tmp_path, capfd)
+
+
+def call_module(*arguments: str) -> Ended:
+    command = [sys.executable, "-m", "scripts.mlops.compare_baseline", *arguments]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    return Ended(done.returncode, done.stdout, done.stderr)
+
+
+def test_pass(desk: Desk) -> None:
+    ended = desk.compare(evaluation(), baseline(), "--tolerance", "0.02")
+    assert ended == Ended(Exit.OK, "passed: 3 of 3 buckets held (rule point, 2.0 pp)\n", "")
+
+
+def test_fail_shows_the_failing_buckets_alone(desk: Desk) -> None:
+    ended = desk.compare(evaluation(FALLEN), baseline(), "--tolerance", "0.02")
+    assert ended.code == 2
+    assert ended.out.splitlines()[2:] == [
+        "| `tense.past_participle` | 679 | 93.08 % | 82.18 % | -10.90 pp | 2.0 pp | regressed |"
+    ]
+    assert ended.err == ("lynxgate: failed: tense.past_participle regressed: -10.90 pp, and the tolerance is 2.0 pp\n")
+
+
+@pytest.mark.parametrize(("now", "code"), [(0.90, 0), (0.8999, 2)])
+def test_boundary_at_exactly_two_points(desk: Desk, now: float, code: int) -> None:
+    assert 0.92 - 0.90 > 0.02  # what floats would make of it
+    measured, agreed = evaluation({"x": {"accuracy": now}}), baseline({"x": {"accuracy": 0.92}})
+    assert desk.compare(measured, agreed, "--tolerance", "0.02").code == code
+
+
+@pytest.mark.parametrize(("measured", "word"), [({"x": {"accuracy": 1}}, "missing"), ({"x": 1, "y": 1, "z": 1}, "new")])
+def test_schema_drift_refuses_in_both_directions(desk: Desk, measured: dict[str, Any], word: str) -> None:
+    perfect = {name: {"accuracy": 1} for name in measured}
+    ended = desk.compare(evaluation(perfect), baseline({"x": {"accuracy": 0.5}, "y": {"accuracy": 0.5}}))
+    assert (ended.code, word in ended.out, word in ended.err) == (2, True, True)
+
+
+@pytest.mark.parametrize("figure", [b"NaN", b"Infinity", b"-Infinity", b"true", b'"0.9"', b"-0.1", b"1.1"])
+def test_what_is_no_accuracy_cannot_be_judged(desk: Desk, figure: bytes) -> None:
+    good, agreed = write(evaluation({"x": {"accuracy": 0.9}})), write(baseline({"x": {"accuracy": 0.9}}))
+    for pair in ((good.replace(b"0.9", figure), agreed), (good, agreed.replace(b"0.9", figure))):
+        assert desk.compare(*pair).code == 3
+
+
+def test_one_bucket_down_fails_although_the_aggregate_rises(desk: Desk) -> None:
+    ended = desk.compare(evaluation(FALLEN, aggregate={"accuracy": 0.97}), baseline(aggregate={"accuracy": 0.95}))
+    assert (ended.code, "all rows" in ended.out) == (2, False)
+
+
+def test_report_only_prints_what_would_fail_and_exits_0(desk: Desk) -> None:
+    ended = desk.compare(evaluation(FALLEN), baseline(status="report-only"))
+    assert (ended.code, ended.err) == (0, "")
+    assert ended.out.startswith("would fail: tense.past_participle regressed")
+
+
+def test_a_stale_eval_set_fails_fast(desk: Desk) -> None:
+    verdict = desk.folder / "verdict.json"
+    verdict.write_text("an older verdict")
+    stale = evaluation(eval_set={"dvc_md5": "0" * 32})
+    ended = desk.compare(stale, baseline(), "--output", str(verdict))
+    assert (ended.code, ended.out) == (4, "")
+    assert f"the evaluation was made on DVC md5 {'0' * 32}, the baseline on {'a' * 32}" in ended.err
+    assert not verdict.exists()
+
+
+@pytest.mark.parametrize("tolerance", ["nan", "inf", "-0.1", "2", "true", "", "1e-2"])
+def test_what_is_no_tolerance_is_a_usage_error(desk: Desk, tolerance: str) -> None:
+    assert desk.compare(evaluation(FALLEN), baseline(), "--tolerance", tolerance).code == 64
+
+
+def test_no_option_and_no_variable_loosens_an_active_policy(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert desk.compare(evaluation(FALLEN), baseline(), "--tolerance", "0.2").code == 6
+    assert desk.compare(evaluation(FALLEN), baseline(), "--force").code == 64
+    for name in ("LYNX_TOLERANCE", "TOLERANCE", "LYNXGATE_COMPARE_TOLERANCE", "COMPARE_TOLERANCE", "LYNX_ENV"):
+        monkeypatch.setenv(name, "1")
+    assert desk.compare(evaluation(FALLEN), baseline()).code == 2
+
+
+def test_the_verdict_and_the_exit_code_agree(desk: Desk) -> None:
+    for measured, code in ((evaluation(), 0), (evaluation(FALLEN), 2)):
+        path = desk.folder / "verdict.json"
+        ended = desk.compare(measured, baseline(), "--output", str(path), "--format", "json")
+        assert ended.out.encode() == path.read_bytes()
+        assert json.loads(ended.out)["schema"] == "lynxgate.verdict/1"
+        assert parse_verdict(path.read_bytes()).exit == ended.code == code
+
+
+@pytest.mark.parametrize("form", ["table", "markdown"])
+def test_the_other_formats_show_every_row(desk: Desk, form: str) -> None:
+    ended = desk.compare(evaluation(FALLEN), baseline(), "--format", form)
+    assert ended.code == 2
+    assert all(name in ended.out for name in AFTER)
+
+
+def test_the_verdict_never_overwrites_what_it_came_from(desk: Desk) -> None:
+    arguments = desk.arguments(evaluation(), baseline())
+    for path in (arguments[1], arguments[3], f"{desk.folder}/../{desk.folder.name}/eval_baseline.json"):
+        before = Path(path).read_bytes()
+        assert run(["compare", *arguments, "--output", path]) == 64
+        assert Path(path).read_bytes() == before
+
+
+def test_no_baseline_is_no_pass_and_says_how_to_make_one(desk: Desk) -> None:
+    arguments = desk.arguments(evaluation(), baseline())
+    Path(arguments[3]).unlink()
+    assert run(["compare", *arguments]) == 3
+    assert "lynxgate baseline init --evaluation candidate_eval.json" in desk.capfd.readouterr().err
+
+
+def test_the_module_entry_is_the_same_function(desk: Desk) -> None:
+    cases = [
+        (evaluation(), baseline(), "0.02", 0),
+        (evaluation(FALLEN), baseline(), "0.02", 2),
+        (b"{", baseline(), "0.02", 3),
+        (evaluation(eval_set={"dvc_md5": "0" * 32}), baseline(), "0.02", 4),
+        (evaluation(), baseline(), "0.03", 6),
+        (evaluation(), baseline(), "3", 64),
+    ]
+    for measured, agreed, tolerance, code in cases:
+        here = desk.compare(measured, agreed, "--tolerance", tolerance)
+        there = call_module(*desk.arguments(measured, agreed), "--tolerance", tolerance)
+        assert (there, there.code) == (here, code)
+
+
+HEAVY = {"mlflow", "dvc", "boto3", "botocore", "pandas", "numpy", "scipy"}
+IMPORTS = (
+    "import sys; from lynxgate.cli.app import run; code = run(sys.argv[1:]); print(code, *sys.modules, file=sys.stderr)"
+)
+
+
+@pytest.mark.parametrize("command", ["compare", "--help", "validate"])
+def test_nothing_heavy_is_imported(desk: Desk, command: str) -> None:
+    arguments = desk.arguments(evaluation(), baseline())
+    options = {"compare": arguments, "--help": [], "validate": [arguments[1]]}[command]
+    done = subprocess.run(
+        [sys.executable, "-c", IMPORTS, command, *options], capture_output=True, text=True, check=True, env=os.environ
+    )
+    code, *modules = done.stderr.split()
+    assert code == "0"
+    assert HEAVY.isdisjoint(modules)
+
+
+def test_a_name_outside_the_locale_is_printed_all_the_same(desk: Desk) -> None:
+    measured, agreed = evaluation({"zeit.übel": {"accuracy": 0}}), baseline({"zeit.übel": {"accuracy": 1}})
+    command = [sys.executable, "-m", "scripts.mlops.compare_baseline", *desk.arguments(measured, agreed)]
+    environment = {**os.environ, "LC_ALL": "C", "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, check=False)
+    assert done.returncode == 2
+    assert "zeit.übel".encode() in done.stdout
