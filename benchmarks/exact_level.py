@@ -1,6 +1,6 @@
 """Print the exact level of the gate's paired tests, summed over every outcome, as the Markdown of docs/statistics.md.
 
-``python -m benchmarks.exact_level`` (about half a minute). False pass: the candidate is truly worse by exactly the
+``python -m benchmarks.exact_level`` (about a minute). False pass: the candidate is truly worse by exactly the
 margin, and "not worse than the margin" is declared proved. False block: the same truth, and "worse than the margin"
 is declared proved. Each cell of the first two tables is the largest probability over every disagreement from the
 margin to 1; the third shows it at single disagreements.
@@ -22,7 +22,7 @@ DISAGREEMENTS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 
 
 def false_pass(n: int, margin: float, level: float) -> tuple[float, float]:
-    """Largest exact false-pass probability of Tango's test as published, and of the gate's."""
+    """Largest false-pass probability of Tango's test as published, and of the exact test, by which the gate passes."""
     z = quantile(1 - level)
     tango = size(n, margin, z)[0]
     if n > EXACT_ROWS:
@@ -31,7 +31,7 @@ def false_pass(n: int, margin: float, level: float) -> tuple[float, float]:
 
 
 def false_block(n: int, margin: float, level: float) -> tuple[float, float]:
-    """Largest exact probability of a regression declared proved at the margin, as published and by the gate."""
+    """Largest exact false-block probability of Tango's test, by which the gate blocks, and of the exact test."""
     z = quantile(1 - level)
     tango = worse_size(n, margin, -z)[0]
     if n > EXACT_ROWS:
@@ -40,7 +40,7 @@ def false_block(n: int, margin: float, level: float) -> tuple[float, float]:
 
 
 def level_rows(level: float, rows: Iterable[int] = ROWS) -> Iterator[str]:
-    """One Markdown row for each n: per margin ``false pass / false block``, Tango's and then the gate's, in percent."""
+    """One Markdown row for each n, per margin ``false pass / false block`` in percent, Tango's then exact."""
     for n in rows:
         cells = []
         for margin in MARGINS:
@@ -68,7 +68,7 @@ def _row(first: str, cells: Sequence[str]) -> str:
 def tables() -> Iterator[str]:
     """Every line of the generated part of docs/statistics.md."""
     for level in LEVELS:
-        yield f"Level {100 * level:g} %: false pass / false block in percent, Tango's test as published → the gate's."
+        yield f"Level {100 * level:g} %: false pass / false block in percent, Tango's test → the exact test."
         yield ""
         yield _row("n", [f"margin {100 * margin:g} pp" for margin in MARGINS])
         yield "|" + "---|" * (len(MARGINS) + 1)

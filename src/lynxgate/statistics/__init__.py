@@ -19,6 +19,7 @@ from lynxgate.statistics.normal import quantile, upper_tail
 from lynxgate.statistics.paired import Pairs, pair, tango_interval, tango_z
 from lynxgate.statistics.planning import (
     chance_of_holding,
+    chance_of_regression,
     examples_needed,
     examples_to_settle,
     minimum_detectable_drop,
@@ -35,6 +36,7 @@ __all__ = [
     "Score",
     "Test",
     "chance_of_holding",
+    "chance_of_regression",
     "cluster_pairs",
     "clustered_interval",
     "clustered_variance",

@@ -131,6 +131,24 @@ def chance_of_holding(
     return holding_probability(limits, disagreement, difference)[0]
 
 
+def chance_of_regression(
+    n: int, margin: float, disagreement: float, difference: float = 0.0, confidence: float = 0.95
+) -> float:
+    """Exact probability that ``n`` examples prove a drop beyond ``margin``, for models that truly differ so.
+
+    With a difference of 0 this is how often an equal model is blocked by this bucket. Among ``m`` buckets Holm proves
+    the worst only at ``1 - (1 - confidence) / m``: give that confidence.
+
+    Raises:
+        ValueError: for figures out of range, or ``abs(difference) > disagreement``.
+    """
+    check_margin(margin)
+    if n < 1:
+        raise ValueError(f"no comparison without an example (n = {n})")
+    limits = holding_limits(n, margin, -quantile(confidence), strict=True)
+    return max(1 - sum(holding_probability(limits, disagreement, difference)), 0.0)
+
+
 def _critical(n: int, margin: float, confidence: float) -> float:
     quantile(confidence)
     return quantile(confidence) if n > EXACT_ROWS else critical_z(n, margin, 1 - confidence)
