@@ -124,9 +124,9 @@ def conclude(report: Report) -> Conclusion:
 def write_headline(report: Report) -> str:
     """How the gate ended, in a few words without anybody else's names."""
     verdict, receipt = report.verdict, report.receipt
-    if receipt is not None:
-        return f"{receipt.ending} {receipt.semver}"
     meaning = _meaning(report.exit_code)
+    if receipt is not None:
+        return f"{receipt.ending} {receipt.semver}" + (f", and then: {meaning}" if report.exit_code else "")
     if verdict is None:
         return f"not promoted: {meaning}, before there was a verdict"
     if verdict.exit is not Exit.OK:

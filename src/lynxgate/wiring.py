@@ -5,8 +5,10 @@ from __future__ import annotations
 from datetime import timedelta
 from pathlib import Path
 
+from lynxgate.actions import Workflow
 from lynxgate.adapters.local import DirectoryStore
 from lynxgate.errors import CannotJudge, UsageFailure
+from lynxgate.forge import Forge
 from lynxgate.journal import Journal, name_owner
 from lynxgate.ports import EvalData, RegistryStore, Tracking
 from lynxgate.registry import read_environment
@@ -46,6 +48,23 @@ def open_eval_data(root: Path) -> EvalData:
     except ImportError as error:
         raise _not_installed("dvc", error) from error
     return DvcEvalData(root)
+
+
+def open_forge(workflow: Workflow) -> Forge:
+    """The repository that a workflow runs in, with the workflow's token.
+
+    Raises:
+        UsageFailure: repository or token is not in the environment, or the extra is not installed.
+    """
+    if workflow.repository is None:
+        raise UsageFailure("GITHUB_REPOSITORY is not set; it names the repository as owner/name")
+    if workflow.token is None:
+        raise UsageFailure("GITHUB_TOKEN is not set; a workflow gives it with env: GITHUB_TOKEN: ${{ github.token }}")
+    try:
+        from lynxgate.adapters.github import GithubForge
+    except ImportError as error:
+        raise _not_installed("github", error) from error
+    return GithubForge(workflow.repository, workflow.token, api_url=workflow.api_url, account=workflow.account)
 
 
 def _not_installed(extra: str, error: ImportError) -> UsageFailure:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import typer
 
-from lynxgate.cli import candidate, decision, gate, registry
+from lynxgate.cli import candidate, ci, decision, gate, registry
 from minieval import exits
 
 app = typer.Typer(
@@ -22,6 +22,7 @@ candidate.register(app)
 decision.register(app)
 registry.register(app)
 gate.register(app)
+ci.register(app)
 
 
 def run(argv: Sequence[str] | None = None) -> int:
