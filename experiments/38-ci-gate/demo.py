@@ -91,7 +91,7 @@ def run(*command: str, expected: int = 0) -> None:
 def promoted_sha() -> str:
     """The canonical SHA of v0.3.1, as the registry has it."""
     listing = subprocess.run(["lynxgate", "registry", "list"], stdout=subprocess.PIPE, text=True, check=True).stdout
-    return listing.split()[1]
+    return listing.split()[2]
 
 
 if __name__ == "__main__":

@@ -14,10 +14,19 @@ from typing import TypeVar
 
 from lynxgate.decide import decide_bytes
 from lynxgate.errors import CannotJudge, GateError, StoreFailure
-from lynxgate.events import GENESIS, Event
+from lynxgate.events import GENESIS, Event, Kind, Promotion, as_promotion
 from lynxgate.journal import Record
 from lynxgate.ports import RegistryStore
-from lynxgate.registry import REGISTRY_KEY, TAGS_KEY, RegistryMark, Tags, evidence_key, journal_key, manifest_key
+from lynxgate.registry import (
+    REGISTRY_KEY,
+    TAGS_KEY,
+    RegistryMark,
+    Tags,
+    evidence_key,
+    journal_key,
+    manifest_key,
+    tombstone_key,
+)
 from lynxgate.transaction import TagCarrier, tag_key
 from minieval.files import Document, digest_bytes, parse_document, parse_json, pretty_json
 from minieval.manifest import Manifest
@@ -51,14 +60,19 @@ def audit(store: RegistryStore, tracking: TagCarrier | None) -> Audit:
     tags = Tags()
     if store.read(TAGS_KEY) is not None or events:
         tags = _parse(_bytes(store, TAGS_KEY), Tags, TAGS_KEY, findings) or Tags()
-    findings += _compare_events(events, records)
-    findings += _compare_records(records, tags, {event.semver for event in events})
+    promotions = [promotion for event in events if (promotion := as_promotion(event)) is not None]
+    findings += _compare_promotions(promotions, records)
+    findings += _compare_records(records, tags, {promotion.semver for promotion in promotions})
+    findings += _follow_production(events, tags, records)
     entries = _check_entries(store, findings)
-    for event in events:
-        findings += _check_evidence(store, event)
+    for promotion in promotions:
+        findings += _check_evidence(store, promotion)
         if tracking is not None:
-            findings += _check_tag(tracking, event)
-    return Audit(len(events), entries, tuple(dict.fromkeys(findings)))
+            findings += _check_tag(tracking, promotion)
+    if tracking is not None:
+        findings += _check_alias(tracking, tags, records)
+    findings += _check_tombstones(store, events, tags)
+    return Audit(len(promotions), entries, tuple(dict.fromkeys(findings)))
 
 
 def _read_records(store: RegistryStore, findings: list[Finding]) -> Iterator[tuple[str, Record]]:
@@ -67,7 +81,7 @@ def _read_records(store: RegistryStore, findings: list[Finding]) -> Iterator[tup
         record = _parse(data, Record, key, findings)
         if record is None:
             continue
-        if pretty_json(record.model_dump(mode="json", by_alias=True)) != data:
+        if record.to_bytes() != data:
             findings.append(Finding(key, "is not written as the gate writes it"))
         if journal_key(record.semver) != key:
             findings.append(Finding(key, f"is the record of {record.semver}"))
@@ -92,25 +106,42 @@ def _walk_chain(store: RegistryStore, findings: list[Finding]) -> Iterator[Event
         previous, expected = digest_bytes(line), expected + 1
 
 
-def _compare_events(events: list[Event], records: dict[str, Record]) -> Iterator[Finding]:
+def _compare_promotions(promotions: list[Promotion], records: dict[str, Record]) -> Iterator[Finding]:
     seen: set[str] = set()
-    for event in events:
-        place = f"index event {event.number}"
-        record = records.get(event.semver)
-        if event.semver in seen:
-            yield Finding(place, f"promotes {event.semver} a second time")
-        seen.add(event.semver)
+    for promotion in promotions:
+        place = f"index event {promotion.event.number}"
+        record = records.get(promotion.semver)
+        if promotion.semver in seen:
+            yield Finding(place, f"promotes {promotion.semver} a second time")
+        seen.add(promotion.semver)
         if record is None:
-            yield Finding(place, f"{event.semver} has no record")
-        elif record.event != event:
-            yield Finding(place, f"differs from the event that {journal_key(event.semver)} announced")
+            yield Finding(place, f"{promotion.semver} has no record")
+        elif record.event != promotion.event:
+            yield Finding(place, f"differs from the event that {journal_key(promotion.semver)} announced")
         elif (record.canonical_sha, record.evidence, record.mlflow_run_id, record.production_before) != (
-            event.canonical_sha,
-            event.evidence,
-            event.mlflow_run_id,
-            event.production_before,
+            promotion.event.canonical_sha,
+            promotion.evidence,
+            promotion.run_id,
+            promotion.event.production_before,
         ):
-            yield Finding(journal_key(event.semver), "differs from its own event")
+            yield Finding(journal_key(promotion.semver), "differs from its own event")
+
+
+def _follow_production(events: list[Event], tags: Tags, records: dict[str, Record]) -> Iterator[Finding]:
+    production: str | None = None
+    for event in events:
+        if event.kind is Kind.TOMBSTONED:
+            continue
+        place = f"index event {event.number}"
+        if event.production_before != production:
+            yield Finding(place, f"follows {event.production_before}, but {production or 'nothing'} was in production")
+        if event.kind is Kind.ROLLED_BACK:
+            target = records.get(event.semver or "")
+            if target is None or target.canonical_sha != event.canonical_sha:
+                yield Finding(place, f"rolls back to {event.semver}, whose record is of another bundle or missing")
+        production = event.semver
+    if tags.production != production and not any(record.unfinished for record in records.values()):
+        yield Finding(TAGS_KEY, f"production is {tags.production}, and by the index it is {production}")
 
 
 def _compare_records(records: dict[str, Record], tags: Tags, in_index: set[str]) -> Iterator[Finding]:
@@ -119,7 +150,7 @@ def _compare_records(records: dict[str, Record], tags: Tags, in_index: set[str])
             yield Finding(journal_key(semver), "is promoted, but the index has no event for it")
         if record.state == "promoted" and semver not in tags.semver:
             yield Finding(TAGS_KEY, f"does not name {semver}, which is promoted")
-        if record.state == "pending":
+        if record.unfinished:
             yield Finding(
                 journal_key(semver), f"is unfinished since {record.deadline}; `lynxgate registry recover` ends it"
             )
@@ -145,11 +176,12 @@ def _check_entries(store: RegistryStore, findings: list[Finding]) -> int:
     return len(shas)
 
 
-def _check_evidence(store: RegistryStore, event: Event) -> Iterator[Finding]:
+def _check_evidence(store: RegistryStore, promotion: Promotion) -> Iterator[Finding]:
+    event = promotion.event
     manifest = store.read(manifest_key(event.canonical_sha))
     if manifest is None:
         yield Finding(manifest_key(event.canonical_sha), "is missing")
-    key = evidence_key(event.canonical_sha, event.evidence)
+    key = evidence_key(event.canonical_sha, promotion.evidence)
     evidence = store.read(key)
     if evidence is None:
         yield Finding(key, "is missing")
@@ -176,15 +208,39 @@ def _check_evidence(store: RegistryStore, event: Event) -> Iterator[Finding]:
         yield Finding(key, str(error))
 
 
-def _check_tag(tracking: TagCarrier, event: Event) -> Iterator[Finding]:
-    place = f"MLflow run {event.mlflow_run_id}"
+def _check_tag(tracking: TagCarrier, promotion: Promotion) -> Iterator[Finding]:
+    place = f"MLflow run {promotion.run_id}"
     try:
-        value = tracking.read_tag(event.mlflow_run_id, tag_key(event.semver))
+        value = tracking.read_tag(promotion.run_id, tag_key(promotion.semver))
     except StoreFailure as error:
         yield Finding(place, str(error))
         return
-    if value != event.canonical_sha:
-        yield Finding(place, f"tag {tag_key(event.semver)} is {value or 'absent'}, not {event.canonical_sha}")
+    if value != promotion.event.canonical_sha:
+        expected = promotion.event.canonical_sha
+        yield Finding(place, f"tag {tag_key(promotion.semver)} is {value or 'absent'}, not {expected}")
+
+
+def _check_alias(tracking: TagCarrier, tags: Tags, records: dict[str, Record]) -> Iterator[Finding]:
+    record = records.get(tags.production or "")
+    if record is None or record.registered_model is None or record.unfinished:
+        return
+    place = f"MLflow model {record.registered_model}"
+    try:
+        found = tracking.read_alias(record.registered_model)
+    except StoreFailure as error:
+        yield Finding(place, str(error))
+        return
+    if found != record.mlflow_run_id:
+        yield Finding(place, f"its alias production is on run {found or 'none'}, not on {record.mlflow_run_id}")
+
+
+def _check_tombstones(store: RegistryStore, events: list[Event], tags: Tags) -> Iterator[Finding]:
+    told = {event.canonical_sha for event in events if event.kind is Kind.TOMBSTONED}
+    found = {key.removeprefix("tombstones/").removesuffix(".json") for key in store.keys("tombstones/")}
+    for sha in sorted(told ^ found):
+        yield Finding(tombstone_key(sha), "is missing" if sha in told else "has no event; tombstone it again to add it")
+    if tags.production is not None and (sha := tags.semver[tags.production]) in found:
+        yield Finding(TAGS_KEY, f"production is {tags.production}, whose bundle {sha} is tombstoned; roll back")
 
 
 def _bytes(store: RegistryStore, key: str) -> bytes:

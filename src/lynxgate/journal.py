@@ -11,6 +11,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import uuid
@@ -21,7 +22,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from lynxgate.errors import Conflict
+from lynxgate.errors import Conflict, StoreFailure
 from lynxgate.events import Event
 from lynxgate.ports import Store
 from lynxgate.registry import SemverText, journal_key, put
@@ -38,21 +39,33 @@ class State(StrEnum):
     IN_DOUBT = "in-doubt"
 
 
+class Rollback(Document):
+    """Production on its way back to a version; ``event`` is announced once `tags.json` says so."""
+
+    production_before: SemverText
+    event: Event | None = None
+
+
 class Record(Document):
-    """`lynxgate.transaction/1`. ``event`` is what the index holds, or will, once the promotion is committed."""
+    """`lynxgate.transaction/1`. ``event`` is what the index holds, or will, once the promotion is committed.
+
+    ``rollback`` is there while production is being moved back to this version.
+    """
 
     schema_: Annotated[Literal["lynxgate.transaction/1"], Field(alias="schema")] = "lynxgate.transaction/1"
     semver: SemverText
     canonical_sha: Sha256
     mlflow_run_id: RunId
     evidence: Sha256
-    production_before: SemverText | None
+    production_before: SemverText | None = None
     state: Annotated[State, Field(strict=False)]
     attempt: Positive = 1
     owner: Name
     deadline: Name
     event: Event | None = None
     note: str | None = None
+    registered_model: Name | None = None
+    rollback: Rollback | None = None
 
     @property
     def committed(self) -> bool:
@@ -63,9 +76,18 @@ class Record(Document):
         """This record with some fields changed."""
         return Record.model_validate({**self.model_dump(by_alias=True), **changes})
 
+    @property
+    def unfinished(self) -> bool:
+        """Whether something was begun on it that is not ended."""
+        return self.state is State.PENDING or self.rollback is not None
+
     def is_alive(self, now: datetime) -> bool:
         """Whether its owner may still be at work."""
-        return self.state is State.PENDING and now < datetime.fromisoformat(self.deadline)
+        return self.unfinished and now < datetime.fromisoformat(self.deadline)
+
+    def to_bytes(self) -> bytes:
+        """The bytes of this record in the registry."""
+        return pretty_json(self.model_dump(mode="json", by_alias=True, exclude_none=True))
 
 
 @dataclass(frozen=True)
@@ -116,6 +138,12 @@ class Journal:
         """
         return self._write(held.record.with_changes(**{**self._ours(), **changes}), held.version)
 
+    def release(self, held: Held) -> None:
+        """End our lease on a record that we leave unfinished, so that the next process need not wait for it."""
+        now = self.store.now().isoformat()
+        with contextlib.suppress(StoreFailure, Conflict):  # then the lease ends by itself
+            self._write(held.record.with_changes(owner=self.owner, deadline=now), held.version)
+
     def check_ours(self, held: Held) -> None:
         """Make sure that the record is as we left it.
 
@@ -130,9 +158,8 @@ class Journal:
         return {"owner": self.owner, "deadline": (self.store.now() + self.lease).isoformat()}
 
     def _write(self, record: Record, expected: str | None) -> Held:
-        data = pretty_json(record.model_dump(mode="json", by_alias=True))
         try:
-            return Held(record, put(self.store, journal_key(record.semver), data, expected))
+            return Held(record, put(self.store, journal_key(record.semver), record.to_bytes(), expected))
         except Conflict as error:
             raise _taken_over(record) from error
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from lynxgate.errors import CannotJudge, Conflict, UsageFailure
 from lynxgate.events import Event
 from lynxgate.identity import parse_semver, parse_sha
-from lynxgate.journal import Record, State
+from lynxgate.journal import Record
 from lynxgate.ports import RegistryStore
 from lynxgate.registry import journal_key
 from lynxgate.resolve import find_production
-from lynxgate.transaction import Desk, settle
+from lynxgate.rollback import end
+from lynxgate.tombstone import finish_tombstone
+from lynxgate.transaction import Desk
 from minieval.files import parse_document
 
 
@@ -40,14 +42,16 @@ def find_records(store: RegistryStore, which: str) -> list[Record]:
 
 
 def recover_all(desk: Desk) -> list[Record]:
-    """Settle every pending record past its deadline; the records as they ended."""
+    """End every promotion, rollback and tombstone that a dead owner left; the records as they ended."""
     ended = []
     for key in desk.store.keys("journal/"):
         held = desk.journal.read(key.removeprefix("journal/").removesuffix(".json"))
-        if held is None or held.record.state is not State.PENDING or held.record.is_alive(desk.store.now()):
+        if held is None or not held.record.unfinished or held.record.is_alive(desk.store.now()):
             continue
         try:
-            ended.append(settle(desk, held).record)
+            ended.append(end(desk, held).record)
         except Conflict:
             continue  # somebody else is settling it
+    for key in desk.store.keys("tombstones/"):
+        finish_tombstone(desk, key.removeprefix("tombstones/").removesuffix(".json"))
     return ended

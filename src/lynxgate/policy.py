@@ -15,7 +15,7 @@ from enum import StrEnum
 from fnmatch import fnmatchcase
 from typing import Annotated, Literal
 
-from pydantic import Field, WithJsonSchema, model_validator
+from pydantic import Field, StringConstraints, WithJsonSchema, model_validator
 
 from minieval.files import Document, Json
 from minieval.report import Number, Share, Table
@@ -23,12 +23,14 @@ from minieval.report import Number, Share, Table
 DEFAULT_TOLERANCE_PP = Decimal("2.0")
 ISOLATIONS = ("process", "bwrap")  # from the weaker to the stronger
 
-_LATER = frozenset({"confidence", "max_negative_flip_rate", "shelf_life", "registered_model", "metrics"})
+_LATER = frozenset({"confidence", "max_negative_flip_rate", "shelf_life", "metrics"})
 _LATER_RULES = frozenset({"guard", "noninferior"})
 
 Points = Annotated[
     Number, Field(ge=0, le=100), WithJsonSchema({"type": "number", "minimum": 0, "maximum": 100})
 ]  # percentage points
+
+RegisteredModel = Annotated[str, StringConstraints(pattern=r"^models:/[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
 
 
 class Tier(StrEnum):
@@ -76,7 +78,13 @@ class Policy(_Rules):
     tolerance_pp: Points = DEFAULT_TOLERANCE_PP
     overall_tolerance_pp: Points | None = None
     min_isolation: Literal["process", "bwrap"] | None = None
+    registered_model: RegisteredModel | None = None
     buckets: Annotated[Table[BucketPolicy], Field(default_factory=dict, validate_default=True)]
+
+    @property
+    def model_name(self) -> str | None:
+        """The registered model whose alias a promotion moves, without ``models:/``."""
+        return None if self.registered_model is None else self.registered_model.removeprefix("models:/")
 
     @model_validator(mode="before")
     @classmethod

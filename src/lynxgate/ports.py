@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -124,6 +124,20 @@ class Tracking(Protocol):
 
     def set_tag(self, run_id: str, key: str, value: str) -> None:
         """Set a tag of a run, once, without retrying."""
+        ...
+
+    def point_alias(self, model: str, run_id: str, tags: Mapping[str, str]) -> None:
+        """Make the run's version of a registered model the one in production, and tag it.
+
+        The model and the version are registered where they are not yet. Doing it again changes nothing.
+
+        Raises:
+            CannotJudge: the run has no model to register.
+        """
+        ...
+
+    def read_alias(self, model: str) -> str | None:
+        """The run of the version of a registered model that is in production; `None` when there is none."""
         ...
 
 

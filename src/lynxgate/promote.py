@@ -33,6 +33,8 @@ from lynxgate.registry import (
     read_tags,
 )
 from lynxgate.resolve import find_production
+from lynxgate.rollback import settle_unfinished
+from lynxgate.tombstone import check_not_tombstoned
 from lynxgate.transaction import Desk, TagState, carry_tag, commit, finish, point_tags, settle, undo
 from minieval.bundle import read_manifest
 from minieval.manifest import Manifest, describe_difference
@@ -81,11 +83,12 @@ class NotPassed(GateError):
 
 @dataclass(frozen=True)
 class Case:
-    """What `examine` found: the bundle, the verdict that lets it through, and the run that carries it."""
+    """What `examine` found: the bundle, the verdict that lets it through, the run and the model that carry it."""
 
     manifest: Manifest
     verdict: Verdict
     run_id: str
+    registered_model: str | None
 
 
 def promote(request: Request, desk: Desk, tracking: Tracking, environ: Mapping[str, str]) -> Receipt:
@@ -108,7 +111,7 @@ def promote(request: Request, desk: Desk, tracking: Tracking, environ: Mapping[s
     if receipt := find_promoted(request, desk):
         return receipt
     case = examine(request, desk, tracking)
-    settle_unfinished(request, desk)
+    settle_unfinished((read_tags(desk.store).tags.production, request.semver), desk)
     if receipt := find_promoted(request, desk):
         return receipt
     held = claim(request, case, desk, environment)
@@ -132,7 +135,7 @@ def find_promoted(request: Request, desk: Desk) -> Receipt | None:
             f"{request.semver} belongs to {record.canonical_sha} ({record.state}) and to no other, for ever; "
             "choose the next version"
         )
-    if record.is_alive(desk.store.now()):
+    if record.state is State.PENDING and record.is_alive(desk.store.now()):
         raise Refused(f"{record.semver} is being promoted by {record.owner}, at most until {record.deadline}")
     if record.committed and record.state is State.PENDING:
         record = settle(desk, held).record
@@ -160,9 +163,10 @@ def examine(request: Request, desk: Desk, tracking: Tracking) -> Case:
     manifest = read_manifest(request.bundle)
     if manifest.canonical_sha != sha:
         raise IntegrityFailure(f"{request.bundle} hashes to {manifest.canonical_sha}, not to {sha}; fetch it again")
+    check_not_tombstoned(desk.store, sha)
     check_order(request.semver, find_production(desk.store))
     check_artefacts(manifest, run_id, tracking)
-    return Case(manifest, verdict, run_id)
+    return Case(manifest, verdict, run_id, baseline.policy.model_name)
 
 
 def check_artefacts(manifest: Manifest, run_id: str, tracking: Tracking) -> None:
@@ -191,25 +195,6 @@ def check_order(semver: str, production: str | None) -> None:
         raise Refused(f"{semver} is not greater than {production}, which is in production; choose a higher version")
 
 
-def settle_unfinished(request: Request, desk: Desk) -> None:
-    """End what dead owners left of this semver and of the version in production; others wait for nobody.
-
-    Raises:
-        Refused: the owner is alive, or somebody else is settling it.
-    """
-    production = read_tags(desk.store).tags.production
-    for semver in dict.fromkeys((production, request.semver)):
-        held = None if semver is None else desk.journal.read(semver)
-        if held is None or held.record.state is not State.PENDING:
-            continue
-        if held.record.is_alive(desk.store.now()):
-            raise Refused(
-                f"{semver} is being promoted by {held.record.owner}, at most until {held.record.deadline}; "
-                "run it again after that"
-            )
-        settle(desk, held)
-
-
 def claim(request: Request, case: Case, desk: Desk, environment: Environment) -> Held:
     """Write manifest and evidence, then make the semver's record ours: from here on it belongs to this SHA.
 
@@ -232,7 +217,12 @@ def claim(request: Request, case: Case, desk: Desk, environment: Environment) ->
     _put_once(desk, manifest_key(request.canonical_sha), case.manifest.canonical_bytes())
     _put_once(desk, evidence_key(request.canonical_sha, evidence.sha), evidence.data)
     found = desk.journal.read(request.semver)
-    facts = {"mlflow_run_id": case.run_id, "evidence": evidence.sha, "production_before": before}
+    facts = {
+        "mlflow_run_id": case.run_id,
+        "evidence": evidence.sha,
+        "production_before": before,
+        "registered_model": case.registered_model,
+    }
     if found is not None:
         retry = {"state": State.PENDING, "attempt": found.record.attempt + 1, "event": None, "note": None}
         if found.record.canonical_sha != request.canonical_sha or found.record.state is State.PENDING:
@@ -262,6 +252,7 @@ def write_promotion(held: Held, case: Case, desk: Desk, tracking: Tracking) -> H
         check_artefacts(case.manifest, case.run_id, tracking)
         held = desk.journal.advance(held)  # a new lease: hashing a large model may have used up the first
         point_tags(desk, held)
+        check_not_tombstoned(desk.store, held.record.canonical_sha)
     except Conflict:
         raise  # the record is not ours any more, and neither is anything to undo
     except GateError as error:

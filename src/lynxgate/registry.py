@@ -79,6 +79,10 @@ class Tags(Document):
             {"schema": self.schema_, "production": semver, "semver": {**self.semver, semver: sha}}
         )
 
+    def with_production(self, semver: str) -> Tags:
+        """These tags with production on a version they name."""
+        return Tags.model_validate({"schema": self.schema_, "production": semver, "semver": dict(self.semver)})
+
     def without_version(self, semver: str, production_before: str | None) -> Tags:
         """These tags without ``semver``; production goes back only if it was ``semver``."""
         rest = {key: sha for key, sha in self.semver.items() if key != semver}
@@ -107,6 +111,11 @@ def manifest_key(sha: str) -> str:
 def evidence_key(sha: str, evidence_sha: str) -> str:
     """Where one piece of evidence for a bundle lives."""
     return f"entries/{sha}/evidence/{evidence_sha}.json"
+
+
+def tombstone_key(sha: str) -> str:
+    """Where it is said that a bundle may never be promoted (again)."""
+    return f"tombstones/{sha}.json"
 
 
 def create_registry(store: Store, environment: Environment) -> bool:

@@ -9,13 +9,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Protocol
+from typing import Any, Protocol
 
 from lynxgate.errors import Conflict, IntegrityFailure, OutcomeUnknown, Refused, StoreFailure
-from lynxgate.events import GENESIS, Event
+from lynxgate.events import GENESIS, Event, Kind
 from lynxgate.journal import Held, Journal, Record, State
 from lynxgate.ports import RegistryStore
 from lynxgate.registry import Tags, change_tags, read_tags
@@ -31,6 +31,14 @@ class TagCarrier(Protocol):
 
     def set_tag(self, run_id: str, key: str, value: str) -> None:
         """Set a run's tag."""
+        ...
+
+    def point_alias(self, model: str, run_id: str, tags: Mapping[str, str]) -> None:
+        """Make the run's version of a registered model the one in production, and tag it; again is the same."""
+        ...
+
+    def read_alias(self, model: str) -> str | None:
+        """The run of the version of a registered model that is in production, or `None`."""
         ...
 
 
@@ -125,18 +133,89 @@ def look_at_tag(desk: Desk, record: Record) -> TagAnswer:
 
 def commit(desk: Desk, held: Held) -> Held:
     """The commit point: announce the event in our record. From here on the promotion is only finished, never undone."""
-    return desk.journal.advance(held, event=_next_event(desk, held.record))
+    return desk.journal.advance(held, event=_announce_promotion(desk, held.record).to_tree())
 
 
 def finish(desk: Desk, held: Held) -> Held:
-    """Write the announced event, once, and close the record."""
+    """What follows from a commit: the registered model's alias, the event, once, and the record closed.
+
+    Raises:
+        StoreFailure: the promotion stands; what is left is done by the next run, or by `recover`.
+    """
+    try:
+        carry_alias(desk, held)
+        while not write_event(desk.store, _announced(held.record)):
+            held = desk.journal.advance(held, event=_announce_promotion(desk, held.record).to_tree())
+        return desk.journal.advance(held, state=State.PROMOTED)
+    except StoreFailure as error:
+        desk.journal.release(held)
+        raise StoreFailure(
+            f"{held.record.semver} is promoted, and not everything that follows could be written: {error}; "
+            "run it again, or `lynxgate registry recover`"
+        ) from error
+
+
+def carry_alias(desk: Desk, held: Held) -> None:
+    """Make the run's version of the policy's registered model the one in production, within ``desk.tag_seconds``.
+
+    MLflow has no compare-and-swap: that the record is ours is checked just before, and `verify` sees an alias that an
+    owner moved who slept in between.
+    """
+    record, started = held.record, time.monotonic()
+    if record.registered_model is None:
+        return
     while True:
-        event = held.record.event
-        if event is None:
-            raise AssertionError("only a committed promotion can be finished")
-        if _append(desk, event):
-            return desk.journal.advance(held, state=State.PROMOTED)
-        held = desk.journal.advance(held, event=_next_event(desk, held.record))
+        desk.journal.check_ours(held)
+        try:
+            tags = {tag_key(record.semver): record.canonical_sha}
+            desk.tracking.point_alias(record.registered_model, record.mlflow_run_id, tags)
+            return
+        except OutcomeUnknown:
+            if time.monotonic() - started > desk.tag_seconds:
+                raise
+        desk.pause(0.5)
+
+
+def write_event(store: RegistryStore, event: Event) -> bool:
+    """Append an announced event, once; `False` when another event has taken its number.
+
+    Raises:
+        StoreFailure: it could not be written, or its number is not the next.
+    """
+    for _ in range(3):
+        try:
+            store.append(event.number, event.line())
+        except (Conflict, OutcomeUnknown):
+            found = store.event(event.number)
+            if found is not None:
+                return found == event.line()
+        else:
+            return True
+    raise StoreFailure(f"{store.location}: event {event.number} could not be written")
+
+
+def next_event(store: RegistryStore, hint: int, **facts: Any) -> Event:
+    """The event that would follow the last one; ``hint`` is the number of one known to exist."""
+    last = store.last(hint)
+    place = {"number": last[0] + 1 if last else 1, "previous": digest_bytes(last[1]) if last else GENESIS}
+    return Event.model_validate({**place, "at": store.now().isoformat(), **facts})
+
+
+def find_hint(desk: Desk, production: str | None) -> int:
+    """The number of an event known to exist: that of the version in production.
+
+    Raises:
+        IntegrityFailure: that version has no event.
+    """
+    if production is None:
+        return 0
+    held = desk.journal.read(production)
+    if held is None or held.record.event is None or held.record.state is not State.PROMOTED:
+        raise IntegrityFailure(
+            f"{desk.store.location}: {production} is in production without a promoted record; "
+            "see lynxgate registry verify"
+        )
+    return held.record.event.number
 
 
 def undo(desk: Desk, held: Held, state: State, note: str) -> Held:
@@ -154,14 +233,24 @@ def undo(desk: Desk, held: Held, state: State, note: str) -> Held:
     return desk.journal.advance(held, state=state, note=note)
 
 
+def take_over(desk: Desk, held: Held) -> Held:
+    """Make a record ours whose owner is gone, and keep what it may still have in hand from landing.
+
+    Raises:
+        Conflict: somebody else was faster.
+    """
+    held = desk.journal.take_over(held)
+    change_tags(desk.store, desk.journal.owner, lambda tags: tags, lambda: desk.journal.check_ours(held))
+    return held
+
+
 def settle(desk: Desk, held: Held) -> Held:
-    """Take over a record whose owner is gone, and end its promotion: forward where MLflow has the tag, else back.
+    """Take over a promotion whose owner is gone, and end it: forward where MLflow has the tag, else back.
 
     Raises:
         Conflict: somebody else settles it.
     """
-    held = desk.journal.take_over(held)
-    change_tags(desk.store, desk.journal.owner, lambda tags: tags, lambda: desk.journal.check_ours(held))
+    held = take_over(desk, held)
     if held.record.event is not None:
         return finish(desk, held)
     answer = look_at_tag(desk, held.record)
@@ -177,44 +266,20 @@ def settle(desk: Desk, held: Held) -> Held:
             return undo(desk, held, State.IN_DOUBT, f"its owner ended, and MLflow did not say: {answer.said}")
 
 
-def _append(desk: Desk, event: Event) -> bool:
-    for _ in range(3):
-        try:
-            desk.store.append(event.number, event.line())
-        except (Conflict, OutcomeUnknown):
-            found = desk.store.event(event.number)
-            if found is not None:
-                return found == event.line()
-        else:
-            return True
-    raise StoreFailure(
-        f"{desk.store.location}: the event of {event.semver} could not be written; it is promoted, "
-        "and `lynxgate registry recover` writes its event"
-    )
+def _announced(record: Record) -> Event:
+    if record.event is None:
+        raise AssertionError("only a committed promotion can be finished")
+    return record.event
 
 
-def _next_event(desk: Desk, record: Record) -> Event:
-    last = desk.store.last(_hint(desk, record))
-    return Event(
-        number=last[0] + 1 if last else 1,
-        previous=digest_bytes(last[1]) if last else GENESIS,
-        at=desk.store.now().isoformat(),
-        kind="promoted",
+def _announce_promotion(desk: Desk, record: Record) -> Event:
+    return next_event(
+        desk.store,
+        find_hint(desk, record.production_before),
+        kind=Kind.PROMOTED,
         semver=record.semver,
         canonical_sha=record.canonical_sha,
         mlflow_run_id=record.mlflow_run_id,
         evidence=record.evidence,
         production_before=record.production_before,
     )
-
-
-def _hint(desk: Desk, record: Record) -> int:
-    if record.production_before is None:
-        return 0
-    before = desk.journal.read(record.production_before)
-    if before is None or before.record.event is None or before.record.state is not State.PROMOTED:
-        raise IntegrityFailure(
-            f"{desk.store.location}: {record.production_before} is in production without a promoted record; "
-            "see lynxgate registry verify"
-        )
-    return before.record.event.number

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -61,6 +62,15 @@ class DirectoryTracking:
 
     def set_tag(self, run_id: str, key: str, value: str) -> None:
         write_atomically(self._tag(run_id, key), value.encode())
+
+    def point_alias(self, model: str, run_id: str, tags: Mapping[str, str]) -> None:
+        for key, value in tags.items():
+            write_atomically(self._tag(run_id, f"{model}.{key}"), value.encode())
+        write_atomically(self.root / f"{model}.production", run_id.encode())
+
+    def read_alias(self, model: str) -> str | None:
+        path = self.root / f"{model}.production"
+        return path.read_text() if path.exists() else None
 
     def _tag(self, run_id: str, key: str) -> Path:
         if not (self.root / run_id).is_dir():

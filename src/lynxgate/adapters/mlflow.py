@@ -19,7 +19,7 @@ import shutil
 import tempfile
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
 # Before the import, which reads it: MLflow would report its use to its makers from a process that holds credentials.
@@ -31,6 +31,7 @@ from mlflow import MlflowClient
 from mlflow.store.artifact.artifact_repo import ArtifactRepository
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
+from lynxgate.adapters import mlflow_models
 from lynxgate.errors import CannotJudge, GateError, IntegrityFailure, OutcomeUnknown, StoreFailure
 from lynxgate.ports import Progress, RunModel
 from lynxgate.redact import scrub, strip_credentials
@@ -81,10 +82,16 @@ class MlflowTracking:
         with self._translated(f"set a tag of run {run_id}"):
             self._client.set_tag(run_id, key, value)
 
-    def delete_tag(self, run_id: str, key: str) -> None:
-        """Delete a tag once; that it is absent already is fine; errors as for `set_tag`."""
-        with contextlib.suppress(_NoSuch), self._translated(f"delete a tag of run {run_id}"):
-            self._client.delete_tag(run_id, key)
+    def point_alias(self, model: str, run_id: str, tags: Mapping[str, str]) -> None:
+        """Make the run's version of ``model`` the one in production; errors as `lynxgate.ports.Tracking`."""
+        found, _, _ = self._find(run_id)
+        with self._translated(f"point the alias of {model}"):
+            mlflow_models.point_alias(self._client, model, run_id, found.source, tags)
+
+    def read_alias(self, model: str) -> str | None:
+        """The run in production of a registered model; errors as `lynxgate.ports.Tracking`."""
+        with self._translated(f"read the alias of {model}"):
+            return mlflow_models.read_alias(self._client, model)
 
     def find_model(self, run_id: str) -> RunModel:
         """The run's model without its bytes; errors as `lynxgate.ports.Tracking`."""

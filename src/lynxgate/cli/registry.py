@@ -35,6 +35,8 @@ def register(app: typer.Typer) -> None:
     registry_app.command("show")(show)
     registry_app.command("verify")(verify)
     registry_app.command("recover")(recover)
+    registry_app.command("rollback")(rollback)
+    registry_app.command("tombstone")(tombstone)
 
 
 def promote(
@@ -90,19 +92,19 @@ def init(
 
 
 def list_promotions(registry: Registry = DEFAULT_REGISTRY, as_json: AsJson = False) -> int:
-    """Every promotion, first to last, and what is in production."""
+    """Every promotion, rollback and tombstone, first to last, and what is in production."""
     from lynxgate.ledger import read_events
     from lynxgate.wiring import open_existing_store
 
     store = open_existing_store(registry)
     production, events = read_events(store)
     if as_json:
-        rows = [event.model_dump(mode="json", by_alias=True) for event in events]
+        rows = [event.to_tree() for event in events]
         print(json.dumps({"production": production, "events": rows}, indent=2))
         return Exit.OK
     for event in events:
-        mark = "production" if event.semver == production else ""
-        print(f"{event.semver:<12} {event.canonical_sha} {event.at[:19]}Z {mark}".rstrip())
+        mark = "production" if event.semver == production and event.kind == "promoted" else event.reason or ""
+        print(f"{event.kind:<11} {event.semver or '':<9} {event.canonical_sha} {event.at[:19]}Z {mark}".rstrip())
     if not events:
         print(f"{store.location}: nothing was promoted yet", file=sys.stderr)
     return Exit.OK
@@ -121,7 +123,7 @@ def show(
     store = open_existing_store(registry)
     records = find_records(store, which)
     if as_json:
-        print(json.dumps([record.model_dump(mode="json", by_alias=True) for record in records], indent=2))
+        print(json.dumps([json.loads(record.to_bytes()) for record in records], indent=2))
         return Exit.OK
     for record in records:
         print(f"{record.semver} {record.canonical_sha} {record.state}")
@@ -158,8 +160,56 @@ def verify(
     return Exit.INTEGRITY if result.findings else Exit.OK
 
 
-def recover(registry: Registry = DEFAULT_REGISTRY, tracking_uri: TrackingUri = None) -> int:
-    """End every promotion whose owner died: forward where MLflow has the tag, else back."""
+def rollback(
+    to: Annotated[str, typer.Option("--to", help="The earlier version that production goes back to.")],
+    registry: Registry = DEFAULT_REGISTRY,
+    tracking_uri: TrackingUri = None,
+    as_json: AsJson = False,
+) -> int:
+    """Put production back to an earlier version: a new event, nothing deleted."""
+    from lynxgate.identity import parse_semver
+    from lynxgate.rollback import roll_back
+    from lynxgate.wiring import open_desk, open_tracking
+
+    warn_if_dev()
+    desk = open_desk(registry, open_tracking(tracking_uri))
+    record, before = roll_back(str(parse_semver(to)), desk, os.environ)
+    if as_json:
+        answer = {"production": record.semver, "canonical_sha": record.canonical_sha, "production_before": before}
+        print(json.dumps(answer, indent=2))
+    elif before is None:
+        print(f"already in production {record.semver} {record.canonical_sha}")
+    else:
+        print(f"rolled back from {before} to {record.semver} {record.canonical_sha}")
+    return Exit.OK
+
+
+def tombstone(
+    sha: Annotated[str, typer.Argument(help="The canonical SHA of a bundle that may never be promoted again.")],
+    reason: Annotated[str, typer.Option("--reason", help="Why, for whoever asks later.")],
+    registry: Registry = DEFAULT_REGISTRY,
+    tracking_uri: TrackingUri = None,
+    as_json: AsJson = False,
+) -> int:
+    """Say that a bundle may never be promoted again, and why."""
+    from lynxgate.errors import UsageFailure
+    from lynxgate.identity import parse_sha
+    from lynxgate.tombstone import tombstone as lay
+    from lynxgate.wiring import open_desk, open_tracking
+
+    if not reason.isprintable() or not 0 < len(reason) <= 200:
+        raise UsageFailure("--reason is one line of 1 to 200 printable characters")
+    warn_if_dev()
+    stone = lay(parse_sha(sha), reason, open_desk(registry, open_tracking(tracking_uri)), os.environ)
+    if as_json:
+        print(json.dumps(stone.model_dump(mode="json", by_alias=True, exclude_none=True), indent=2))
+    else:
+        print(f"tombstoned {stone.canonical_sha}: {stone.reason}")
+    return Exit.OK
+
+
+def recover(registry: Registry = DEFAULT_REGISTRY, tracking_uri: TrackingUri = None, as_json: AsJson = False) -> int:
+    """End every promotion and rollback whose owner died: forward where it had taken effect, else back."""
     from lynxgate.authority import authorise, check_registry
     from lynxgate.ledger import recover_all
     from lynxgate.registry import read_environment
@@ -168,6 +218,9 @@ def recover(registry: Registry = DEFAULT_REGISTRY, tracking_uri: TrackingUri = N
     desk = open_desk(registry, open_tracking(tracking_uri))
     check_registry(authorise(os.environ), read_environment(desk.store), desk.store.location)
     ended = recover_all(desk)
+    if as_json:
+        print(json.dumps([json.loads(record.to_bytes()) for record in ended], indent=2))
+        return Exit.OK
     for record in ended:
         print(f"{record.semver} {record.canonical_sha} {record.state}")
     if not ended:
