@@ -78,7 +78,7 @@ def _count(moves: Sequence[Move]) -> str:
     buckets = [move for move in moves if move.place[0] == "buckets"]
     added = sum(move.before == ABSENT for move in buckets)
     removed = sum(move.after == ABSENT for move in buckets)
-    return f"{len(buckets) - added - removed} buckets moved, {added} added, {removed} removed."
+    return f"Buckets: {len(buckets) - added - removed} moved, {added} added, {removed} removed."
 
 
 def _every_row(verdict: Verdict) -> tuple[Row, ...]:

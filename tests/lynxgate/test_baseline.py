@@ -50,7 +50,7 @@ def test_a_report_only_baseline_may_have_gaps_but_no_nonsense() -> None:
 @pytest.mark.parametrize(
     ("key", "value"),
     [("confidence", 0.95), ("max_negative_flip_rate", 0.01), ("shelf_life", "warn"), ("metrics", {}),
-     ("registered_model", "models:/tutor"), ("rule", "guard"), ("rule", "noninferior"),
+     ("rule", "guard"), ("rule", "noninferior"),
      ("buckets", {"tense.*": {"max_negative_flip_rate": 0.01}})],
 )  # fmt: skip
 def test_what_is_not_enforced_yet_is_refused_rather_than_ignored(key: str, value: Any) -> None:

@@ -19,7 +19,8 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_from_no_baseline_to_an_active_one(desk: Path, capfd: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.usefixtures("desk")
+def test_from_no_baseline_to_an_active_one(capfd: pytest.CaptureFixture[str]) -> None:
     assert run(["compare"]) == Exit.CANNOT_JUDGE
     assert run(["baseline", "init", "--semver", "v0.1.0"]) == Exit.OK
     assert run(["baseline", "init"]) == Exit.REFUSED
@@ -37,7 +38,7 @@ def test_rebaseline_writes_whole_or_not_at_all(desk: Path, capfd: pytest.Capture
     file.write_bytes(write(baseline()))
     assert run(["baseline", "rebaseline", "--semver", "v0.3.1"]) == Exit.OK
     out = capfd.readouterr().out
-    assert "3 buckets moved, 0 added, 0 removed." in out
+    assert "Buckets: 3 moved, 0 added, 0 removed." in out
     assert "| `tense.past_participle` | `632/679 = 93.08 %` | `640/679 = 94.26 %` | +1.18 pp |" in out
     after, stamp = file.read_bytes(), file.stat().st_mtime_ns
     assert run(["baseline", "rebaseline", "--semver", "v0.3.1"]) == Exit.OK

@@ -94,7 +94,7 @@ def test_a_bucket_leaves_only_when_named() -> None:
     with pytest.raises(UsageFailure, match=r"tense\.third_person"):
         move(write(baseline()), evaluation(), remove=["tense.third_person"])
     text = render_moves(moved.moves, moved.idle_globs)
-    assert text.startswith("2 buckets moved, 0 added, 1 removed.")
+    assert text.startswith("Buckets: 2 moved, 0 added, 1 removed.")
     assert "| `spelling.doubling` | `88.00 %` | `none` |" in text
 
 
