@@ -225,7 +225,7 @@ def claim(request: Request, case: Case, desk: Desk, environment: Environment) ->
     }
     if found is not None:
         retry = {"state": State.PENDING, "attempt": found.record.attempt + 1, "event": None, "note": None}
-        if found.record.canonical_sha != request.canonical_sha or found.record.state is State.PENDING:
+        if found.record.canonical_sha != request.canonical_sha or found.record.state in (State.PENDING, State.PROMOTED):
             raise Refused(f"{request.semver} was claimed by somebody else just now; run it again")
         return desk.journal.take_over(found, **retry, **facts)
     return desk.journal.claim(
