@@ -16,7 +16,7 @@ from lynxgate.decide import decide_bytes
 from lynxgate.errors import CannotJudge, GateError, StoreFailure
 from lynxgate.events import GENESIS, Event, Kind, Promotion, as_promotion
 from lynxgate.journal import Record
-from lynxgate.ports import RegistryStore
+from lynxgate.ports import RegistryStore, TagCarrier
 from lynxgate.registry import (
     REGISTRY_KEY,
     TAGS_KEY,
@@ -27,7 +27,7 @@ from lynxgate.registry import (
     manifest_key,
     tombstone_key,
 )
-from lynxgate.transaction import TagCarrier, tag_key
+from lynxgate.transaction import tag_key
 from minieval.files import Document, digest_bytes, parse_document, parse_json, pretty_json
 from minieval.manifest import Manifest
 

@@ -18,7 +18,7 @@ from typing import TypeVar
 
 from lynxgate.cache import Cache
 from lynxgate.errors import GateError, IntegrityFailure, OutcomeUnknown, Refused, StoreFailure
-from lynxgate.ports import Progress, Tracking
+from lynxgate.ports import ModelSource, Progress
 from minieval.bundle import read_manifest
 from minieval.files import fsync_directory
 from minieval.manifest import Manifest, describe_difference
@@ -40,7 +40,7 @@ class Fetched:
 
 
 def fetch(
-    tracking: Tracking,
+    tracking: ModelSource,
     run_id: str,
     destination: Path,
     cache: Cache,
@@ -92,7 +92,7 @@ def verify_bundle(bundle: Path, expected: Manifest) -> None:
 
 
 def _obtain(
-    tracking: Tracking,
+    tracking: ModelSource,
     run_id: str,
     bundle: Path,
     cache: Cache,

@@ -88,11 +88,11 @@ class RunModel:
     files: tuple[tuple[str, int | None], ...]
 
 
-class Tracking(Protocol):
-    """The tracking server that knows runs and carries the tags of a promotion (MLflow).
+class ModelSource(Protocol):
+    """Where the models of runs are downloaded from (MLflow).
 
-    Raises `StoreFailure` when it refuses (no permission, no such run) and `OutcomeUnknown` when it cannot be
-    reached, fails or does not answer in time: a tag may be there after an exception.
+    Raises `StoreFailure` when it refuses (no permission), `OutcomeUnknown` when it cannot be reached, fails or does
+    not answer in time.
     """
 
     @property
@@ -118,6 +118,13 @@ class Tracking(Protocol):
         """
         ...
 
+
+class TagCarrier(Protocol):
+    """What carries a promotion where models are tracked (MLflow): tags of runs, and a registered model's alias.
+
+    Raises as `ModelSource`; after `OutcomeUnknown` the change may be there or not.
+    """
+
     def read_tag(self, run_id: str, key: str) -> str | None:
         """The value of a tag of a run, or `None` when it is absent."""
         ...
@@ -139,6 +146,10 @@ class Tracking(Protocol):
     def read_alias(self, model: str) -> str | None:
         """The run of the version of a registered model that is in production; `None` when there is none."""
         ...
+
+
+class Tracking(ModelSource, TagCarrier, Protocol):
+    """The whole tracking server."""
 
 
 class EvalData(Protocol):

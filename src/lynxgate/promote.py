@@ -22,7 +22,7 @@ from lynxgate.errors import CannotJudge, Conflict, Exit, GateError, IntegrityFai
 from lynxgate.evidence import write_evidence
 from lynxgate.identity import parse_semver, parse_sha
 from lynxgate.journal import Held, Record, State
-from lynxgate.ports import Tracking
+from lynxgate.ports import ModelSource
 from lynxgate.registry import (
     Environment,
     create_registry,
@@ -91,7 +91,7 @@ class Case:
     registered_model: str | None
 
 
-def promote(request: Request, desk: Desk, tracking: Tracking, environ: Mapping[str, str]) -> Receipt:
+def promote(request: Request, desk: Desk, tracking: ModelSource, environ: Mapping[str, str]) -> Receipt:
     """Promote a bundle, once for all on (canonical SHA, semver).
 
     1. Authorise; look whether it is promoted already; examine the case. A refusal here has written nothing.
@@ -142,7 +142,7 @@ def find_promoted(request: Request, desk: Desk) -> Receipt | None:
     return _receipt(record, Ending.ALREADY) if record.state is State.PROMOTED else None
 
 
-def examine(request: Request, desk: Desk, tracking: Tracking) -> Case:
+def examine(request: Request, desk: Desk, tracking: ModelSource) -> Case:
     """Check everything that can be checked by reading.
 
     Raises: as `promote`.
@@ -169,7 +169,7 @@ def examine(request: Request, desk: Desk, tracking: Tracking) -> Case:
     return Case(manifest, verdict, run_id, baseline.policy.model_name)
 
 
-def check_artefacts(manifest: Manifest, run_id: str, tracking: Tracking) -> None:
+def check_artefacts(manifest: Manifest, run_id: str, tracking: ModelSource) -> None:
     """Make sure that the run's model, downloaded now, is the bundle.
 
     Raises:
@@ -242,7 +242,7 @@ def claim(request: Request, case: Case, desk: Desk, environment: Environment) ->
     )
 
 
-def write_promotion(held: Held, case: Case, desk: Desk, tracking: Tracking) -> Held:
+def write_promotion(held: Held, case: Case, desk: Desk, tracking: ModelSource) -> Held:
     """From the claim to the commit point; what fails before it is undone.
 
     Raises:

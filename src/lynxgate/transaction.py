@@ -9,37 +9,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, Protocol
+from typing import Any
 
 from lynxgate.errors import Conflict, IntegrityFailure, OutcomeUnknown, Refused, StoreFailure
 from lynxgate.events import GENESIS, Event, Kind
 from lynxgate.journal import Held, Journal, Record, State
-from lynxgate.ports import RegistryStore
+from lynxgate.ports import RegistryStore, TagCarrier
 from lynxgate.registry import Tags, change_tags, read_tags
 from minieval.files import digest_bytes
-
-
-class TagCarrier(Protocol):
-    """What a promotion needs of the tracking server once the artefacts are verified."""
-
-    def read_tag(self, run_id: str, key: str) -> str | None:
-        """The value of a run's tag, or `None`."""
-        ...
-
-    def set_tag(self, run_id: str, key: str, value: str) -> None:
-        """Set a run's tag."""
-        ...
-
-    def point_alias(self, model: str, run_id: str, tags: Mapping[str, str]) -> None:
-        """Make the run's version of a registered model the one in production, and tag it; again is the same."""
-        ...
-
-    def read_alias(self, model: str) -> str | None:
-        """The run of the version of a registered model that is in production, or `None`."""
-        ...
 
 
 @dataclass(frozen=True)

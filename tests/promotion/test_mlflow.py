@@ -126,7 +126,7 @@ def test_a_tag_that_lands_after_we_gave_up_harms_nothing(scene: Scene) -> None:
 def test_killed_around_the_tag_of_a_real_server(scene: Scene, moment: str) -> None:
     """SIGKILL at each write after `tags.json` names the semver: with and without the tag on the real server."""
     folder = scene.workshop.folder / "registry"
-    probe = Workshop(scene.workshop.folder.parent / "probe")
+    probe = Workshop(scene.workshop.folder / "probe")
     probe.promote(probe.candidate("a"), "v0.3.0")
     calls = record_calls(lambda: probe.promote(probe.candidate("b"), "v0.3.1"), probe.folder / "registry")
     last = len(calls) - 1

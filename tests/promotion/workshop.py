@@ -16,10 +16,10 @@ from pathlib import Path
 from lynxgate.adapters.local import DirectoryStore
 from lynxgate.errors import CannotJudge, StoreFailure
 from lynxgate.journal import Journal, name_owner
-from lynxgate.ports import Progress, RegistryStore, RunModel
+from lynxgate.ports import Progress, RegistryStore, RunModel, TagCarrier
 from lynxgate.promote import Receipt, Request, promote
 from lynxgate.registry import Environment, create_registry
-from lynxgate.transaction import Desk, TagCarrier
+from lynxgate.transaction import Desk
 from minieval.bundle import read_manifest
 from minieval.files import write_atomically
 from minieval.report import pack_outcomes
