@@ -121,9 +121,13 @@ class FaultProxy:
     ) -> Rule:
         """Add a rule: let ``skip`` matching requests pass, then fail ``times`` of them (`None`: all)."""
         rule = Rule(fault, path, method, skip, times, seconds, rewrite)
+        self.add(rule)
+        return rule
+
+    def add(self, rule: Rule) -> None:
+        """Add a rule of one's own kind."""
         with self._lock:
             self._rules.append(rule)
-        return rule
 
     def clear(self) -> None:
         """Forget all rules; the journal stays."""

@@ -1,0 +1,111 @@
+"""The promotion that every fault strikes: v0.3.0 is in production, v0.3.1 is to follow, v0.3.2 is another candidate."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TypeVar
+
+from lynxgate.adapters.local import DirectoryStore
+from lynxgate.adapters.s3 import S3Store
+from lynxgate.errors import GateError
+from lynxgate.journal import Journal, name_owner
+from lynxgate.ports import RegistryStore, Tracking
+from lynxgate.promote import promote
+from lynxgate.registry import Environment, create_registry
+from lynxgate.transaction import Desk
+from tests.faults.invariants import BUG, Attempt
+from tests.promotion.workshop import DEV, Candidate, LaterStore, Workshop
+
+OLD, NEW, OTHER = "v0.3.0", "v0.3.1", "v0.3.2"
+LEASE = timedelta(minutes=5)
+PATIENCE = 0.05  # seconds to wait for the registry's lock: only a stopped process holds it longer here
+ANY_ENDING = frozenset({0, 3, 4, 5, 6, -9})
+T = TypeVar("T")
+
+
+class LaterS3Store(S3Store):
+    """The same registry an hour later: every lease is over."""
+
+    def now(self) -> datetime:
+        return super().now() + timedelta(hours=1)
+
+
+@dataclass(frozen=True)
+class Cast:
+    """The candidates: what is in production, what is to be promoted, and another one."""
+
+    first: Candidate
+    next: Candidate
+    other: Candidate
+
+    @classmethod
+    def of_workshop(cls, workshop: Workshop) -> Cast:
+        """Three candidates whose runs are in the workshop's directory."""
+        return cls(*(workshop.candidate(name) for name in "abc"))
+
+
+@dataclass(frozen=True)
+class Try:
+    """One promotion to try, which can go to another process."""
+
+    candidate: Candidate
+    semver: str
+    tag_seconds: float = 0.05
+
+    def run(
+        self, store: RegistryStore, tracking: Tracking, allowed: frozenset[int] = ANY_ENDING, owner: str = ""
+    ) -> Attempt:
+        """Try it; whatever it raises becomes an exit code and words."""
+        desk = Desk(store, Journal(store, owner or name_owner(), LEASE), tracking, tag_seconds=self.tag_seconds)
+        code, said = end_of(lambda: promote(self.candidate.request(self.semver), desk, tracking, DEV).ending)
+        return Attempt(self.semver, code, said, allowed)
+
+
+def end_of(action: Callable[[], object]) -> tuple[int, str]:
+    """The exit code and the words that a command would end with."""
+    try:
+        return 0, str(action())
+    except GateError as error:
+        return int(error.exit), str(error)
+    except Exception:  # what is no GateError is a bug, and the invariants say so
+        return BUG, traceback.format_exc()
+
+
+def open_registry(store: RegistryStore, tracking: Tracking, cast: Cast, *, first: bool = False) -> None:
+    """A registry where v0.3.0 is in production, or none yet if the promotion under test is the ``first``."""
+    create_registry(store, Environment.DEV)
+    if not first:
+        attempt = Try(cast.first, OLD).run(store, tracking)
+        assert attempt.exit == 0, attempt.said
+
+
+def directory_stores(registry: Path) -> tuple[DirectoryStore, LaterStore]:
+    """A registry now, and the same an hour later."""
+    return DirectoryStore(registry, patience=PATIENCE), LaterStore(registry, patience=PATIENCE)
+
+
+@contextlib.contextmanager
+def environment(values: Mapping[str, str]) -> Iterator[None]:
+    """The process environment with ``values`` in it."""
+    before = dict(os.environ)
+    os.environ.pop("AWS_PROFILE", None)
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+@contextlib.contextmanager
+def s3_environment(values: Mapping[str, str], make: Callable[[], T]) -> Iterator[T]:
+    """What ``make`` gives while boto3 finds the server that ``values`` name."""
+    with environment(values):
+        made = make()
+    yield made
