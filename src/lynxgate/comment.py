@@ -18,7 +18,7 @@ from lynxgate.errors import CannotJudge, IntegrityFailure
 from lynxgate.forge import Annotation, Check, Conclusion, Level
 from lynxgate.identity import Semver, parse_semver
 from lynxgate.render import render_markdown
-from lynxgate.request import Declined
+from lynxgate.request import OUR_MARK, Declined
 from lynxgate.verdict import Row, Verdict, describe_move
 from lynxgate.words import as_code, visible
 from minieval.exits import Exit
@@ -77,7 +77,7 @@ def marker(kind: str = KIND) -> str:
     """
     if not _KIND.fullmatch(kind):
         raise CannotJudge(f"{kind[:40]!r} is not a kind of comment: use lower-case letters and hyphens")
-    return f"<!-- lynxgate:{kind} -->"
+    return f"{OUR_MARK}{kind} -->"
 
 
 def parse_receipt(text: str) -> Told | None:

@@ -30,7 +30,7 @@ class _Repository(_Part):
 
 
 class _Side(_Part):
-    sha: Annotated[str, Field(pattern=r"\A[0-9a-f]{40}\Z")]
+    sha: Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
     repo: _Repository | None
 
 

@@ -75,7 +75,7 @@ def request(
         found = admit(forge, labelled, terms)
     if isinstance(found, Declined):
         _refuse(found, labelled, workflow, None if silent else forge, kind)
-        raise Refused(f"{found.reason}; {found.advice}")
+        raise Refused(f"{found.reason}. {found.advice.replace('`', '')}")
     outputs = {
         "run_id": found.asked.run_id,
         "semver": found.asked.semver,
