@@ -47,12 +47,14 @@ def fetch(
     progress: Progress | None = None,
     *,
     expected_sha: str | None = None,
+    expected: Manifest | None = None,
     fresh: bool = False,
     notify: Notify = lambda _: None,
 ) -> Fetched:
     """Bring the model of ``run_id`` to ``destination``: out of the cache (unless ``fresh``), or downloaded.
 
-    A hit under ``expected_sha`` does not ask the server at all: the content is what was asked for.
+    A hit under ``expected_sha`` does not ask the server at all: the content is what was asked for. ``expected`` is the
+    same with the whole manifest, so that the files that differ can be named.
 
     Raises:
         CannotJudge: the run holds no candidate.
@@ -61,6 +63,7 @@ def fetch(
         Refused: the destination holds something that `fetch` did not write.
     """
     destination = destination.absolute()
+    expected_sha = expected.canonical_sha if expected is not None else expected_sha
     present = _replaceable(destination, cache)
     with _workspace(destination) as bundle:
         manifest, from_cache = _obtain(
@@ -75,7 +78,8 @@ def fetch(
         )
         sha = manifest.canonical_sha
         if expected_sha is not None and sha != expected_sha:
-            raise IntegrityFailure(f"run {run_id} holds {sha}, not the expected {expected_sha}; do not promote it")
+            files = f" ({describe_difference(expected, manifest)})" if expected is not None else ""
+            raise IntegrityFailure(f"run {run_id} holds {sha}, not the expected {expected_sha}{files}; do not use it")
         cache.note_placed(destination, sha, *present)
         _place(bundle, destination)
     return Fetched(manifest, sha, from_cache)

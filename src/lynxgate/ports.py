@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 Progress = Callable[[int, int | None], None]  # bytes done so far, bytes in all where known
 
@@ -162,3 +162,12 @@ class EvalData(Protocol):
 
 class RegistryStore(Store, Index, Protocol):
     """Everything a registry needs of the place where it lives."""
+
+
+@runtime_checkable
+class UnprovenStore(Protocol):
+    """What a store offers besides where its compare-and-swap is a server's, which may not keep it."""
+
+    def check_conditional_writes(self) -> None:
+        """Prove that the server honours the conditions of writes. Raises `StoreFailure` when it does not."""
+        ...

@@ -25,7 +25,7 @@ from pydantic import AfterValidator, Field, PlainSerializer, model_validator
 
 from lynxgate.errors import Conflict, OutcomeUnknown, Refused, StoreFailure, UsageFailure
 from lynxgate.identity import parse_semver
-from lynxgate.ports import RegistryStore, Store
+from lynxgate.ports import RegistryStore, Store, UnprovenStore
 from minieval.files import Document, parse_document, pretty_json
 from minieval.report import Sha256
 
@@ -123,7 +123,10 @@ def create_registry(store: Store, environment: Environment) -> bool:
 
     Raises:
         Refused: when it is marked for the other environment.
+        StoreFailure: the place cannot keep two writers apart.
     """
+    if isinstance(store, UnprovenStore) and read_environment(store) is None:
+        store.check_conditional_writes()
     document = {"schema": "lynxgate.registry/1", "environment": environment.value}
     try:
         store.create(REGISTRY_KEY, pretty_json(document))

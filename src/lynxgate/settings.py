@@ -7,6 +7,7 @@ from pathlib import Path
 
 TRACKING_URI = "MLFLOW_TRACKING_URI"
 DEFAULT_TRACKING_URI = "sqlite:///.lynxgate/mlflow.db"
+DEFAULT_REGISTRY = ".lynxgate/registry"
 DEFAULT_CACHE = Path(".lynxgate/cache")  # beside the checkout: it goes with it, and no two projects share one
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lynxgate.ports import Progress
-from lynxgate.settings import DEFAULT_CACHE
+from lynxgate.settings import DEFAULT_CACHE, DEFAULT_REGISTRY
 
 if TYPE_CHECKING:
     from lynxgate.baseline import Baseline as BaselineDocument
@@ -31,7 +31,11 @@ def register(app: typer.Typer) -> None:
 
 
 def fetch(
-    run_id: Annotated[str, typer.Option("--run-id", help="The MLflow run that logged the model.")],
+    run_id: Annotated[
+        str | None, typer.Option("--run-id", help="A candidate: the MLflow run that logged the model.")
+    ] = None,
+    semver: Annotated[str | None, typer.Option("--semver", help="A promoted version, as v0.3.1.")] = None,
+    production: Annotated[bool, typer.Option("--production", help="The version in production.")] = False,
     dest: Annotated[Path, typer.Option("--dest", help="Where the bundle is put.")] = Path("candidate"),
     tracking_uri: Annotated[
         str | None, typer.Option("--tracking-uri", help="Where MLflow keeps its runs. [default: $MLFLOW_TRACKING_URI]")
@@ -41,19 +45,48 @@ def fetch(
         str | None, typer.Option("--expect-sha", help="Fail (exit 4) unless the bundle has this canonical SHA.")
     ] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Download even when the cache has it.")] = False,
+    registry: Annotated[
+        str,
+        typer.Option("--registry", envvar="LYNXGATE_REGISTRY", help="Where --semver and --production are looked up."),
+    ] = DEFAULT_REGISTRY,
 ) -> None:
-    """Download a run's model, hash it, and put it in place; its canonical SHA is printed on stdout."""
-    from lynxgate.cache import Cache
-    from lynxgate.fetch import fetch as fetch_candidate
-    from lynxgate.identity import parse_run_id, parse_sha
-    from lynxgate.wiring import open_tracking
+    """Download a run's model, hash it, and put it in place; its canonical SHA is printed on stdout.
 
-    run = parse_run_id(run_id)
-    expected = None if expect_sha is None else parse_sha(expect_sha)
+    Exactly one of --run-id, --semver and --production. A promoted version is held, file by file, against the manifest
+    that the registry keeps of it.
+    """
+    from lynxgate.cache import Cache
+    from lynxgate.errors import IntegrityFailure, UsageFailure
+    from lynxgate.fetch import fetch as fetch_candidate
+    from lynxgate.identity import parse_run_id, parse_semver, parse_sha
+    from lynxgate.serve import find_release
+    from lynxgate.wiring import open_existing_store, open_tracking
+
+    if [run_id is not None, semver is not None, production].count(True) != 1:
+        raise UsageFailure("name what to fetch by exactly one of --run-id, --semver and --production")
+    expected_sha = None if expect_sha is None else parse_sha(expect_sha)
+    manifest = None
+    if run_id is not None:
+        run = parse_run_id(run_id)
+    else:
+        version = None if semver is None else str(parse_semver(semver))
+        release = find_release(open_existing_store(registry), version)
+        if expected_sha not in (None, release.canonical_sha):
+            raise IntegrityFailure(f"{release.semver} is {release.canonical_sha}, not the expected {expected_sha}")
+        run, manifest = release.run_id, release.manifest
+        _say(f"{release.semver} is {release.canonical_sha}, from run {run}")
     tracking = open_tracking(tracking_uri)
     with download_progress() as progress:
         fetched = fetch_candidate(
-            tracking, run, dest, Cache(cache), progress, expected_sha=expected, fresh=fresh, notify=_say
+            tracking,
+            run,
+            dest,
+            Cache(cache),
+            progress,
+            expected_sha=expected_sha,
+            expected=manifest,
+            fresh=fresh,
+            notify=_say,
         )
     size = sum(file.size for file in fetched.manifest.files)
     _say(

@@ -9,7 +9,8 @@ from typing import Annotated
 
 import typer
 
-from lynxgate.cli.registry import DEFAULT_REGISTRY, Registry, TrackingUri, warn_if_dev
+from lynxgate.cli.registry import Registry, TrackingUri, warn_if_dev
+from lynxgate.settings import DEFAULT_REGISTRY
 from minieval.exits import Exit
 
 

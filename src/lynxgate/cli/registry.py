@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from lynxgate.settings import DEFAULT_REGISTRY
 from minieval.exits import Exit
 
 Registry = Annotated[
@@ -20,7 +21,6 @@ TrackingUri = Annotated[
     str | None, typer.Option("--tracking-uri", envvar="MLFLOW_TRACKING_URI", help="Where MLflow keeps its runs.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Strict JSON on stdout.")]
-DEFAULT_REGISTRY = ".lynxgate/registry"
 
 registry_app = typer.Typer(no_args_is_help=True, help="Read and verify a registry.", rich_markup_mode=None)
 
