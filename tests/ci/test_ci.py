@@ -371,3 +371,8 @@ class TestStep:
         command = [sys.executable, "-c", "from lynxgate.cli.app import main; main()", "ci", "request"]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert (done.returncode, done.stdout, done.stderr) == (0, OUTPUTS, "")
+
+    def test_the_command_line_pays_for_no_client(self) -> None:
+        look = "import sys, lynxgate.cli.app; print(sorted({'github', 'requests', 'pydantic'} & sys.modules.keys()))"
+        done = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True)
+        assert done.stdout == "[]\n"

@@ -1,6 +1,7 @@
 """GitHub's REST API as the forge. The only file that imports github (PyGithub).
 
-- Every request ends within ``timeout`` seconds; reading is tried three times where GitHub failed, writing once.
+- Every request ends after ``timeout`` seconds of silence; reading is tried three times where GitHub failed, writing
+  once.
 - Lists are read to their last page. A page that fails fails the whole: half a list is never taken for one.
 - The token goes into the Authorization header and nowhere else; messages are scrubbed of it.
 - A comment is ours when it starts with the marker and our own account wrote it; anybody may quote a marker.
