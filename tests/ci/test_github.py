@@ -106,6 +106,21 @@ class TestNetwork:
         with _server(lambda client: client.sendall(answer)) as url, pytest.raises(StoreFailure):
             GithubForge(REPOSITORY, TOKEN, api_url=url, timeout=1).pull(PULL)
 
+    @pytest.mark.parametrize(
+        "head", ["302 Found\r\nLocation: {}", '200 OK\r\nLink: <{}>; rel="next"\r\nContent-Type: application/json']
+    )
+    def test_the_token_goes_to_no_other_server(self, head: str) -> None:
+        visitors: list[str] = []
+        with _server(lambda _: visitors.append("came")) as other:
+            body = (
+                b'[{"id": 1, "body": "x", "created_at": "2026-03-01T12:00:00Z", "updated_at": "2026-03-01T12:00:00Z"}]'
+            )
+            start = f"HTTP/1.1 {head.format(f'{other}/x')}\r\nConnection: close\r\n"
+            text = f"{start}Content-Length: {len(body)}\r\n\r\n"
+            with _server(lambda client: client.sendall(text.encode() + body)) as url, pytest.raises(StoreFailure):
+                GithubForge(REPOSITORY, TOKEN, api_url=url, timeout=1).comments(PULL)
+        assert visitors == []
+
 
 class TestComment:
     def test_made_once_then_updated_in_place(self, github: GithubStandIn, forge: GithubForge) -> None:
