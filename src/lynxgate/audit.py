@@ -7,16 +7,16 @@
 
 from __future__ import annotations
 
-import json
+import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TypeVar
 
-from lynxgate.decide import decide_bytes
-from lynxgate.errors import CannotJudge, GateError, StoreFailure
+from lynxgate.errors import CannotJudge, IntegrityFailure, StoreFailure
 from lynxgate.events import GENESIS, Event, Kind, Promotion, as_promotion
 from lynxgate.journal import Record
-from lynxgate.ports import RegistryStore, TagCarrier
+from lynxgate.ports import RegistryStore, TagCarrier, Verifier
+from lynxgate.proof import find_flaws, read_payload
 from lynxgate.registry import (
     REGISTRY_KEY,
     TAGS_KEY,
@@ -25,10 +25,11 @@ from lynxgate.registry import (
     evidence_key,
     journal_key,
     manifest_key,
+    signature_key,
     tombstone_key,
 )
 from lynxgate.transaction import tag_key
-from minieval.files import Document, digest_bytes, parse_document, parse_json, pretty_json
+from minieval.files import Document, digest_bytes, parse_document
 from minieval.manifest import Manifest
 
 D = TypeVar("D", bound=Document)
@@ -51,8 +52,11 @@ class Audit:
     findings: tuple[Finding, ...]
 
 
-def audit(store: RegistryStore, tracking: TagCarrier | None) -> Audit:
-    """Verify a whole registry; without ``tracking``, MLflow's tags are left out."""
+def audit(store: RegistryStore, tracking: TagCarrier | None, verifier: Verifier | None = None) -> Audit:
+    """Verify a whole registry; without ``tracking``, MLflow's tags are left out.
+
+    With ``verifier``, the evidence of every promotion must carry a signature of its key.
+    """
     findings: list[Finding] = []
     records = dict(_read_records(store, findings))
     events = list(_walk_chain(store, findings))
@@ -67,6 +71,8 @@ def audit(store: RegistryStore, tracking: TagCarrier | None) -> Audit:
     entries = _check_entries(store, findings)
     for promotion in promotions:
         findings += _check_evidence(store, promotion)
+        if verifier is not None:
+            findings += _check_signature(store, promotion, verifier)
         if tracking is not None:
             findings += _check_tag(tracking, promotion)
     if tracking is not None:
@@ -167,45 +173,58 @@ def _compare_records(records: dict[str, Record], tags: Tags, in_index: set[str])
 def _check_entries(store: RegistryStore, findings: list[Finding]) -> int:
     shas = set()
     for key in store.keys("entries/"):
-        found = digest_bytes(_bytes(store, key))
+        data = _bytes(store, key)
         sha, _, rest = key.removeprefix("entries/").partition("/")
         shas.add(sha)
-        expected = sha if rest == "manifest.json" else rest.removeprefix("evidence/").removesuffix(".json")
-        if found != expected:
+        name = rest.removeprefix("evidence/")
+        if name.endswith(".dsse.json"):
+            findings += _check_envelope(key, data, name.removesuffix(".dsse.json"))
+            continue
+        expected = sha if rest == "manifest.json" else name.removesuffix(".json")
+        if (found := digest_bytes(data)) != expected:
             findings.append(Finding(key, f"hashes to {found}"))
     return len(shas)
 
 
-def _check_evidence(store: RegistryStore, promotion: Promotion) -> Iterator[Finding]:
-    event = promotion.event
-    manifest = store.read(manifest_key(event.canonical_sha))
-    if manifest is None:
-        yield Finding(manifest_key(event.canonical_sha), "is missing")
-    key = evidence_key(event.canonical_sha, promotion.evidence)
-    evidence = store.read(key)
-    if evidence is None:
-        yield Finding(key, "is missing")
-        return
+def _check_envelope(key: str, data: bytes, name: str) -> Iterator[Finding]:
+    """Whether a signature lies beside the evidence it is about; a key alone can tell whether it is genuine."""
+    evidence_sha, _, key_id = name.partition(".")
     try:
-        statement = json.loads(evidence.data)
-        predicate, subject = statement["predicate"], statement["subject"]
-        documents = predicate["documents"]
-        verdict, _, _ = decide_bytes(documents["evaluation"].encode(), documents["baseline"].encode())
-        if not verdict.passed:
-            yield Finding(key, "the documents in it do not pass")
-        if parse_json(verdict.to_json(), where=key) != parse_json(pretty_json(predicate["verdict"]), where=key):
-            yield Finding(key, "the verdict in it does not follow from the documents in it")
-        if predicate["promotion"]["semver"] != event.semver:
-            yield Finding(key, f"is the evidence for {predicate['promotion']['semver']}, not for {event.semver}")
-        if manifest is not None:
-            files = parse_document(manifest.data, Manifest, where=key).files
-            named = {item["name"]: item["digest"]["sha256"] for item in subject}
-            if named != {"canonical": event.canonical_sha, **{file.path: file.sha256 for file in files}}:
-                yield Finding(key, "its subject is not the files of the manifest")
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        yield Finding(key, f"is no evidence as the gate writes it ({type(error).__name__})")
-    except GateError as error:
+        payload, signers = read_payload(data, where=key)
+    except IntegrityFailure as error:
         yield Finding(key, str(error))
+        return
+    if (found := digest_bytes(payload)) != evidence_sha:
+        yield Finding(key, f"is a signature of {found}, not of {evidence_sha}")
+    if signers != {key_id}:
+        yield Finding(key, f"is not a signature of {key_id}")
+
+
+def _check_evidence(store: RegistryStore, promotion: Promotion) -> Iterator[Finding]:
+    sha = promotion.event.canonical_sha
+    manifest, found = store.read(manifest_key(sha)), None
+    if manifest is None:
+        yield Finding(manifest_key(sha), "is missing")
+    else:
+        with contextlib.suppress(CannotJudge):  # then it does not hash to its name, which `_check_entries` says
+            found = parse_document(manifest.data, Manifest, where=manifest_key(sha))
+    key = evidence_key(sha, promotion.evidence)
+    evidence = store.read(key)
+    flaws = ("is missing",) if evidence is None else find_flaws(evidence.data, promotion, found)
+    yield from (Finding(key, flaw) for flaw in flaws)
+
+
+def _check_signature(store: RegistryStore, promotion: Promotion, verifier: Verifier) -> Iterator[Finding]:
+    evidence = store.read(evidence_key(promotion.event.canonical_sha, promotion.evidence))
+    key = signature_key(promotion.event.canonical_sha, promotion.evidence, verifier.key_id)
+    signature = store.read(key)
+    if signature is None:
+        yield Finding(key, f"is missing: this key did not sign the evidence for {promotion.semver}")
+    elif evidence is not None:
+        try:
+            verifier.check(signature.data, evidence.data)
+        except IntegrityFailure as error:
+            yield Finding(key, str(error))
 
 
 def _check_tag(tracking: TagCarrier, promotion: Promotion) -> Iterator[Finding]:

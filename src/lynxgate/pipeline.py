@@ -16,7 +16,8 @@ from lynxgate.evaluator import run_evaluator
 from lynxgate.fetch import Fetched, fetch
 from lynxgate.lock import check_lock
 from lynxgate.ports import EvalData, Progress, Tracking
-from lynxgate.promote import Receipt, Request, promote
+from lynxgate.promote import Against, Receipt, Request, promote
+from lynxgate.resolve import find_production
 from lynxgate.transaction import Desk
 from minieval.files import parse_document, read_bytes, write_output
 from minieval.report import EvalSetIdentity
@@ -70,6 +71,7 @@ def gate(run_id: str, semver: str, place: Workplace, parts: Parts, say: Say) -> 
         GateError: with the exit code of whatever kept it from deciding. A regression is an outcome, not an error.
     """
     install(place, say)
+    against = Against(find_production(parts.desk.store))
     baseline, eval_set = agree_on_eval_set(place, parts, say)
     candidate = bring_candidate(run_id, place, parts, say)
     evaluation = evaluate(run_id, eval_set, place, say)
@@ -77,7 +79,7 @@ def gate(run_id: str, semver: str, place: Workplace, parts: Parts, say: Say) -> 
     if not verdict.passed or verdict.status != "active":
         say(6, "promotion: none, and nothing was written")
         return Outcome(verdict, None)
-    request = Request(candidate.canonical_sha, semver, evaluation, baseline, place.bundle)
+    request = Request(candidate.canonical_sha, semver, evaluation, baseline, place.bundle, against)
     receipt = promote(request, parts.desk, parts.tracking, parts.environ)
     say(6, f"promotion: {receipt.ending} (after {receipt.production_before or 'nothing'})")
     return Outcome(verdict, receipt)

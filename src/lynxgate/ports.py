@@ -148,8 +148,53 @@ class TagCarrier(Protocol):
         ...
 
 
-class Tracking(ModelSource, TagCarrier, Protocol):
+@dataclass(frozen=True)
+class RunFacts:
+    """What a run says of where its model comes from; ``training_data_sha256`` is 64 hex digits where it says it."""
+
+    training_data_sha256: str | None = None
+
+
+class FactSource(Protocol):
+    """What runs say of themselves (MLflow); their own claims, which nothing proves. Raises as `ModelSource`."""
+
+    def read_facts(self, run_id: str) -> RunFacts:
+        """What the run's parameters and tags say.
+
+        Raises:
+            CannotJudge: no such run, or what it says contradicts itself or is no hash.
+        """
+        ...
+
+
+class Tracking(ModelSource, TagCarrier, FactSource, Protocol):
     """The whole tracking server."""
+
+
+class Signer(Protocol):
+    """What signs evidence; the same bytes signed again give the same bytes."""
+
+    @property
+    def key_id(self) -> str:
+        """The id of the key, 64 hex digits."""
+        ...
+
+    def sign(self, payload: bytes) -> bytes:
+        """An envelope that holds ``payload`` and its signature."""
+        ...
+
+
+class Verifier(Protocol):
+    """What tells a signature of one key from anything else."""
+
+    @property
+    def key_id(self) -> str:
+        """The id of the key, 64 hex digits."""
+        ...
+
+    def check(self, envelope: bytes, payload: bytes) -> None:
+        """Make sure that ``envelope`` is the key's signature of ``payload``. Raises `IntegrityFailure` when not."""
+        ...
 
 
 class EvalData(Protocol):

@@ -28,9 +28,10 @@ from lynxgate.registry import (
     create_registry,
     evidence_key,
     manifest_key,
-    put,
+    put_once,
     read_environment,
     read_tags,
+    signature_key,
 )
 from lynxgate.resolve import find_production
 from lynxgate.rollback import settle_unfinished
@@ -48,14 +49,22 @@ class Ending(StrEnum):
 
 
 @dataclass(frozen=True)
+class Against:
+    """The version in production when a decision was taken; `None`: there was none."""
+
+    semver: str | None
+
+
+@dataclass(frozen=True)
 class Request:
-    """What is to be promoted, as what, and on which two documents (their exact bytes)."""
+    """What is to be promoted, as what, and on which two documents (their exact bytes); ``against`` what, if told."""
 
     canonical_sha: str
     semver: str
     evaluation: bytes
     baseline: bytes
     bundle: Path
+    against: Against | None = None
 
 
 @dataclass(frozen=True)
@@ -164,7 +173,7 @@ def examine(request: Request, desk: Desk, tracking: ModelSource) -> Case:
     if manifest.canonical_sha != sha:
         raise IntegrityFailure(f"{request.bundle} hashes to {manifest.canonical_sha}, not to {sha}; fetch it again")
     check_not_tombstoned(desk.store, sha)
-    check_order(request.semver, find_production(desk.store))
+    check_order(request, find_production(desk.store))
     check_artefacts(manifest, run_id, tracking)
     return Case(manifest, verdict, run_id, baseline.policy.model_name)
 
@@ -185,14 +194,21 @@ def check_artefacts(manifest: Manifest, run_id: str, tracking: ModelSource) -> N
         )
 
 
-def check_order(semver: str, production: str | None) -> None:
-    """Make sure that production only goes up.
+def check_order(request: Request, production: str | None) -> None:
+    """Make sure that production is what the decision was taken against, and only goes up.
 
     Raises:
-        Refused: ``semver`` is not greater than what is in production.
+        Refused: it is another, or the semver is not greater than what is in production.
     """
-    if production is not None and parse_semver(semver) <= parse_semver(production):
-        raise Refused(f"{semver} is not greater than {production}, which is in production; choose a higher version")
+    if request.against is not None and request.against.semver != production:
+        raise Refused(
+            f"this was decided while {request.against.semver or 'nothing'} was in production, "
+            f"and {production or 'nothing'} is now; decide again"
+        )
+    if production is not None and parse_semver(request.semver) <= parse_semver(production):
+        raise Refused(
+            f"{request.semver} is not greater than {production}, which is in production; choose a higher version"
+        )
 
 
 def claim(request: Request, case: Case, desk: Desk, environment: Environment) -> Held:
@@ -202,7 +218,7 @@ def claim(request: Request, case: Case, desk: Desk, environment: Environment) ->
         Refused: production moved past us, or somebody else has the record.
     """
     before = find_production(desk.store)
-    check_order(request.semver, before)
+    check_order(request, before)
     evidence = write_evidence(
         case.manifest,
         case.verdict,
@@ -214,8 +230,11 @@ def claim(request: Request, case: Case, desk: Desk, environment: Environment) ->
     )
     if environment is Environment.DEV:
         create_registry(desk.store, environment)
-    _put_once(desk, manifest_key(request.canonical_sha), case.manifest.canonical_bytes())
-    _put_once(desk, evidence_key(request.canonical_sha, evidence.sha), evidence.data)
+    sha, signer = request.canonical_sha, desk.signer
+    put_once(desk.store, manifest_key(sha), case.manifest.canonical_bytes())
+    put_once(desk.store, evidence_key(sha, evidence.sha), evidence.data)
+    if signer is not None:
+        put_once(desk.store, signature_key(sha, evidence.sha, signer.key_id), signer.sign(evidence.data))
     found = desk.journal.read(request.semver)
     facts = {
         "mlflow_run_id": case.run_id,
@@ -279,15 +298,6 @@ def _undo(desk: Desk, held: Held, state: State, cause: GateError) -> None:
         raise StoreFailure(
             f"{cause}; and undoing it failed: {error}; the next promotion, or `lynxgate registry recover`, undoes it"
         ) from cause
-
-
-def _put_once(desk: Desk, key: str, data: bytes) -> None:
-    try:
-        put(desk.store, key, data, None)
-    except Conflict as error:
-        raise IntegrityFailure(
-            f"{desk.store.location}/{key} holds other bytes than it must; see lynxgate registry verify"
-        ) from error
 
 
 def _receipt(record: Record, ending: Ending) -> Receipt:

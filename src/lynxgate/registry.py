@@ -23,7 +23,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, PlainSerializer, model_validator
 
-from lynxgate.errors import Conflict, OutcomeUnknown, Refused, StoreFailure, UsageFailure
+from lynxgate.errors import Conflict, IntegrityFailure, OutcomeUnknown, Refused, StoreFailure, UsageFailure
 from lynxgate.identity import parse_semver
 from lynxgate.ports import RegistryStore, Store, UnprovenStore
 from minieval.files import Document, parse_document, pretty_json
@@ -111,6 +111,11 @@ def manifest_key(sha: str) -> str:
 def evidence_key(sha: str, evidence_sha: str) -> str:
     """Where one piece of evidence for a bundle lives."""
     return f"entries/{sha}/evidence/{evidence_sha}.json"
+
+
+def signature_key(sha: str, evidence_sha: str, key_id: str) -> str:
+    """Where one key's signature of a piece of evidence lives: several keys may sign, and a key may be replaced."""
+    return f"entries/{sha}/evidence/{evidence_sha}.{key_id}.dsse.json"
 
 
 def tombstone_key(sha: str) -> str:
@@ -207,6 +212,21 @@ def put(store: Store, key: str, data: bytes, expected: str | None) -> str:
                 return found.version
             raise
     raise AssertionError("unreachable")
+
+
+def put_once(store: Store, key: str, data: bytes) -> None:
+    """Write a key that never changes; it may be there already.
+
+    Raises:
+        IntegrityFailure: other bytes are there.
+        StoreFailure: the store failed.
+    """
+    try:
+        put(store, key, data, None)
+    except Conflict as error:
+        raise IntegrityFailure(
+            f"{store.location}/{key} holds other bytes than it must; see lynxgate registry verify"
+        ) from error
 
 
 def _tags_bytes(tags: Tags, owner: str) -> bytes:

@@ -3,12 +3,46 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
+
+from lynxgate.errors import UsageFailure
 
 TRACKING_URI = "MLFLOW_TRACKING_URI"
 DEFAULT_TRACKING_URI = "sqlite:///.lynxgate/mlflow.db"
 DEFAULT_REGISTRY = ".lynxgate/registry"
 DEFAULT_CACHE = Path(".lynxgate/cache")  # beside the checkout: it goes with it, and no two projects share one
+
+
+MLFLOW_SECONDS = "LYNXGATE_MLFLOW_SECONDS"
+_DEFAULT_SECONDS, _FEWEST_SECONDS, _MOST_SECONDS = 60, 6, 3600
+_REQUEST_SECONDS = 10  # at most, for one request
+
+
+@dataclass(frozen=True)
+class MlflowBounds:
+    """How long MLflow is waited for: for one request, and until a step of a promotion makes no further try.
+
+    A try is two requests (set the tag, read it back), so a step ends within ``step_seconds + 2 * request_seconds``.
+    """
+
+    request_seconds: int
+    step_seconds: float
+
+
+def mlflow_bounds() -> MlflowBounds:
+    """The bounds under which a step of a promotion that waits for MLflow ends within `MLFLOW_SECONDS`.
+
+    Raises:
+        UsageFailure: the variable is no whole number of seconds from 6 to 3600.
+    """
+    text = os.environ.get(MLFLOW_SECONDS) or str(_DEFAULT_SECONDS)
+    if not (text.isascii() and text.isdecimal() and _FEWEST_SECONDS <= int(text[:5]) <= _MOST_SECONDS):
+        raise UsageFailure(
+            f"{MLFLOW_SECONDS} is {text[:40]!r}; it is a number of seconds from {_FEWEST_SECONDS} to {_MOST_SECONDS}"
+        )
+    request = min(_REQUEST_SECONDS, int(text) // 6)
+    return MlflowBounds(request, float(int(text) - 2 * request))
 
 
 def tracking_uri(given: str | None = None) -> str:

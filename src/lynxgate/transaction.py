@@ -17,7 +17,7 @@ from typing import Any
 from lynxgate.errors import Conflict, IntegrityFailure, OutcomeUnknown, Refused, StoreFailure
 from lynxgate.events import GENESIS, Event, Kind
 from lynxgate.journal import Held, Journal, Record, State
-from lynxgate.ports import RegistryStore, TagCarrier
+from lynxgate.ports import RegistryStore, Signer, TagCarrier
 from lynxgate.registry import Tags, change_tags, read_tags
 from minieval.files import digest_bytes
 
@@ -31,6 +31,7 @@ class Desk:
     tracking: TagCarrier
     tag_seconds: float = 30.0
     pause: Callable[[float], None] = field(default=time.sleep)
+    signer: Signer | None = None
 
 
 class TagState(Enum):

@@ -10,9 +10,9 @@ from lynxgate.adapters.local import DirectoryStore
 from lynxgate.errors import CannotJudge, UsageFailure
 from lynxgate.forge import Forge
 from lynxgate.journal import Journal, name_owner
-from lynxgate.ports import EvalData, RegistryStore, Tracking
+from lynxgate.ports import EvalData, RegistryStore, Signer, Tracking, Verifier
 from lynxgate.registry import read_environment
-from lynxgate.settings import tracking_uri
+from lynxgate.settings import mlflow_bounds, tracking_uri
 from lynxgate.transaction import Desk
 
 LEASE = timedelta(minutes=5)  # how long a promotion is its owner's without a word; each step renews it
@@ -32,7 +32,7 @@ def open_tracking(uri: str | None = None) -> Tracking:
                 from lynxgate.adapters.mlflow import MlflowTracking
             except ImportError as error:
                 raise _not_installed("mlflow", error) from error
-            return MlflowTracking(address)
+            return MlflowTracking(address, timeout=mlflow_bounds().request_seconds)
         case _:
             raise UsageFailure("the tracking URI must be http://, https://, or a database such as sqlite:///mlflow.db")
 
@@ -100,7 +100,33 @@ def open_existing_store(registry: str) -> RegistryStore:
     return store
 
 
-def open_desk(registry: str, tracking: Tracking) -> Desk:
-    """A registry together with MLflow, for one owner who promotes."""
+def open_desk(registry: str, tracking: Tracking, signer: Signer | None = None) -> Desk:
+    """A registry together with MLflow, for one owner who promotes, and who signs where there is a ``signer``."""
     store = open_store(registry)
-    return Desk(store, Journal(store, name_owner(), LEASE), tracking)
+    return Desk(store, Journal(store, name_owner(), LEASE), tracking, mlflow_bounds().step_seconds, signer=signer)
+
+
+def open_signer(key: Path) -> Signer:
+    """The Ed25519 private key in a PEM file.
+
+    Raises:
+        UsageFailure: there is none in it, or the extra is not installed.
+    """
+    try:
+        from lynxgate.adapters.dsse import DsseSigner
+    except ImportError as error:
+        raise _not_installed("sign", error) from error
+    return DsseSigner(key)
+
+
+def open_verifier(key: Path) -> Verifier:
+    """The Ed25519 public key in a PEM file.
+
+    Raises:
+        UsageFailure: there is none in it, or the extra is not installed.
+    """
+    try:
+        from lynxgate.adapters.dsse import DsseVerifier
+    except ImportError as error:
+        raise _not_installed("sign", error) from error
+    return DsseVerifier(key)

@@ -16,7 +16,7 @@ from pathlib import Path
 from lynxgate.adapters.local import DirectoryStore
 from lynxgate.errors import CannotJudge, StoreFailure
 from lynxgate.journal import Journal, name_owner
-from lynxgate.ports import Progress, RegistryStore, RunModel, TagCarrier
+from lynxgate.ports import Progress, RegistryStore, RunFacts, RunModel, TagCarrier
 from lynxgate.promote import Receipt, Request, promote
 from lynxgate.registry import Environment, create_registry
 from lynxgate.transaction import Desk
@@ -42,6 +42,9 @@ class DirectoryTracking:
     def add_run(self, run_id: str, bundle: Path) -> None:
         shutil.copytree(bundle, self.root / run_id / "model")
         (self.root / run_id / "tags").mkdir()
+
+    def read_facts(self, run_id: str) -> RunFacts:
+        return RunFacts(self.read_tag(run_id, "training_data_sha256"))
 
     def find_model(self, run_id: str) -> RunModel:
         if not (self.root / run_id).is_dir():

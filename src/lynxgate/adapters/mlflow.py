@@ -15,6 +15,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import re
 import shutil
 import tempfile
 import threading
@@ -33,11 +34,12 @@ from mlflow.store.artifact.artifact_repository_registry import get_artifact_repo
 
 from lynxgate.adapters import mlflow_models
 from lynxgate.errors import CannotJudge, GateError, IntegrityFailure, OutcomeUnknown, StoreFailure
-from lynxgate.ports import Progress, RunModel
+from lynxgate.ports import Progress, RunFacts, RunModel
 from lynxgate.redact import scrub, strip_credentials
 
 TIMEOUT_SECONDS = 10
 MODEL_NAME = "model"
+TRAINING_DATA = "training_data_sha256"
 MAX_FILES = 50_000
 _POLL_SECONDS = 0.1
 _ABSENT = {"RESOURCE_DOES_NOT_EXIST", "NOT_FOUND"}
@@ -92,6 +94,21 @@ class MlflowTracking:
         """The run in production of a registered model; errors as `lynxgate.ports.Tracking`."""
         with self._translated(f"read the alias of {model}"):
             return mlflow_models.read_alias(self._client, model)
+
+    def read_facts(self, run_id: str) -> RunFacts:
+        """What the run says of its training data, as a parameter or a tag; errors as `lynxgate.ports.FactSource`."""
+        try:
+            with self._translated(f"read run {run_id}"):
+                data = self._client.get_run(run_id).data
+        except _NoSuch as error:
+            raise CannotJudge(f"{self.location} has no run {run_id}; check the id and the tracking URI") from error
+        said = {str(place[TRAINING_DATA]) for place in (data.params, data.tags) if TRAINING_DATA in place}
+        if len(said) > 1:
+            raise CannotJudge(f"run {run_id} says {TRAINING_DATA} twice, and differently, as parameter and as tag")
+        for value in said:
+            if not re.fullmatch("[0-9a-f]{64}", value):
+                raise CannotJudge(f"run {run_id}: its {TRAINING_DATA} is {value[:80]!r}, and no SHA-256")
+        return RunFacts(next(iter(said), None))
 
     def find_model(self, run_id: str) -> RunModel:
         """The run's model without its bytes; errors as `lynxgate.ports.Tracking`."""

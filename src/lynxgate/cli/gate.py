@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from lynxgate.cli.registry import Registry, TrackingUri, warn_if_dev
+from lynxgate.cli.registry import Registry, SigningKey, TrackingUri, warn_if_dev
 from lynxgate.settings import DEFAULT_REGISTRY
 from minieval.exits import Exit
 
@@ -32,6 +32,7 @@ def gate(
     lock: Annotated[Path, typer.Option(help="The lock that the environment was installed from.")] = Path(
         "requirements.lock"
     ),
+    signing_key: SigningKey = None,
     no_lock: Annotated[bool, typer.Option("--no-lock", help="This environment has no lock; check none.")] = False,
 ) -> int:
     """Gate one run: eval set, candidate, evaluation, comparison, and on a pass its promotion."""
@@ -42,7 +43,7 @@ def gate(
     from lynxgate.pipeline import gate as run_gate
     from lynxgate.render import render_markdown
     from lynxgate.settings import DEFAULT_CACHE
-    from lynxgate.wiring import open_desk, open_eval_data, open_tracking
+    from lynxgate.wiring import open_desk, open_eval_data, open_signer, open_tracking
 
     run_id, semver = parse_run_id(run_id), str(parse_semver(semver))
     authorise(os.environ)
@@ -51,7 +52,7 @@ def gate(
     parts = Parts(
         eval_data=open_eval_data(Path()),
         tracking=tracking,
-        desk=open_desk(registry, tracking),
+        desk=open_desk(registry, tracking, open_signer(signing_key) if signing_key else None),
         cache=Cache(DEFAULT_CACHE),
         environ=os.environ,
     )

@@ -6,7 +6,7 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -19,6 +19,14 @@ Registry = Annotated[
 ]
 TrackingUri = Annotated[
     str | None, typer.Option("--tracking-uri", envvar="MLFLOW_TRACKING_URI", help="Where MLflow keeps its runs.")
+]
+SigningKey = Annotated[
+    Path | None,
+    typer.Option(
+        "--signing-key",
+        envvar="LYNXGATE_SIGNING_KEY",
+        help="An Ed25519 private key (PEM): the evidence is signed with it.",
+    ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Strict JSON on stdout.")]
 
@@ -47,36 +55,57 @@ def promote(
     bundle: Annotated[Path, typer.Option(help="The bundle as fetched.")] = Path("candidate"),
     registry: Registry = DEFAULT_REGISTRY,
     tracking_uri: TrackingUri = None,
+    signing_key: SigningKey = None,
+    expect_production: Annotated[
+        str | None,
+        typer.Option("--expect-production", help="Refuse unless this version (or none) is still in production."),
+    ] = None,
+    as_json: AsJson = False,
 ) -> int:
     """Promote a bundle that passes: tags.json, the MLflow tag, the index. Idempotent on (SHA, semver)."""
     from lynxgate.identity import parse_semver, parse_sha
-    from lynxgate.promote import NotPassed, Request
+    from lynxgate.promote import Against, NotPassed, Request
     from lynxgate.promote import promote as run_promotion
     from lynxgate.render import render_markdown
-    from lynxgate.wiring import open_desk, open_tracking
+    from lynxgate.wiring import open_desk, open_signer, open_tracking
     from minieval.files import read_bytes
 
+    expected = None if expect_production in (None, "none") else str(parse_semver(expect_production))
     request = Request(
         canonical_sha=parse_sha(canonical_sha),
         semver=str(parse_semver(semver)),
         evaluation=read_bytes(evaluation, missing="evaluate the candidate first (python -m minieval)"),
         baseline=read_bytes(baseline, missing="make one with `lynxgate baseline init`"),
         bundle=bundle,
+        against=None if expect_production is None else Against(expected),
     )
+    signer = None if signing_key is None else open_signer(signing_key)
     warn_if_dev()
     tracking = open_tracking(tracking_uri)
     try:
-        receipt = run_promotion(request, open_desk(registry, tracking), tracking, os.environ)
+        receipt = run_promotion(request, open_desk(registry, tracking, signer), tracking, os.environ)
     except NotPassed as refusal:
-        print(render_markdown(refusal.verdict))
+        if not as_json:
+            print(render_markdown(refusal.verdict))
         raise
-    print(f"{receipt.ending} {receipt.semver} {receipt.canonical_sha}")
+    if as_json:
+        _print_json(
+            {
+                "status": receipt.ending,
+                "semver": receipt.semver,
+                "canonical_sha": receipt.canonical_sha,
+                "production_before": receipt.production_before,
+            }
+        )
+    else:
+        print(f"{receipt.ending} {receipt.semver} {receipt.canonical_sha}")
     return Exit.OK
 
 
 def init(
     environment: Annotated[str, typer.Option(help="production or dev; a registry is marked once.")],
     registry: Registry = DEFAULT_REGISTRY,
+    as_json: AsJson = False,
 ) -> int:
     """Mark a directory or an S3 prefix as a registry."""
     from lynxgate.errors import UsageFailure
@@ -87,7 +116,10 @@ def init(
         raise UsageFailure(f"--environment is {environment!r}; it is production or dev")
     store = open_store(registry)
     made = create_registry(store, Environment(environment))
-    print(f"{store.location}: {'made' if made else 'already'} a registry for {environment}")
+    if as_json:
+        _print_json({"registry": store.location, "environment": environment, "made": made})
+    else:
+        print(f"{store.location}: {'made' if made else 'already'} a registry for {environment}")
     return Exit.OK
 
 
@@ -100,7 +132,7 @@ def list_promotions(registry: Registry = DEFAULT_REGISTRY, as_json: AsJson = Fal
     production, events = read_events(store)
     if as_json:
         rows = [event.to_tree() for event in events]
-        print(json.dumps({"production": production, "events": rows}, indent=2))
+        _print_json({"production": production, "events": rows})
         return Exit.OK
     for event in events:
         mark = "production" if event.semver == production and event.kind == "promoted" else event.reason or ""
@@ -123,7 +155,7 @@ def show(
     store = open_existing_store(registry)
     records = find_records(store, which)
     if as_json:
-        print(json.dumps([json.loads(record.to_bytes()) for record in records], indent=2))
+        _print_json([json.loads(record.to_bytes()) for record in records])
         return Exit.OK
     for record in records:
         print(f"{record.semver} {record.canonical_sha} {record.state}")
@@ -140,23 +172,29 @@ def verify(
     registry: Registry = DEFAULT_REGISTRY,
     tracking_uri: TrackingUri = None,
     offline: Annotated[bool, typer.Option("--offline", help="Leave MLflow's tags out.")] = False,
+    public_key: Annotated[
+        Path | None,
+        typer.Option("--public-key", help="An Ed25519 public key (PEM) that must have signed all evidence."),
+    ] = None,
     as_json: AsJson = False,
 ) -> int:
     """Hash every entry again, walk the chain, and compare index, records, tags and MLflow."""
     from lynxgate.audit import audit
-    from lynxgate.wiring import open_existing_store, open_tracking
+    from lynxgate.wiring import open_existing_store, open_tracking, open_verifier
 
+    verifier = None if public_key is None else open_verifier(public_key)
     store = open_existing_store(registry)
-    result = audit(store, None if offline else open_tracking(tracking_uri))
+    result = audit(store, None if offline else open_tracking(tracking_uri), verifier)
     if as_json:
         findings = [{"place": finding.place, "problem": finding.problem} for finding in result.findings]
-        print(json.dumps({"promotions": result.promotions, "entries": result.entries, "findings": findings}, indent=2))
+        _print_json({"promotions": result.promotions, "entries": result.entries, "findings": findings})
     else:
         for finding in result.findings:
             print(f"{finding.place}: {finding.problem}")
         if not result.findings:
+            signed = f", all evidence signed by {verifier.key_id}" if verifier is not None else ""
             left_out = " (MLflow left out)" if offline else ""
-            print(f"{store.location} holds: {result.promotions} promotions, {result.entries} entries{left_out}")
+            print(f"{store.location} holds: {result.promotions} promotions, {result.entries} entries{signed}{left_out}")
     return Exit.INTEGRITY if result.findings else Exit.OK
 
 
@@ -176,7 +214,7 @@ def rollback(
     record, before = roll_back(str(parse_semver(to)), desk, os.environ)
     if as_json:
         answer = {"production": record.semver, "canonical_sha": record.canonical_sha, "production_before": before}
-        print(json.dumps(answer, indent=2))
+        _print_json(answer)
     elif before is None:
         print(f"already in production {record.semver} {record.canonical_sha}")
     else:
@@ -202,7 +240,7 @@ def tombstone(
     warn_if_dev()
     stone = lay(parse_sha(sha), reason, open_desk(registry, open_tracking(tracking_uri)), os.environ)
     if as_json:
-        print(json.dumps(stone.model_dump(mode="json", by_alias=True, exclude_none=True), indent=2))
+        _print_json(stone.model_dump(mode="json", by_alias=True, exclude_none=True))
     else:
         print(f"tombstoned {stone.canonical_sha}: {stone.reason}")
     return Exit.OK
@@ -219,7 +257,7 @@ def recover(registry: Registry = DEFAULT_REGISTRY, tracking_uri: TrackingUri = N
     check_registry(authorise(os.environ), read_environment(desk.store), desk.store.location)
     ended = recover_all(desk)
     if as_json:
-        print(json.dumps([json.loads(record.to_bytes()) for record in ended], indent=2))
+        _print_json([json.loads(record.to_bytes()) for record in ended])
         return Exit.OK
     for record in ended:
         print(f"{record.semver} {record.canonical_sha} {record.state}")
@@ -232,3 +270,8 @@ def warn_if_dev() -> None:
     """Say on stderr that this is not the way to production."""
     if os.environ.get("LYNX_ENV") == "dev":
         print("lynxgate: warning: LYNX_ENV=dev writes to a dev registry; production goes through CI", file=sys.stderr)
+
+
+def _print_json(value: Any) -> None:
+    """Strict JSON and nothing else, in ASCII, so that no terminal or log acts upon what somebody named."""
+    print(json.dumps(value, indent=2, allow_nan=False))

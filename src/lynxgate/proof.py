@@ -1,0 +1,140 @@
+"""Reading evidence back: whether it is that of a promotion, and whether it proves it. `lynxgate.evidence` writes it.
+
+- Nothing it says is believed: the verdict is taken again from the two documents in it, and what it is bound to (bundle,
+  run, semver, the production version it was taken against) is held against the promotion it is to prove.
+- A signature's envelope is opened here without any key, to see that it is about the evidence it lies beside; whether
+  it was made by a key is the `Verifier`'s to say.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Iterator
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from lynxgate.baseline import Baseline, Status
+from lynxgate.decide import decide_bytes
+from lynxgate.errors import CannotJudge, GateError, IntegrityFailure
+from lynxgate.events import Promotion
+from lynxgate.registry import SemverText
+from minieval.files import Document, Json, digest_bytes, parse_document, parse_json
+from minieval.manifest import Manifest
+from minieval.report import Evaluation, Name, RunId, Sha256
+
+
+class Digest(Document):
+    """The hashes of a subject."""
+
+    sha256: Sha256
+
+
+class Subject(Document):
+    """A thing that a statement is about."""
+
+    name: str
+    digest: Digest
+
+
+class Gate(Document):
+    """What took the decision."""
+
+    name: Name
+    version: Name
+
+
+class Bound(Document):
+    """The promotion that a verdict was taken for."""
+
+    semver: SemverText
+    mlflow_run_id: RunId
+    production_before: SemverText | None
+
+
+class Documents(Document):
+    """The two documents that the verdict follows from, as text, byte for byte."""
+
+    evaluation: str
+    baseline: str
+
+
+class Predicate(Document):
+    """`urn:lynxgate:promotion-evidence:1`."""
+
+    gate: Gate
+    promotion: Bound
+    verdict: Json
+    documents: Documents
+
+
+class Statement(Document):
+    """An in-toto Statement of version 1 with our predicate."""
+
+    type_: Annotated[Literal["https://in-toto.io/Statement/v1"], Field(alias="_type")]
+    subject: Annotated[tuple[Subject, ...], Field(strict=False, min_length=1)]
+    predicate_type: Annotated[Literal["urn:lynxgate:promotion-evidence:1"], Field(alias="predicateType")]
+    predicate: Predicate
+
+    def decide(self) -> tuple[Json, bool, Evaluation, Baseline]:
+        """Take the decision again: the verdict's JSON, whether it passes, and the two documents.
+
+        Raises:
+            GateError: as `lynxgate.decide.decide_bytes`.
+        """
+        documents = self.predicate.documents
+        verdict, evaluation, baseline = decide_bytes(documents.evaluation.encode(), documents.baseline.encode())
+        passes = verdict.passed and baseline.status is Status.ACTIVE
+        return parse_json(verdict.to_json(), where="the verdict"), passes, evaluation, baseline
+
+
+def find_flaws(data: bytes, promotion: Promotion, manifest: Manifest | None) -> Iterator[str]:
+    """What keeps ``data`` from being the evidence of ``promotion``; without ``manifest``, its files are left out."""
+    event = promotion.event
+    if (found := digest_bytes(data)) != promotion.evidence:
+        yield f"hashes to {found}"
+    try:
+        statement = parse_document(data, Statement, where="the evidence")
+        verdict, passes, evaluation, _ = statement.decide()
+    except CannotJudge as error:
+        yield f"is no evidence as the gate writes it ({error})"
+        return
+    except GateError as error:
+        yield str(error)
+        return
+    if not passes:
+        yield "the documents in it do not pass"
+    if verdict != statement.predicate.verdict:
+        yield "the verdict in it does not follow from the documents in it"
+    bound = statement.predicate.promotion
+    if bound.semver != promotion.semver:
+        yield f"is the evidence for {bound.semver}, not for {promotion.semver}"
+    if bound.production_before != event.production_before:
+        before, found = event.production_before or "nothing", bound.production_before or "nothing"
+        yield f"was taken against {found} in production, and its event follows {before}"
+    for run in {bound.mlflow_run_id, evaluation.candidate.mlflow_run_id} - {promotion.run_id}:
+        yield f"is about run {run or 'none'}, not about {promotion.run_id}"
+    if evaluation.candidate.canonical_sha != event.canonical_sha:
+        yield f"holds an evaluation of {evaluation.candidate.canonical_sha}, not of {event.canonical_sha}"
+    named = [(item.name, item.digest.sha256) for item in statement.subject]
+    if named[0] != ("canonical", event.canonical_sha):
+        yield f"its subject is not {event.canonical_sha}"
+    if manifest is not None and named[1:] != [(file.path, file.sha256) for file in manifest.files]:
+        yield "its subject is not the files of the manifest"
+
+
+def read_payload(envelope: bytes, *, where: str) -> tuple[bytes, frozenset[str]]:
+    """What a DSSE envelope is about, and the ids of the keys that claim to have signed it; nothing is verified.
+
+    Raises:
+        IntegrityFailure: it is no envelope of ours.
+    """
+    try:
+        tree = parse_json(envelope, where=where)
+        payload = base64.b64decode(tree["payload"], validate=True)
+        return payload, frozenset(str(signature["keyid"]) for signature in tree["signatures"])
+    except CannotJudge as error:
+        raise IntegrityFailure(str(error)) from error
+    except (KeyError, TypeError, ValueError, binascii.Error) as error:
+        raise IntegrityFailure(f"{where}: is no DSSE envelope ({type(error).__name__})") from error
