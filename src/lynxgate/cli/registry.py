@@ -41,6 +41,7 @@ def register(app: typer.Typer) -> None:
     registry_app.command("init")(init)
     registry_app.command("list")(list_promotions)
     registry_app.command("show")(show)
+    registry_app.command("lineage")(lineage)
     registry_app.command("verify")(verify)
     registry_app.command("recover")(recover)
     registry_app.command("rollback")(rollback)
@@ -165,6 +166,34 @@ def show(
         print(f"  evidence  {store.location}/{evidence_key(record.canonical_sha, record.evidence)}")
         if record.note:
             print(f"  note      {record.note}")
+    return Exit.OK
+
+
+def lineage(
+    semver: Annotated[str, typer.Argument(help="A promoted version, as v0.3.1.")],
+    registry: Registry = DEFAULT_REGISTRY,
+    tracking_uri: TrackingUri = None,
+    offline: Annotated[bool, typer.Option("--offline", help="Ask no run for its training data.")] = False,
+    form: Annotated[str, typer.Option("--format", help="text, mermaid or json.")] = "text",
+    as_json: AsJson = False,
+) -> int:
+    """Where a version comes from: eval set, run, training data, baseline, and the versions before it."""
+    from lynxgate import pedigree
+    from lynxgate.errors import UsageFailure
+    from lynxgate.identity import parse_semver
+    from lynxgate.lineage import trace
+    from lynxgate.wiring import open_existing_store, open_tracking
+
+    if form not in ("text", "mermaid", "json") or (as_json and form == "mermaid"):
+        raise UsageFailure(f"--format is {form[:40]!r}; it is one of text, mermaid and json (which --json says too)")
+    version, store = str(parse_semver(semver)), open_existing_store(registry)
+    generations = trace(store, version, None if offline else open_tracking(tracking_uri))
+    if as_json or form == "json":
+        _print_json(pedigree.as_tree(generations))
+    elif form == "mermaid":
+        print(pedigree.as_mermaid(generations))
+    else:
+        print(pedigree.as_text(generations, asked=not offline))
     return Exit.OK
 
 
