@@ -179,6 +179,8 @@ class DirectoryStore:
                 yield from reversed(whole)
             if tail:
                 yield tail
+        except OSError as error:
+            raise StoreFailure(f"{self._root / INDEX}: cannot be read: {error.strerror}") from error
         finally:
             os.close(handle)
 
