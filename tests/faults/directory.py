@@ -9,6 +9,7 @@ clock; made, and answered `ETIMEDOUT` as a network file system does; made, and e
 from __future__ import annotations
 
 import builtins
+import contextlib
 import errno
 import fcntl
 import io
@@ -90,7 +91,7 @@ class DirectoryBench:
             _add(polled, find_production(self.store))
         _add(polled, find_production(self.store))
         attempt = child.end()
-        assert (attempt.exit == KILLED) == (fault in KILLS), attempt.said
+        assert (attempt.exit == KILLED) == (fault in KILLS), (point, fault, attempt.said)
         return attempt, tuple(polled)
 
     def pause(self, point: int) -> _Child:
@@ -208,7 +209,7 @@ class Trap:
                 return opened(target, *rest, **options)
             return self.pass_through("read", path, lambda: opened(target, *rest, **options))
 
-        os.fdopen = watched_fdopen
+        os.fdopen = watched_fdopen  # type: ignore[assignment]
         io.open = builtins.open = watched_open  # type: ignore[assignment]
 
     def lift(self) -> None:
@@ -244,24 +245,16 @@ class Trap:
             case Fault.HANG:
                 os.kill(os.getpid(), signal.SIGSTOP)
                 return call()
-        result = call()
-        match self._fault:
-            case Fault.KILL_AFTER:
-                os.kill(os.getpid(), signal.SIGKILL)
-            case Fault.ERROR_AFTER:
-                self._drop(result)
-                raise refused()
-            case Fault.LOST:
-                self._drop(result)
-                raise lost()
-            case Fault.GONE:
-                self._gone = True
-                self._drop(result)
-                raise lost()
-        return result
+        with contextlib.suppress(OSError):  # that there is no such file is an answer too, and it is lost
+            self._drop(call())
+        if self._fault is Fault.KILL_AFTER:
+            os.kill(os.getpid(), signal.SIGKILL)
+        self._gone = self._fault is Fault.GONE
+        raise refused() if self._fault is Fault.ERROR_AFTER else lost()
 
     @staticmethod
     def _drop(result: Any) -> None:
+        """Close what was opened and whose answer is lost."""
         if hasattr(result, "close"):
             result.close()
 
@@ -283,8 +276,8 @@ class Trap:
     @staticmethod
     def _path(target: Any) -> str:
         if isinstance(target, int):
-            return os.readlink(f"/proc/self/fd/{target}")
-        return os.fspath(target)
+            return str(Path(f"/proc/self/fd/{target}").readlink())
+        return str(os.fspath(target))
 
 
 class _WatchedFile:

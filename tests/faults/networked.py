@@ -5,13 +5,15 @@ before the request is forwarded, and after the server applied it; 500 without an
 client has given up, and then forwarded all the same, so that it lands late; forwarded, and the connection closed
 without a reply; the same, and every later request closed before it is forwarded.
 
-- The two kills need a process of their own: it is forked from a clean server that has imported everything.
+- The two kills need a process of their own: it is forked from a clean server that has imported everything. With
+  MLflow every promotion has one, since its client remembers what it once asked.
 - A hang is bounded by the adapter's own time-outs, which are arguments of its constructor.
 """
 
 from __future__ import annotations
 
 import contextlib
+import json
 import multiprocessing
 import os
 import random
@@ -22,6 +24,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +35,8 @@ from lynxgate.resolve import find_production
 from lynxgate.transaction import tag_key
 from tests.fault_proxy import Fault as Proxied
 from tests.fault_proxy import FaultProxy, Rule
-from tests.faults.catalogue import KILLS, Call, Fault
 from tests.faults.cases import Paused
+from tests.faults.catalogue import KILLS, Call, Fault
 from tests.faults.invariants import KILLED, Attempt
 from tests.faults.scene import NEW, OLD, OTHER, Cast, LaterS3Store, Try, directory_stores, environment, open_registry
 from tests.promotion.workshop import Candidate, DirectoryTracking, Workshop, write_baseline, write_evaluation
@@ -113,11 +116,13 @@ class NetworkedBench:
     tracking: Tracking
     tag_seconds = 0.05
     late: tuple[float, float]
+    remembers = False
 
-    def __init__(self, proxy: FaultProxy, opening: Opening, seed: int = 0) -> None:
+    def __init__(self, folder: Path, proxy: FaultProxy, opening: Opening, seed: int) -> None:
         self._proxy = proxy
         self._opening = opening
-        self._own = opening.open()
+        self._own = None if self.remembers else opening.open()
+        self._report = folder / "report.json"
         self._random = random.Random(seed)
 
     def save(self) -> Any:
@@ -134,7 +139,7 @@ class NetworkedBench:
         base = self.save()
         self._proxy.clear()
         self._proxy.journal.clear()
-        attempt = self._try().run(*self._own)
+        attempt = self._run()
         assert attempt.exit == 0, attempt.said
         seen = [self.describe(entry.method, entry.path) for entry in self._proxy.requests()]
         self.restore(base)
@@ -150,7 +155,6 @@ class NetworkedBench:
         with self._polling() as polled:
             attempt = self._killed(point, fault) if fault in KILLS else self._failed(point, fault)
         self._proxy.clear()
-        assert len(self._proxy.requests()) >= point
         return attempt, tuple(polled)
 
     def _failed(self, point: int, fault: Fault) -> Attempt:
@@ -162,10 +166,11 @@ class NetworkedBench:
             Fault.LOST: Proxied.DROP_AFTER,
             Fault.GONE: Proxied.DROP_AFTER,
         }[fault]
-        self._proxy.fail(proxied, skip=point, times=1, seconds=seconds)
+        rule = self._proxy.fail(proxied, skip=point, times=1, seconds=seconds)
         if fault is Fault.GONE:
             self._proxy.fail(Proxied.DROP_BEFORE, skip=point)
-        attempt = self._try().run(*self._own)
+        attempt = self._run()
+        assert rule.seen > point, "the fault did not happen"
         if fault is Fault.HANG:
             give_up = time.monotonic() + seconds + PATIENCE_SECONDS
             while not any(entry.fault is Proxied.LATE for entry in self._proxy.requests()):
@@ -176,14 +181,28 @@ class NetworkedBench:
     def _killed(self, point: int, fault: Fault) -> Attempt:
         rule = KillRule.at(point, fault)
         self._proxy.add(rule)
-        child = _CHILDREN.Process(target=_promote, args=(self._opening, self._try()))
-        child.start()
+        child = self._start()
         rule.pid = child.pid or 0
         rule.known.set()
         child.join(PATIENCE_SECONDS)
         assert child.exitcode == -signal.SIGKILL, child.exitcode
         child.close()
         return Attempt(NEW, KILLED, "killed")
+
+    def _run(self) -> Attempt:
+        if self._own is not None:
+            return self._try().run(*self._own)
+        child = self._start()
+        child.join(PATIENCE_SECONDS)
+        assert child.exitcode == 0, child.exitcode
+        child.close()
+        code, said = json.loads(self._report.read_text())
+        return Attempt(NEW, code, said)
+
+    def _start(self) -> ForkServerProcess:
+        child = _CHILDREN.Process(target=_promote, args=(self._opening, self._try(), self._report))
+        child.start()
+        return child
 
     def _try(self) -> Try:
         return Try(self.cast.next, NEW, self.tag_seconds)
@@ -209,8 +228,9 @@ class NetworkedBench:
             reader.join()
 
 
-def _promote(opening: Opening, attempt: Try) -> None:
-    attempt.run(*opening.open())
+def _promote(opening: Opening, attempt: Try, report: Path) -> None:
+    ended = attempt.run(*opening.open())
+    report.write_text(json.dumps([ended.exit, ended.said]))
 
 
 class S3Bench(NetworkedBench):
@@ -229,7 +249,8 @@ class S3Bench(NetworkedBench):
         with environment(server.environment()):
             self.store = S3Store(address)
             self.later = LaterS3Store(address)
-        super().__init__(proxy, S3Opening(address, server.environment(url=proxy.url), workshop.tracking.root), seed)
+        through = server.environment(url=proxy.url)
+        super().__init__(folder, proxy, S3Opening(address, through, workshop.tracking.root), seed)
         open_registry(self.store, self.tracking, self.cast)
 
     def describe(self, method: str, path: str) -> str:
@@ -273,6 +294,7 @@ class MlflowBench(NetworkedBench):
 
     name = "MLflow"
     tag_seconds = 1.0
+    remembers = True
     late = (MLFLOW_SECONDS + 0.1, MLFLOW_SECONDS + 1.5)
 
     def __init__(self, folder: Path, server: MlflowServer, proxy: FaultProxy, seed: int = 0) -> None:
@@ -282,7 +304,7 @@ class MlflowBench(NetworkedBench):
         self._registry = folder / "registry"
         self.store, self.later = directory_stores(self._registry)
         self.tracking = MlflowTracking(server.url)
-        super().__init__(proxy, MlflowOpening(proxy.url, self._registry), seed)
+        super().__init__(folder, proxy, MlflowOpening(proxy.url, self._registry), seed)
         open_registry(self.store, self.tracking, self.cast)
 
     def describe(self, method: str, path: str) -> str:
@@ -322,8 +344,4 @@ class MlflowBench(NetworkedBench):
 def _log(server: MlflowServer, candidate: Candidate) -> Candidate:
     """The same candidate in a run on the server."""
     run_id = log_bundle(server.url, candidate.bundle)
-    return Candidate(
-        candidate.bundle, run_id, candidate.sha, write_evaluation(candidate.sha, run_id), write_baseline()
-    )
-
-
+    return Candidate(candidate.bundle, run_id, candidate.sha, write_evaluation(candidate.sha, run_id), write_baseline())

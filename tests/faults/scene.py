@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TypeVar
 
 from lynxgate.adapters.local import DirectoryStore
 from lynxgate.adapters.s3 import S3Store
@@ -26,7 +25,6 @@ OLD, NEW, OTHER = "v0.3.0", "v0.3.1", "v0.3.2"
 LEASE = timedelta(minutes=5)
 PATIENCE = 0.05  # seconds to wait for the registry's lock: only a stopped process holds it longer here
 ANY_ENDING = frozenset({0, 3, 4, 5, 6, -9})
-T = TypeVar("T")
 
 
 class LaterS3Store(S3Store):
@@ -73,7 +71,7 @@ def end_of(action: Callable[[], object]) -> tuple[int, str]:
         return 0, str(action())
     except GateError as error:
         return int(error.exit), str(error)
-    except Exception:  # what is no GateError is a bug, and the invariants say so
+    except Exception:  # noqa: BLE001 - what is no GateError is a bug, and the invariants say so
         return BUG, traceback.format_exc()
 
 
@@ -101,11 +99,3 @@ def environment(values: Mapping[str, str]) -> Iterator[None]:
     finally:
         os.environ.clear()
         os.environ.update(before)
-
-
-@contextlib.contextmanager
-def s3_environment(values: Mapping[str, str], make: Callable[[], T]) -> Iterator[T]:
-    """What ``make`` gives while boto3 finds the server that ``values`` name."""
-    with environment(values):
-        made = make()
-    yield made
