@@ -122,7 +122,7 @@ def _meet_struck(bench: Bench, base: Any, case: Case, result: Result, met: set[s
 
 
 def _rerun(bench: Bench, result: Result, story: list[Look]) -> None:
-    _go_on(bench, result, story, Try(bench.cast.next, NEW), frozenset({0}), bench.later)
+    _go_on(bench, result, story, attempt=Try(bench.cast.next, NEW), allowed=frozenset({0}), store=bench.later)
     # And once more: it is promoted already, and nothing is written.
     left = bench.save()
     attempt = Try(bench.cast.next, NEW).run(bench.store, bench.tracking, frozenset({0}))
@@ -132,16 +132,23 @@ def _rerun(bench: Bench, result: Result, story: list[Look]) -> None:
 
 
 def _promote_other(bench: Bench, result: Result, story: list[Look]) -> None:
-    _go_on(bench, result, story, Try(bench.cast.other, OTHER), frozenset({0}), bench.later)
+    _go_on(bench, result, story, attempt=Try(bench.cast.other, OTHER), allowed=frozenset({0}), store=bench.later)
 
 
 def _rerun_at_once(bench: Bench, result: Result, story: list[Look]) -> None:
-    _go_on(bench, result, story, Try(bench.cast.next, NEW), frozenset({0, 6}), bench.store)
+    _go_on(bench, result, story, attempt=Try(bench.cast.next, NEW), allowed=frozenset({0, 6}), store=bench.store)
 
 
 def _claim_with_other_sha(bench: Bench, result: Result, story: list[Look]) -> None:
     claimed = NEW in story[-1].records
-    _go_on(bench, result, story, Try(bench.cast.other, NEW), frozenset({6} if claimed else {0}), bench.later)
+    _go_on(
+        bench,
+        result,
+        story,
+        attempt=Try(bench.cast.other, NEW),
+        allowed=frozenset({6} if claimed else {0}),
+        store=bench.later,
+    )
 
 
 def _only_recover(bench: Bench, result: Result, story: list[Look]) -> None:
@@ -149,7 +156,7 @@ def _only_recover(bench: Bench, result: Result, story: list[Look]) -> None:
 
 
 def _go_on(
-    bench: Bench, result: Result, story: list[Look], attempt: Try, allowed: frozenset[int], store: RegistryStore
+    bench: Bench, result: Result, story: list[Look], *, attempt: Try, allowed: frozenset[int], store: RegistryStore
 ) -> None:
     ended = attempt.run(store, bench.tracking, allowed)
     result.attempts[ended.exit] += 1

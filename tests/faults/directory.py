@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from lynxgate.errors import OutcomeUnknown, StoreFailure
-from lynxgate.ports import Progress, RunModel, Tracking
+from lynxgate.ports import Progress, RegistryStore, RunModel, Tracking
 from lynxgate.resolve import find_production
 from tests.faults.catalogue import KILLS, Call, Fault
 from tests.faults.invariants import KILLED, Attempt
@@ -48,6 +48,8 @@ class DirectoryBench:
         self._workshop = Workshop(folder / "live")
         self._copies = 0
         self.cast = Cast.of_workshop(self._workshop)
+        self.store: RegistryStore
+        self.later: RegistryStore
         self.store, self.later = directory_stores(self._registry)
         self.tracking: Tracking = self._workshop.tracking
         open_registry(self.store, self.tracking, self.cast, first=first)
@@ -58,7 +60,7 @@ class DirectoryBench:
 
     def calls(self) -> list[Call]:
         base = self.save()
-        report = self._child(lambda trap: trap, None, None)
+        report = self._dry_run()
         self.restore(base)
         names: list[str] = report["calls"]
         places = ("tracking" if name.split()[0] in _TRACKING_CALLS else "directory" for name in names)
@@ -85,7 +87,9 @@ class DirectoryBench:
                 path.write_bytes(data)
 
     def strike(self, point: int, fault: Fault) -> tuple[Attempt, tuple[str | None, ...]]:
-        child = _Child.start(self._registry, self._folder / "result.json", self._try(), self.tracking, point, fault)
+        child = _Child.start(
+            self._registry, self._folder / "result.json", self._try(), self.tracking, point=point, fault=fault
+        )
         polled: list[str | None] = []
         while child.poll() is None:
             _add(polled, find_production(self.store))
@@ -96,7 +100,7 @@ class DirectoryBench:
 
     def pause(self, point: int) -> _Child:
         child = _Child.start(
-            self._registry, self._folder / "result.json", self._try(), self.tracking, point, Fault.HANG
+            self._registry, self._folder / "result.json", self._try(), self.tracking, point=point, fault=Fault.HANG
         )
         assert child.poll_until(stopped=True) == "stopped", child.end().said
         return child
@@ -104,9 +108,9 @@ class DirectoryBench:
     def _try(self) -> Try:
         return Try(self.cast.next, NEW)
 
-    def _child(self, _: Callable[[Any], Any], point: int | None, fault: Fault | None) -> dict[str, Any]:
+    def _dry_run(self) -> dict[str, Any]:
         report = self._folder / "result.json"
-        child = _Child.start(self._registry, report, self._try(), self.tracking, point, fault)
+        child = _Child.start(self._registry, report, self._try(), self.tracking, point=None, fault=None)
         child.poll_until(stopped=False)
         found: dict[str, Any] = json.loads(report.read_text())
         assert found["exit"] == 0, found["said"]
@@ -129,14 +133,14 @@ class _Child:
 
     @classmethod
     def start(
-        cls, registry: Path, report: Path, attempt: Try, tracking: Tracking, point: int | None, fault: Fault | None
+        cls, registry: Path, report: Path, attempt: Try, tracking: Tracking, *, point: int | None, fault: Fault | None
     ) -> _Child:
         report.unlink(missing_ok=True)
         sys.stdout.flush()
         pid = os.fork()
         if pid == 0:
             try:
-                _run_child(registry, report, attempt, tracking, point, fault)
+                _run_child(registry, report, attempt, tracking, point=point, fault=fault)
             finally:
                 os._exit(0)
         return cls(pid, report, attempt.semver)
@@ -173,7 +177,7 @@ class _Child:
 
 
 def _run_child(
-    registry: Path, report: Path, attempt: Try, tracking: Tracking, point: int | None, fault: Fault | None
+    registry: Path, report: Path, attempt: Try, tracking: Tracking, *, point: int | None, fault: Fault | None
 ) -> None:
     assert isinstance(tracking, DirectoryTracking)
     trap = Trap(registry, point, fault)

@@ -255,7 +255,7 @@ class S3Bench(NetworkedBench):
 
     def describe(self, method: str, path: str) -> str:
         key = path.partition("?")[0].partition(self._prefix)[2]
-        return f"{method} {re.sub(r'[0-9a-f]{64}', '*', re.sub(r'[0-9]{12}|v[0-9.]+[0-9]', '*', key))}"
+        return f"{method} {re.sub(r'[0-9a-f]{64}|[0-9]{12}|v[0-9.]+[0-9]', '*', key)}"
 
     def save(self) -> tuple[dict[str, bytes], dict[str, bytes]]:
         return {key: self._get(key) for key in self._keys()}, {
