@@ -70,7 +70,7 @@ def _read_generation(store: Store, semver: str, child: list[Generation], facts: 
     if stored is None or flaws:
         raise IntegrityFailure(f"{store.location}/{key}: {flaws[0]}; see lynxgate registry verify")
     statement = parse_document(stored.data, Statement, where=key)
-    _, _, evaluation, baseline = statement.decide()
+    _, evaluation, baseline = statement.decide()
     source = baseline.source
     return Generation(
         semver=semver,

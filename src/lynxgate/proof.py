@@ -15,11 +15,13 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from lynxgate import __version__
 from lynxgate.baseline import Baseline, Status
 from lynxgate.decide import decide_bytes
 from lynxgate.errors import CannotJudge, GateError, IntegrityFailure
 from lynxgate.events import Promotion
 from lynxgate.registry import SemverText
+from lynxgate.verdict import Verdict
 from minieval.files import Document, Json, digest_bytes, parse_document, parse_json
 from minieval.manifest import Manifest
 from minieval.report import Evaluation, Name, RunId, Sha256
@@ -77,16 +79,27 @@ class Statement(Document):
     predicate_type: Annotated[Literal["urn:lynxgate:promotion-evidence:1"], Field(alias="predicateType")]
     predicate: Predicate
 
-    def decide(self) -> tuple[Json, bool, Evaluation, Baseline]:
-        """Take the decision again: the verdict's JSON, whether it passes, and the two documents.
+    def decide(self) -> tuple[Verdict, Evaluation, Baseline]:
+        """Take the decision again: the verdict, and the two documents.
 
         Raises:
             GateError: as `lynxgate.decide.decide_bytes`.
         """
         documents = self.predicate.documents
-        verdict, evaluation, baseline = decide_bytes(documents.evaluation.encode(), documents.baseline.encode())
-        passes = verdict.passed and baseline.status is Status.ACTIVE
-        return parse_json(verdict.to_json(), where="the verdict"), passes, evaluation, baseline
+        return decide_bytes(documents.evaluation.encode(), documents.baseline.encode())
+
+    def follows(self, verdict: Verdict) -> bool:
+        """Whether the verdict in it is ``verdict``; of another gate's version, whether it is the same decision.
+
+        Another version may say more about a decision, or the same in other words.
+        """
+        again = parse_json(verdict.to_json(), where="the verdict")
+        if self.predicate.gate.version == __version__:
+            return bool(again == self.predicate.verdict)
+        try:
+            return _essence(self.predicate.verdict) == _essence(again)
+        except (KeyError, TypeError):
+            return False
 
 
 def find_flaws(data: bytes, promotion: Promotion, manifest: Manifest | None) -> Iterator[str]:
@@ -96,16 +109,16 @@ def find_flaws(data: bytes, promotion: Promotion, manifest: Manifest | None) -> 
         yield f"hashes to {found}"
     try:
         statement = parse_document(data, Statement, where="the evidence")
-        verdict, passes, evaluation, _ = statement.decide()
+        verdict, evaluation, baseline = statement.decide()
     except CannotJudge as error:
         yield f"is no evidence as the gate writes it ({error})"
         return
     except GateError as error:
         yield str(error)
         return
-    if not passes:
+    if not verdict.passed or baseline.status is not Status.ACTIVE:
         yield "the documents in it do not pass"
-    if verdict != statement.predicate.verdict:
+    if not statement.follows(verdict):
         yield "the verdict in it does not follow from the documents in it"
     bound = statement.predicate.promotion
     if bound.semver != promotion.semver:
@@ -122,6 +135,12 @@ def find_flaws(data: bytes, promotion: Promotion, manifest: Manifest | None) -> 
         yield f"its subject is not {event.canonical_sha}"
     if manifest is not None and named[1:] != [(file.path, file.sha256) for file in manifest.files]:
         yield "its subject is not the files of the manifest"
+
+
+def _essence(verdict: Json) -> Json:
+    """What was compared on which terms, and what came of each bucket."""
+    terms = [verdict[name] for name in ("rule", "status", "tolerance_pp", "inputs", "candidate", "baseline")]
+    return terms, {row["bucket"]: row["outcome"] for row in verdict["rows"]}
 
 
 def read_payload(envelope: bytes, *, where: str) -> tuple[bytes, frozenset[str]]:

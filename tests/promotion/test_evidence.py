@@ -175,6 +175,18 @@ def test_evidence_of_anything_else_is_seen(
     assert any(words in flaw for flaw in flaws(signed, statement)), flaws(signed, statement)
 
 
+def test_evidence_of_another_version_of_the_gate_holds_by_its_decision(signed: Workshop) -> None:
+    statement = statement_of(signed)
+    statement["predicate"]["gate"]["version"] = "0.0.1"
+    row = statement["predicate"]["verdict"]["rows"][0]
+    row["reason"] = "in the words of that time"
+    assert flaws(signed, statement) == []
+    row["outcome"] = "regressed"
+    assert flaws(signed, statement) == ["the verdict in it does not follow from the documents in it"]
+    del row["outcome"]
+    assert flaws(signed, statement) == ["the verdict in it does not follow from the documents in it"]
+
+
 def test_a_whole_registry_forged_around_the_evidence_of_another_promotion_is_seen(workshop: Workshop) -> None:
     """The same bundle as v0.3.0 and v0.3.1; record and event of v0.3.1 then name v0.3.0's evidence."""
     candidate = workshop.candidate("a")
