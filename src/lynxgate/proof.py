@@ -97,7 +97,7 @@ class Statement(Document):
         if self.predicate.gate.version == __version__:
             return bool(again == self.predicate.verdict)
         try:
-            return _essence(self.predicate.verdict) == _essence(again)
+            return bool(_essence(self.predicate.verdict) == _essence(again))
         except (KeyError, TypeError):
             return False
 
