@@ -51,31 +51,56 @@ _CHILDREN.set_forkserver_preload([__name__])
 
 
 @dataclass
-class KillRule(Rule):
-    """Kill a process at its n-th request, before the server sees it, or after it has applied it."""
+class SignalRule(Rule):
+    """Send a process a signal at its n-th request, before the server sees it, or after it has applied it."""
 
     known: threading.Event = field(default_factory=threading.Event)
+    sent: threading.Event = field(default_factory=threading.Event)
     pid: int = 0
+    sign: int = signal.SIGKILL
 
     @classmethod
-    def at(cls, point: int, fault: Fault) -> KillRule:
-        """The rule for one of the two kills."""
-        proxied = Proxied.DROP_BEFORE if fault is Fault.KILL_BEFORE else Proxied.REWRITE
-        rule = cls(proxied, skip=point, times=1)
-        rule.rewrite = rule.kill_now
+    def at(cls, point: int, *, after: bool, sign: int = signal.SIGKILL) -> SignalRule:
+        """The rule for the request of that number."""
+        rule = cls(Proxied.REWRITE if after else Proxied.DROP_BEFORE, skip=point, times=1, sign=sign)
+        rule.rewrite = rule.send
         return rule
 
     def takes(self, method: str, path: str) -> bool:
         taken = super().takes(method, path)
         if taken and self.fault is Proxied.DROP_BEFORE:
-            self.kill_now(b"")
+            self.send(b"")
         return taken
 
-    def kill_now(self, content: bytes) -> bytes:
-        """SIGKILL, once it is known whom."""
+    def send(self, content: bytes) -> bytes:
+        """Send it, once it is known to whom."""
         assert self.known.wait(PATIENCE_SECONDS)
-        os.kill(self.pid, signal.SIGKILL)
+        os.kill(self.pid, self.sign)
+        self.sent.set()
         return content
+
+    def aim(self, pid: int | None) -> None:
+        """Say to whom."""
+        self.pid = pid or 0
+        self.known.set()
+
+
+@dataclass
+class Asleep:
+    """A promoting process that was stopped right after the server had applied one of its requests."""
+
+    child: ForkServerProcess
+    report: Path
+
+    def wake(self) -> Attempt:
+        """Let it go on to its end."""
+        assert self.child.pid
+        os.kill(self.child.pid, signal.SIGCONT)
+        self.child.join(PATIENCE_SECONDS)
+        assert self.child.exitcode == 0, self.child.exitcode
+        self.child.close()
+        code, said = json.loads(self.report.read_text())
+        return Attempt(NEW, code, said)
 
 
 @dataclass(frozen=True)
@@ -179,15 +204,24 @@ class NetworkedBench:
         return attempt
 
     def _killed(self, point: int, fault: Fault) -> Attempt:
-        rule = KillRule.at(point, fault)
+        rule = SignalRule.at(point, after=fault is Fault.KILL_AFTER)
         self._proxy.add(rule)
         child = self._start()
-        rule.pid = child.pid or 0
-        rule.known.set()
+        rule.aim(child.pid)
         child.join(PATIENCE_SECONDS)
         assert child.exitcode == -signal.SIGKILL, child.exitcode
         child.close()
         return Attempt(NEW, KILLED, "killed")
+
+    def sleep_after(self, point: int) -> Asleep:
+        """Run the promotion until it is stopped, the request of that number having been applied."""
+        self._proxy.clear()
+        rule = SignalRule.at(point, after=True, sign=signal.SIGSTOP)
+        self._proxy.add(rule)
+        child = self._start()
+        rule.aim(child.pid)
+        assert rule.sent.wait(PATIENCE_SECONDS)
+        return Asleep(child, self._report)
 
     def _run(self) -> Attempt:
         if self._own is not None:
