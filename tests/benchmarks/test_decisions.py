@@ -1,0 +1,130 @@
+"""The simulated operating characteristics: the figures promised, the rules against oracles, the picture."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import numpy as np
+import pytest
+from benchmarks.decision_rules import (
+    BUCKET_MARGIN,
+    CONFIDENCE,
+    EQUAL,
+    ONE_WORSE,
+    RULES,
+    Cell,
+    Rate,
+    Truth,
+    bootstrap_limit,
+    holds,
+    passes_guard,
+    passes_t_drop,
+    passes_t_interval,
+    t_quantile,
+)
+from benchmarks.decisions import BEGIN, END, main, row, simulate, write_between
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from lynxgate.statistics import Pairs, noninferior, noninferiority, proved_worse
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+def printed(cell: Cell, rates: dict[str, Rate]) -> str:
+    return row([str(cell.buckets), str(cell.n), *(str(rates[rule.name]) for rule in RULES)])
+
+
+def test_guard_keeps_its_promise_and_the_page_has_these_figures() -> None:
+    page = (DOCS / "operating-characteristics.md").read_text(encoding="utf-8")
+    equal, worse = Cell(20, 500, EQUAL), Cell(20, 500, ONE_WORSE)
+    blocked, missed = simulate(equal), simulate(worse)
+    assert blocked["guard"].share <= 0.07
+    assert missed["guard"].share <= 0.11
+    assert blocked["point 1 pp"].share > 0.99
+    for cell, rates in ((equal, blocked), (worse, missed)):
+        assert printed(cell, rates) in page
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("n", "truth", "published"),
+    [(200, EQUAL, 0.36), (500, EQUAL, 0.06), (1000, EQUAL, 0.003), (500, ONE_WORSE, 0.099), (1000, ONE_WORSE, 0.002)],
+)
+def test_guard_errs_as_in_the_earlier_simulation(n: int, truth: Truth, published: float) -> None:
+    """Tables made independently, with 1,500 repetitions; four standard errors apart at most."""
+    cell = Cell(20, n, truth)
+    share = simulate(cell)["guard"].share
+    assert abs(share - published) <= 4 * (published * (1 - published) * (1 / 1500 + 1 / cell.repetitions)) ** 0.5 + 5e-4
+
+
+@pytest.mark.parametrize("n", [50, 120])
+def test_the_stored_limit_decides_as_the_gate_does(n: int) -> None:
+    pairs = [Pairs(n, g, x) for g in range(0, 12) for x in range(0, 12)]
+    assert [holds(p, 0.05) for p in pairs] == [noninferior(p, 0.05, CONFIDENCE) for p in pairs]
+
+
+def test_guard_is_the_two_tests_of_the_statistics() -> None:
+    gains, losses = Cell(5, 200, ONE_WORSE, 40).draw()
+    passed = passes_guard(gains, losses, 200)
+    for number in range(40):
+        pairs = [Pairs(200, int(g), int(x)) for g, x in zip(gains[number], losses[number], strict=True)]
+        whole = sum(pairs[1:], pairs[0])
+        # Holm rejects something exactly when the smallest p is at most alpha / 5.
+        worse = any(proved_worse(p, BUCKET_MARGIN, 1 - (1 - CONFIDENCE) / 5) for p in pairs)
+        assert passed[number] == (not worse and noninferiority(whole, 0.01, 0.05).p < 0.05)
+
+
+@given(st.integers(1, 400))
+def test_students_quantile_is_scipys(freedom: int) -> None:
+    assert t_quantile(freedom) == pytest.approx(stats.t.ppf(CONFIDENCE, freedom), rel=1e-5)
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.integers(0, 20), st.integers(0, 20))
+def test_the_t_rules_are_scipys_paired_t(gain: int, loss: int) -> None:
+    n = 60
+    if gain + loss == 0:
+        return
+    differences = np.array([1.0] * gain + [-1.0] * loss + [0.0] * (n - gain - loss))
+    gains, losses = np.array([[gain]]), np.array([[loss]])
+    beyond = stats.ttest_1samp(differences, -BUCKET_MARGIN, alternative="greater").pvalue
+    assert bool(passes_t_interval(gains, losses, n)[0]) == (beyond < 1 - CONFIDENCE)
+    dropped = stats.ttest_1samp(differences, 0, alternative="less").pvalue
+    assert bool(passes_t_drop(gains, losses, n)[0]) == (dropped >= 1 - CONFIDENCE)
+
+
+def test_naive_intervals_collapse_where_tangos_does_not() -> None:
+    assert bootstrap_limit(Pairs(10, 0, 0)) == 0
+    assert passes_t_interval(np.array([[0]]), np.array([[0]]), 10).all()
+    assert not holds(Pairs(10, 0, 0), BUCKET_MARGIN)
+
+
+def test_quick_run_prints_tables_and_draws(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    page, picture = tmp_path / "page.md", tmp_path / "picture.svg"
+    page.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n", encoding="utf-8")
+    assert main(["--quick", "--repetitions", "40", "--docs", str(page), "--plot", str(picture)]) == 0
+    out, err = capsys.readouterr()
+    assert "| 20 | 500 |" in out
+    assert "[8/8]" in err
+    written = page.read_text(encoding="utf-8")
+    assert written.startswith("before\n") and written.endswith("\nafter\n") and "old" not in written
+    assert out.strip() in written
+    root = ET.fromstring(picture.read_text(encoding="utf-8"))
+    assert len(root.findall(".//{*}polyline")) == 18 + 6
+
+
+def test_the_committed_picture_shows_the_committed_page() -> None:
+    root = ET.fromstring((DOCS / "decisions.svg").read_text(encoding="utf-8"))
+    words = {text.text for text in root.iter("{http://www.w3.org/2000/svg}text")}
+    assert {"guard", "noninferior", "point 2 pp", "t interval", "bootstrap", "t drop"} <= words
+
+
+def test_writing_keeps_what_stands_around(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(f"a {BEGIN} x {END} b", encoding="utf-8")
+    write_between(page, ["new"])
+    write_between(page, ["newer"])
+    assert page.read_text(encoding="utf-8") == f"a {BEGIN}\n\nnewer\n\n{END} b"
