@@ -21,16 +21,36 @@ from minieval.files import Document, Json
 from minieval.report import Number, Share, Table
 
 DEFAULT_TOLERANCE_PP = Decimal("2.0")
+MOST_MARGIN_PP = Decimal(100)
+DEFAULT_CONFIDENCE = Decimal("0.95")
 ISOLATIONS = ("process", "bwrap")  # from the weaker to the stronger
 
-_LATER = frozenset({"confidence", "max_negative_flip_rate", "shelf_life", "metrics"})
-_LATER_RULES = frozenset({"guard", "noninferior"})
+_LATER = frozenset({"shelf_life", "metrics"})
 
 Points = Annotated[
     Number, Field(ge=0, le=100), WithJsonSchema({"type": "number", "minimum": 0, "maximum": 100})
 ]  # percentage points
 
+Confidence = Annotated[
+    Number,
+    Field(gt=0.5, lt=1),
+    WithJsonSchema({"type": "number", "exclusiveMinimum": 0.5, "exclusiveMaximum": 1}),
+]  # one-sided
+
 RegisteredModel = Annotated[str, StringConstraints(pattern=r"^models:/[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
+
+
+class Rule(StrEnum):
+    """What decides: the figures themselves, or what the paired outcomes prove."""
+
+    POINT = "point"
+    GUARD = "guard"
+    NONINFERIOR = "noninferior"
+
+    @property
+    def asks_proof(self) -> bool:
+        """Whether a tolerance is a margin within which something has to be proved."""
+        return self is not Rule.POINT
 
 
 class Tier(StrEnum):
@@ -62,21 +82,24 @@ class BucketPolicy(_Rules):
 
     tier: Annotated[Tier, Field(strict=False)] | None = None
     tolerance_pp: Points | None = None
+    max_negative_flip_rate: Share | None = None
     min: Share | None = None
 
     @model_validator(mode="after")
     def _says_something(self) -> BucketPolicy:
-        if self.tier is None and self.tolerance_pp is None and self.min is None:
-            raise ValueError("says nothing; give it tier, tolerance_pp or min, or remove it")
+        if all(value is None for value in (self.tier, self.tolerance_pp, self.max_negative_flip_rate, self.min)):
+            raise ValueError("says nothing; give it tier, tolerance_pp, max_negative_flip_rate or min, or remove it")
         return self
 
 
 class Policy(_Rules):
     """The reviewed terms of a decision."""
 
-    rule: Literal["point"]
+    rule: Annotated[Rule, Field(strict=False)]
     tolerance_pp: Points = DEFAULT_TOLERANCE_PP
     overall_tolerance_pp: Points | None = None
+    confidence: Confidence = DEFAULT_CONFIDENCE
+    max_negative_flip_rate: Share | None = None
     min_isolation: Literal["process", "bwrap"] | None = None
     registered_model: RegisteredModel | None = None
     buckets: Annotated[Table[BucketPolicy], Field(default_factory=dict, validate_default=True)]
@@ -86,20 +109,49 @@ class Policy(_Rules):
         """The registered model whose alias a promotion moves, without ``models:/``."""
         return None if self.registered_model is None else self.registered_model.removeprefix("models:/")
 
-    @model_validator(mode="before")
-    @classmethod
-    def _refuse_later_rules(cls, value: Json) -> Json:
-        if isinstance(value, dict) and isinstance(rule := value.get("rule"), str) and rule in _LATER_RULES:
-            raise ValueError(f"rule {rule!r} is not supported by this version of Lynxgate, which cannot judge under it")
-        return value
+    @model_validator(mode="after")
+    def _asks_what_its_rule_can_answer(self) -> Policy:
+        if not self.rule.asks_proof:
+            if "confidence" in self.model_fields_set:
+                raise ValueError("rule 'point' proves nothing, so that `confidence` says nothing; leave it out")
+            return self
+        margins = {"tolerance_pp": self.tolerance_pp, "overall_tolerance_pp": self.overall_tolerance_pp}
+        margins |= {f"buckets.{glob}.tolerance_pp": terms.tolerance_pp for glob, terms in self.buckets.items()}
+        for place, margin in margins.items():
+            if margin is not None and margin >= MOST_MARGIN_PP:
+                raise ValueError(f"{place} is 100, and no outcome could be worse; rule {self.rule.value!r} needs less")
+        return self
+
+    @property
+    def alpha(self) -> float:
+        """The level of its tests: one minus the confidence."""
+        return float(1 - self.confidence)
+
+    @property
+    def gates_all_rows(self) -> bool:
+        """Whether the aggregate decides too."""
+        return self.rule is Rule.GUARD or self.overall_tolerance_pp is not None
+
+    @property
+    def overall_terms(self) -> Terms:
+        """The terms on which all rows together are judged."""
+        overall = self.overall_tolerance_pp
+        return Terms(
+            tier=Tier.STANDARD if self.gates_all_rows else Tier.ADVISORY,
+            tolerance_pp=self.tolerance_pp if overall is None else overall,
+            max_negative_flip_rate=self.max_negative_flip_rate if self.gates_all_rows else None,
+            min=None,
+        )
 
     def terms_of(self, bucket: str) -> Terms:
         """The terms on which a bucket of this name is judged."""
         matching = [glob for glob in self.buckets if matches(glob, bucket)]
         special = self.buckets[min(matching, key=_generality)] if matching else _NOTHING_SPECIAL
+        flips = special.max_negative_flip_rate
         return Terms(
             tier=special.tier or Tier.STANDARD,
             tolerance_pp=self.tolerance_pp if special.tolerance_pp is None else special.tolerance_pp,
+            max_negative_flip_rate=self.max_negative_flip_rate if flips is None else flips,
             min=special.min,
         )
 
@@ -114,6 +166,7 @@ class Terms(Document):
 
     tier: Tier
     tolerance_pp: Decimal
+    max_negative_flip_rate: Decimal | None
     min: Decimal | None
 
 
@@ -127,4 +180,4 @@ def _generality(glob: str) -> tuple[bool, int, str]:
     return wildcards > 0, wildcards - len(glob), glob
 
 
-_NOTHING_SPECIAL = BucketPolicy.model_construct(tier=None, tolerance_pp=None, min=None)
+_NOTHING_SPECIAL = BucketPolicy.model_construct(tier=None, tolerance_pp=None, max_negative_flip_rate=None, min=None)

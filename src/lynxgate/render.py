@@ -10,20 +10,23 @@ from collections.abc import Sequence
 from fractions import Fraction
 
 from lynxgate.baseline import Baseline
+from lynxgate.policy import Tier
 from lynxgate.rebaseline import ABSENT, Move
 from lynxgate.verdict import Figure, Outcome, Row, Verdict, describe_difference
-from lynxgate.words import as_code, visible, write_percent
+from lynxgate.words import as_code, visible, write_interval, write_percent
 
-_COLUMNS = ("bucket", "n", "baseline", "candidate", "difference", "tolerance", "outcome")
-_RIGHT = frozenset({"n", "baseline", "candidate", "difference", "tolerance"})
+_POINT = ("bucket", "n", "baseline", "candidate", "difference", "tolerance", "outcome")
+_PROOF = ("bucket", "n", "baseline", "candidate", "difference", "interval", "margin", "gained / lost", "outcome")
+_LEFT = frozenset({"bucket", "outcome"})
 
 
 def render_markdown(verdict: Verdict, *, every: bool = False) -> str:
     """The rows that keep the candidate out (with ``every``: all rows) as a GitHub table, then what else is amiss."""
     rows = _every_row(verdict) if every else verdict.blocking
     head = f"**{_headline(verdict)}**" if every else ""
-    table = "\n".join((_line(_COLUMNS), _line(["---:" if name in _RIGHT else "---" for name in _COLUMNS])))
-    lines = [_line([_markdown_name(row, verdict), *_cells(row)]) for row in rows]
+    columns = _columns(verdict)
+    table = "\n".join((_line(columns), _line(["---" if name in _LEFT else "---:" for name in columns])))
+    lines = [_line([_markdown_name(row, verdict), *_cells(row, verdict)]) for row in rows]
     blocks = [head, "\n".join([table, *lines]) if lines else "", "\n".join(f"- {text}" for text in _amiss(verdict))]
     if not any(blocks):
         return verdict.summary
@@ -32,12 +35,13 @@ def render_markdown(verdict: Verdict, *, every: bool = False) -> str:
 
 def render_table(verdict: Verdict) -> str:
     """All rows in aligned columns, for a terminal, under the summary."""
-    table = [_COLUMNS, *((visible(row.bucket), *_cells(row)) for row in _every_row(verdict))]
-    widths = [max(len(cells[column]) for cells in table) for column in range(len(_COLUMNS))]
+    columns = _columns(verdict)
+    table = [columns, *((visible(row.bucket), *_cells(row, verdict)) for row in _every_row(verdict))]
+    widths = [max(len(cells[column]) for cells in table) for column in range(len(columns))]
     lines = [
         "  ".join(
-            cell.rjust(width) if name in _RIGHT else cell.ljust(width)
-            for cell, width, name in zip(cells, widths, _COLUMNS, strict=True)
+            cell.ljust(width) if name in _LEFT else cell.rjust(width)
+            for cell, width, name in zip(cells, widths, columns, strict=True)
         ).rstrip()
         for cells in table
     ]
@@ -47,11 +51,15 @@ def render_table(verdict: Verdict) -> str:
 def render_baseline(baseline: Baseline) -> str:
     """What a baseline demands: where its figures come from, its policy, and every bucket with its terms."""
     source, policy = baseline.source, baseline.policy
+    terms_of_rule = f"{policy.rule}, {policy.tolerance_pp:f} pp"
+    if policy.rule.asks_proof:
+        overall = policy.overall_terms.tolerance_pp
+        terms_of_rule += f" (all rows {overall:f} pp), confidence {policy.confidence:f}"
     lines = [
         f"status     {baseline.status}",
         f"source     {source.semver or 'no semver'}, {source.canonical_sha or 'no SHA'}",
         f"eval set   {visible(baseline.eval_set)}, md5 {baseline.eval_set_dvc_hash}",
-        f"rule       {policy.rule}, {policy.tolerance_pp:f} pp",
+        f"rule       {terms_of_rule}",
         "",
     ]
     table = [("bucket", "n", "accuracy", "tier", "tolerance")]
@@ -95,11 +103,32 @@ def _markdown_name(row: Row, verdict: Verdict) -> str:
     return row.bucket if row is verdict.aggregate else as_code(row.bucket)
 
 
-def _cells(row: Row) -> tuple[str, ...]:
-    outcome = f"{row.outcome} (advisory)" if row.tier == "advisory" else str(row.outcome)
-    tolerance = f"{row.tolerance_pp} pp" + ("" if row.min is None else f", min {write_percent(Fraction(row.min))}")
+def _columns(verdict: Verdict) -> tuple[str, ...]:
+    return _PROOF if verdict.rule.asks_proof else _POINT
+
+
+def _cells(row: Row, verdict: Verdict) -> tuple[str, ...]:
+    floor = "" if row.min is None else f", min {write_percent(Fraction(row.min))}"
+    limit = f"{row.tolerance_pp} pp{floor}"
     sides = (_size(row), _share(row.baseline), _share(row.candidate), describe_difference(row))
-    return (*sides, tolerance, outcome)
+    if not verdict.rule.asks_proof:
+        return (*sides, limit, _outcome(row))
+    return (*sides, _interval(row), limit, _flips(row), _outcome(row))
+
+
+def _outcome(row: Row) -> str:
+    if row.tier is Tier.ADVISORY:
+        return f"{row.outcome} (advisory)"
+    return f"{row.outcome} (passes)" if row.tolerated else str(row.outcome)
+
+
+def _interval(row: Row) -> str:
+    return "" if row.evidence is None else write_interval(row.evidence.difference_pp, signed=True)
+
+
+def _flips(row: Row) -> str:
+    evidence = row.evidence
+    return "" if evidence is None or evidence.gains is None else f"+{evidence.gains} / -{evidence.losses}"
 
 
 def _size(row: Row) -> str:
@@ -113,7 +142,8 @@ def _share(figure: Figure | None) -> str:
 
 def _amiss(verdict: Verdict) -> list[str]:
     failed = [f"{each.name}: {as_code(each.reason)}" for each in verdict.conditions if each.outcome is not Outcome.HELD]
-    named = [f"{as_code(row.bucket)}: {row.reason}" for row in verdict.blocking if row.difference_pp is None]
+    proved = verdict.rule.asks_proof
+    named = [f"{as_code(row.bucket)}: {row.reason}" for row in verdict.blocking if proved or row.difference_pp is None]
     return [*failed, *named] or ([] if verdict.passed or verdict.blocking else list(verdict.reasons))
 
 

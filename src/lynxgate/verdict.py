@@ -2,7 +2,8 @@
 
 - It holds evidence only. Whether the candidate passes, why not, and the exit code are derived from the rows each time.
 - Equal verdicts are equal bytes: no clock, no locale, no hash order; rows stand in code-point order of their names.
-- Figures other than counts are text, exact: a decimal where there is one, else a fraction ``p/q``.
+- Figures other than counts are text, exact: a decimal where there is one, else a fraction ``p/q``. Limits of intervals
+  and p values are rounded, far coarser than the last bits in which machines differ.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
 
 from lynxgate.baseline import Source, Status
 from lynxgate.errors import Exit
-from lynxgate.policy import Tier
+from lynxgate.policy import Rule, Tier
 from lynxgate.words import visible, write_percent, write_points
 from minieval.files import Document, parse_document, pretty_json
 from minieval.report import Candidate, Count, DvcMd5, Name, Positive, Sha256
@@ -76,6 +77,43 @@ class Figure(Document):
         return None if self.accuracy is None else Fraction(self.accuracy)
 
 
+Interval = Annotated[tuple[Exact, Exact], Field(strict=False)]
+
+
+class Method(StrEnum):
+    """How the two sides were compared where a chance was computed."""
+
+    PAIRED = "paired"
+    UNPAIRED = "unpaired"
+
+
+class Demand(StrEnum):
+    """What a rule asks of a bucket: that it is proved within its margin, or only that it is not proved beyond."""
+
+    PROOF = "proof"
+    NO_PROOF_OF_HARM = "no proof of harm"
+
+
+class Evidence(Document):
+    """What the counts and outcomes of one bucket say besides its figures.
+
+    Intervals are two-sided: of the accuracies in percent (Wilson) and of the difference in percentage points, all at
+    ``2 confidence - 1``, so that each end is one-sided at the confidence. ``p_within`` is the chance of such evidence
+    of staying within the margin, were the candidate worse by all of it; ``p_beyond`` of having left it, were it not,
+    corrected for the number of buckets. Only rules that prove something have them. Four decimals; ``p`` has six.
+    """
+
+    method: Annotated[Method, Field(strict=False)]
+    gains: Count | None = None
+    losses: Count | None = None
+    baseline_percent: Interval
+    candidate_percent: Interval
+    difference_pp: Interval
+    p_within: Exact | None = None
+    p_beyond: Exact | None = None
+    examples_to_settle: Positive | None = None
+
+
 class Row(Document):
     """One bucket (or the aggregate): both figures, the terms, and what came of it."""
 
@@ -88,11 +126,27 @@ class Row(Document):
     tolerance_pp: Exact
     min: Exact | None
     reason: str
+    max_negative_flip_rate: Exact | None = None
+    demand: Annotated[Demand | None, Field(strict=False)] = None
+    evidence: Evidence | None = None
 
     @property
     def blocks(self) -> bool:
         """Whether this row alone keeps the candidate out."""
-        return self.tier is not Tier.ADVISORY and self.outcome is not Outcome.HELD
+        return self.tier is not Tier.ADVISORY and self.outcome is not Outcome.HELD and not self.tolerated
+
+    @property
+    def tolerated(self) -> bool:
+        """Whether it is inconclusive where the rule asks for no more than no proof of harm."""
+        return self.outcome is Outcome.INCONCLUSIVE and self.demand is Demand.NO_PROOF_OF_HARM
+
+    @property
+    def negative_flip_rate(self) -> Fraction | None:
+        """Share of the examples that the baseline had right and the candidate has wrong; `None` without outcomes."""
+        n = None if self.candidate is None else self.candidate.n
+        if n is None or self.evidence is None or self.evidence.losses is None:
+            return None
+        return Fraction(self.evidence.losses, n)
 
 
 class Condition(Document):
@@ -111,10 +165,11 @@ class Verdict(Document):
     """
 
     schema_: Literal["lynxgate.verdict/1"] = Field(alias="schema")
-    rule: Literal["point"]
+    rule: Annotated[Rule, Field(strict=False)]
     status: Annotated[Status, Field(strict=False)]
     tolerance_pp: Exact
     policy_tolerance_pp: Exact
+    confidence: Exact = "0.95"
     inputs: Inputs
     candidate: Candidate
     baseline: Source
@@ -164,10 +219,18 @@ class Verdict(Document):
             return f"{word}: {'; '.join(self.reasons[:_NAMED])}" + (f"; and {more} more" if more > 0 else "")
         word = "would pass (report-only)" if self.status is Status.REPORT_ONLY else "passed"
         held = sum(row.outcome is Outcome.HELD for row in self.rows)
-        text = f"{word}: {held} of {len(self.rows)} buckets held (rule {self.rule}, {self.tolerance_pp} pp)"
-        if slipped := len(self.rows) - held:
+        terms = f"{self.tolerance_pp} pp" + (f", {self.confidence_percent} confidence" if self.rule.asks_proof else "")
+        text = f"{word}: {held} of {len(self.rows)} buckets held (rule {self.rule}, {terms})"
+        if undecided := sum(row.tolerated and row.tier is not Tier.ADVISORY for row in self.rows):
+            text += f", {undecided} inconclusive, which {self.rule} lets pass"
+        if slipped := len(self.rows) - held - undecided:
             text += f", {slipped} advisory did not"
         return text + (f"; {describe_move(self.aggregate)}" if self.aggregate else "")
+
+    @property
+    def confidence_percent(self) -> str:
+        """The one-sided confidence of its proofs, as ``95 %``."""
+        return f"{float(Fraction(self.confidence) * 100):g} %"
 
     def to_json(self) -> bytes:
         """The document; `parse_verdict` gives the same value back."""

@@ -35,6 +35,12 @@ def write_percent(share: Fraction, limit: Fraction | None = None) -> str:
     return f"{_round_apart(share * 100, *(() if limit is None else (limit * 100,)))} %"
 
 
+def write_interval(interval: tuple[str, str], *, signed: bool = False) -> str:
+    """Both limits of an interval with two decimals, as ``-1.25 to +0.40`` (``signed``) or ``93.10 to 96.22``."""
+    low, high = (_round(Fraction(limit), 2) for limit in interval)
+    return f"{_sign(low)} to {_sign(high)}" if signed else f"{low} to {high}"
+
+
 def visible(text: str) -> str:
     """``text`` on one line, with every character that a terminal or an editor acts upon written out."""
     return "".join(c if c.isprintable() else f"\\u{{{ord(c):x}}}" for c in text)
@@ -63,3 +69,7 @@ def _round(value: Fraction, digits: int) -> str:
     scaled = round(abs(value) * 10**digits)
     sign = "-" if value < 0 and scaled else ""
     return f"{sign}{scaled // 10**digits}.{scaled % 10**digits:0{digits}d}"
+
+
+def _sign(text: str) -> str:
+    return text if text.startswith("-") or not Fraction(text) else f"+{text}"

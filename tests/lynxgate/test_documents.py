@@ -55,8 +55,9 @@ def test_what_we_write_validates() -> None:
     [
         (baseline(policy={"tolerance_pp": None}, status="report-only"), "policy"),
         (baseline(policy={"tolerance": 2}), "policy.tolerance"),
-        (baseline(policy={"confidence": 0.95}), "policy"),
-        (baseline(policy={"rule": "guard"}), "policy"),
+        (baseline(policy={"rule": "guard", "confidence": 0.5}), "policy.confidence"),
+        (baseline(policy={"rule": "guardian"}), "policy.rule"),
+        (baseline(policy={"max_negative_flip_rate": 2}), "policy.max_negative_flip_rate"),
         (baseline(status="armed"), "status"),
         (baseline({}), "buckets"),
         (baseline({"x": {"accuracy": 1.5}}), "buckets.x.accuracy"),
