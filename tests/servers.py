@@ -69,12 +69,15 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def shared_mlflow_server(root: Path) -> Iterator[MlflowServer]:
-    """The session's server, started if this is its first user, stopped after its last."""
+def shared_mlflow_server(root: Path, admin_password: str = "") -> Iterator[MlflowServer]:
+    """The session's server, started if this is its first user, stopped after its last.
+
+    With ``admin_password`` it is one with basic auth, whose only account is ``admin``.
+    """
     root.mkdir(parents=True, exist_ok=True)
     with (root / "users.lock").open("a") as users:
         fcntl.flock(users, fcntl.LOCK_SH)
-        url = once(root, "server", lambda: _start(root))
+        url = once(root, "server", lambda: _start(root, admin_password))
         yield MlflowServer(url, root)
 
 
@@ -164,7 +167,7 @@ def download_bundle(tracking_uri: str, run_id: str, destination: Path) -> Path:
         return Path(found)
 
 
-def _start(root: Path) -> str:
+def _start(root: Path, admin_password: str) -> str:
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     with (root / "server.log").open("ab") as log:
@@ -175,6 +178,7 @@ def _start(root: Path) -> str:
             stderr=log,
             start_new_session=True,
             cwd=Path(__file__).parent.parent,
+            env=os.environ | ({"MLFLOW_AUTH_ADMIN_PASSWORD": admin_password} if admin_password else {}),
         )
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline and supervisor.poll() is None:
@@ -195,6 +199,15 @@ def _supervise(root: Path, port: int) -> None:
     command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     command += ["--backend-store-uri", f"sqlite:///{root / 'server.db'}"]
     command += ["--artifacts-destination", str(root / "artifacts"), "--serve-artifacts"]
+    if "MLFLOW_AUTH_ADMIN_PASSWORD" in environment:
+        settings = root / "auth.ini"
+        settings.write_text(
+            f"[mlflow]\ndefault_permission = READ\ndatabase_uri = sqlite:///{root / 'auth.db'}\n"
+            "admin_username = admin\n"
+            "authorization_function = mlflow.server.auth:authenticate_request_basic_auth\n"
+        )
+        environment |= {"MLFLOW_AUTH_CONFIG_PATH": str(settings), "MLFLOW_FLASK_SERVER_SECRET_KEY": "of the tests"}
+        command += ["--app-name", "basic-auth"]
     server = subprocess.Popen(command, env=environment, start_new_session=True)
     with (root / "users.lock").open("a") as users:
         while server.poll() is None and not _lock_now(users):

@@ -45,9 +45,23 @@ def _find_version(client: MlflowClient, model: str, run_id: str) -> str | None:
 
 
 def _create_version(client: MlflowClient, model: str, run_id: str, source: str) -> str:
+    if not _is_registered(client, model):  # whoever may add versions need not be who may make models
+        try:
+            client.create_registered_model(model)
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+    # The server takes a logged model for a source only if it is told which one that is.
+    model_id = source.removeprefix("models:/") if source.startswith("models:/") else None
+    made = client.create_model_version(model, source, run_id=run_id, await_creation_for=0, model_id=model_id)
+    return str(made.version)
+
+
+def _is_registered(client: MlflowClient, model: str) -> bool:
     try:
-        client.create_registered_model(model)
+        client.get_registered_model(model)
     except MlflowException as error:
-        if error.error_code != "RESOURCE_ALREADY_EXISTS":
-            raise
-    return str(client.create_model_version(model, source, run_id=run_id, await_creation_for=0).version)
+        if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+            return False
+        raise
+    return True
