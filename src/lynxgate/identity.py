@@ -24,6 +24,16 @@ class Semver:
         return f"v{self.major}.{self.minor}.{self.patch}"
 
 
+def is_semver(text: str) -> bool:
+    """Whether `parse_semver` takes it."""
+    return _SEMVER.fullmatch(text) is not None
+
+
+def is_sha(text: str) -> bool:
+    """Whether `parse_sha` takes it."""
+    return _SHA.fullmatch(text) is not None
+
+
 def parse_semver(text: str) -> Semver:
     """Read ``vMAJOR.MINOR.PATCH``.
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from lynxgate.errors import CannotJudge, Conflict, UsageFailure
+from lynxgate.errors import CannotJudge, Conflict, IntegrityFailure, UsageFailure
 from lynxgate.events import Event
 from lynxgate.identity import parse_semver, parse_sha
-from lynxgate.journal import Record
+from lynxgate.journal import Record, State
 from lynxgate.ports import RegistryStore
 from lynxgate.registry import journal_key
 from lynxgate.resolve import find_production
@@ -19,6 +19,39 @@ def read_events(store: RegistryStore) -> tuple[str | None, list[Event]]:
     """The semver in production, and every event from the first to the last."""
     where = f"{store.location}/index"
     return find_production(store), [parse_document(line, Event, where=where) for line in store.lines()]
+
+
+def read_last_events(store: RegistryStore, count: int) -> tuple[str | None, list[Event], int]:
+    """The semver in production, the last ``count`` events in order, and how many there are before them.
+
+    Reads no more of the history than that.
+
+    Raises:
+        IntegrityFailure: an event is missing.
+    """
+    production = find_production(store)
+    last = store.last(_known_event(store, production))
+    number = 0 if last is None else last[0]
+    first = max(1, number - count + 1)
+    lines = [last[1]] if last is not None else []
+    for earlier in range(number - 1, first - 1, -1):
+        if (line := store.event(earlier)) is None:
+            raise IntegrityFailure(f"{store.location}: event {earlier} is missing; see lynxgate registry verify")
+        lines.append(line)
+    where = f"{store.location}/index"
+    return (
+        production,
+        [parse_document(line, Event, where=where) for line in reversed(lines)],
+        first - 1 if number else 0,
+    )
+
+
+def _known_event(store: RegistryStore, production: str | None) -> int:
+    """The number of an event known to be there: where to begin to look for the last."""
+    if production is None:
+        return 0
+    (record,) = find_records(store, production)
+    return record.event.number if record.event is not None and record.state is State.PROMOTED else 0
 
 
 def find_records(store: RegistryStore, which: str) -> list[Record]:

@@ -18,16 +18,16 @@ import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, PlainSerializer, model_validator
 
 from lynxgate.errors import Conflict, IntegrityFailure, OutcomeUnknown, Refused, StoreFailure, UsageFailure
-from lynxgate.identity import parse_semver
+from lynxgate.identity import is_semver, is_sha, parse_semver
 from lynxgate.ports import RegistryStore, Store, UnprovenStore
 from minieval.files import Document, parse_document, pretty_json
-from minieval.report import Sha256
 
 REGISTRY_KEY = "registry.json"
 TAGS_KEY = "tags.json"
@@ -48,6 +48,16 @@ def _semver(text: str) -> str:
         raise ValueError(str(error)) from error
 
 
+def _freeze_versions(versions: Mapping[str, str]) -> Mapping[str, str]:
+    """Check every semver and SHA in one loop: with thousands of versions this is most of what reading tags costs."""
+    for semver, sha in versions.items():
+        if not is_semver(semver):
+            raise ValueError(f"{semver[:80]!r} is not a semver of the form v0.3.1")
+        if not is_sha(sha):
+            raise ValueError(f"{semver} is {sha[:80]!r}, which is not a SHA-256 (64 hex digits)")
+    return MappingProxyType(dict(versions))
+
+
 SemverText = Annotated[str, AfterValidator(_semver)]
 
 
@@ -63,7 +73,7 @@ class Tags(Document):
 
     schema_: Annotated[Literal["lynxgate.tags/1"], Field(alias="schema")] = "lynxgate.tags/1"
     production: SemverText | None = None
-    semver: Annotated[Mapping[SemverText, Sha256], AfterValidator(MappingProxyType), PlainSerializer(dict)] = Field(
+    semver: Annotated[Mapping[str, str], AfterValidator(_freeze_versions), PlainSerializer(dict)] = Field(
         default_factory=dict, validate_default=True
     )
 
@@ -156,7 +166,13 @@ def read_tags(store: Store) -> TagsRead:
     stored = store.read(TAGS_KEY)
     if stored is None:
         return TagsRead(Tags(), None)
-    return TagsRead(parse_document(stored.data, Tags, where=f"{store.location}/{TAGS_KEY}"), stored.version)
+    return TagsRead(_parse_tags(stored.data, f"{store.location}/{TAGS_KEY}"), stored.version)
+
+
+@lru_cache(maxsize=2)
+def _parse_tags(data: bytes, where: str) -> Tags:
+    """A promotion reads the same bytes half a dozen times; what they say cannot change."""
+    return parse_document(data, Tags, where=where)
 
 
 def change_tags(store: RegistryStore, owner: str, change: Callable[[Tags], Tags], guard: Callable[[], None]) -> None:

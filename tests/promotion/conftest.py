@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.contract.conftest import place  # noqa: F401 - the stores of the contract, as a fixture here too
 from tests.promotion.workshop import Workshop
 
 

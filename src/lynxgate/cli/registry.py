@@ -124,17 +124,24 @@ def init(
     return Exit.OK
 
 
-def list_promotions(registry: Registry = DEFAULT_REGISTRY, as_json: AsJson = False) -> int:
-    """Every promotion, rollback and tombstone, first to last, and what is in production."""
-    from lynxgate.ledger import read_events
+def list_promotions(
+    registry: Registry = DEFAULT_REGISTRY,
+    last: Annotated[int, typer.Option("--last", min=1, help="How many events to show.")] = 20,
+    everything: Annotated[bool, typer.Option("--all", help="Show every event.")] = False,
+    as_json: AsJson = False,
+) -> int:
+    """The last promotions, rollbacks and tombstones, in order, and what is in production."""
+    from lynxgate.ledger import read_events, read_last_events
     from lynxgate.wiring import open_existing_store
 
     store = open_existing_store(registry)
-    production, events = read_events(store)
+    production, events, earlier = (*read_events(store), 0) if everything else read_last_events(store, last)
     if as_json:
         rows = [event.to_tree() for event in events]
-        _print_json({"production": production, "events": rows})
+        _print_json({"production": production, "earlier": earlier, "events": rows})
         return Exit.OK
+    if earlier:
+        print(f"{earlier} earlier events; --all shows them too", file=sys.stderr)
     for event in events:
         mark = "production" if event.semver == production and event.kind == "promoted" else event.reason or ""
         print(f"{event.kind:<11} {event.semver or '':<9} {event.canonical_sha} {event.at[:19]}Z {mark}".rstrip())
