@@ -67,6 +67,7 @@ Number = Annotated[Decimal, BeforeValidator(_finite), WithJsonSchema({"type": "n
 Share = Annotated[Number, Field(ge=0, le=1), WithJsonSchema({"type": "number", "minimum": 0, "maximum": 1})]
 Count = Annotated[int, Field(ge=0)]
 Positive = Annotated[int, Field(ge=1)]
+Samples = Annotated[tuple[Number, ...], Field(strict=False, min_length=1, max_length=10_000)]
 Name = Annotated[str, AfterValidator(_name)]
 Sha256 = Annotated[str, _matching(r"[0-9a-f]{64}", "a SHA-256 (64 hex digits)"), _schema(r"[0-9a-f]{64}")]
 RunId = Annotated[str, _matching(r"[0-9a-f]{32}", "an MLflow run id (32 hex digits)"), _schema(r"[0-9a-f]{32}")]
@@ -164,11 +165,15 @@ class Evaluator(Document):
 
 
 class Metric(Document):
-    """A figure with a unit beside accuracy; its direction here is for people, the baseline's decides."""
+    """A figure with a unit beside accuracy; its direction here is for people, the baseline's decides.
+
+    ``samples`` are the single measurements in the order in which they were made, warm-up included.
+    """
 
     value: Number
     unit: Name | None = None
     direction: Literal["lower", "higher", "info"] | None = None
+    samples: Annotated[Samples | None, Field(exclude_if=lambda samples: samples is None)] = None
 
 
 class Environment(Document):
