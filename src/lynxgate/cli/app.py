@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import typer
 
-from lynxgate.cli import candidate, ci, decision, gate, registry
+from lynxgate.cli import analysis, candidate, ci, decision, gate, registry
 from minieval import exits
 
 app = typer.Typer(
@@ -20,6 +20,7 @@ app = typer.Typer(
 )
 candidate.register(app)
 decision.register(app)
+analysis.register(app)
 registry.register(app)
 gate.register(app)
 ci.register(app)
