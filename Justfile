@@ -44,6 +44,14 @@ compare-baseline candidate:
 register-model run_id semver:
     @lynxgate gate --run-id {{run_id}} --semver {{semver}}
 
+# Put what the demo prints into README.md
+readme: setup
+    @python experiments/38-ci-gate/demo.py 2>&1 | python -m scripts.readme demo
+
+# Kill a promotion before and after each of its calls, and put what that leaves into README.md
+kill-table:
+    @python -m tests.promotion.kill_table | python -m scripts.readme kills
+
 # Move the numbers of eval_baseline.json to those of an evaluation; review the diff, and give it a pull request of its own
 rebaseline evaluation="candidate_eval.json":
     @lynxgate baseline rebaseline --evaluation {{evaluation}}

@@ -1,9 +1,10 @@
-"""``python -m scripts.mlops.registry promote --canonical-sha <sha> --semver v0.X.Y``: the registry's commands."""
+"""`python -m scripts.mlops.registry promote ...`: `lynxgate registry` by the name CI calls it."""
+
+from __future__ import annotations
 
 import sys
 
-from lynxgate.cli.registry import registry_app
-from minieval import exits
+from lynxgate.cli.app import run
 
 if __name__ == "__main__":
-    sys.exit(exits.run(registry_app, prog="registry"))
+    sys.exit(run(["registry", *sys.argv[1:]]))

@@ -34,7 +34,7 @@ Json = Any  # what json.loads gives: there is no narrower type that mypy can rec
 class Document(BaseModel):
     """Base of every JSON document: frozen, no unknown keys, and keys `_comment*` for people only."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)  # a command uses few of them
 
     @model_validator(mode="before")
     @classmethod

@@ -1,0 +1,227 @@
+"""`lynxgate gate` from end to end on small real parts: an MLflow server, a DVC repository, a registry directory."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lynxgate.cli.app import run
+from minieval.files import digest_bytes
+from tests.dvc_repository import DvcRepository, copy_dvc_repository
+from tests.e2e.conftest import ROOT, environment
+from tests.servers import MlflowServer, client_of, log_bundle, once
+
+ROWS = 40
+LOCK = f"pydantic=={metadata.version('pydantic')} \\\n    --hash=sha256:{'0' * 64}\n"
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A checkout at ``root`` with an eval set of two buckets, and two runs: one that is right, one that fell in one."""
+
+    root: Path
+    url: str
+    clean: str
+    degraded: str
+
+    def gate(self, run_id: str, semver: str = "v0.1.0", *options: str) -> int:
+        return run(["gate", "--run-id", run_id, "--semver", semver, "--tracking-uri", self.url, *options])
+
+    def change_baseline(self, **changes: Any) -> None:
+        path = self.root / "eval_baseline.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+    def registry(self) -> dict[str, bytes]:
+        folder = self.root / ".lynxgate/registry"
+        return {str(path): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+    def tags(self, run_id: str) -> dict[str, str]:
+        return {
+            name: value
+            for name, value in client_of(self.url).get_run(run_id).data.tags.items()
+            if name.startswith("lynxgate.")
+        }
+
+
+@pytest.fixture
+def scene(
+    shared_root: Path,
+    tmp_path: Path,
+    mlflow_server: MlflowServer,
+    logged_model: tuple[str, str, Path],
+    monkeypatch: pytest.MonkeyPatch,
+) -> Scene:
+    made = once(shared_root, "gate-repository", lambda: str(make_repository(shared_root / "gate-repository")))
+    root = copy_dvc_repository(Path(made), tmp_path / "checkout").root
+    worse = shutil.copytree(logged_model[2], tmp_path / "worse")
+    next(worse.rglob("model.json")).write_text(json.dumps({"suffix": "?"}))
+    for name in ("GITHUB_ACTIONS", "LYNXGATE_REGISTRY", "MLFLOW_TRACKING_URI"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("LYNX_ENV", "dev")
+    monkeypatch.chdir(root)
+    return Scene(
+        root, mlflow_server.url, log_bundle(mlflow_server.url, logged_model[2]), log_bundle(mlflow_server.url, worse)
+    )
+
+
+def make_repository(root: Path) -> Path:
+    """The rows, versioned and pushed by the real dvc, then forgotten; the baseline; a lock of one package."""
+    root.mkdir(parents=True)
+    repository = DvcRepository(root)
+    repository.run("init", "--no-scm", "-q")
+    repository.run("remote", "add", "-q", "-d", "store", "remote")
+    repository.file.write_text("".join(f"{json.dumps(row(number))}\n" for number in range(ROWS)))
+    repository.run("add", "-q", "rows.jsonl")
+    repository.run("push", "-q")
+    figures = {"n": ROWS // 2, "correct": ROWS // 2, "accuracy": 1.0}
+    baseline = {
+        "schema": "lynxgate.baseline/1",
+        "status": "active",
+        "eval_set": "rows.jsonl",
+        "eval_set_dvc_hash": md5_of(root / "rows.jsonl.dvc"),
+        "eval_set_sha256": digest_bytes(repository.file.read_bytes()),
+        "source": {"canonical_sha": "0" * 64, "semver": "v0.0.1"},
+        "policy": {"rule": "point", "tolerance_pp": 2.0},
+        "aggregate": {"n": ROWS, "correct": ROWS, "accuracy": 1.0},
+        "buckets": {"tense.past": figures, "tense.present": figures},
+    }
+    (root / "eval_baseline.json").write_text(json.dumps(baseline))
+    (root / "requirements.lock").write_text(LOCK)
+    repository.forget()
+    return root
+
+
+def row(number: int) -> dict[str, Any]:
+    """In the present both models are right; in the past only the one that shouts."""
+    prompt = f"walk {number}"
+    shout, ask = f"{prompt.upper()}!", f"{prompt.upper()}?"
+    past = number % 2 == 0
+    return {
+        "id": f"row{number}",
+        "prompt": prompt,
+        "expected": shout,
+        "accepted": [shout] if past else [shout, ask],
+        "buckets": ["tense.past" if past else "tense.present"],
+    }
+
+
+def md5_of(dvc_file: Path) -> str:
+    return next(line.split(": ")[1] for line in dvc_file.read_text().splitlines() if "md5: " in line)
+
+
+@pytest.mark.slow
+def test_it_promotes_once_and_refuses_the_other_without_a_trace(
+    scene: Scene, logged_model: tuple[str, str, Path], capfd: pytest.CaptureFixture[str]
+) -> None:
+    sha = logged_model[1]
+    assert scene.gate(scene.clean) == 0
+    printed = capfd.readouterr()
+    assert printed.out == f"promoted v0.1.0 {sha}\n"
+    assert "warning: LYNX_ENV=dev writes to a dev registry; production goes through CI" in printed.err
+    assert [line[:5] for line in printed.err.splitlines() if line.startswith("[")] == [f"[{n}/6]" for n in range(1, 7)]
+    assert scene.tags(scene.clean) == {"lynxgate.semver.v0.1.0": sha}
+    assert json.loads((scene.root / ".lynxgate/registry/tags.json").read_text())["production"] == "v0.1.0"
+    before = scene.registry()
+
+    assert scene.gate(scene.clean) == 0
+    assert capfd.readouterr().out == f"already promoted v0.1.0 {sha}\n"
+    assert scene.registry() == before
+
+    options = ("--bundle", "worse", "--evaluation", "worse.json", "--verdict", "worse-verdict.json")
+    assert scene.gate(scene.degraded, "v0.1.1", *options) == 2
+    printed = capfd.readouterr()
+    table = printed.out.splitlines()
+    assert len(table) == 3
+    assert table[2] == "| `tense.past` | 20 | 100.00 % | 0.00 % | -100.00 pp | 2.0 pp | regressed |"
+    assert "[6/6] promotion: none, and nothing was written" in printed.err
+    assert scene.registry() == before
+    assert scene.tags(scene.degraded) == {}
+
+
+@pytest.mark.slow
+def test_a_report_only_baseline_says_what_would_fail_and_promotes_nothing(
+    scene: Scene, capfd: pytest.CaptureFixture[str]
+) -> None:
+    scene.change_baseline(status="report-only")
+    assert scene.gate(scene.degraded) == 0
+    assert capfd.readouterr().out.startswith("would fail (report-only): tense.past regressed")
+    assert not (scene.root / ".lynxgate/registry").exists()
+    assert scene.tags(scene.degraded) == {}
+
+
+def test_a_stale_eval_set_stops_it_before_anything_is_fetched(scene: Scene, capfd: pytest.CaptureFixture[str]) -> None:
+    scene.change_baseline(eval_set_dvc_hash="0" * 32)
+    assert scene.gate(scene.clean) == 4
+    assert "0" * 32 in capfd.readouterr().err
+    assert not (scene.root / "candidate").exists()
+    assert not (scene.root / ".lynxgate/cache").exists()
+
+
+def test_tampered_rows_stop_it(scene: Scene, capfd: pytest.CaptureFixture[str]) -> None:
+    stored = next(path for path in (scene.root / "remote").rglob("*") if path.is_file())
+    stored.chmod(0o644)
+    stored.write_text(stored.read_text().replace("!", "?"))
+    assert scene.gate(scene.clean) in (4, 5)
+    assert "rows.jsonl" in capfd.readouterr().err
+    assert not (scene.root / "candidate").exists()
+
+
+def test_another_version_than_the_lock_names_stops_it(scene: Scene, capfd: pytest.CaptureFixture[str]) -> None:
+    (scene.root / "requirements.lock").write_text("pydantic==0.1\n")
+    assert scene.gate(scene.clean) == 4
+    assert "pydantic is " in capfd.readouterr().err
+    assert not (scene.root / "candidate").exists()
+
+
+def test_an_unknown_run_cannot_be_judged(scene: Scene, capfd: pytest.CaptureFixture[str]) -> None:
+    assert scene.gate("f" * 32) == 3
+    assert "f" * 32 in capfd.readouterr().err
+
+
+def test_production_goes_through_ci(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("LYNX_ENV")
+    assert scene.gate(scene.clean) == 6
+    printed = capfd.readouterr()
+    assert printed.out == ""
+    assert "production go through CI" in printed.err
+    assert not (scene.root / "candidate").exists()
+
+
+def just(scene: Scene, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    found = shutil.which("just", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    assert found, "just is not installed; `just setup` installs it into .venv"
+    command = [found, "--justfile", str(ROOT / "Justfile"), "--working-directory", str(scene.root), *arguments]
+    inherited = environment(PYTHONPATH=str(ROOT), **variables)
+    return subprocess.run(command, env=inherited, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.slow
+def test_the_recipes_are_the_gate_and_the_comparison(scene: Scene, logged_model: tuple[str, str, Path]) -> None:
+    done = just(scene, "register-model", scene.clean, "v0.1.0", LYNX_ENV="dev", MLFLOW_TRACKING_URI=scene.url)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == f"promoted v0.1.0 {logged_model[1]}\n"
+    assert "warning: LYNX_ENV=dev" in done.stderr
+    refused = just(scene, "register-model", scene.clean, "v0.1.1", MLFLOW_TRACKING_URI=scene.url)
+    assert (refused.returncode, refused.stdout) == (6, "")
+
+    done = just(scene, "compare-baseline", "candidate_eval.json")
+    assert done.returncode == 0
+    assert done.stdout.startswith("passed: 2 of 2 buckets held")
+    evaluation = json.loads((scene.root / "candidate_eval.json").read_text())
+    worse = evaluation["buckets"]["tense.past"]
+    evaluation["buckets"]["tense.past"] = {"n": worse["n"], "correct": 0}
+    (scene.root / "worse.json").write_text(json.dumps(evaluation))
+    done = just(scene, "compare-baseline", "worse.json")
+    assert done.returncode == 2
+    assert "| `tense.past` | 20 | 100.00 % | 0.00 % |" in done.stdout

@@ -1,0 +1,54 @@
+"""Running minieval: a process without our credentials, whose exit code becomes ours."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from lynxgate.errors import CannotJudge
+from lynxgate.evaluator import KEPT_VARIABLES, run_evaluator
+
+RUN = "e" * 32
+EVAL_SET = '{"id": "1", "prompt": "walk", "expected": "walked", "buckets": ["tense.past"]}\n'
+
+
+@pytest.fixture
+def eval_set(tmp_path: Path) -> Path:
+    path = tmp_path / "rows.jsonl"
+    path.write_text(EVAL_SET)
+    return path
+
+
+def test_a_failure_is_ours_and_minieval_says_why(
+    tmp_path: Path, eval_set: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "candidate_eval.json"
+    output.write_text("an older evaluation, of another candidate")
+    with pytest.raises(CannotJudge, match="minieval said why above"):
+        run_evaluator(tmp_path / "no-bundle", eval_set, output, run_id=RUN, isolation="process")
+    printed = capfd.readouterr()
+    assert "no-bundle" in printed.err
+    assert printed.out == ""
+    assert not output.exists()
+
+
+def test_no_variable_that_may_hold_a_secret_reaches_it(
+    tmp_path: Path, eval_set: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("AWS_SECRET_ACCESS_KEY", "MLFLOW_TRACKING_PASSWORD", "GITHUB_TOKEN", "LYNXGATE_SIGNING_KEY"):
+        monkeypatch.setenv(name, "geheim")
+        assert name not in KEPT_VARIABLES
+    site = tmp_path / "site"
+    site.mkdir()
+    spy = f"import json, os\nwith open({str(tmp_path / 'seen.json')!r}, 'w') as file: json.dump(dict(os.environ), file)"
+    (site / "minieval").mkdir()
+    (site / "minieval" / "__init__.py").write_text("")
+    (site / "minieval" / "__main__.py").write_text(f"{spy}\nraise SystemExit(3)\n")
+    monkeypatch.chdir(site)  # `python -m` looks here first
+    with pytest.raises(CannotJudge):
+        run_evaluator(tmp_path, eval_set, tmp_path / "out.json", run_id=RUN, isolation="auto")
+    seen = json.loads((tmp_path / "seen.json").read_text())
+    assert "geheim" not in seen.values()
+    assert set(seen) - {"LC_CTYPE"} <= set(KEPT_VARIABLES)
