@@ -1,0 +1,1 @@
+"""The shipped workflow, run by act."""

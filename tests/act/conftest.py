@@ -1,0 +1,132 @@
+"""A pull request on real parts: git, act, an MLflow server, DVC's remote, an S3 registry; and GitHub's stand-in."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from lynxgate.registry import Environment, create_registry
+from lynxgate.wiring import open_store
+from tests.act.repository import DEGRADED, GOOD, NAME, Repository, make_bundle, make_repository
+from tests.act.runner import Ran, Shed
+from tests.github_objects import labelled_event
+from tests.github_standin import BOT, GithubStandIn, Token
+from tests.s3_servers import S3Server
+from tests.servers import MlflowServer, client_of, log_bundle, once
+
+LABEL = "deploy-candidate"
+PULL = 7
+TOKEN = "ghs_0123456789abcdefSECRET"
+PASSWORD = "mlflow-password-SECRET"
+SEMVER = "v0.3.1"
+T0 = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+
+
+@dataclass
+class Scene:
+    """One pull request and everything around it; `run` is what setting the label does."""
+
+    repository: Repository
+    shed: Shed
+    github: GithubStandIn
+    server: MlflowServer
+    registry: str
+    seaweed: S3Server
+    runs: dict[str, str]
+    tracking: str = ""
+    event_base: str = "main"
+    count: int = 0
+
+    def ask(self, body: str, *, author: str = "ann", minutes: float = 0) -> None:
+        """Somebody comments."""
+        self.github.add_comment(PULL, author, body, T0 + timedelta(minutes=minutes))
+
+    def request(self, run: str = "good", semver: str = SEMVER) -> str:
+        """The line that asks for one of the runs."""
+        return f"mlflow_run_id={self.runs[run]} semver={semver}"
+
+    def label(self, *, minutes: float = 10, actor: str = "ann", label: str = LABEL, fork: str | None = None) -> Ran:
+        """Somebody sets the label; the workflow runs."""
+        self.github.add_label(PULL, label, actor, T0 + timedelta(minutes=minutes))
+        return self.run(actor=actor, label=label, fork=fork)
+
+    def run(self, *, actor: str = "ann", label: str = LABEL, fork: str | None = None) -> Ran:
+        """The workflow on that event: for the first time, or as a re-run."""
+        event = labelled_event(NAME, PULL, label, actor, self.repository.head, head_repository=fork)
+        event["pull_request"]["base"] |= {"ref": self.event_base, "sha": self.repository.base}
+        event["repository"]["default_branch"] = "main"
+        self.count += 1
+        ran = self.shed.run(
+            event,
+            env={"GITHUB_API_URL": self.github.url, "LYNXGATE_MLFLOW_SECONDS": "6"},
+            variables={
+                "MLFLOW_TRACKING_URI": self.tracking or self.server.url,
+                "LYNXGATE_REGISTRY": self.registry,
+                "LYNXGATE_AWS_ROLE": "arn:aws:iam::123456789012:role/lynxgate-promote",
+                "LYNXGATE_AWS_REGION": "us-east-1",
+            },
+            secrets={
+                "GITHUB_TOKEN": TOKEN,
+                "MLFLOW_TRACKING_USERNAME": "reader",
+                "MLFLOW_TRACKING_PASSWORD": PASSWORD,
+            },
+            number=self.count,
+        )
+        assert TOKEN not in ran.log
+        assert PASSWORD not in ran.log
+        return ran
+
+    @property
+    def comments(self) -> list[str]:
+        """What the bot has written in the pull request."""
+        return self.github.bodies(PULL)
+
+    def registry_bytes(self) -> dict[str, str]:
+        """Every object of the registry, by its hash."""
+        address = urlsplit(self.registry)
+        bucket, prefix = address.netloc, address.path.lstrip("/")
+        client = self.seaweed.client()
+        keys = [each["Key"] for each in client.list_objects_v2(Bucket=bucket, Prefix=prefix).get("Contents", ())]
+        bodies = {key: client.get_object(Bucket=bucket, Key=key)["Body"].read() for key in keys}
+        return {key.removeprefix(prefix): hashlib.sha256(data).hexdigest() for key, data in bodies.items()}
+
+    def tags(self, run: str = "good") -> dict[str, str]:
+        """The promotion tags of a run on the MLflow server."""
+        found = client_of(self.server.url).get_run(self.runs[run]).data.tags
+        return {key: value for key, value in found.items() if key.startswith("lynxgate.semver.")}
+
+
+@pytest.fixture
+def scene(
+    tmp_path: Path,
+    shared_root: Path,
+    mlflow_server: MlflowServer,
+    seaweedfs: S3Server,
+    s3_registry: str,
+) -> Iterator[Scene]:
+    """A pull request by ann, who may write, into an empty production registry on SeaweedFS."""
+    create_registry(open_store(s3_registry), Environment.PRODUCTION)
+    bundles = once(shared_root / "mlflow", "act-bundles", lambda: _bundles(shared_root / "act-bundles"))
+    runs = {name: log_bundle(mlflow_server.url, Path(folder)) for name, folder in bundles.items()}
+    repository = make_repository(tmp_path / "repository")
+    shed = Shed(tmp_path / "shed", repository)
+    shed.give_aws(seaweedfs.environment())
+    with GithubStandIn(NAME, largest_page=30) as github:
+        github.tokens[TOKEN] = Token(BOT, {"pull-requests": "write", "checks": "write", "contents": "read"})
+        github.roles |= {"ann": "write", "bob": "admin", "eve": "read"}
+        github.add_pull(PULL, repository.head, "src/tutor.py")
+        yield Scene(repository, shed, github, mlflow_server, s3_registry, seaweedfs, runs)
+        assert github.violations == []
+
+
+def _bundles(root: Path) -> dict[str, str]:
+    return {
+        "good": str(make_bundle(root / "good", GOOD)),
+        "degraded": str(make_bundle(root / "degraded", DEGRADED)),
+    }

@@ -1,0 +1,281 @@
+"""The shipped workflow, run by act on real parts: which steps ran, what GitHub was sent, and the registry."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+
+from tests.act.conftest import PULL, SEMVER, Scene
+from tests.act.repository import baseline
+from tests.act.runner import Ran
+from tests.act.table import hold
+from tests.fault_proxy import Fault, FaultProxy
+
+pytestmark = pytest.mark.slow
+
+INSTALL = ["Check out the base branch", "Python"]
+STAGES = ["1 install, as locked", "2 eval set", "Cached candidate", "3 candidate", "Cache the candidate"]
+STAGES += ["4 evaluation", "5 comparison"]
+END = ["How it ended", "Keep the evaluation"]
+EVALUATE = ["Only pull requests into the default branch", *INSTALL, "bwrap", *STAGES]
+PROMOTE = [*INSTALL, "Install, as locked", "The request, again", "The evaluation"]
+PROMOTE += ["The evaluation is the one that was made", "The candidate, downloaded afresh"]
+PROMOTE += ["The registry's credentials", "6 promotion", "How it ended", "Keep how it ended"]
+REQUEST = [*INSTALL, "Install, as locked", "Request"]
+REPORT = [*INSTALL, "Install, as locked", "The evaluation", "How the gate ended", "Comment", "Check run"]
+REPORT_PROMOTION = [*REPORT[:4], "The promotion", *REPORT[4:]]
+
+
+def assert_only_request(scene: Scene, ran: Ran, before: dict[str, str]) -> None:
+    """The request was refused, with its exit code, and nothing after it ran."""
+    assert ran.code != 0
+    assert ran.result("request", "Request") == "failure"
+    assert "exit status 6" in ran.log
+    assert set(ran.jobs) == {"request"}
+    assert ran.ran("evaluate") + ran.ran("promote") + ran.ran("report") == []
+    assert scene.registry_bytes() == before
+    assert scene.tags() == {}
+
+
+def assert_evaluated_only(scene: Scene, ran: Ran, before: dict[str, str], failed: str) -> None:
+    """The evaluation ended at a stage, none after it ran, and that was told."""
+    assert ran.code != 0
+    assert ran.result("evaluate", failed) == "failure"
+    assert ran.ran("evaluate") == [*EVALUATE[: EVALUATE.index(failed) + 1], *END]
+    assert ran.ran("promote") == []
+    assert ran.ran("report") == REPORT
+    assert scene.registry_bytes() == before
+
+
+def assert_promoted(ran: Ran) -> None:
+    """Every step of every job ran, in order, and ended well."""
+    assert (ran.code, {each.result for each in ran.steps}) == (0, {"success"})
+    assert ran.ran("request") == REQUEST
+    assert ran.ran("evaluate") == [*EVALUATE, *END]
+    assert ran.ran("promote") == PROMOTE
+    assert ran.ran("report") == REPORT_PROMOTION
+
+
+def test_clean_then_again_then_from_the_cache(scene: Scene) -> None:
+    """A clean candidate is promoted; a re-run finds it promoted, takes the cache, and edits its one comment."""
+    scene.ask(scene.request())
+    ran = scene.label()
+    assert_promoted(ran)
+    assert "from the cache" not in ran.log
+    (comment,) = scene.comments
+    sha = scene.tags()[f"lynxgate.semver.{SEMVER}"]
+    assert f"### Lynxgate: promoted {SEMVER}" in comment
+    assert sha in comment
+    objects = scene.registry_bytes()
+    assert {"/registry.json", "/tags.json", f"/journal/{SEMVER}.json", f"/entries/{sha}/manifest.json"} <= set(objects)
+    (check,) = scene.github.calls("POST", "/check-runs")
+    assert (check.body["conclusion"], check.body["head_sha"]) == ("success", scene.repository.head)
+    hold("clean", scene, ran, f"{SEMVER} promoted, MLflow tagged")
+
+    again = scene.run()
+    assert_promoted(again)
+    assert len(scene.comments) == 1
+    assert f"### Lynxgate: already promoted {SEMVER}" in scene.comments[0]
+    assert scene.registry_bytes() == objects
+    assert "from the cache, hashed again" in again.log
+    hold("re-run after success", scene, again, "unchanged, bit for bit")
+    hold("cache hit (the re-run's evaluation)", scene, again, "unchanged, bit for bit")
+
+
+def test_regressed(scene: Scene) -> None:
+    """The buckets that fell are named, and nothing has changed anywhere."""
+    before = scene.registry_bytes()
+    scene.ask(scene.request("degraded"))
+    ran = scene.label()
+    assert_evaluated_only(scene, ran, before, "5 comparison")
+    assert "exit status 2" in ran.log
+    (comment,) = scene.comments
+    assert "not promoted: a regression (exit 2)" in comment
+    assert "tense.past_participle" in comment
+    assert "tense.past_simple" not in comment
+    assert scene.tags("degraded") == {}
+    (check,) = scene.github.calls("POST", "/check-runs")
+    assert check.body["conclusion"] == "failure"
+    assert [each["path"] for each in check.body["output"]["annotations"]] == ["eval_baseline.json"]
+    hold("regressed", scene, ran, "unchanged, bit for bit")
+
+
+def test_stale_eval_hash(scene: Scene) -> None:
+    """The baseline on main names another eval set than its .dvc file: nothing after stage 2 runs."""
+    scene.repository.commit_on_main({"eval_baseline.json": baseline(md5="0" * 32)})
+    before = scene.registry_bytes()
+    scene.ask(scene.request())
+    ran = scene.label()
+    assert_evaluated_only(scene, ran, before, "2 eval set")
+    assert "exit status 4" in ran.log
+    assert "a hash differs from what was agreed (exit 4)" in scene.comments[0]
+    hold("stale eval hash", scene, ran, "unchanged, bit for bit")
+
+
+def test_wrong_label(scene: Scene) -> None:
+    """Another label runs nothing and asks GitHub nothing."""
+    scene.ask(scene.request())
+    ran = scene.label(label="documentation")
+    assert (ran.code, ran.steps) == (0, ())
+    assert scene.github.journal == []
+    hold("wrong label", scene, ran, "unchanged, bit for bit")
+
+
+@pytest.mark.parametrize(
+    ("name", "comments", "reason"),
+    [
+        ("no comment", [], "no comment"),
+        ("malformed comment", [("ann", "mlflow_run_id={run} semver=0.3.1")], "mlflow_run_id="),
+        ("comment by a stranger", [("eve", "mlflow_run_id={run} semver=v0.3.1")], "eve"),
+        (
+            "two comments that differ",
+            [("ann", "mlflow_run_id={run} semver=v0.3.1"), ("bob", "mlflow_run_id={run} semver=v0.4.0")],
+            "v0.4.0",
+        ),
+        (
+            "shell injection in the comment",
+            [("ann", "mlflow_run_id={run} semver=v0.3.1; touch $LYNX_SHED/owned $(touch $LYNX_SHED/owned) `id`")],
+            "mlflow_run_id=",
+        ),
+    ],
+)
+def test_no_request(scene: Scene, name: str, comments: list[tuple[str, str]], reason: str) -> None:
+    """Nothing that counts was asked for: that, and how to ask, is the one comment."""
+    before = scene.registry_bytes()
+    for author, body in comments:
+        scene.ask(body.replace("{run}", scene.runs["good"]), author=author)
+    ran = scene.label()
+    assert_only_request(scene, ran, before)
+    (comment,) = scene.comments
+    assert "### Lynxgate: no request to act on" in comment
+    assert reason in comment
+    assert not list(scene.shed.root.rglob("owned"))
+    hold(name, scene, ran, "unchanged, bit for bit")
+
+
+def test_pull_request_that_edits_the_baseline(scene: Scene) -> None:
+    """The baseline moves by a pull request of its own."""
+    before = scene.registry_bytes()
+    scene.github.add_pull(PULL, scene.repository.head, "eval_baseline.json", "src/tutor.py")
+    scene.ask(scene.request())
+    ran = scene.label()
+    assert_only_request(scene, ran, before)
+    assert "eval_baseline.json" in scene.comments[0]
+    hold("a PR that edits the baseline", scene, ran, "unchanged, bit for bit")
+
+
+def test_fork(scene: Scene) -> None:
+    """A fork is told in the summary alone, and GitHub is not asked anything."""
+    before = scene.registry_bytes()
+    scene.ask(scene.request())
+    ran = scene.label(fork="eve/lynxgate")
+    assert_only_request(scene, ran, before)
+    assert scene.github.journal == []
+    assert "Summary - ### Lynxgate: no request to act on" in ran.log
+    hold("fork", scene, ran, "unchanged, bit for bit")
+
+
+def test_mlflow_down_at_the_tag(scene: Scene) -> None:
+    """MLflow fails exactly when the tag is set: tags.json is as before, and exit 5 is told."""
+    before = scene.registry_bytes()
+    scene.ask(scene.request())
+    with FaultProxy(scene.server.url) as proxy:
+        proxy.fail(Fault.ERROR_BEFORE, path="/runs/set-tag", method="POST")
+        scene.tracking = proxy.url
+        ran = scene.label()
+        assert proxy.requests("/runs/set-tag")
+    assert ran.result("promote", "6 promotion") == "failure"
+    assert ran.ran("promote") == PROMOTE
+    assert ran.ran("report") == REPORT_PROMOTION
+    assert "exit status 5" in ran.log
+    after = scene.registry_bytes()
+    assert after.get("/tags.json") == before.get("/tags.json")
+    assert not [key for key in after if key.startswith("/index")]
+    assert scene.tags() == {}
+    assert "passed, and not promoted: a store or service failed (exit 5)" in scene.comments[0]
+    hold("MLflow down at the tag", scene, ran, "nothing promoted, rolled back")
+
+
+def test_github_fails_on_the_comment(scene: Scene) -> None:
+    """The promotion stands; that it could not be told is exit 5 of its own step, and the check is made all the same."""
+    scene.ask(scene.request())
+    scene.github.fail("POST", "/comments", 502)
+    ran = scene.label()
+    assert ran.result("promote", "6 promotion") == "success"
+    assert ran.result("report", "Comment") == "failure"
+    assert "exit status 5" in ran.log
+    assert ran.result("report", "Check run") == "success"
+    assert scene.tags()
+    assert scene.comments == []
+    hold("GitHub 5xx on the comment", scene, ran, f"{SEMVER} promoted, MLflow tagged")
+
+
+def test_cache_poisoned(scene: Scene) -> None:
+    """Bytes that are not those of their name are dropped and downloaded again: the agreed model is promoted."""
+    poison(scene, consistent=False)
+    scene.ask(scene.request())
+    ran = scene.label()
+    assert_promoted(ran)
+    assert "was altered" in ran.log
+    assert f"promoted {SEMVER}" in scene.comments[0]
+    hold("cache poisoned, bytes", scene, ran, f"{SEMVER} promoted, MLflow tagged")
+
+
+def test_cache_poisoned_with_its_notes(scene: Scene) -> None:
+    """A cache that gives another model for the run, hash and all: the fresh download before the promotion differs."""
+    poison(scene, consistent=True)
+    before = scene.registry_bytes()
+    scene.ask(scene.request())
+    ran = scene.label()
+    assert ran.ran("evaluate") == [*EVALUATE, *END]
+    assert ran.result("promote", "The candidate, downloaded afresh") == "failure"
+    assert ran.result("promote", "6 promotion") in (None, "skipped")
+    assert "exit status 4" in ran.log
+    assert scene.registry_bytes() == before
+    assert scene.tags() == {}
+    assert "a hash differs from what was agreed (exit 4)" in scene.comments[0]
+    hold("cache poisoned, with a model of the same sizes", scene, ran, "unchanged, bit for bit")
+
+
+def test_evaluation_replaced_between_the_jobs(scene: Scene) -> None:
+    """An evaluation that another job of the run replaced is not the one that was made."""
+    scene.ask(scene.request())
+    action = scene.shed.override("download-artifact")
+    text = action.read_text()
+    assert "cp -R" in text
+    action.write_text(text + '        sed -i "s/30/29/" "$DESTINATION/candidate_eval.json"\n')
+    before = scene.registry_bytes()
+    ran = scene.label()
+    assert ran.result("promote", "The evaluation is the one that was made") == "failure"
+    assert ran.result("promote", "The registry's credentials") in (None, "skipped")
+    assert scene.registry_bytes() == before
+    assert "a hash differs from what was agreed (exit 4)" in scene.comments[0]
+    hold("evaluation replaced between the jobs", scene, ran, "unchanged, bit for bit")
+
+
+def poison(scene: Scene, *, consistent: bool) -> None:
+    """Put another model of the same names and sizes into the cache of this run: under its own hash, or a false one."""
+    from lynxgate.cache import Cache
+    from lynxgate.fetch import fetch
+    from lynxgate.wiring import open_tracking
+    from minieval.bundle import read_manifest
+
+    cache = Cache(scene.shed.cache / f"candidate-{scene.runs['good']}")
+    tracking = open_tracking(scene.server.url)
+    bundle = scene.shed.root / "fetched"
+    fetched = fetch(tracking, scene.runs["good"], bundle, cache)
+    code = next((cache.root / "bundles" / fetched.canonical_sha).rglob("candidate.py"))
+    code.write_text(code.read_text().replace("upper()", "lower()") if not consistent else twin(code.read_text()))
+    if consistent:
+        sha = read_manifest(code.parents[1]).canonical_sha
+        code.parents[1].rename(code.parents[2] / sha)
+        (note,) = (cache.root / "runs").iterdir()
+        note.write_text(note.read_text().replace(fetched.canonical_sha, sha))
+    shutil.rmtree(cache.root / "placed")
+
+
+def twin(source: str) -> str:
+    """The same model in other bytes, as many of them."""
+    assert "frame" in source
+    return source.replace("frame", "fr4me")
