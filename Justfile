@@ -34,6 +34,9 @@ check:
     ruff format --check
     mypy
     lint-imports
+    actionlint
+    shellcheck .ci/install .ci/run .ci/stage
+    zizmor --quiet --offline --persona pedantic .github
     pytest -n 2 --dist loadgroup
 
 # The table the pull request would get, offline
