@@ -28,6 +28,7 @@ from lynxgate.registry import (
     signature_key,
     tombstone_key,
 )
+from lynxgate.tombstone import Tombstone
 from lynxgate.transaction import tag_key
 from minieval.files import Document, digest_bytes, parse_document
 from minieval.manifest import Manifest
@@ -77,7 +78,7 @@ def audit(store: RegistryStore, tracking: TagCarrier | None, verifier: Verifier 
             findings += _check_tag(tracking, promotion)
     if tracking is not None:
         findings += _check_alias(tracking, tags, records)
-    findings += _check_tombstones(store, events, tags)
+    _check_tombstones(store, events, tags, findings)
     return Audit(len(promotions), entries, tuple(dict.fromkeys(findings)))
 
 
@@ -253,13 +254,30 @@ def _check_alias(tracking: TagCarrier, tags: Tags, records: dict[str, Record]) -
         yield Finding(place, f"its alias production is on run {found or 'none'}, not on {record.mlflow_run_id}")
 
 
-def _check_tombstones(store: RegistryStore, events: list[Event], tags: Tags) -> Iterator[Finding]:
-    told = {event.canonical_sha for event in events if event.kind is Kind.TOMBSTONED}
+def _check_tombstones(store: RegistryStore, events: list[Event], tags: Tags, findings: list[Finding]) -> None:
+    told = {event.canonical_sha: event for event in events if event.kind is Kind.TOMBSTONED}
     found = {key.removeprefix("tombstones/").removesuffix(".json") for key in store.keys("tombstones/")}
-    for sha in sorted(told ^ found):
-        yield Finding(tombstone_key(sha), "is missing" if sha in told else "has no event; tombstone it again to add it")
+    for sha in sorted(told.keys() | found):
+        key = tombstone_key(sha)
+        if sha not in found:
+            findings.append(Finding(key, "is missing"))
+        elif sha not in told:
+            findings.append(Finding(key, "has no event; tombstone it again to add it"))
+        data = _bytes(store, key)
+        stone = _parse(data, Tombstone, key, findings) if sha in found else None
+        if stone is None:
+            continue
+        if stone.to_bytes() != data:
+            findings.append(Finding(key, "is not written as the gate writes it"))
+        event = told.get(sha)
+        if stone.canonical_sha != sha or (event and (stone.event, stone.reason) != (event, event.reason)):
+            findings.append(Finding(key, "differs from its event in the index"))
+        if event and not stone.written:
+            findings.append(Finding(key, "is unfinished; `lynxgate registry recover` ends it"))
     if tags.production is not None and (sha := tags.semver[tags.production]) in found:
-        yield Finding(TAGS_KEY, f"production is {tags.production}, whose bundle {sha} is tombstoned; roll back")
+        findings.append(
+            Finding(TAGS_KEY, f"production is {tags.production}, whose bundle {sha} is tombstoned; roll back")
+        )
 
 
 def _bytes(store: RegistryStore, key: str) -> bytes:
