@@ -34,8 +34,8 @@ class PlannedRow:
 
     ``smallest_drop``: proved to be beyond the margin with the plan's power. ``blocks_equal``: the chance that this
     bucket alone blocks an equal model (0 for an advisory one). ``identical_passes``: whether a model that changes
-    nothing is proved within the margin; else only one that gains can be. ``needed``: examples for an equal model to be so
-    proved with the plan's power.
+    nothing is proved within the margin; else only one that gains can be. ``needed``: examples for an equal model to be
+    so proved with the plan's power.
     """
 
     bucket: str
