@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import typer
 
-from lynxgate.cli import analysis, candidate, ci, decision, gate, registry
+from lynxgate.cli import analysis, candidate, ci, decision, gate, providers, registry
 from minieval import exits
 
 app = typer.Typer(
@@ -21,6 +21,7 @@ app = typer.Typer(
 candidate.register(app)
 decision.register(app)
 analysis.register(app)
+providers.register(app)
 registry.register(app)
 gate.register(app)
 ci.register(app)

@@ -1,0 +1,27 @@
+"""Flat JSON: one object of names and numbers, ``{"latency_ms": 12.5, "accuracy.tense.past": 0.93}``."""
+
+from __future__ import annotations
+
+from lynxgate.errors import CannotJudge
+from lynxgate.providers.found import Found, is_figure
+from minieval.files import parse_json
+from minieval.report import Metric
+
+
+def read(data: bytes, where: str) -> Found:
+    """Every name is a metric; keys ``_comment*`` are for people.
+
+    Raises:
+        CannotJudge: when it is no object, or an entry is no number.
+    """
+    tree = parse_json(data, where=where)
+    if not isinstance(tree, dict):
+        raise CannotJudge(f"{where}: flat JSON is one object of names and numbers")
+    metrics = {}
+    for name, value in tree.items():
+        if name.startswith("_comment"):
+            continue
+        if not is_figure(value):
+            raise CannotJudge(f"{where}: {name!r} is no number; flat JSON holds numbers only")
+        metrics[name] = Metric(value=value)
+    return Found(metrics)
