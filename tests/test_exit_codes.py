@@ -17,7 +17,7 @@ from tests.lynxgate.samples import AFTER, BEFORE, baseline, evaluation
 
 ROOT = Path(__file__).parent.parent
 COMPARE = ["lynxgate", "compare"]
-FALLEN = AFTER | {"tense.past_participle": {"n": 679, "correct": 500}}
+FALLEN = {**AFTER, "tense.past_participle": {"n": 679, "correct": 500}}
 DOCUMENTS = {
     "eval_baseline.json": baseline(BEFORE),
     "candidate_eval.json": evaluation(AFTER),
