@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -41,6 +43,7 @@ class Scene:
     runs: dict[str, str]
     tracking: str = ""
     event_base: str = "main"
+    event_base_sha: str = ""
     count: int = 0
 
     def ask(self, body: str, *, author: str = "ann", minutes: float = 0) -> None:
@@ -59,7 +62,7 @@ class Scene:
     def run(self, *, actor: str = "ann", label: str = LABEL, fork: str | None = None) -> Ran:
         """The workflow on that event: for the first time, or as a re-run."""
         event = labelled_event(NAME, PULL, label, actor, self.repository.head, head_repository=fork)
-        event["pull_request"]["base"] |= {"ref": self.event_base, "sha": self.repository.base}
+        event["pull_request"]["base"] |= {"ref": self.event_base, "sha": self.event_base_sha or self.repository.base}
         event["repository"]["default_branch"] = "main"
         self.count += 1
         ran = self.shed.run(
@@ -95,6 +98,12 @@ class Scene:
         keys = [each["Key"] for each in client.list_objects_v2(Bucket=bucket, Prefix=prefix).get("Contents", ())]
         bodies = {key: client.get_object(Bucket=bucket, Key=key)["Body"].read() for key in keys}
         return {key.removeprefix(prefix): hashlib.sha256(data).hexdigest() for key, data in bodies.items()}
+
+    def registry_json(self, key: str) -> Any:
+        """One document of the registry."""
+        address = urlsplit(self.registry)
+        found = self.seaweed.client().get_object(Bucket=address.netloc, Key=f"{address.path.lstrip('/')}/{key}")
+        return json.loads(found["Body"].read())
 
     def tags(self, run: str = "good") -> dict[str, str]:
         """The promotion tags of a run on the MLflow server."""

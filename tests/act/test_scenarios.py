@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import threading
 
 import pytest
 
@@ -18,7 +19,7 @@ INSTALL = ["Check out the base branch", "Python"]
 STAGES = ["1 install, as locked", "2 eval set", "Cached candidate", "3 candidate", "Cache the candidate"]
 STAGES += ["4 evaluation", "5 comparison"]
 END = ["How it ended", "Keep the evaluation"]
-EVALUATE = ["Only pull requests into the default branch", *INSTALL, "bwrap", *STAGES]
+EVALUATE = [INSTALL[0], "Only pull requests into the default branch", INSTALL[1], "bwrap", *STAGES]
 PROMOTE = [*INSTALL, "Install, as locked", "The request, again", "The evaluation"]
 PROMOTE += ["The evaluation is the one that was made", "The candidate, downloaded afresh"]
 PROMOTE += ["The registry's credentials", "6 promotion", "How it ended", "Keep how it ended"]
@@ -84,7 +85,10 @@ def test_clean_then_again_then_from_the_cache(scene: Scene) -> None:
 
 
 def test_regressed(scene: Scene) -> None:
-    """The buckets that fell are named, and nothing has changed anywhere."""
+    """The buckets that fell are named, and nothing has changed anywhere. Main was lax when the label was set."""
+    scene.repository.commit_on_main({"eval_baseline.json": baseline(correct=20)})
+    scene.event_base_sha = scene.repository.base
+    scene.repository.commit_on_main({"eval_baseline.json": baseline()})
     before = scene.registry_bytes()
     scene.ask(scene.request("degraded"))
     ran = scene.label()
@@ -125,13 +129,13 @@ def test_wrong_label(scene: Scene) -> None:
 @pytest.mark.parametrize(
     ("name", "comments", "reason"),
     [
-        ("no comment", [], "no comment"),
+        ("no comment", [], "There is no request in this pull request"),
         ("malformed comment", [("ann", "mlflow_run_id={run} semver=0.3.1")], "mlflow_run_id="),
-        ("comment by a stranger", [("eve", "mlflow_run_id={run} semver=v0.3.1")], "eve"),
+        ("comment by a stranger", [("eve", "mlflow_run_id={run} semver=v0.3.1")], "its author may not write"),
         (
             "two comments that differ",
             [("ann", "mlflow_run_id={run} semver=v0.3.1"), ("bob", "mlflow_run_id={run} semver=v0.4.0")],
-            "v0.4.0",
+            "There are different requests",
         ),
         (
             "shell injection in the comment",
@@ -178,7 +182,6 @@ def test_fork(scene: Scene) -> None:
 
 def test_mlflow_down_at_the_tag(scene: Scene) -> None:
     """MLflow fails exactly when the tag is set: tags.json is as before, and exit 5 is told."""
-    before = scene.registry_bytes()
     scene.ask(scene.request())
     with FaultProxy(scene.server.url) as proxy:
         proxy.fail(Fault.ERROR_BEFORE, path="/runs/set-tag", method="POST")
@@ -190,7 +193,9 @@ def test_mlflow_down_at_the_tag(scene: Scene) -> None:
     assert ran.ran("report") == REPORT_PROMOTION
     assert "exit status 5" in ran.log
     after = scene.registry_bytes()
-    assert after.get("/tags.json") == before.get("/tags.json")
+    tags = scene.registry_json("tags.json")
+    assert (tags.get("production"), tags["semver"]) == (None, {})
+    assert scene.registry_json(f"journal/{SEMVER}.json")["state"] == "rolled-back"
     assert not [key for key in after if key.startswith("/index")]
     assert scene.tags() == {}
     assert "passed, and not promoted: a store or service failed (exit 5)" in scene.comments[0]
@@ -244,7 +249,9 @@ def test_evaluation_replaced_between_the_jobs(scene: Scene) -> None:
     action = scene.shed.override("download-artifact")
     text = action.read_text()
     assert "cp -R" in text
-    action.write_text(text + '        sed -i "s/30/29/" "$DESTINATION/candidate_eval.json"\n')
+    action.write_text(
+        text + '        [[ "$NAME" != evaluation ]] || sed -i "s/30/29/" "$DESTINATION/candidate_eval.json"\n'
+    )
     before = scene.registry_bytes()
     ran = scene.label()
     assert ran.result("promote", "The evaluation is the one that was made") == "failure"
@@ -252,6 +259,67 @@ def test_evaluation_replaced_between_the_jobs(scene: Scene) -> None:
     assert scene.registry_bytes() == before
     assert "a hash differs from what was agreed (exit 4)" in scene.comments[0]
     hold("evaluation replaced between the jobs", scene, ran, "unchanged, bit for bit")
+
+
+def test_pushed_to_while_it_was_evaluated(scene: Scene) -> None:
+    """A reviewer may take hours; when the branch has moved on by then, nothing is promoted."""
+    before = scene.registry_bytes()
+    scene.ask(scene.request())
+    evaluated = scene.shed.artifacts / "evaluation"
+    ended = threading.Event()
+
+    def push() -> None:
+        while not ended.wait(0.02):
+            if evaluated.exists():
+                scene.github.pulls[PULL]["head"]["sha"] = "e" * 40
+                return
+
+    pusher = threading.Thread(target=push)
+    pusher.start()
+    ran = scene.label()
+    ended.set()
+    pusher.join()
+    assert_request_again_refused(scene, ran, before)
+    hold("pushed to while it was evaluated", scene, ran, "unchanged, bit for bit")
+
+
+def test_caller_that_skips_the_request(scene: Scene) -> None:
+    """The pull request's own copy of the caller invents a request that nobody made: the trusted part asks itself."""
+    before = scene.registry_bytes()
+    invented = {"run_id": scene.runs["good"], "semver": SEMVER, "head_sha": scene.repository.head}
+    lines = "".join(f"{name}={value}\\n" for name, value in invented.items())
+    caller = scene.repository.root / ".github/workflows/deploy-grammar-tutor.yml"
+    text = caller.read_text()
+    assert "run: lynxgate ci request" in text
+    caller.write_text(text.replace("run: lynxgate ci request", f"run: printf '{lines}' >> \"$GITHUB_OUTPUT\""))
+    ran = scene.label()
+    assert ran.result("request", "Request") == "success"
+    assert_request_again_refused(scene, ran, before)
+    hold("a branch whose caller invents a request", scene, ran, "unchanged, bit for bit")
+
+
+def test_another_base_branch(scene: Scene) -> None:
+    """A pull request into a branch of the writer's own."""
+    before = scene.registry_bytes()
+    scene.event_base = "lax"
+    scene.ask(scene.request())
+    ran = scene.label()
+    assert ran.ran("evaluate") == [*EVALUATE[:2], *END]
+    assert ran.ran("promote") == []
+    assert scene.registry_bytes() == before
+    assert "it was refused (exit 6)" in scene.comments[0]
+    hold("a PR into another branch", scene, ran, "unchanged, bit for bit")
+
+
+def assert_request_again_refused(scene: Scene, ran: Ran, before: dict[str, str]) -> None:
+    """The promoting job stopped where it asked again: before it had any credential."""
+    assert ran.ran("evaluate") == [*EVALUATE, *END]
+    assert ran.result("promote", "The request, again") == "failure"
+    assert "The registry's credentials" not in ran.ran("promote")
+    assert scene.registry_bytes() == before
+    assert scene.tags() == {}
+    (comment,) = scene.comments
+    assert "passed, and not promoted: it was refused (exit 6)" in comment
 
 
 def poison(scene: Scene, *, consistent: bool) -> None:

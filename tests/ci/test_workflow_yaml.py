@@ -1,0 +1,217 @@
+"""What act does not enforce in the shipped workflows, held on the parsed YAML: triggers, permissions, pins, order."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parent.parent.parent
+WORKFLOWS = ROOT / ".github/workflows"
+CALLER, GATE = WORKFLOWS / "deploy-grammar-tutor.yml", WORKFLOWS / "promote.yml"
+CALLED = "lynxgate/lynxgate/.github/workflows/promote.yml@main"
+UNTRUSTED = re.compile(r"\$\{\{")
+SECRET = re.compile(r"\bsecrets\.")
+Json = dict[str, Any]
+
+
+def load(path: Path) -> Json:
+    found: dict[Any, Any] = yaml.safe_load(path.read_text())
+    return {"on": found.pop(True), **found}  # YAML 1.1 reads the key `on` as a boolean
+
+
+def jobs() -> dict[str, Json]:
+    """All jobs that have steps, by name."""
+    return {name: job for path in (CALLER, GATE) for name, job in load(path)["jobs"].items() if "steps" in job}
+
+
+def step_names(job: str) -> list[str]:
+    return [step["name"] for step in jobs()[job]["steps"]]
+
+
+def test_the_label_starts_it() -> None:
+    assert load(CALLER)["on"] == {"pull_request": {"types": ["labeled"], "branches": ["main"]}}
+    assert load(CALLER)["jobs"]["request"]["if"] == "github.event.label.name == 'deploy-candidate'"
+    assert list(load(GATE)["on"]) == ["workflow_call"]
+
+
+def test_no_workflow_runs_in_the_base_for_a_fork() -> None:
+    assert not [path for path in WORKFLOWS.iterdir() if "pull_request_target" in path.read_text()]
+
+
+def test_the_stages_are_the_labs_in_its_order() -> None:
+    names = step_names("evaluate") + step_names("promote")
+    assert [name[:1] for name in names if re.match(r"\d ", name)] == ["1", "2", "3", "4", "5", "6"]
+    text = GATE.read_text()
+    commands = (
+        ".ci/install",
+        "lynxgate pull",
+        "lynxgate fetch --run-id",
+        "python -m minieval --bundle ./candidate/",
+        "python -m scripts.mlops.compare_baseline --candidate candidate_eval.json",
+        "python -m scripts.mlops.registry promote --canonical-sha",
+    )
+    assert sorted(commands, key=text.index) == list(commands)
+    assert "--tolerance 0.02" in text
+
+
+def test_permissions_are_the_least() -> None:
+    assert load(CALLER)["permissions"] == load(GATE)["permissions"] == {}
+    assert {name: job["permissions"] for name, job in jobs().items()} == {
+        "request": {"contents": "read", "pull-requests": "write"},
+        "evaluate": {"contents": "read"},
+        "promote": {"contents": "read", "pull-requests": "read", "id-token": "write"},
+        "report": {"contents": "read", "pull-requests": "write", "checks": "write"},
+    }
+    called = load(CALLER)["jobs"]["gate"]["permissions"]
+    assert called == {"contents": "read", "pull-requests": "write", "checks": "write", "id-token": "write"}
+
+
+def test_the_job_that_runs_candidate_code_holds_nothing() -> None:
+    job = jobs()["evaluate"]
+    assert "environment" not in job
+    assert not SECRET.search(json.dumps(job.get("env", {})))
+    holders = [step["name"] for step in job["steps"] if SECRET.search(json.dumps(step))]
+    assert holders == ["3 candidate"]
+    assert "token" not in json.dumps(job).replace("MLFLOW_TRACKING", "").lower()
+    assert "LYNXGATE_REGISTRY" not in json.dumps(job)
+
+
+def test_only_the_promoting_job_may_ask_for_credentials() -> None:
+    assert [name for name, job in jobs().items() if "id-token" in job["permissions"]] == ["promote"]
+    assert [name for name, job in jobs().items() if "environment" in job] == ["promote"]
+    users = [name for name, job in jobs().items() if "configure-aws-credentials" in json.dumps(job)]
+    assert users == ["promote"]
+    job = jobs()["promote"]
+    assert job["environment"] == "production"
+    order = [step["name"] for step in job["steps"]]
+    assert order.index("The request, again") < order.index("The registry's credentials") < order.index("6 promotion")
+    assert order.index("The candidate, downloaded afresh") < order.index("The registry's credentials")
+
+
+def test_the_promoting_job_loads_no_candidate() -> None:
+    text = json.dumps(jobs()["promote"])
+    assert "minieval" not in text
+    assert "cache" not in text.replace('"cache":', "")
+    (fetch,) = [step for step in jobs()["promote"]["steps"] if "lynxgate fetch" in step.get("run", "")]
+    assert "--fresh" in fetch["run"]
+    assert '--expect-sha "$CANONICAL_SHA"' in fetch["run"]
+
+
+def test_bwrap_is_required() -> None:
+    (evaluation,) = [step for step in jobs()["evaluate"]["steps"] if "-m minieval" in step.get("run", "")]
+    assert "--isolation bwrap" in evaluation["run"]
+    (prepared,) = [step for step in jobs()["evaluate"]["steps"] if step["name"] == "bwrap"]
+    assert "kernel.apparmor_restrict_unprivileged_userns=0" in prepared["run"]
+    assert jobs()["evaluate"]["runs-on"] == "ubuntu-24.04"
+
+
+def test_promotions_are_serialised_and_none_is_broken_off() -> None:
+    assert jobs()["promote"]["concurrency"] == {"group": "lynxgate-promotion-production", "cancel-in-progress": False}
+    assert load(CALLER)["concurrency"]["cancel-in-progress"] is False
+
+
+@pytest.mark.parametrize("name", ["request", "evaluate", "promote", "report"])
+def test_every_job_ends(name: str) -> None:
+    assert 0 < jobs()[name]["timeout-minutes"] <= 60
+
+
+def test_actions_are_pinned_by_commit() -> None:
+    used = [line.strip() for path in (CALLER, GATE) for line in path.read_text().splitlines() if "uses:" in line]
+    assert len(used) > 15
+    for line in used:
+        pinned = re.fullmatch(r"uses: [\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", line)
+        assert pinned or line == f"uses: {CALLED} # zizmor: ignore[unpinned-uses]", line
+    versions = {line.split("@")[0].split("/")[1]: line.split("@")[1] for line in used if CALLED not in line}
+    for line in used:
+        if CALLED not in line:
+            assert versions[line.split("@")[0].split("/")[1]] == line.split("@")[1], "one release of each action"
+            commit, version = line.split("@")[1].split(" # ")
+            assert re.search(rf"\| {version} \| `{commit}` \|", (ROOT / "docs/github.md").read_text())
+
+
+def test_the_gate_is_called_from_the_default_branch() -> None:
+    assert load(CALLER)["jobs"]["gate"]["uses"] == CALLED
+
+
+def test_only_the_default_branch_is_checked_out() -> None:
+    checkouts = [s for job in jobs().values() for s in job["steps"] if "actions/checkout@" in s.get("uses", "")]
+    assert len(checkouts) == len(jobs())
+    for step in checkouts:
+        assert step["with"] == {
+            "ref": "${{ github.event.repository.default_branch }}",
+            "persist-credentials": False,
+        }
+    assert "git " not in "".join(step.get("run", "") for job in jobs().values() for step in job["steps"])
+
+
+def test_everything_is_installed_by_hash() -> None:
+    installs = [s["run"] for job in jobs().values() for s in job["steps"] if "nstall, as locked" in s["name"]]
+    assert installs == [".ci/install"] * len(jobs())
+    script = (ROOT / ".ci/install").read_text()
+    lines = [line for line in script.splitlines() if " pip " in line]
+    assert len(lines) == 3
+    for line in lines:
+        assert "--require-hashes" in line or "--no-deps --no-build-isolation --editable ." in line
+    text = CALLER.read_text() + GATE.read_text()
+    assert "pip install" not in text
+    assert "cache: " not in text  # setup-python's, of packages
+    assert re.fullmatch(r"(#.*\n|uv==\S+( \\\n    --hash=sha256:[0-9a-f]{64})+\n?)+", (ROOT / ".ci/uv.txt").read_text())
+
+
+def test_caches_are_saved_before_candidate_code_runs() -> None:
+    order = step_names("evaluate")
+    assert order.index("Cached candidate") < order.index("3 candidate") < order.index("Cache the candidate")
+    assert order.index("Cache the candidate") < order.index("4 evaluation")
+    users = [name for name, job in jobs().items() if "actions/cache" in json.dumps(job)]
+    assert users == ["evaluate"]
+    assert "actions/cache@" not in GATE.read_text(), "it would save when the job ends, after candidate code ran"
+
+
+def test_nothing_untrusted_is_pasted_into_a_shell() -> None:
+    for job in jobs().values():
+        for step in job["steps"]:
+            assert not UNTRUSTED.search(step.get("run", "")), step["name"]
+
+
+def test_no_pipe_hides_an_exit_code() -> None:
+    for job in jobs().values():
+        for step in job["steps"]:
+            assert not re.search(r"(?<!\|)\|(?!\|)", step.get("run", "").replace("(failure|cancelled)", "")), step[
+                "name"
+            ]
+
+
+def test_the_head_is_asked_for_again() -> None:
+    (again,) = [step for step in jobs()["promote"]["steps"] if "lynxgate ci request" in step.get("run", "")]
+    for flag in ("--no-comment", "--expect-run-id", "--expect-semver", "--expect-head-sha"):
+        assert flag in again["run"]
+
+
+def test_the_trust_policy_names_the_called_workflow() -> None:
+    page = (ROOT / "docs/github.md").read_text()
+    found = re.search(r"^```json trust-policy\n(.*?)^```$", page, re.M | re.S)
+    assert found
+    (statement,) = json.loads(found[1])["Statement"]
+    bound = statement["Condition"]["StringEquals"]
+    assert list(statement["Condition"]) == ["StringEquals"], "no wildcards"
+    subject = bound["token.actions.githubusercontent.com:sub"]
+    assert subject == (
+        "repo:OWNER/REPOSITORY:environment:production:job_workflow_ref:"
+        "OWNER/REPOSITORY/.github/workflows/promote.yml@refs/heads/main"
+    )
+    assert f"environment:{jobs()['promote']['environment']}:" in subject
+    assert CALLED.partition("/.github/")[2].partition("@")[0] in subject
+
+
+def test_every_secret_and_variable_is_documented() -> None:
+    text = CALLER.read_text() + GATE.read_text()
+    page = (ROOT / "docs/github.md").read_text()
+    names = set(re.findall(r"\b(?:secrets|vars)\.(\w+)", text))
+    assert len(names) > 4
+    for name in names:
+        assert f"`{name}`" in page
