@@ -12,6 +12,7 @@ from benchmarks.decision_rules import (
     CONFIDENCE,
     EQUAL,
     ONE_WORSE,
+    QUIET_EQUAL,
     RULES,
     Cell,
     Rate,
@@ -19,6 +20,7 @@ from benchmarks.decision_rules import (
     bootstrap_limit,
     holds,
     passes_guard,
+    passes_noninferior,
     passes_t_drop,
     passes_t_interval,
     t_quantile,
@@ -28,7 +30,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from lynxgate.baseline import Baseline
+from lynxgate.compare import compare
 from lynxgate.statistics import Pairs, noninferior, noninferiority, proved_worse
+from lynxgate.verdict import Inputs
+from minieval.report import Evaluation, pack_outcomes
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -75,6 +81,52 @@ def test_guard_is_the_two_tests_of_the_statistics() -> None:
         # Holm rejects something exactly when the smallest p is at most alpha / 5.
         worse = any(proved_worse(p, BUCKET_MARGIN, 1 - (1 - CONFIDENCE) / 5) for p in pairs)
         assert passed[number] == (not worse and noninferiority(whole, 0.01, 0.05).p < 0.05)
+
+
+@pytest.mark.parametrize("rule", ["guard", "noninferior"])
+def test_the_simulated_decision_is_the_gates(rule: str) -> None:
+    """The same candidates through documents and `lynxgate.compare`."""
+    n, buckets = 400, 3
+    passes = {"guard": passes_guard, "noninferior": passes_noninferior}[rule]
+    drawn = [Cell(buckets, n, truth, 12).draw() for truth in (QUIET_EQUAL, ONE_WORSE)]
+    gains, losses = (np.concatenate(side) for side in zip(*drawn, strict=True))
+    passed = passes(gains, losses, n)
+    assert 0 < passed.sum() < len(passed)
+    for number, expected in enumerate(passed):
+        before, now = [], []
+        for gain, loss in zip(gains[number], losses[number], strict=True):
+            before.append([False] * int(gain) + [True] * (n - int(gain)))
+            now.append([True] * (n - int(loss)) + [False] * int(loss))
+        assert gate(rule, before, now) == expected
+
+
+def gate(rule: str, before: list[list[bool]], now: list[list[bool]]) -> bool:
+    shared = {
+        "eval_set_dvc_hash": "0" * 32,
+        "eval_set": "data/x.jsonl",
+        "status": "active",
+        "source": {"semver": "v0.1.0"},
+    }
+    policy = {"rule": rule, "tolerance_pp": 3, "overall_tolerance_pp": 1 if rule == "guard" else 3}
+    baseline = Baseline.model_validate(
+        {"schema": "lynxgate.baseline/1", **shared, "policy": policy, **documents(before)}
+    )
+    evaluation = Evaluation.model_validate(
+        {"schema": "minieval.evaluation/1", "eval_set": {"dvc_md5": "0" * 32}, **documents(now)}
+    )
+    inputs = Inputs(evaluation_sha256="0" * 64, baseline_sha256="0" * 64, eval_set_dvc_md5="0" * 32)
+    return compare(evaluation, baseline, inputs=inputs).passed
+
+
+def documents(outcomes: list[list[bool]]) -> dict[str, object]:
+    return {
+        "aggregate": figures([right for bucket in outcomes for right in bucket]),
+        "buckets": {f"b{number}": figures(bucket) for number, bucket in enumerate(outcomes)},
+    }
+
+
+def figures(outcomes: list[bool]) -> dict[str, object]:
+    return {"n": len(outcomes), "correct": sum(outcomes), "outcomes": pack_outcomes(outcomes)}
 
 
 @given(st.integers(1, 400))

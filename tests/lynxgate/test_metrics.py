@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,7 +19,7 @@ from lynxgate.metric_policy import BaselineMetric, MetricPolicy, idle_globs, ter
 from lynxgate.metric_samples import summarise
 from lynxgate.metrics import MetricRow, judge_metrics
 from lynxgate.verdict import Outcome
-from minieval.files import parse_document, pretty_json
+from minieval.files import parse_document, parse_json, pretty_json
 from minieval.report import Metric
 
 SAME = ("f1", "f1")
@@ -351,3 +353,24 @@ def test_a_metric_without_samples_is_written_as_before() -> None:
     assert "samples" not in measured(1).model_dump()
     kept = measured(1, samples=samples(1, "2.5"))
     assert parse_document(pretty_json(kept.model_dump()), Metric, where="metric") == kept
+
+
+def test_the_page_shows_a_baseline_and_a_policy_that_judge() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text(encoding="utf-8")
+    agreed_text, policy_text = re.findall(r"^```json\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    tables = [parse_json(text.encode(), where="page") for text in (agreed_text, policy_text)]
+    baseline = {name: BaselineMetric.model_validate(entry) for name, entry in tables[0].items()}
+    policy = {name: MetricPolicy.model_validate(entry) for name, entry in tables[1].items()}
+    candidate = {
+        "latency_ms_p95": measured("0.9", unit="ms"),
+        "bundle_bytes": measured(132_001, unit="bytes"),
+        "error_rate": measured("0.001"),
+        "throughput": measured(900, unit="1/s", samples=samples(100, 890, 900, 910, 905)),
+    }
+    rows = judge_metrics(policy, baseline, candidate, fingerprints=SAME)
+    assert [(row.metric, row.outcome.value, row.warning is not None) for row in rows] == [
+        ("bundle_bytes", "regressed", False),
+        ("error_rate", "held", False),
+        ("latency_ms_p95", "held", True),
+        ("throughput", "regressed", False),
+    ]
