@@ -8,8 +8,8 @@ the registry's own format, as the same promotions would have written it; what is
 - current: which version is in production, and its SHA, as a server asks.
 
 Each figure is the fastest of `REPEATS`, since the machine may be busy with other things. ``tags.json`` names every
-version and is read and written whole: its share is timed apart. The directory is in memory, so that what grows is seen and not the disk; the S3 server is SeaweedFS on
-loopback.
+version and is read and written whole: its share is timed apart. The directory is in memory, so that what grows is seen
+and not the disk; the S3 server is SeaweedFS on loopback.
 """
 
 from __future__ import annotations
