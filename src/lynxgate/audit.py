@@ -30,6 +30,7 @@ from lynxgate.registry import (
 )
 from lynxgate.tombstone import Tombstone
 from lynxgate.transaction import tag_key
+from lynxgate.wear import PREFIX, Question
 from minieval.files import Document, digest_bytes, parse_document
 from minieval.manifest import Manifest
 
@@ -79,6 +80,7 @@ def audit(store: RegistryStore, tracking: TagCarrier | None, verifier: Verifier 
     if tracking is not None:
         findings += _check_alias(tracking, tags, records)
     _check_tombstones(store, events, tags, findings)
+    _check_gates(store, findings)
     return Audit(len(promotions), entries, tuple(dict.fromkeys(findings)))
 
 
@@ -278,6 +280,14 @@ def _check_tombstones(store: RegistryStore, events: list[Event], tags: Tags, fin
         findings.append(
             Finding(TAGS_KEY, f"production is {tags.production}, whose bundle {sha} is tombstoned; roll back")
         )
+
+
+def _check_gates(store: RegistryStore, findings: list[Finding]) -> None:
+    for key in store.keys(PREFIX):
+        data = _bytes(store, key)
+        question = _parse(data, Question, key, findings)
+        if question is not None and (question.key, question.data) != (key, data):
+            findings.append(Finding(key, "is not the entry of the gate that it names"))
 
 
 def _bytes(store: RegistryStore, key: str) -> bytes:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from lynxgate.authority import authorise, check_registry
 from lynxgate.baseline import Baseline
 from lynxgate.cache import Cache
 from lynxgate.compare import Verdict
@@ -17,10 +18,12 @@ from lynxgate.fetch import Fetched, fetch
 from lynxgate.lock import check_lock
 from lynxgate.ports import EvalData, Progress, Tracking
 from lynxgate.promote import Against, Receipt, Request, promote
+from lynxgate.registry import create_registry, read_environment
 from lynxgate.resolve import find_production
 from lynxgate.transaction import Desk
+from lynxgate.wear import charge
 from minieval.files import parse_document, read_bytes, write_output
-from minieval.report import EvalSetIdentity
+from minieval.report import EvalSetIdentity, Evaluation
 
 Say = Callable[[int, str], None]  # a stage (1 to 6) and one sentence about it
 
@@ -64,7 +67,7 @@ def gate(run_id: str, semver: str, place: Workplace, parts: Parts, say: Say) -> 
     2. Bring the eval set and hold it against the baseline.
     3. Fetch the candidate.
     4. Evaluate it per bucket.
-    5. Compare each bucket with the baseline.
+    5. Count the gate where the policy does (`shelf_life`), and compare each bucket with the baseline.
     6. On a pass, promote.
 
     Raises:
@@ -75,9 +78,10 @@ def gate(run_id: str, semver: str, place: Workplace, parts: Parts, say: Say) -> 
     baseline, eval_set = agree_on_eval_set(place, parts, say)
     candidate = bring_candidate(run_id, place, parts, say)
     evaluation = evaluate(run_id, eval_set, place, say)
+    counted = count(evaluation, baseline, place, parts, say)
     verdict = compare(evaluation, baseline, place, say)
     if not verdict.passed or verdict.status != "active":
-        say(6, "promotion: none, and nothing was written")
+        say(6, f"promotion: none, and nothing was written{' but that this gate was asked' if counted else ''}")
         return Outcome(verdict, None)
     request = Request(candidate.canonical_sha, semver, evaluation, baseline, place.bundle, against)
     receipt = promote(request, parts.desk, parts.tracking, parts.environ)
@@ -117,6 +121,22 @@ def evaluate(run_id: str, eval_set: Path, place: Workplace, say: Say) -> bytes:
     run_evaluator(place.bundle, eval_set, place.evaluation, run_id=run_id, isolation=place.isolation)
     say(4, f"evaluation: {place.evaluation}")
     return read_bytes(place.evaluation)
+
+
+def count(evaluation: bytes, baseline: bytes, place: Workplace, parts: Parts, say: Say) -> bool:
+    """Stage 5, before the answer: charge the eval set; `False` where the policy does not count, or it was free."""
+    agreed = parse_document(baseline, Baseline, where=str(place.baseline))
+    if agreed.policy.shelf_life is None:
+        return False
+    place.verdict.unlink(missing_ok=True)
+    environment, store = authorise(parts.environ), parts.desk.store
+    found = read_environment(store)
+    check_registry(environment, found, store.location)
+    if found is None:
+        create_registry(store, environment)
+    wear = charge(store, parse_document(evaluation, Evaluation, where=str(place.evaluation)), agreed)
+    say(5, wear.sentence if wear else "")
+    return wear is not None and not wear.free
 
 
 def compare(evaluation: bytes, baseline: bytes, place: Workplace, say: Say) -> Verdict:

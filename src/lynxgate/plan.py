@@ -21,11 +21,14 @@ from lynxgate.statistics import (
     chance_of_regression,
     examples_needed,
     minimum_detectable_drop,
+    shelf_life,
     smallest_n_ever,
 )
 from lynxgate.statistics.exact import holding_probability
 from lynxgate.words import visible
 from minieval.files import pretty_json
+
+STEADY = 0.05  # the disagreement up to which a shelf life is said
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,7 @@ class Plan:
     disagreement: float
     power: float
     rows: tuple[PlannedRow, ...]
+    shelf_life: int | None
 
     @property
     def blocks_equal_at_most(self) -> float:
@@ -77,7 +81,19 @@ def make_plan(baseline: Baseline, *, disagreement: float, power: float) -> Plan:
     for name, terms, figures in buckets:
         together = family if terms.tier is not Tier.ADVISORY else 1
         rows.append(_plan(name, terms, figures.n, together, assumed))
-    return Plan(policy.rule, float(policy.confidence), disagreement, power, tuple(rows))
+    whole = None if baseline.aggregate is None else baseline.aggregate.n
+    life = None if whole is None else gates_carried(policy, whole)
+    return Plan(policy.rule, float(policy.confidence), disagreement, power, tuple(rows), life)
+
+
+def gates_carried(policy: Policy, rows: int) -> int:
+    """How many gates an eval set of ``rows`` examples carries before its answers can no longer be believed.
+
+    Every difference of all rows is then within the overall tolerance of the truth, at the policy's confidence, although
+    each answer may steer the next model, for models that differ on at most `STEADY` of the examples.
+    """
+    epsilon = float(policy.overall_terms.tolerance_pp) / 100
+    return shelf_life(rows, epsilon, policy.alpha, STEADY) if epsilon else 0
 
 
 def render_plan(plan: Plan) -> str:
@@ -173,6 +189,8 @@ def _assumptions(plan: Plan) -> Iterator[str]:
 
 def _conclusions(plan: Plan) -> Iterator[str]:
     yield f"An equal model is blocked in at most {100 * plan.blocks_equal_at_most:.1f} % of gates."
+    if plan.shelf_life is not None:
+        yield f"The eval set carries {plan.shelf_life} gates, for models that differ on at most {100 * STEADY:g} %."
     if plan.rule is Rule.POINT:
         yield "Rule point compares figures and proves nothing, so that no number of examples is enough."
     never = [

@@ -25,7 +25,7 @@ MOST_MARGIN_PP = Decimal(100)
 DEFAULT_CONFIDENCE = Decimal("0.95")
 ISOLATIONS = ("process", "bwrap")  # from the weaker to the stronger
 
-_LATER = frozenset({"shelf_life", "metrics"})
+_LATER = frozenset({"metrics"})
 
 Points = Annotated[
     Number, Field(ge=0, le=100), WithJsonSchema({"type": "number", "minimum": 0, "maximum": 100})
@@ -51,6 +51,13 @@ class Rule(StrEnum):
     def asks_proof(self) -> bool:
         """Whether a tolerance is a margin within which something has to be proved."""
         return self is not Rule.POINT
+
+
+class ShelfLife(StrEnum):
+    """What happens when an eval set has answered as many gates as it carries."""
+
+    WARN = "warn"
+    REFUSE = "refuse"
 
 
 class Tier(StrEnum):
@@ -101,6 +108,7 @@ class Policy(_Rules):
     confidence: Confidence = DEFAULT_CONFIDENCE
     max_negative_flip_rate: Share | None = None
     min_isolation: Literal["process", "bwrap"] | None = None
+    shelf_life: Annotated[ShelfLife | None, Field(strict=False)] = None
     registered_model: RegisteredModel | None = None
     buckets: Annotated[Table[BucketPolicy], Field(default_factory=dict, validate_default=True)]
 
@@ -110,7 +118,9 @@ class Policy(_Rules):
         return None if self.registered_model is None else self.registered_model.removeprefix("models:/")
 
     @model_validator(mode="after")
-    def _asks_what_its_rule_can_answer(self) -> Policy:
+    def _asks_what_can_be_answered(self) -> Policy:
+        if self.shelf_life is not None and not self.overall_terms.tolerance_pp:
+            raise ValueError("shelf_life counts gates by the overall tolerance, which is 0 here; give it one above 0")
         if not self.rule.asks_proof:
             if "confidence" in self.model_fields_set:
                 raise ValueError("rule 'point' proves nothing, so that `confidence` says nothing; leave it out")

@@ -16,6 +16,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from lynxgate.authority import authorise, check_registry
+from lynxgate.baseline import Baseline
 from lynxgate.compare import Verdict
 from lynxgate.decide import decide_bytes
 from lynxgate.errors import CannotJudge, Conflict, Exit, GateError, IntegrityFailure, Refused, StoreFailure
@@ -37,8 +38,10 @@ from lynxgate.resolve import find_production
 from lynxgate.rollback import settle_unfinished
 from lynxgate.tombstone import check_not_tombstoned
 from lynxgate.transaction import Desk, TagState, carry_tag, commit, finish, point_tags, settle, undo
+from lynxgate.wear import charge
 from minieval.bundle import read_manifest
 from minieval.manifest import Manifest, describe_difference
+from minieval.report import Evaluation
 
 
 class Ending(StrEnum):
@@ -98,6 +101,8 @@ class Case:
     verdict: Verdict
     run_id: str
     registered_model: str | None
+    evaluation: Evaluation
+    baseline: Baseline
 
 
 def promote(request: Request, desk: Desk, tracking: ModelSource, environ: Mapping[str, str]) -> Receipt:
@@ -175,7 +180,7 @@ def examine(request: Request, desk: Desk, tracking: ModelSource) -> Case:
     check_not_tombstoned(desk.store, sha)
     check_order(request, find_production(desk.store))
     check_artefacts(manifest, run_id, tracking)
-    return Case(manifest, verdict, run_id, baseline.policy.model_name)
+    return Case(manifest, verdict, run_id, baseline.policy.model_name, evaluation, baseline)
 
 
 def check_artefacts(manifest: Manifest, run_id: str, tracking: ModelSource) -> None:
@@ -230,6 +235,7 @@ def claim(request: Request, case: Case, desk: Desk, environment: Environment) ->
     )
     if environment is Environment.DEV:
         create_registry(desk.store, environment)
+    charge(desk.store, case.evaluation, case.baseline)
     sha, signer = request.canonical_sha, desk.signer
     put_once(desk.store, manifest_key(sha), case.manifest.canonical_bytes())
     put_once(desk.store, evidence_key(sha, evidence.sha), evidence.data)

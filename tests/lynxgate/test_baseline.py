@@ -49,7 +49,7 @@ def test_a_report_only_baseline_may_have_gaps_but_no_nonsense() -> None:
 
 @pytest.mark.parametrize(
     ("key", "value"),
-    [("shelf_life", "warn"), ("metrics", {})],
+    [("metrics", {})],
 )
 def test_what_is_not_enforced_yet_is_refused_rather_than_ignored(key: str, value: Any) -> None:
     for status in ("active", "report-only"):

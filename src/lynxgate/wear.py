@@ -1,0 +1,122 @@
+"""How often an eval set was asked: one entry in the registry for each distinct question, and when it is worn out.
+
+A question is a bundle, an eval set and a policy (`Question`); its entry is `gates/<eval set md5>/<SHA-256>.json`,
+named by the hash of its own bytes.
+
+- The same question again is free: its answer is known already. An entry is created once and never changes.
+- The count is the number of keys under one prefix: they are listed, none is read.
+- Only a policy with `shelf_life` is counted, so that without one a refusal writes nothing at all.
+- Two new questions at the same moment may both be the last; the bound is no sharper than that.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from lynxgate.baseline import Baseline
+from lynxgate.errors import CannotJudge, Refused
+from lynxgate.plan import gates_carried
+from lynxgate.policy import Policy, ShelfLife
+from lynxgate.ports import Store
+from lynxgate.registry import put_once
+from minieval.files import Document, canonical_json, digest_bytes
+from minieval.report import DvcMd5, Evaluation, Sha256
+
+PREFIX = "gates/"
+
+
+class Question(Document):
+    """What one gate asks of an eval set."""
+
+    schema_: Annotated[Literal["lynxgate.gate/1"], Field(alias="schema")] = "lynxgate.gate/1"
+    canonical_sha: Sha256
+    eval_set_dvc_md5: DvcMd5
+    policy_sha256: Sha256
+
+    @property
+    def data(self) -> bytes:
+        """The bytes of its entry: equal questions are equal bytes."""
+        return canonical_json(self.model_dump(by_alias=True))
+
+    @property
+    def key(self) -> str:
+        """Where its entry is."""
+        return f"{PREFIX}{self.eval_set_dvc_md5}/{digest_bytes(self.data)}.json"
+
+
+@dataclass(frozen=True)
+class Wear:
+    """How often an eval set was asked, this question included, and how often it may be (`life`); ``free``: a retry."""
+
+    used: int
+    life: int
+    free: bool
+
+    @property
+    def over(self) -> bool:
+        """Whether its answers can no longer be believed as the bound says."""
+        return self.used > self.life
+
+    @property
+    def sentence(self) -> str:
+        """For people, as ``gate 12 of 44 on this eval set``."""
+        text = f"gate {self.used} of {self.life} on this eval set" + (", asked before and free" if self.free else "")
+        return text + ("; it is worn out: build a new one" if self.over else "")
+
+
+def ask(evaluation: Evaluation, baseline: Baseline) -> Question:
+    """The question that judging ``evaluation`` by ``baseline`` asks.
+
+    Raises:
+        CannotJudge: the evaluation does not say which bundle it is of.
+    """
+    if evaluation.candidate.canonical_sha is None:
+        raise CannotJudge("the policy counts gates by bundle (shelf_life), and the evaluation names none")
+    return Question(
+        canonical_sha=evaluation.candidate.canonical_sha,
+        eval_set_dvc_md5=evaluation.eval_set.dvc_md5,
+        policy_sha256=digest_policy(baseline.policy),
+    )
+
+
+def charge(store: Store, evaluation: Evaluation, baseline: Baseline) -> Wear | None:
+    """Count a gate before it is answered; `None`, and nothing written, where the policy does not count.
+
+    Raises:
+        Refused: the policy refuses at the end of life, and this question is a new one.
+        CannotJudge: the evaluation names no bundle, or not how many rows it has.
+        StoreFailure: the registry failed.
+    """
+    if baseline.policy.shelf_life is None:
+        return None
+    question, life = ask(evaluation, baseline), life_of(evaluation, baseline)
+    used = sum(1 for _ in store.keys(f"{PREFIX}{question.eval_set_dvc_md5}/"))
+    if store.read(question.key) is not None:
+        return Wear(used, life, free=True)
+    if used >= life and baseline.policy.shelf_life is ShelfLife.REFUSE:
+        raise Refused(
+            f"this eval set has answered {used} gates and is good for {life}: it is worn out; build a new one and "
+            "rebaseline (the policy says shelf_life: refuse)"
+        )
+    put_once(store, question.key, question.data)
+    return Wear(used + 1, life, free=False)
+
+
+def life_of(evaluation: Evaluation, baseline: Baseline) -> int:
+    """How many gates the eval set carries under the policy.
+
+    Raises:
+        CannotJudge: the evaluation does not say how many rows there are.
+    """
+    rows = evaluation.eval_set.rows or (None if evaluation.aggregate is None else evaluation.aggregate.n)
+    if rows is None:
+        raise CannotJudge("the policy counts gates (shelf_life), and the evaluation does not say how many rows it has")
+    return gates_carried(baseline.policy, rows)
+
+
+def digest_policy(policy: Policy) -> str:
+    """SHA-256 of what a policy says: its parsed terms in canonical form, so that layout and comments do not count."""
+    return digest_bytes(canonical_json(policy.model_dump(mode="json", exclude_none=True)))

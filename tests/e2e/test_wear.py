@@ -1,0 +1,47 @@
+"""The gate counts before it answers, says so, and refuses at the end of life without answering."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.e2e.test_gate import Scene, scene  # noqa: F401 - a fixture
+
+
+@pytest.mark.slow
+def test_the_gate_counts_and_a_refusal_leaves_only_that_entry(
+    scene: Scene,  # noqa: F811
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    policy = {"rule": "point", "tolerance_pp": 2.0, "overall_tolerance_pp": 40, "shelf_life": "refuse"}
+    scene.change_baseline(policy=policy)
+    assert scene.gate(scene.clean) == 0
+    assert "[5/6] gate 1 of 27 on this eval set" in capfd.readouterr().err
+    before = scene.registry()
+    assert scene.gate(scene.clean) == 0
+    assert "[5/6] gate 1 of 27 on this eval set, asked before and free" in capfd.readouterr().err
+    assert scene.registry() == before
+    assert scene.gate(scene.degraded, "v0.1.1") == 2
+    assert "[6/6] promotion: none, and nothing was written but that this gate was asked" in capfd.readouterr().err
+    (added,) = scene.registry().keys() - before.keys()
+    assert "/gates/" in added
+    assert {path: data for path, data in scene.registry().items() if path != added} == before
+
+
+@pytest.mark.slow
+def test_a_worn_out_eval_set_answers_nothing(
+    scene: Scene,  # noqa: F811
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    scene.change_baseline(policy={"rule": "point", "tolerance_pp": 2.0, "shelf_life": "refuse"})
+    (scene.root / "verdict.json").write_text(json.dumps({"passed": True}))
+    assert scene.gate(scene.clean) == 6
+    printed = capfd.readouterr()
+    assert "has answered 0 gates and is good for 0: it is worn out" in printed.err
+    assert "comparison" not in printed.err
+    assert not (scene.root / "verdict.json").exists()
+    assert not [path for path in scene.registry() if "/gates/" in path]
+    scene.change_baseline(policy={"rule": "point", "tolerance_pp": 2.0, "shelf_life": "warn"})
+    assert scene.gate(scene.clean) == 0
+    assert "gate 1 of 0 on this eval set; it is worn out: build a new one" in capfd.readouterr().err
