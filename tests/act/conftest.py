@@ -121,7 +121,7 @@ def scene(
 ) -> Iterator[Scene]:
     """A pull request by ann, who may write, into an empty production registry on SeaweedFS."""
     create_registry(open_store(s3_registry), Environment.PRODUCTION)
-    bundles = once(shared_root / "mlflow", "act-bundles", lambda: _bundles(shared_root / "act-bundles"))
+    bundles = once(shared_root / "mlflow", "act-bundles", lambda: _bundles(shared_root, mlflow_server))
     runs = {name: log_bundle(mlflow_server.url, Path(folder)) for name, folder in bundles.items()}
     repository = make_repository(tmp_path / "repository")
     shed = Shed(tmp_path / "shed", repository)
@@ -134,8 +134,7 @@ def scene(
         assert github.violations == []
 
 
-def _bundles(root: Path) -> dict[str, str]:
-    return {
-        "good": str(make_bundle(root / "good", GOOD)),
-        "degraded": str(make_bundle(root / "degraded", DEGRADED)),
-    }
+def _bundles(root: Path, server: MlflowServer) -> dict[str, str]:
+    log_bundle(server.url, None)  # makes the experiment, which two processes at once could not
+    sources = {"good": GOOD, "degraded": DEGRADED}
+    return {name: str(make_bundle(root / "act-bundles" / name, source)) for name, source in sources.items()}

@@ -181,7 +181,7 @@ def test_fork(scene: Scene) -> None:
 
 
 def test_mlflow_down_at_the_tag(scene: Scene) -> None:
-    """MLflow fails exactly when the tag is set: tags.json is as before, and exit 5 is told."""
+    """MLflow fails exactly when the tag is set: production is as before, exit 5 is told, and a 5xx leaves a doubt."""
     scene.ask(scene.request())
     with FaultProxy(scene.server.url) as proxy:
         proxy.fail(Fault.ERROR_BEFORE, path="/runs/set-tag", method="POST")
@@ -195,11 +195,11 @@ def test_mlflow_down_at_the_tag(scene: Scene) -> None:
     after = scene.registry_bytes()
     tags = scene.registry_json("tags.json")
     assert (tags.get("production"), tags["semver"]) == (None, {})
-    assert scene.registry_json(f"journal/{SEMVER}.json")["state"] == "rolled-back"
+    assert scene.registry_json(f"journal/{SEMVER}.json")["state"] == "in-doubt"
     assert not [key for key in after if key.startswith("/index")]
     assert scene.tags() == {}
     assert "passed, and not promoted: a store or service failed (exit 5)" in scene.comments[0]
-    hold("MLflow down at the tag", scene, ran, "nothing promoted, rolled back")
+    hold("MLflow down at the tag", scene, ran, "nothing promoted: undone, and recorded as in doubt")
 
 
 def test_github_fails_on_the_comment(scene: Scene) -> None:
@@ -249,9 +249,8 @@ def test_evaluation_replaced_between_the_jobs(scene: Scene) -> None:
     action = scene.shed.override("download-artifact")
     text = action.read_text()
     assert "cp -R" in text
-    action.write_text(
-        text + '        [[ "$NAME" != evaluation ]] || sed -i "s/30/29/" "$DESTINATION/candidate_eval.json"\n'
-    )
+    change = '[[ "$NAME" != evaluation ]] || sed -i "s/30/29/" "$DESTINATION/candidate_eval.json"'
+    action.write_text(f"{text}        {change}\n")
     before = scene.registry_bytes()
     ran = scene.label()
     assert ran.result("promote", "The evaluation is the one that was made") == "failure"
