@@ -84,7 +84,7 @@ def _shared(name: str, root: Path, command: Callable[[Path, int], list[str]]) ->
     root.mkdir(parents=True, exist_ok=True)
     with (root / "users.lock").open("a") as users:
         fcntl.flock(users, fcntl.LOCK_SH)
-        yield S3Server(name, once(root, "server", lambda: _start(name, root, command)))
+        yield S3Server(name, once(root, "server", lambda: _start_patiently(name, root, command)))
 
 
 def _seaweedfs_command(root: Path, port: int) -> list[str]:
@@ -119,6 +119,14 @@ def _seaweedfs_command(root: Path, port: int) -> list[str]:
 
 def _moto_command(root: Path, port: int) -> list[str]:  # noqa: ARG001 - it keeps everything in memory
     return [str(Path(sys.executable).with_name("moto_server")), "-H", "127.0.0.1", "-p", str(port)]
+
+
+def _start_patiently(name: str, root: Path, command: Callable[[Path, int], list[str]]) -> str:
+    """Start a server on other ports when somebody took one of its own between the look and the use."""
+    for _ in range(2):
+        with contextlib.suppress(RuntimeError):
+            return _start(name, root, command)
+    return _start(name, root, command)
 
 
 def _start(name: str, root: Path, command: Callable[[Path, int], list[str]]) -> str:

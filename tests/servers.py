@@ -13,6 +13,7 @@ import fcntl
 import io
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -61,11 +62,16 @@ class MlflowServer:
 
 
 def free_port() -> int:
-    """A loopback port that nothing listened on a moment ago."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port: int = sock.getsockname()[1]
-        return port
+    """A loopback port that nothing listened on a moment ago.
+
+    Below the range from which the system gives ports to outgoing connections, so that none of those takes it first.
+    """
+    for _ in range(100):
+        port = random.randrange(12_000, 32_000)
+        with socket.socket() as sock, contextlib.suppress(OSError):
+            sock.bind(("127.0.0.1", port))
+            return port
+    raise RuntimeError("no free port in a hundred tries")
 
 
 @contextlib.contextmanager
