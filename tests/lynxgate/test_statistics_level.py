@@ -139,7 +139,8 @@ def test_p_never_undercuts_tango_and_both_sides_are_not_proved(n: int, data: st.
     assert not (holds.p < 0.5 and falls.p < 0.5)
     if gains:
         fewer = noninferiority(Pairs(n, gains - 1, pairs.losses), margin)
-        assert fewer.p >= holds.p - 1e-9
+        # From a half up p is Tango's own, which no level asks about.
+        assert min(fewer.p, 0.5) >= min(holds.p, 0.5) - 1e-9
 
 
 def test_a_row_that_tango_leaves_open_is_not_summed() -> None:

@@ -127,4 +127,5 @@ def corrected_z(pairs: Pairs, margin: float, toward: int) -> float:
     third = skewness_bound(margin, toward) / 6
     if above <= spread or not third:
         return above / spread if spread else 0.0
-    return (math.sqrt(spread * spread + 4 * third * (above + third)) - spread) / (2 * third)
+    # The root of a quadratic, in the form that does not cancel when the skewness is minute.
+    return 2 * (above + third) / (math.sqrt(spread * spread + 4 * third * (above + third)) + spread)

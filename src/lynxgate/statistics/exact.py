@@ -74,6 +74,8 @@ def _by_disagreements(
     limits: Sequence[int], n: int, disagreement: float, share: float
 ) -> Iterator[tuple[float, float]]:
     """P(m disagreements) and P(losses within the limit | m), over the m that matter."""
+    if 1 - disagreement < 1e-14:
+        disagreement = 1.0  # the chance of one agreement in n is below what is summed, and its powers underflow
     mean = n * disagreement
     reach = 8 * math.sqrt(mean * (1 - disagreement)) + 20
     first, last = max(0, math.floor(mean - reach)), min(n, math.ceil(mean + reach))
@@ -110,7 +112,7 @@ def _binomial(n: int, share: float, k: int) -> float:
 def _lower_sum(n: int, share: float, k: int, point: float) -> float:
     if k < 0:
         return 0.0
-    if k >= n:
+    if k >= n or share <= 0:
         return 1.0
     if share >= 1:
         return 0.0
