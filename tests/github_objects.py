@@ -5,12 +5,15 @@
 
 from __future__ import annotations
 
+import base64
 import copy
 import json
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
+
+from lynxgate.forge import blob_sha
 
 FIXTURES = Path(__file__).parent / "fixtures/github"
 Json = dict[str, Any]
@@ -69,6 +72,50 @@ def pull(api: str, repository: str, number: int, head: str, *, files: int, title
     for side in (found["head"], found["base"]):
         side["repo"] |= {"full_name": repository, "name": repository.partition("/")[2]}
     return found
+
+
+def listed_pull(whole: Json) -> Json:
+    """A pull request as it stands in a list."""
+    found: Json = copy.deepcopy(_example("pull-request-simple-items")[0])
+    for key in ("url", "html_url", "number", "title", "body", "state", "user"):
+        found[key] = whole[key]
+    found["requested_teams"] = []  # as in `pull`
+    for side in ("head", "base"):
+        found[side] |= {"ref": whole[side]["ref"], "sha": whole[side]["sha"]}
+    return found
+
+
+def git_ref(api: str, repository: str, ref: str, sha: str) -> Json:
+    """A reference."""
+    url = f"{api}/repos/{repository}/git"
+    return {
+        **_example("git-ref"),
+        "ref": ref,
+        "url": f"{url}/{ref}",
+        "object": {"type": "commit", "sha": sha, "url": f"{url}/commits/{sha}"},
+    }
+
+
+def content_file(api: str, repository: str, path: str, data: bytes) -> Json:
+    """A file as the contents API gives it; of more than a megabyte, like GitHub, without its content."""
+    small = len(data) <= 1_000_000
+    about = {"encoding": "base64" if small else "none", "content": base64.b64encode(data).decode() if small else ""}
+    found = {**_example("content-file-response-if-content-is-a-file"), **_named(api, repository, path, data)}
+    return found | about
+
+
+def file_commit(api: str, repository: str, path: str, data: bytes, commit: str) -> Json:
+    """The answer to a file that was written."""
+    found: Json = copy.deepcopy(_example("file-commit-example-for-updating-a-file"))
+    found["content"] |= _named(api, repository, path, data)
+    found["commit"]["sha"] = commit
+    return found
+
+
+def _named(api: str, repository: str, path: str, data: bytes) -> Json:
+    url = f"{api}/repos/{repository}/contents/{path}"
+    name = path.rpartition("/")[2]
+    return {"name": name, "path": path, "sha": blob_sha(data), "size": len(data), "url": url}
 
 
 def changed_file(name: str, previous: str | None = None) -> Json:

@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import threading
@@ -19,6 +20,7 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from lynxgate.forge import blob_sha
 from tests import github_objects as objects
 from tests.github_contract import Answered, Asked, find_violation
 
@@ -27,6 +29,7 @@ _READ, _WRITE = "read", "write"
 _TALK = ("issues", "pull-requests")
 _PULLS = ("pull-requests",)
 _CHECKS = ("checks",)
+_CONTENTS = ("contents",)
 _NOBODY_NEEDS: tuple[str, ...] = ()
 
 
@@ -86,6 +89,8 @@ class GithubStandIn:
         self.events: dict[int, list[objects.Json]] = {}
         self.checks: dict[int, objects.Json] = {}
         self.annotations: dict[int, list[objects.Json]] = {}
+        self.branches: dict[str, str] = {}
+        self.files: dict[tuple[str, str], bytes] = {}
         self.journal: list[Call] = []
         self.violations: list[str] = []
         self._faults: list[Fault] = []
@@ -119,6 +124,11 @@ class GithubStandIn:
         self.pulls[number] = objects.pull(self.url, self.repository, number, head, files=count)
         self.comments.setdefault(number, [])
         self.events.setdefault(number, [])
+
+    def add_branch(self, name: str, sha: str, **files: bytes) -> None:
+        """A branch with ``files`` at the top of the repository."""
+        self.branches[name] = sha
+        self.files |= {(name, path): data for path, data in files.items()}
 
     def add_comment(self, number: int, author: str, body: str, at: datetime, edited: datetime | None = None) -> int:
         """Somebody comments; the comment's id."""
@@ -197,6 +207,8 @@ class GithubStandIn:
         token: Token | None,
         headers: dict[str, str],
     ) -> tuple[int, Any]:
+        if method == "GET" and body is None:
+            body = query  # what a handler of a GET is given
         if token is None:
             raise _Refusal(401, "Bad credentials")
         if path == "/user":
@@ -257,6 +269,57 @@ class GithubStandIn:
     def _get_pull(self, key: list[str], body: Any, token: Token) -> tuple[int, Any]:
         return 200, self._of(self.pulls, key[0])
 
+    def _list_pulls(self, key: list[str], body: Any, token: Token) -> tuple[int, Any]:
+        owner = self.repository.partition("/")[0]
+        wanted = {"state": body.get("state", "open"), "head": body.get("head"), "base": body.get("base")}
+        found = []
+        for each in self.pulls.values():
+            has = {"state": each["state"], "head": f"{owner}:{each['head']['ref']}", "base": each["base"]["ref"]}
+            if all(value in (None, has[name]) for name, value in wanted.items()):
+                found.append(objects.listed_pull(each))
+        return 200, found
+
+    def _create_pull(self, key: list[str], body: Any, token: Token) -> tuple[int, Any]:
+        head, base = body["head"], body["base"]
+        if base not in self.branches or head not in self.branches:
+            raise _Refusal(422, "Validation Failed: head or base is invalid")
+        number = max(self.pulls, default=0) + 1
+        self.add_pull(number, self.branches[head])
+        made = self.pulls[number]
+        made |= {"title": body["title"], "body": body["body"], "user": objects.user(token.login)}
+        made["html_url"] = f"https://github.com/{self.repository}/pull/{number}"
+        made["head"]["ref"], made["base"]["ref"] = head, base
+        return 201, made
+
+    def _create_ref(self, key: list[str], body: Any, token: Token) -> tuple[int, Any]:
+        name = body["ref"].removeprefix("refs/heads/")
+        if name in self.branches:
+            raise _Refusal(422, "Reference already exists")
+        if body["sha"] not in self.branches.values():
+            raise _Refusal(422, "Object does not exist")
+        origin = next(branch for branch, sha in self.branches.items() if sha == body["sha"])
+        copied = {(name, path): data for (branch, path), data in self.files.items() if branch == origin}
+        self.files |= copied
+        self.branches[name] = body["sha"]
+        return 201, objects.git_ref(self.url, self.repository, body["ref"], body["sha"])
+
+    def _get_file(self, key: list[str], body: Any, token: Token) -> tuple[int, Any]:
+        data = self.files.get((body["ref"], key[0]))
+        if data is None:
+            raise _Refusal(404, "Not Found")
+        return 200, objects.content_file(self.url, self.repository, key[0], data)
+
+    def _put_file(self, key: list[str], body: Any, token: Token) -> tuple[int, Any]:
+        there = self.files.get((body["branch"], key[0]))
+        if there is None:
+            raise _Refusal(404, "Not Found")
+        if body.get("sha") != blob_sha(there):
+            raise _Refusal(409, f"{key[0]} does not match {body.get('sha')}")
+        data = base64.b64decode(body["content"], validate=True)
+        self.files[body["branch"], key[0]] = data
+        self.branches[body["branch"]] = blob_sha(b"commit" + data)
+        return 200, objects.file_commit(self.url, self.repository, key[0], data, self.branches[body["branch"]])
+
     def _list_files(self, key: list[str], body: Any, token: Token) -> tuple[int, Any]:
         return 200, list(self._of(self.changed, key[0]))
 
@@ -295,6 +358,11 @@ _ROUTES: tuple[tuple[str, str, tuple[str, ...], str, _Serve], ...] = (
     ("GET", r"/pulls/(\d+)", _PULLS, _READ, GithubStandIn._get_pull),
     ("GET", r"/pulls/(\d+)/files", _PULLS, _READ, GithubStandIn._list_files),
     ("GET", r"/collaborators/([^/]+)/permission", _NOBODY_NEEDS, _READ, GithubStandIn._get_permission),
+    ("GET", r"/pulls", _PULLS, _READ, GithubStandIn._list_pulls),
+    ("POST", r"/pulls", _PULLS, _WRITE, GithubStandIn._create_pull),
+    ("POST", r"/git/refs", _CONTENTS, _WRITE, GithubStandIn._create_ref),
+    ("GET", r"/contents/(.+)", _CONTENTS, _READ, GithubStandIn._get_file),
+    ("PUT", r"/contents/(.+)", _CONTENTS, _WRITE, GithubStandIn._put_file),
     ("POST", r"/check-runs", _CHECKS, _WRITE, GithubStandIn._create_check),
     ("PATCH", r"/check-runs/(\d+)", _CHECKS, _WRITE, GithubStandIn._edit_check),
 )

@@ -146,7 +146,7 @@ def write_comment(report: Report, context: Context, kind: str = KIND) -> str:
     check_report(report)
     head = [marker(kind), f"### Lynxgate: {write_headline(report)}", _facts(report, context), _said(report)]
     table = [] if report.verdict is None else render_markdown(_harmless(report.verdict)).split("\n")
-    return _fit(_blocks(*head), table, _footer(context))
+    return fit(_blocks(*head), table, _footer(context))
 
 
 def write_refusal(declined: Declined, context: Context, kind: str = KIND) -> str:
@@ -172,7 +172,7 @@ def write_check(report: Report, context: Context, *, name: str, head_sha: str, b
         head_sha=head_sha,
         conclusion=conclude(report),
         title=write_headline(report)[:MAX_TITLE],
-        summary=_fit(_blocks(_facts(report, context), _said(report)), table, _footer(context)),
+        summary=fit(_blocks(_facts(report, context), _said(report)), table, _footer(context)),
         annotations=tuple(_annotate(row, path, lines, report) for row in rows),
         details_url=context.run_url,
     )
@@ -220,19 +220,19 @@ def _harmless(verdict: Verdict) -> Verdict:
     return verdict.model_copy(update={"rows": rows, "aggregate": whole})
 
 
-def _fit(head: str, table: list[str], tail: str) -> str:
-    """The blocks in one body, with as many lines of the table as there is room for."""
+def fit(head: str, table: list[str], tail: str, whole: str = "verdict.json") -> str:
+    """One body of at most `MAX_BYTES`, with as many lines of the table as there is room for; ``whole`` has them all."""
     body = _blocks(head, "\n".join(table), tail)
     if len(body.encode()) <= MAX_BYTES:
         return body
-    kept, room = 0, MAX_BYTES - len(_blocks(head, _left_out(len(table)), tail).encode()) - len("\n\n")
+    kept, room = 0, MAX_BYTES - len(_blocks(head, _left_out(len(table), whole), tail).encode()) - len("\n\n")
     while kept < len(table) and (room := room - len(table[kept].encode()) - 1) >= 0:
         kept += 1
-    return _blocks(head, "\n".join(table[:kept]), _left_out(len(table) - kept), tail)
+    return _blocks(head, "\n".join(table[:kept]), _left_out(len(table) - kept, whole), tail)
 
 
-def _left_out(lines: int) -> str:
-    return f"{lines} more lines are left out here, since GitHub takes 65,536 characters; verdict.json has them all."
+def _left_out(lines: int, whole: str) -> str:
+    return f"{lines} more lines are left out here, since GitHub takes 65,536 characters; {whole} has them all."
 
 
 def _blocks(*blocks: str) -> str:

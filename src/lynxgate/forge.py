@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -109,6 +110,32 @@ class Check:
     details_url: str | None = None
 
 
+@dataclass(frozen=True)
+class Proposal:
+    """A change of one file, to be reviewed: ``data`` at ``path`` on a new ``branch`` that starts at ``base_sha``.
+
+    ``replaces`` is git's blob SHA of what is at ``path`` now; ``branch`` is a name that no other change has.
+    """
+
+    base: str
+    base_sha: str
+    branch: str
+    path: str
+    replaces: str
+    data: bytes
+    title: str
+    body: str
+
+
+@dataclass(frozen=True)
+class Proposed:
+    """The pull request of a proposal; ``is_new`` unless an earlier run had opened it."""
+
+    number: int
+    url: str
+    is_new: bool
+
+
 class Forge(Protocol):
     """One repository on the forge.
 
@@ -144,7 +171,20 @@ class Forge(Protocol):
         """Create a check run with all its annotations."""
         ...
 
+    def propose(self, proposal: Proposal) -> Proposed:
+        """Open a pull request for the change, or find the open one; what an earlier run left half done is completed.
+
+        Raises:
+            Refused: somebody put something else on the proposal's branch.
+        """
+        ...
+
 
 def same_login(one: str, other: str) -> bool:
     """Whether two logins name one account."""
     return one.lower() == other.lower()
+
+
+def blob_sha(data: bytes) -> str:
+    """The name that git gives the bytes of a file."""
+    return hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()

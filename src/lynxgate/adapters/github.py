@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 import requests
 from github import Auth, Github, GithubException
 from github.CheckRun import CheckRun
+from github.ContentFile import ContentFile
 from github.GithubException import BadAttributeException
 from github.GithubObject import NotSet
 from github.Issue import Issue
@@ -23,8 +24,20 @@ from github.PullRequest import PullRequest
 from github.Repository import Repository
 from urllib3.util import Retry
 
-from lynxgate.errors import OutcomeUnknown, StoreFailure
-from lynxgate.forge import Annotation, ChangedFile, Check, Comment, LabelEvent, Permission, Pull, same_login
+from lynxgate.errors import OutcomeUnknown, Refused, StoreFailure
+from lynxgate.forge import (
+    Annotation,
+    ChangedFile,
+    Check,
+    Comment,
+    LabelEvent,
+    Permission,
+    Proposal,
+    Proposed,
+    Pull,
+    blob_sha,
+    same_login,
+)
 from lynxgate.redact import scrub, strip_credentials
 
 TIMEOUT_SECONDS = 10
@@ -63,6 +76,7 @@ class GithubForge:
         self._where = strip_credentials(api_url)
         self._token = token
         self._account = account
+        self._owner = repository.partition("/")[0]
         with self._translated("reach the API", writing=False):
             self._github = Github(
                 base_url=api_url,
@@ -154,6 +168,45 @@ class GithubForge:
             )
             for batch in batches[1:]:
                 run.edit(output=_output(check, batch))
+
+    def propose(self, proposal: Proposal) -> Proposed:
+        """As `Forge.propose`. Only a branch of the proposal's own is created; no other is written to."""
+        with self._translated("list the open pull requests", writing=False):
+            head = f"{self._owner}:{proposal.branch}"
+            for found in self._repository.get_pulls(state="open", head=head, base=proposal.base):
+                return Proposed(found.number, found.html_url, is_new=False)
+        self._create_branch(proposal)
+        self._put_file(proposal)
+        with self._translated(f"open a pull request into {proposal.base}", writing=True):
+            made = self._repository.create_pull(
+                proposal.base, proposal.branch, title=proposal.title, body=proposal.body, maintainer_can_modify=True
+            )
+            return Proposed(made.number, made.html_url, is_new=True)
+
+    def _create_branch(self, proposal: Proposal) -> None:
+        with self._translated(f"create the branch {proposal.branch}", writing=True):
+            try:
+                self._repository.create_git_ref(f"refs/heads/{proposal.branch}", proposal.base_sha)
+            except GithubException as error:
+                # An earlier run came as far as this; `_put_file` looks at what is there.
+                if error.status != 422 or "already exists" not in str(error.message):
+                    raise
+
+    def _put_file(self, proposal: Proposal) -> None:
+        with self._translated(f"read {proposal.path} on {proposal.branch}", writing=False):
+            found = self._repository.get_contents(proposal.path, ref=proposal.branch)
+            there = found.sha if isinstance(found, ContentFile) else None
+        if there == blob_sha(proposal.data):
+            return
+        if there != proposal.replaces:
+            raise Refused(
+                f"the branch {proposal.branch} has another {proposal.path} than this change leaves or starts from; "
+                "look at it, delete the branch, and run this again"
+            )
+        with self._translated(f"write {proposal.path} on {proposal.branch}", writing=True):
+            self._repository.update_file(
+                proposal.path, proposal.title, proposal.data, proposal.replaces, branch=proposal.branch
+            )
 
     def _own_account(self) -> str:
         if self._account is None:

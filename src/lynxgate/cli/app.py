@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import typer
 
-from lynxgate.cli import analysis, candidate, ci, decision, gate, providers, registry
+from lynxgate.cli import analysis, candidate, ci, decision, gate, propose, providers, registry
 from minieval import exits
 
 app = typer.Typer(
@@ -25,6 +25,7 @@ providers.register(app)
 registry.register(app)
 gate.register(app)
 ci.register(app)
+propose.register(app)
 
 
 def run(argv: Sequence[str] | None = None) -> int:

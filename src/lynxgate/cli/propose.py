@@ -1,0 +1,92 @@
+"""The command ``ci rebaseline-pr``: the pull request that moves the baseline."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lynxgate.cli.ci import ci_app
+from minieval.exits import Exit
+
+_BRANCH = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,200}")
+
+
+def register(_: typer.Typer) -> None:
+    """Add this module's command to ``lynxgate ci``."""
+    ci_app.command("rebaseline-pr")(rebaseline_pr)
+
+
+def rebaseline_pr(
+    base: Annotated[str, typer.Option("--base", help="The branch that the pull request goes into.")],
+    base_sha: Annotated[str, typer.Option("--base-sha", help="The commit that --baseline was read from.")],
+    evaluation: Annotated[Path, typer.Option("--evaluation", help="What minieval wrote about the model.")] = Path(
+        "candidate_eval.json"
+    ),
+    baseline: Annotated[Path, typer.Option("--baseline", help="The baseline as that commit has it.")] = Path(
+        "eval_baseline.json"
+    ),
+    path: Annotated[str, typer.Option("--path", help="The baseline's path in the repository.")] = "eval_baseline.json",
+    semver: Annotated[str | None, typer.Option("--semver", help="The version that was measured, as v0.3.1.")] = None,
+    remove: Annotated[
+        list[str] | None, typer.Option("--remove", help="A bucket that leaves; once for each of them.")
+    ] = None,
+    write: Annotated[
+        Path | None, typer.Option("--write", help="A directory for the baseline before and after, and the text.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print it on stdout and send nothing.")] = False,
+) -> int:
+    """Open a pull request that moves the baseline's numbers; it never arms, and writes to no branch but its own."""
+    from lynxgate.actions import read_workflow, write_outputs, write_summary
+    from lynxgate.baseline import CREATE_IT, parse_baseline
+    from lynxgate.decide import EVALUATE_IT
+    from lynxgate.errors import UsageFailure
+    from lynxgate.forge import blob_sha
+    from lynxgate.identity import parse_semver
+    from lynxgate.proposal import write_proposal
+    from lynxgate.rebaseline import rebaseline as move_numbers
+    from lynxgate.wiring import open_forge
+    from minieval.files import read_bytes, read_document, write_output
+    from minieval.report import Evaluation
+
+    if not re.fullmatch(r"[0-9a-f]{40}", base_sha):
+        raise UsageFailure(f"--base-sha {base_sha[:80]!r} is no commit (40 lower-case hex digits)")
+    if not _BRANCH.fullmatch(base) or ".." in base:
+        raise UsageFailure(f"--base {base[:80]!r} is no name of a branch")
+    workflow = read_workflow(os.environ)
+    data = read_bytes(baseline, missing=CREATE_IT)
+    measured = read_document(evaluation, Evaluation, missing=EVALUATE_IT)
+    version = str(parse_semver(semver)) if semver else None
+    moved = move_numbers(data, measured, semver=version, remove=remove or (), where=str(baseline))
+    if moved.data == data:
+        write_summary(workflow, f"### Nothing moved\n\n`{base}` has these numbers already; no pull request is opened.")
+        write_outputs(workflow, {"moved": "false"})
+        print(f"nothing moved: {base} has these numbers already")
+        return Exit.OK
+    proposal = write_proposal(
+        moved,
+        parse_baseline(data, where=str(baseline)),
+        measured,
+        path=path,
+        base=base,
+        base_sha=base_sha,
+        replaces=blob_sha(data),
+        run_url=workflow.run_url,
+    )
+    if write is not None:
+        for name, content in (("before.json", data), ("after.json", moved.data), ("moves.md", proposal.body.encode())):
+            write_output(write / name, content)
+    write_summary(workflow, f"### {proposal.title}\n\n{proposal.body}")
+    write_outputs(workflow, {"moved": "true"})
+    if dry_run:
+        print(f"{proposal.title}\n\n{proposal.body}")
+        return Exit.OK
+    made = open_forge(workflow).propose(proposal)
+    write_outputs(workflow, {"pull": str(made.number)})
+    print(f"{'opened' if made.is_new else 'already open:'} {made.url}")
+    print(f"{path}: {len(moved.moves)} things move, for review in pull request {made.number}", file=sys.stderr)
+    return Exit.OK
