@@ -210,6 +210,8 @@ def check_order(request: Request, production: str | None) -> None:
             f"this was decided while {request.against.semver or 'nothing'} was in production, "
             f"and {production or 'nothing'} is now; decide again"
         )
+    if request.semver == production:
+        raise Refused(f"{production} was promoted by another process just now; run it again to see")
     if production is not None and parse_semver(request.semver) <= parse_semver(production):
         raise Refused(
             f"{request.semver} is not greater than {production}, which is in production; choose a higher version"
