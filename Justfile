@@ -55,6 +55,11 @@ readme: setup
 kill-table:
     @python -m tests.promotion.kill_table | python -m scripts.readme kills
 
+# Fail every call of a promotion in seven ways, race 64 processes, and put the table into README.md (a quarter of an hour)
+faults:
+    @python -m tests.faults.table --write README.md
+    @LYNXGATE_ALL_FAULTS=1 pytest -q -s tests/faults/test_races.py
+
 # Move the numbers of eval_baseline.json to those of an evaluation; review the diff, and give it a pull request of its own
 rebaseline evaluation="candidate_eval.json":
     @lynxgate baseline rebaseline --evaluation {{evaluation}}
