@@ -117,16 +117,18 @@ class Shed:
         variables: Mapping[str, str],
         secrets: Mapping[str, str],
         number: int = 1,
+        kind: str = "pull_request",
+        workflow: str = "deploy-grammar-tutor.yml",
     ) -> Ran:
-        """Run the pull request's copy of the calling workflow on an event."""
+        """Run the worktree's copy of a workflow on an event of some kind."""
         begun = time.monotonic()
         home = self.root / "home"
         home.mkdir(exist_ok=True)
         shutil.rmtree(self.artifacts, ignore_errors=True)
         (self.root / "event.json").write_text(json.dumps(event))
-        command = [str(Path(sys.executable).with_name("act")), "pull_request", "--json"]
+        command = [str(Path(sys.executable).with_name("act")), kind, "--json"]
         command += ["--eventpath", str(self.root / "event.json"), "--directory", str(self.repository.root)]
-        command += ["--workflows", ".github/workflows/deploy-grammar-tutor.yml", "--defaultbranch", "main"]
+        command += ["--workflows", f".github/workflows/{workflow}", "--defaultbranch", "main"]
         command += ["--platform", "ubuntu-24.04=-self-hosted", "--no-cache-server", "--no-skip-checkout"]
         command += ["--action-cache-path", str(self.root / f"work-{number}"), "--action-offline-mode"]
         trusted = self._default_branch()
