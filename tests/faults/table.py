@@ -94,7 +94,8 @@ def format_table(runs: Iterable[Run]) -> str:
         f"{len(results)} faults at {sum(run.calls for run in runs)} calls. A reader finds the old state after "
         f"{sum(not result.new for result in results)} of them and the new one after "
         f"{sum(result.new for result in results)}; never anything else. They leave {sum(run.states for run in runs)} "
-        f"different states (owners and times aside), and {sum(ends.values())} promotions met those ({said}). "
+        f"different states (owners and times aside), and {sum(ends.values())} promotions met those: {said} "
+        "(5: an owner was stopped while it held the directory's lock; 6: a lease was running, or another SHA asked). "
         f"{sum(result.checks for result in results)} checks of invariants, "
         f"{sum(len(result.wrong) for result in results)} violations.",
         "",
