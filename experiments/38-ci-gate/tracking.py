@@ -23,8 +23,7 @@ ARTIFACTS = Path(".lynxgate", "mlartifacts")
 MODEL = "model"
 HERE = Path(__file__).resolve().parent
 REQUIREMENTS = ["numpy>=2", "pandas>=2"]
-# A new database reports each of its migrations, and an environment without pip that pip has no version.
-NOISY_LOGGERS = ("alembic", "mlflow.store.db.utils", "mlflow.utils.environment")
+NOISY_LOGGERS = ("alembic", "mlflow.store.db.utils")  # a new database reports each of its migrations
 
 
 def default_uri() -> str:

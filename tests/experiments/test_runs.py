@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import yaml
 
 from minieval.bundle import read_manifest
 
@@ -121,6 +123,15 @@ def test_training_again_and_logging_again_give_the_same_canonical_sha(
 def test_a_bundle_has_no_pickle_and_no_compiled_file(workshop: Workshop, clean: str) -> None:
     suffixes = {Path(file.path).suffix for file in read_manifest(workshop.bundle(clean)).files}
     assert suffixes == {"", ".npy", ".json", ".py", ".txt", ".yaml"}
+
+
+@pytest.mark.usefixtures("clean_score")
+def test_what_a_bundle_says_about_its_environment_is_locked(workshop: Workshop, clean: str) -> None:
+    """Or the same training had another SHA wherever another pip is: the lock holds what MLflow writes down."""
+    locked = dict(re.findall(r"^([a-z]+)==(\S+)", (SCRIPTS.parents[1] / "requirements.lock").read_text(), re.M))
+    environment = yaml.safe_load((workshop.bundle(clean) / "python_env.yaml").read_text())
+    assert environment["build_dependencies"] == [*(f"{name}=={locked[name]}" for name in ("pip", "setuptools")), "wheel"]
+    assert f"mlflow=={locked['mlflow']}" in (workshop.bundle(clean) / "requirements.txt").read_text().splitlines()
 
 
 def test_a_perturbed_training_would_not_flip_the_demo(workshop: Workshop) -> None:
