@@ -19,7 +19,8 @@ def run_evaluator(bundle: Path, eval_set: Path, output: Path, *, run_id: str, is
         CannotJudge, IntegrityFailure: as minieval ended; it has said why.
     """
     output.unlink(missing_ok=True)
-    command = [sys.executable, "-m", "minieval"]
+    # -P: a directory `minieval` where the gate happens to run is not the evaluator.
+    command = [sys.executable, "-P", "-m", "minieval"]
     command += ["--bundle", str(bundle), "--eval-set", str(eval_set), "--output", str(output)]
     command += ["--run-id", run_id, "--isolation", isolation]
     environment = {name: value for name, value in os.environ.items() if name in KEPT_VARIABLES}

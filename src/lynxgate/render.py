@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 
 from lynxgate.baseline import Baseline
+from lynxgate.errors import Exit
 from lynxgate.policy import Tier
 from lynxgate.rebaseline import ABSENT, Move
 from lynxgate.verdict import Figure, Outcome, Row, Verdict, describe_difference
@@ -18,6 +19,14 @@ from lynxgate.words import as_code, visible, write_interval, write_percent
 _POINT = ("bucket", "n", "baseline", "candidate", "difference", "tolerance", "outcome")
 _PROOF = ("bucket", "n", "baseline", "candidate", "difference", "interval", "margin", "gained / lost", "outcome")
 _LEFT = frozenset({"bucket", "outcome"})
+
+
+def render_answer(verdict: Verdict) -> str:
+    """What a person gets who asked for no form: a line on a pass, else the failing rows; report-only has both."""
+    if verdict.passed:
+        return verdict.summary
+    table = render_markdown(verdict)
+    return f"{verdict.summary}\n\n{table}" if verdict.exit is Exit.OK else table
 
 
 def render_markdown(verdict: Verdict, *, every: bool = False) -> str:

@@ -153,7 +153,9 @@ def test_a_report_only_baseline_says_what_would_fail_and_promotes_nothing(
 ) -> None:
     scene.change_baseline(status="report-only")
     assert scene.gate(scene.degraded) == 0
-    assert capfd.readouterr().out.startswith("would fail: tense.past regressed: -100.00 pp")
+    said = capfd.readouterr().out
+    assert said.startswith("would fail: tense.past regressed: -100.00 pp")
+    assert "| `tense.past` |" in said
     assert not (scene.root / ".lynxgate/registry").exists()
     assert scene.tags(scene.degraded) == {}
 

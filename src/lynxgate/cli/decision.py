@@ -199,7 +199,7 @@ def show(baseline: BaselinePath = BASELINE) -> int:
 
 
 def _show(verdict: Verdict, form: Format | None) -> None:
-    from lynxgate.render import render_markdown, render_table
+    from lynxgate.render import render_answer, render_markdown, render_table
 
     match form:
         case Format.JSON:
@@ -208,12 +208,8 @@ def _show(verdict: Verdict, form: Format | None) -> None:
             _print(render_table(verdict))
         case Format.MARKDOWN:
             _print(render_markdown(verdict, every=True))
-        case None if verdict.passed:
-            _print(verdict.summary)
-        case None if verdict.exit is Exit.OK:
-            _print(f"{verdict.summary}\n\n{render_markdown(verdict)}")
         case None:
-            _print(render_markdown(verdict))
+            _print(render_answer(verdict))
     if verdict.exit is not Exit.OK:
         print(f"lynxgate: {verdict.summary}", file=sys.stderr)
 

@@ -11,7 +11,6 @@ import typer
 
 from lynxgate.cli.registry import Registry, SigningKey, TrackingUri, warn_if_dev
 from lynxgate.settings import DEFAULT_REGISTRY
-from minieval.exits import Exit
 
 
 def register(app: typer.Typer) -> None:
@@ -41,7 +40,7 @@ def gate(
     from lynxgate.identity import parse_run_id, parse_semver
     from lynxgate.pipeline import Parts, Workplace
     from lynxgate.pipeline import gate as run_gate
-    from lynxgate.render import render_markdown
+    from lynxgate.render import render_answer
     from lynxgate.settings import DEFAULT_CACHE
     from lynxgate.wiring import open_desk, open_eval_data, open_signer, open_tracking
 
@@ -60,10 +59,8 @@ def gate(
     outcome = run_gate(run_id, semver, place, parts, _say)
     if outcome.receipt is not None:
         print(f"{outcome.receipt.ending} {outcome.receipt.semver} {outcome.receipt.canonical_sha}")
-    elif outcome.verdict.exit is Exit.OK:
-        print(outcome.verdict.summary)
     else:
-        print(render_markdown(outcome.verdict))
+        print(render_answer(outcome.verdict))
     return outcome.verdict.exit
 
 

@@ -230,7 +230,8 @@ def verify(
         if not result.findings:
             signed = f", all evidence signed by {verifier.key_id}" if verifier is not None else ""
             left_out = " (MLflow left out)" if offline else ""
-            print(f"{store.location} holds: {result.promotions} promotions, {result.entries} entries{signed}{left_out}")
+            counts = f"promotions {result.promotions}, entries {result.entries}"
+            print(f"{store.location} holds: {counts}{signed}{left_out}")
     return Exit.INTEGRITY if result.findings else Exit.OK
 
 
