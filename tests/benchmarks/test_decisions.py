@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -180,3 +181,16 @@ def test_writing_keeps_what_stands_around(tmp_path: Path) -> None:
     write_between(page, ["new"])
     write_between(page, ["newer"])
     assert page.read_text(encoding="utf-8") == f"a {BEGIN}\n\nnewer\n\n{END} b"
+
+
+def test_the_readme_repeats_what_the_page_says() -> None:
+    """Its three rules, at 20 buckets of 500: the simulated figures of the page, and within what the rule is built for."""
+    page, readme = (path.read_text() for path in (DOCS / "operating-characteristics.md", DOCS.parent / "README.md"))
+    simulated = re.findall(r"^\| 500 \| `([^`]+)` \| ([0-9.]+) \| ([0-9.]+) \|", page, re.MULTILINE)
+    blocks = {rule: (float(equal), float(worse)) for rule, equal, worse in simulated}
+    said = dict(re.findall(r"^\| `(\w+)`.* \| ([0-9.]+ % \| [0-9.]+) % \|$", readme, re.MULTILINE))
+    assert said.keys() == {"point", "guard", "noninferior"}
+    for rule, figures in said.items():
+        equal, worse = figures.split(" % | ")
+        assert blocks["point 2 pp" if rule == "point" else rule] == (float(equal), float(worse))
+    assert blocks["guard"][0] <= 7 and blocks["guard"][1] <= 11
