@@ -2,7 +2,8 @@
 
 - ``status`` is ``report-only`` or ``active``; any other cannot be judged.
 - A placeholder (``null`` or ``"TODO"``) may stand for a figure, a hash or a part of the source while the baseline is
-  report-only. An active baseline with a placeholder, or with a bucket without a figure, is refused.
+  report-only. An active baseline with a placeholder, or with a bucket or metric without a figure, is refused.
+- ``metrics`` are guardrails beside the buckets; `Environment` is the machine that they were measured on.
 - Keys ``_comment*`` are for people; every writer keeps them (`lynxgate.rebaseline`).
 """
 
@@ -16,9 +17,10 @@ from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
 
 from lynxgate.errors import UsageFailure
 from lynxgate.identity import parse_semver
+from lynxgate.metric_policy import BaselineMetric
 from lynxgate.policy import Policy
 from minieval.files import Document, Json, parse_document
-from minieval.report import DvcMd5, Measured, Name, RunId, Sha256, Table
+from minieval.report import DvcMd5, Environment, Measured, Name, RunId, Sha256, Table
 
 SCHEMA: Final = "lynxgate.baseline/1"
 CREATE_IT = "create one with: lynxgate baseline init --evaluation candidate_eval.json"
@@ -81,6 +83,8 @@ class Baseline(Document):
     policy: Policy
     aggregate: Figures | None = None
     buckets: Annotated[Table[Figures], Field(min_length=1, json_schema_extra={"minProperties": 1})]
+    metrics: Annotated[Table[BaselineMetric], Field(default_factory=dict, validate_default=True)]
+    environment: Environment = Environment()
 
     @model_validator(mode="before")
     @classmethod
@@ -102,6 +106,9 @@ class Baseline(Document):
             for bucket, figures in named:
                 if not figures.is_measured:
                     raise ValueError(f"an active baseline has no figure for {bucket!r}; measure it, or remove it")
+            for name, metric in self.metrics.items():
+                if metric.value is None:
+                    raise ValueError(f"an active baseline has no value for metric {name!r}; measure it, or remove it")
         return self
 
 

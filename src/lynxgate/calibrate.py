@@ -158,8 +158,9 @@ def _judge(rows: Copy, baseline: Baseline) -> Verdict:
     )
     # What it was made from has no bytes, and nobody keeps this verdict.
     inputs = Inputs(evaluation_sha256=_NOWHERE, baseline_sha256=_NOWHERE, eval_set_dvc_md5=measured.eval_set.dvc_md5)
-    policy = agreed.policy.model_copy(update={"min_isolation": None})
-    return compare(measured, agreed.model_copy(update={"policy": policy}), inputs=inputs)
+    # Resampling rows says nothing of metrics, or of what kept the candidate from the labels.
+    policy = agreed.policy.model_copy(update={"min_isolation": None, "metrics": {}})
+    return compare(measured, agreed.model_copy(update={"policy": policy, "metrics": {}}), inputs=inputs)
 
 
 def _measure(outcomes: Sequence[bool]) -> dict[str, int | str]:

@@ -1,7 +1,7 @@
 """What the gate says in a pull request: its one comment, and the check run with the same conclusion. Pure.
 
 - Whatever somebody else named (buckets, runs, errors) stands in code, where nothing mentions, links or closes.
-- A verdict that was read from a file is text like any other: its sentences are made harmless too.
+- A verdict that was read from a file is text like any other; `lynxgate.render` makes its sentences harmless.
 - A comment never says more than its evidence: "promoted" needs a receipt that fits the verdict.
 - A body is at most 65,536 bytes, so at most as many characters however GitHub counts; what is left out is said.
 - No body of ours is a request (see `lynxgate.request`).
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from lynxgate.compare import ALL_ROWS
@@ -19,7 +20,7 @@ from lynxgate.forge import Annotation, Check, Conclusion, Level
 from lynxgate.identity import Semver, parse_semver
 from lynxgate.render import render_markdown
 from lynxgate.request import OUR_MARK, Declined
-from lynxgate.verdict import Row, Verdict, describe_move
+from lynxgate.verdict import Verdict, describe_move
 from lynxgate.words import as_code, visible
 from minieval.exits import Exit
 
@@ -145,7 +146,7 @@ def write_comment(report: Report, context: Context, kind: str = KIND) -> str:
     """
     check_report(report)
     head = [marker(kind), f"### Lynxgate: {write_headline(report)}", _facts(report, context), _said(report)]
-    table = [] if report.verdict is None else render_markdown(_harmless(report.verdict)).split("\n")
+    table = [] if report.verdict is None else render_markdown(report.verdict).split("\n")
     return fit(_blocks(*head), table, _footer(context))
 
 
@@ -163,27 +164,39 @@ def write_check(report: Report, context: Context, *, name: str, head_sha: str, b
     """
     check_report(report)
     verdict = report.verdict
-    table = [] if verdict is None else render_markdown(_harmless(verdict)).split("\n")
+    table = [] if verdict is None else render_markdown(verdict).split("\n")
     path, text = baseline
     lines = text.splitlines()
-    rows = () if verdict is None else verdict.blocking
     return Check(
         name=name,
         head_sha=head_sha,
         conclusion=conclude(report),
         title=write_headline(report)[:MAX_TITLE],
         summary=fit(_blocks(_facts(report, context), _said(report)), table, _footer(context)),
-        annotations=tuple(_annotate(row, path, lines, report) for row in rows),
+        annotations=() if verdict is None else tuple(_annotate(verdict, path, lines, report)),
         details_url=context.run_url,
     )
 
 
-def _annotate(row: Row, path: str, lines: list[str], report: Report) -> Annotation:
-    key = f"{json.dumps(row.bucket, ensure_ascii=False)}:"
-    line = max((number for number, text in enumerate(lines, 1) if text.strip().startswith(key)), default=1)
+def _annotate(verdict: Verdict, path: str, lines: list[str], report: Report) -> Iterator[Annotation]:
+    """What keeps the candidate out, then what warns, each at its place in the baseline."""
     level = Level.FAILURE if conclude(report) is Conclusion.FAILURE else Level.WARNING
-    title = f"{visible(row.bucket)} {row.outcome}"[:MAX_TITLE]
-    return Annotation(path, line, level, title, f"{describe_move(row)}: {visible(row.reason)[:1000]}")
+    for row in verdict.blocking:
+        message = f"{describe_move(row)}: {visible(row.reason)[:1000]}"
+        yield _pin(path, lines, level, name=row.bucket, what=row.outcome, message=message)
+    for metric in verdict.blocking_metrics:
+        message = visible(metric.reason)[:1000]
+        yield _pin(path, lines, level, name=metric.metric, what=metric.outcome, message=message)
+    for metric in verdict.warnings:
+        message = visible(metric.warning or "")[:1000]
+        yield _pin(path, lines, Level.WARNING, name=metric.metric, what="warning", message=message)
+
+
+def _pin(path: str, lines: list[str], level: Level, *, name: str, what: str, message: str) -> Annotation:
+    """At the last line with an entry of that name: the policy, which has names too, stands above the figures."""
+    key = f"{json.dumps(name, ensure_ascii=False)}:"
+    line = max((number for number, text in enumerate(lines, 1) if text.strip().startswith(key)), default=1)
+    return Annotation(path, line, level, f"{visible(name)} {what}"[:MAX_TITLE], message)
 
 
 def _facts(report: Report, context: Context) -> str:
@@ -209,15 +222,6 @@ def _footer(context: Context) -> str:
 def _meaning(code: int) -> str:
     known = _MEANING.get(Exit(code)) if code in list(Exit) else None
     return f"{known} (exit {int(code)})" if known else f"a step ended with exit {int(code)}"
-
-
-def _harmless(verdict: Verdict) -> Verdict:
-    """The same verdict with each row's sentence in code: it may come from a file that anybody wrote."""
-    rows = tuple(row.model_copy(update={"reason": as_code(row.reason[:1000])}) for row in verdict.rows)
-    whole = verdict.aggregate
-    if whole is not None:
-        whole = whole.model_copy(update={"reason": as_code(whole.reason[:1000])})
-    return verdict.model_copy(update={"rows": rows, "aggregate": whole})
 
 
 def fit(head: str, table: list[str], tail: str, whole: str = "verdict.json") -> str:

@@ -3,6 +3,7 @@
 - What a bucket must show is its rule's (`lynxgate.rules`); which buckets there are, and what must hold before any
   figure means something, is settled here.
 - Every bucket of either side has a row. None is skipped, and what cannot be compared is no pass.
+- Metrics are judged beside the buckets (`lynxgate.metrics`), where the baseline or its policy speaks of any.
 - Whatever the aggregate says, one bucket that its rule does not let pass keeps the candidate out.
 """
 
@@ -14,10 +15,12 @@ from typing import assert_never
 
 from lynxgate.baseline import Baseline, Status
 from lynxgate.errors import CannotJudge, IntegrityFailure, Refused, UsageFailure
+from lynxgate.metrics import judge_metrics
+from lynxgate.outcome import Outcome
 from lynxgate.policy import ISOLATIONS, MOST_MARGIN_PP, Policy, Rule
 from lynxgate.rules import paired, point
 from lynxgate.rules.sides import Sides
-from lynxgate.verdict import SCHEMA, Condition, Inputs, Outcome, Row, Verdict, parse_verdict
+from lynxgate.verdict import SCHEMA, Condition, Inputs, Row, Verdict, parse_verdict
 from lynxgate.words import write_exactly
 from minieval.report import Evaluation, Measured
 
@@ -37,7 +40,7 @@ def compare(
     Raises:
         IntegrityFailure: the two were measured on different eval sets.
         Refused: ``tolerance_pp`` would loosen an active policy.
-        CannotJudge: the policy speaks of buckets that neither side has.
+        CannotJudge: the policy speaks of buckets or metrics that neither side has, or would block an improvement.
         UsageFailure: ``tolerance_pp`` is 100 under a rule that asks for proof.
     """
     policy = _apply_tolerance(baseline, tolerance_pp)
@@ -70,6 +73,12 @@ def compare(
         conditions=tuple(conditions),
         aggregate=_judge_aggregate(policy, baseline.aggregate, evaluation.aggregate),
         rows=_judge_buckets(policy, buckets),
+        metrics=judge_metrics(
+            policy.metrics,
+            baseline.metrics,
+            evaluation.metrics,
+            fingerprints=(baseline.environment.fingerprint, evaluation.environment.fingerprint),
+        ),
     )
 
 

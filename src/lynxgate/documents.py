@@ -25,7 +25,7 @@ _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _NOISE = frozenset({"title", "default"})
 _NULL = {"type": "null"}
 _NO_OBJECT = {"not": {"type": "object"}}
-_WITHOUT_NULL = frozenset({"Policy", "BucketPolicy"})
+_WITHOUT_NULL = frozenset({"Policy", "BucketPolicy", "MetricPolicy"})
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,10 @@ from fractions import Fraction
 
 from lynxgate.baseline import Baseline
 from lynxgate.errors import CannotJudge, IntegrityFailure
+from lynxgate.metric_row import MetricRow
+from lynxgate.outcome import Outcome
 from lynxgate.statistics import Pairs, cluster_pairs, clustered_interval, mcnemar_mid_p
-from lynxgate.verdict import Demand, Evidence, Figure, Method, Outcome, Row, Verdict
+from lynxgate.verdict import Demand, Evidence, Figure, Method, Row, Verdict
 from lynxgate.words import visible, write_interval, write_percent
 from minieval.evalset import EvalSet
 from minieval.report import Evaluation, Measured, unpack_outcomes
@@ -134,14 +136,40 @@ def render_row(verdict: Verdict, row: Row, examples: Examples | None = None, *, 
     return "\n".join(lines)
 
 
+def render_metric(row: MetricRow) -> str:
+    """One metric in words, as a paragraph of lines."""
+    better = "has no direction agreed" if row.direction is None else f"better {row.direction}"
+    kind = "for information" if row.direction == "info" else better
+    lines = [
+        f"{visible(row.metric)} ({row.tier} metric, {kind}): {row.outcome}",
+        f"  {row.reason[:1].upper()}{visible(row.reason[1:])}.",
+    ]
+    if row.warns:
+        lines.append(f"  Warning: {visible(row.warning or '')}.")
+    if row.limits:
+        lines.append(f"  limits     {visible(', '.join(f'{name} {limit}' for name, limit in row.limits.items()))}")
+    if row.shift is not None:
+        share = write_percent(Fraction(row.shift.share))
+        lines.append(
+            f"  samples    {row.shift.n_baseline} and {row.shift.n_candidate}; the candidate's is worse in {share} of "
+            f"the pairs (Mann-Whitney p {row.shift.p}, {row.shift.method})"
+        )
+    if row.outliers_baseline is not None and row.outliers_candidate is not None:
+        ours, theirs = (f"{each.low} low, {each.high} high" for each in (row.outliers_baseline, row.outliers_candidate))
+        lines.append(f"  outliers   baseline {ours}; candidate {theirs} (outside Tukey's fences; none dropped)")
+    if row.tier == "advisory":
+        lines.append("  It is advisory and blocks nothing.")
+    return "\n".join(lines)
+
+
 def render_verdict(verdict: Verdict) -> str:
-    """The whole verdict in words: what it was, then the rows that keep the candidate out, and those in doubt."""
+    """The whole verdict in words: what it was, then what keeps the candidate out, is in doubt, or warns."""
     rows = (*((verdict.aggregate,) if verdict.aggregate else ()), *verdict.rows)
-    told = [row for row in rows if row.blocks or row.outcome is not Outcome.HELD]
-    quiet = len(rows) - len(told)
+    told = [render_row(verdict, row) for row in rows if row.blocks or row.outcome is not Outcome.HELD]
+    told += [render_metric(row) for row in verdict.metrics if row.outcome is not Outcome.HELD or row.warns]
+    quiet = len(rows) + len(verdict.metrics) - len(told)
     parts = [verdict.summary, *(f"{each.name}: {each.outcome}, {visible(each.reason)}" for each in verdict.conditions)]
-    parts += [render_row(verdict, row) for row in told]
-    return "\n\n".join([*parts, f"The other {quiet} rows held." if told else "Every row held."])
+    return "\n\n".join([*parts, *told, f"The other {quiet} rows held." if told else "Every row held."])
 
 
 def _describe_figure(figure: Figure | None) -> str:

@@ -9,13 +9,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
-from fnmatch import fnmatchcase
 from typing import Annotated, Final, Literal
 
 from pydantic import Field, WithJsonSchema, model_validator
 
+from lynxgate.globs import find_idle, find_most_specific
 from minieval.files import Document
 from minieval.report import Name, Number, Positive, Samples
 
@@ -102,26 +102,19 @@ class MetricPolicy(Document):
         value = getattr(self, name)
         return value if isinstance(value, Decimal) else None
 
+    @property
+    def limits(self) -> dict[str, Decimal]:
+        """Every limit there is, by name: those that block first, then the warning bands."""
+        names = [prefix + name for prefix in ("", "warn_") for name in (*RELATIVE, *ABSOLUTE)]
+        return {name: limit for name in names if (limit := self.limit(name)) is not None}
+
 
 def terms_of(policy: Mapping[str, MetricPolicy], metric: str) -> MetricPolicy | None:
-    """The entry that is about a metric: its own name, else the most specific glob, else ``default``.
-
-    More characters that are no wildcard are more specific, then the text that sorts first.
-    """
-    if metric in policy and metric != DEFAULT:
-        return policy[metric]
-    matching = [glob for glob in policy if glob != DEFAULT and _matches(glob, metric)]
-    if matching:
-        return policy[min(matching, key=lambda glob: (glob.count("*") + glob.count("?") - len(glob), glob))]
-    return policy.get(DEFAULT)
+    """The entry that is about a metric: its own name, else the most specific glob, else ``default``."""
+    glob = find_most_specific(policy.keys() - {DEFAULT}, metric)
+    return policy.get(DEFAULT if glob is None else glob)
 
 
-def idle_globs(policy: Mapping[str, MetricPolicy], metrics: frozenset[str]) -> tuple[str, ...]:
+def idle_globs(policy: Mapping[str, MetricPolicy], metrics: Iterable[str]) -> tuple[str, ...]:
     """The names and globs that are about none of ``metrics``: probably misspelt. ``default`` may stand idle."""
-    return tuple(
-        sorted(glob for glob in policy if glob != DEFAULT and not any(_matches(glob, name) for name in metrics))
-    )
-
-
-def _matches(glob: str, name: str) -> bool:
-    return glob == name or fnmatchcase(name, glob.replace("[", "[[]"))
+    return find_idle(policy.keys() - {DEFAULT}, metrics)

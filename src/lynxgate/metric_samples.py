@@ -1,6 +1,7 @@
-"""Samples of a metric: the figure taken of them, and whether the candidate's shifted the wrong way.
+"""Samples of a metric: the figure taken of them, how many lie far out, and whether they shifted the wrong way.
 
 - The first samples are the warm-up and are dropped where the policy says how many; at least one is left of each side.
+- No other sample is dropped: those far out are counted and shown.
 - Figures are exact; the rank test's p is rounded to six decimals before anything is decided by it.
 """
 
@@ -9,29 +10,16 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from fractions import Fraction
-from typing import Literal
+from typing import Final, Literal
 
 from lynxgate.metric_policy import MetricPolicy, Statistic
+from lynxgate.metric_row import Outliers, Shift
 from lynxgate.statistics import mann_whitney
-from lynxgate.verdict import Exact
 from lynxgate.words import write_exactly
-from minieval.files import Document
-from minieval.report import Positive, Samples
+from minieval.report import Samples
 
-_QUANTILES = {"p90": 90, "p95": 95, "p99": 99}
-
-
-class Shift(Document):
-    """The samples of both sides after the warm-up: how many, and whether the candidate's moved the wrong way.
-
-    ``p`` is one-sided, six decimals; ``share`` of the pairs has the candidate worse (ties half): 0.5 is no shift.
-    """
-
-    n_baseline: Positive
-    n_candidate: Positive
-    p: Exact
-    share: Exact
-    method: Literal["exact", "normal"]
+_QUANTILES: Final = {"p90": 90, "p95": 95, "p99": 99}
+_FENCE: Final = Fraction(3, 2)  # hinge spreads beyond the nearer hinge: J. W. Tukey, Exploratory Data Analysis (1977)
 
 
 class TooFew(ValueError):
@@ -65,13 +53,32 @@ def summarise(samples: Sequence[Fraction], statistic: Statistic) -> Fraction:
         case "mean":
             return sum(ordered, Fraction(0)) / n
         case "median":
-            return (ordered[(n - 1) // 2] + ordered[n // 2]) / 2
+            return _median(ordered)
         case "min":
             return ordered[0]
         case "max":
             return ordered[-1]
         case _:
             return ordered[-(-n * _QUANTILES[statistic] // 100) - 1]
+
+
+def count_outliers(samples: Sequence[Fraction]) -> Outliers:
+    """The samples outside Tukey's fences: more than 1.5 hinge spreads below the lower or above the upper hinge.
+
+    The hinges are the medians of the lower and the upper half; with an odd number the middle sample is in both.
+
+    Raises:
+        ValueError: without a sample.
+    """
+    if not samples:
+        raise ValueError("no fences without a sample")
+    ordered = sorted(samples)
+    half = (len(ordered) + 1) // 2
+    lower, upper = _median(ordered[:half]), _median(ordered[-half:])
+    reach = _FENCE * (upper - lower)
+    return Outliers(
+        low=sum(value < lower - reach for value in ordered), high=sum(value > upper + reach for value in ordered)
+    )
 
 
 def measure_shift(
@@ -93,3 +100,14 @@ def describe_shift(shift: Shift) -> str:
     least = 1 / math.comb(shift.n_baseline + shift.n_candidate, shift.n_baseline)
     few = f", at best {least:.3f}" if shift.method == "exact" and least > 0.01 else ""
     return f"n {shift.n_baseline} and {shift.n_candidate}, Mann-Whitney p {shift.p}{few}"
+
+
+def describe_outliers(baseline: Outliers, candidate: Outliers) -> str:
+    """How many of each side lie outside the fences; empty where none does."""
+    ours, theirs = (each.low + each.high for each in (baseline, candidate))
+    return f"outliers {ours} and {theirs}" if ours or theirs else ""
+
+
+def _median(ordered: Sequence[Fraction]) -> Fraction:
+    n = len(ordered)
+    return (ordered[(n - 1) // 2] + ordered[n // 2]) / 2

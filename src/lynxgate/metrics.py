@@ -13,9 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Annotated, Literal
-
-from pydantic import Field
+from typing import Literal
 
 from lynxgate.errors import CannotJudge
 from lynxgate.metric_policy import (
@@ -27,35 +25,22 @@ from lynxgate.metric_policy import (
     idle_globs,
     terms_of,
 )
-from lynxgate.metric_samples import Shift, TooFew, describe_shift, drop_warmup, is_proved, measure_shift, summarise
-from lynxgate.verdict import Exact, Outcome
-from lynxgate.words import visible, write_exactly, write_points
-from minieval.files import Document
-from minieval.report import Metric, Name
+from lynxgate.metric_row import MetricRow, Outliers, Shift
+from lynxgate.metric_samples import (
+    TooFew,
+    count_outliers,
+    describe_outliers,
+    describe_shift,
+    drop_warmup,
+    is_proved,
+    measure_shift,
+    summarise,
+)
+from lynxgate.outcome import Outcome
+from lynxgate.words import visible, write_exactly, write_figure, write_points
+from minieval.report import Metric
 
 _Figures = tuple[Fraction, Fraction]  # the baseline's, the candidate's
-
-
-class MetricRow(Document):
-    """One metric: both figures, the change (candidate minus baseline), the limits in force, and what came of it."""
-
-    metric: Name
-    tier: Literal["standard", "advisory"]
-    outcome: Annotated[Outcome, Field(strict=False)]
-    direction: Literal["lower", "higher", "info"] | None
-    unit: Name | None
-    baseline: Exact | None
-    candidate: Exact | None
-    change: Exact | None
-    limits: dict[str, Exact]
-    shift: Shift | None
-    warning: str | None
-    reason: str
-
-    @property
-    def blocks(self) -> bool:
-        """Whether this row alone keeps the candidate out."""
-        return self.tier != "advisory" and self.outcome is not Outcome.HELD
 
 
 def judge_metrics(
@@ -106,15 +91,9 @@ class _Sides:
         return None if before is None else Fraction(before), None if now is None else Fraction(now)
 
     def row(
-        self,
-        outcome: Outcome,
-        reason: str,
-        *,
-        figures: _Figures | None = None,
-        shift: Shift | None = None,
-        warning: str | None = None,
+        self, outcome: Outcome, reason: str, measured: _Measured | None = None, warning: str | None = None
     ) -> MetricRow:
-        was, became = self._stated if figures is None else figures
+        was, became = self._stated if measured is None else measured.figures
         return MetricRow(
             metric=self.name,
             tier=self.terms.tier if self.terms else "standard",
@@ -124,11 +103,30 @@ class _Sides:
             baseline=None if was is None else write_exactly(was),
             candidate=None if became is None else write_exactly(became),
             change=None if was is None or became is None else write_exactly(became - was),
-            limits=_limits(self.terms) if self.terms else {},
-            shift=shift,
+            limits={name: write_exactly(limit) for name, limit in self.terms.limits.items()} if self.terms else {},
+            shift=measured.shift if measured else None,
+            outliers_baseline=measured.outliers[0] if measured else None,
+            outliers_candidate=measured.outliers[1] if measured else None,
             warning=warning,
             reason=reason,
         )
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """The figures that are compared, the baseline's first, and what the samples show where both sides have some."""
+
+    figures: _Figures
+    shift: Shift | None = None
+    outliers: tuple[Outliers, Outliers] | tuple[None, None] = (None, None)
+
+    def describe(self, unit: str) -> str:
+        was, became = self.figures
+        text = f"{write_figure(was)} -> {write_figure(became)}{unit}"
+        ours, theirs = self.outliers
+        far = "" if ours is None or theirs is None else describe_outliers(ours, theirs)
+        notes = [note for note in ("" if self.shift is None else describe_shift(self.shift), far) if note]
+        return f"{text} ({', '.join(notes)})" if notes else text
 
 
 def _judge(sides: _Sides) -> MetricRow:
@@ -146,28 +144,29 @@ def _judge(sides: _Sides) -> MetricRow:
         measured = _measure(terms, before, now)
     except TooFew as error:
         return sides.row(Outcome.UNMEASURED, str(error))
-    return _judge_figures(sides, terms, before.direction, *measured)
+    return _judge_figures(sides, terms, before.direction, measured)
 
 
-def _judge_figures(
-    sides: _Sides, terms: MetricPolicy, direction: Direction, figures: _Figures, shift: Shift | None
-) -> MetricRow:
-    was, became = figures
+def _judge_figures(sides: _Sides, terms: MetricPolicy, direction: Direction, measured: _Measured) -> MetricRow:
+    was, became = measured.figures
     senseless = [key for key in ("max_ratio", "max_pct") if terms.limit(key) is not None]
     if was <= 0 and senseless and direction != "info":
-        reason = f"the baseline is {_show(was)}, and {senseless[0]} of that says nothing; give it max_abs instead"
-        return sides.row(Outcome.UNMEASURED, reason, figures=figures)
-    moved = f"{_show(was)} -> {_show(became)}{sides.unit}"
-    warning = next((f"{moved}: {text}" for _, text in _broken(direction, figures, terms, prefix="warn_")), None)
-    told = moved if shift is None else f"{moved} ({describe_shift(shift)})"
-    broken = list(_broken(direction, figures, terms))
-    if not broken:
-        return sides.row(Outcome.HELD, f"{told}: within its limits", figures=figures, shift=shift, warning=warning)
-    name, text = broken[0]
-    if name in RELATIVE and terms.confidence is not None and shift is not None and not is_proved(shift, terms):
+        reason = (
+            f"the baseline is {write_figure(was)}, and {senseless[0]} of that says nothing; give it max_abs instead"
+        )
+        return sides.row(Outcome.UNMEASURED, reason, measured)
+    moved = f"{write_figure(was)} -> {write_figure(became)}{sides.unit}"
+    warned = next(_broken(direction, measured.figures, terms, prefix="warn_"), None)
+    warning = None if warned is None else f"{moved}: {warned[1]}"
+    told = measured.describe(sides.unit)
+    broken = next(_broken(direction, measured.figures, terms), None)
+    if broken is None:
+        return sides.row(Outcome.HELD, f"{told}: within its limits", measured, warning)
+    name, text = broken
+    if name in RELATIVE and terms.confidence is not None and measured.shift and not is_proved(measured.shift, terms):
         reason = f"{told}: {text}, but the samples do not prove it; measure more"
-        return sides.row(Outcome.INCONCLUSIVE, reason, figures=figures, shift=shift, warning=warning)
-    return sides.row(Outcome.REGRESSED, f"{told}: {text}", figures=figures, shift=shift, warning=warning)
+        return sides.row(Outcome.INCONCLUSIVE, reason, measured, warning)
+    return sides.row(Outcome.REGRESSED, f"{told}: {text}", measured, warning)
 
 
 def _refuse_misdirected(name: str, before: BaselineMetric, terms: MetricPolicy, *, named: bool) -> None:
@@ -200,17 +199,19 @@ def _incomparable(sides: _Sides, terms: MetricPolicy, before: BaselineMetric, no
     return None
 
 
-def _measure(terms: MetricPolicy, before: BaselineMetric, now: Metric) -> tuple[_Figures, Shift | None]:
+def _measure(terms: MetricPolicy, before: BaselineMetric, now: Metric) -> _Measured:
     was, became = Fraction(before.value or 0), Fraction(now.value)
     if before.samples is None or now.samples is None:
-        return (was, became), None
+        return _Measured((was, became))
     ours = drop_warmup(before.samples, terms, "the baseline")
     theirs = drop_warmup(now.samples, terms, "the evaluation")
     if terms.statistic is not None:
         was, became = summarise(ours, terms.statistic), summarise(theirs, terms.statistic)
+    outliers = count_outliers(ours), count_outliers(theirs)
     if before.direction == "info":
-        return (was, became), None
-    return (was, became), measure_shift(ours, theirs, worse="higher" if before.direction == "lower" else "lower")
+        return _Measured((was, became), None, outliers)
+    worse: Literal["higher", "lower"] = "higher" if before.direction == "lower" else "lower"
+    return _Measured((was, became), measure_shift(ours, theirs, worse=worse), outliers)
 
 
 def _broken(
@@ -247,18 +248,6 @@ def _exceeds(name: str, pair: _Figures, was: Fraction, limit: Fraction) -> str |
     if low <= 0:
         return "worse by more than any ratio"
     return f"worse by a ratio of {_apart(high / low, limit)}" if high / low > limit else None
-
-
-def _limits(terms: MetricPolicy) -> dict[str, str]:
-    found = {
-        name: terms.limit(name) for prefix in ("", "warn_") for name in (prefix + n for n in (*RELATIVE, *ABSOLUTE))
-    }
-    return {name: write_exactly(limit) for name, limit in found.items() if limit is not None}
-
-
-def _show(value: Fraction) -> str:
-    text = write_exactly(value)
-    return text if "/" not in text and len(text) <= 16 else f"{float(value):.6g}"
 
 
 def _apart(value: Fraction, limit: Fraction) -> str:

@@ -1,10 +1,9 @@
 """The policy inside a baseline: which rule decides, how far a bucket may fall, and what must hold besides.
 
-- Every key that parses is enforced. A key this version knows of and does not enforce is refused, never ignored.
+- Every key that parses is enforced.
 - Of the globs that match a bucket the most specific one applies, whole: what it leaves out comes from the policy, not
-  from a less specific glob. A literal name is more specific than any glob, then more characters that are no wildcard,
-  then the text that sorts first by code point.
-- In a glob ``*`` stands for any run of characters, dots included, ``?`` for exactly one, and all else for itself.
+  from a less specific glob (`lynxgate.globs`).
+- Without metrics a policy is the value, and has the hash, that it had before there were any.
 """
 
 from __future__ import annotations
@@ -12,11 +11,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from decimal import Decimal
 from enum import StrEnum
-from fnmatch import fnmatchcase
 from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints, WithJsonSchema, model_validator
 
+from lynxgate.globs import find_idle, find_most_specific
+from lynxgate.metric_policy import MetricPolicy
 from minieval.files import Document, Json
 from minieval.report import Number, Share, Table
 
@@ -24,8 +24,6 @@ DEFAULT_TOLERANCE_PP = Decimal("2.0")
 MOST_MARGIN_PP = Decimal(100)
 DEFAULT_CONFIDENCE = Decimal("0.95")
 ISOLATIONS = ("process", "bwrap")  # from the weaker to the stronger
-
-_LATER = frozenset({"metrics"})
 
 Points = Annotated[
     Number, Field(ge=0, le=100), WithJsonSchema({"type": "number", "minimum": 0, "maximum": 100})
@@ -77,8 +75,6 @@ class _Rules(Document):
         if not isinstance(value, dict):
             return value
         for key, entry in value.items():
-            if key in _LATER:
-                raise ValueError(f"{key} is not supported by this version of Lynxgate, which cannot judge under it")
             if entry is None and not str(key).startswith("_comment"):
                 raise ValueError(f"{key} is null, which says nothing; give it a value or leave it out")
         return value
@@ -111,6 +107,10 @@ class Policy(_Rules):
     shelf_life: Annotated[ShelfLife | None, Field(strict=False)] = None
     registered_model: RegisteredModel | None = None
     buckets: Annotated[Table[BucketPolicy], Field(default_factory=dict, validate_default=True)]
+    metrics: Annotated[
+        Table[MetricPolicy],
+        Field(default_factory=dict, validate_default=True, exclude_if=lambda metrics: not metrics),
+    ]
 
     @property
     def model_name(self) -> str | None:
@@ -155,8 +155,8 @@ class Policy(_Rules):
 
     def terms_of(self, bucket: str) -> Terms:
         """The terms on which a bucket of this name is judged."""
-        matching = [glob for glob in self.buckets if matches(glob, bucket)]
-        special = self.buckets[min(matching, key=_generality)] if matching else _NOTHING_SPECIAL
+        glob = find_most_specific(self.buckets, bucket)
+        special = _NOTHING_SPECIAL if glob is None else self.buckets[glob]
         flips = special.max_negative_flip_rate
         return Terms(
             tier=special.tier or Tier.STANDARD,
@@ -167,8 +167,7 @@ class Policy(_Rules):
 
     def idle_globs(self, buckets: Iterable[str]) -> tuple[str, ...]:
         """The globs that match none of ``buckets``: probably misspelt."""
-        names = tuple(buckets)
-        return tuple(sorted(glob for glob in self.buckets if not any(matches(glob, name) for name in names)))
+        return find_idle(self.buckets, buckets)
 
 
 class Terms(Document):
@@ -178,16 +177,6 @@ class Terms(Document):
     tolerance_pp: Decimal
     max_negative_flip_rate: Decimal | None
     min: Decimal | None
-
-
-def matches(glob: str, bucket: str) -> bool:
-    """Whether a policy's glob is about a bucket."""
-    return glob == bucket or fnmatchcase(bucket, glob.replace("[", "[[]"))
-
-
-def _generality(glob: str) -> tuple[bool, int, str]:
-    wildcards = glob.count("*") + glob.count("?")
-    return wildcards > 0, wildcards - len(glob), glob
 
 
 _NOTHING_SPECIAL = BucketPolicy.model_construct(tier=None, tolerance_pp=None, max_negative_flip_rate=None, min=None)

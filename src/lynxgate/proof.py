@@ -138,9 +138,10 @@ def find_flaws(data: bytes, promotion: Promotion, manifest: Manifest | None) -> 
 
 
 def _essence(verdict: Json) -> Json:
-    """What was compared on which terms, and what came of each bucket."""
+    """What was compared on which terms, and what came of each bucket and metric."""
     terms = [verdict[name] for name in ("rule", "status", "tolerance_pp", "inputs", "candidate", "baseline")]
-    return terms, {row["bucket"]: row["outcome"] for row in verdict["rows"]}
+    metrics = {row["metric"]: row["outcome"] for row in verdict.get("metrics", ())}
+    return terms, {row["bucket"]: row["outcome"] for row in verdict["rows"]}, metrics
 
 
 def read_payload(envelope: bytes, *, where: str) -> tuple[bytes, frozenset[str]]:

@@ -53,25 +53,25 @@ def write_proposal(
 
 def write_title(moved: Rebaselined) -> str:
     """What moves, in numbers alone."""
-    buckets = _buckets(moved)
+    buckets, metrics = _of_kind(moved, "buckets"), len(_of_kind(moved, "metrics"))
+    more = f", {metrics} {'metric' if metrics == 1 else 'metrics'}" if metrics else ""
     if not buckets:
-        return "rebaseline: the source moves, no bucket does"
+        return f"rebaseline: the source moves, no bucket does{more}"
     names = f"{len(buckets)} {'bucket' if len(buckets) == 1 else 'buckets'}"
-    return f"rebaseline: {names} of the baseline, {len(_falls(buckets))} of them down"
+    return f"rebaseline: {names} of the baseline, {len(_falls(buckets))} of them down{more}"
 
 
 def _write_body(moved: Rebaselined, before: Baseline, evaluation: Evaluation, path: str, run_url: str | None) -> str:
-    buckets = _buckets(moved)
     status = as_code(str(before.status))
     head = [
         f"This moves the numbers of {as_code(path)} to those of a new evaluation. Status ({status}), policy, "
         "tolerances and comments stay as they are; nothing is armed.",
         "\n".join(_facts(evaluation, run_url)),
         "#### Before you approve",
-        "\n".join(f"- [ ] {line}" for line in (*_CHECKLIST, *_extra(before, buckets))),
+        "\n".join(f"- [ ] {line}" for line in (*_CHECKLIST, *_extra(before, moved))),
         "#### What moves",
     ]
-    table = render_moves(moved.moves, moved.idle_globs).split("\n")
+    table = render_moves(moved).split("\n")
     tail = "Or move them yourself: `lynxgate baseline rebaseline --evaluation candidate_eval.json`."
     return fit("\n\n".join(head), table, tail, whole="the run's artefact")
 
@@ -90,7 +90,8 @@ def _facts(evaluation: Evaluation, run_url: str | None) -> list[str]:
     return lines
 
 
-def _extra(before: Baseline, buckets: list[Move]) -> list[str]:
+def _extra(before: Baseline, moved: Rebaselined) -> list[str]:
+    buckets, metrics = _of_kind(moved, "buckets"), _of_kind(moved, "metrics")
     added = sum(each.before == ABSENT for each in buckets)
     removed = sum(each.after == ABSENT for each in buckets)
     lines = []
@@ -98,13 +99,17 @@ def _extra(before: Baseline, buckets: list[Move]) -> list[str]:
         lines.append(f"The new buckets ({added}) belong in the gate, with the tier that the policy gives them.")
     if removed:
         lines.append(f"The buckets that leave ({removed}) are to be watched no longer.")
+    if metrics:
+        lines.append(
+            f"The metrics that move ({len(metrics)}) were measured on the kind of machine the gate measures on."
+        )
     if before.status.value != "active":
         lines.append("The baseline stays report-only. Arming it (`lynxgate baseline arm`) is another pull request.")
     return lines
 
 
-def _buckets(moved: Rebaselined) -> list[Move]:
-    return [each for each in moved.moves if each.place[0] == "buckets"]
+def _of_kind(moved: Rebaselined, kind: str) -> list[Move]:
+    return [each for each in moved.moves if each.place[0] == kind]
 
 
 def _falls(buckets: list[Move]) -> list[Move]:

@@ -1,8 +1,8 @@
 """The life of a baseline file: created report-only, its numbers moved, armed. Pure: bytes in, bytes out.
 
-- `rebaseline` moves figures, source and eval-set hashes. Key order, layout, comments, status and policy stay, byte for
-  byte.
-- No bucket leaves without being named, and no version stays beside a model that it does not belong to.
+- `rebaseline` moves figures, metrics, source and eval-set hashes. Key order, layout, comments, status and policy stay,
+  byte for byte.
+- No bucket and no metric leaves without being named, and no version stays beside a model that it does not belong to.
 - Whatever comes out has been parsed again as a baseline.
 """
 
@@ -16,10 +16,21 @@ from fractions import Fraction
 from lynxgate.baseline import PLACEHOLDERS, SCHEMA, Baseline, Status, parse_baseline
 from lynxgate.errors import CannotJudge, Refused, UsageFailure
 from lynxgate.jsonedit import REMOVED, Path, edit, write_value
+from lynxgate.metric_policy import BaselineMetric, idle_globs
+from lynxgate.metric_row import MetricRow
+from lynxgate.metrics import judge_metrics
+from lynxgate.outcome import Outcome
 from lynxgate.policy import DEFAULT_TOLERANCE_PP, Tier
-from lynxgate.words import write_percent, write_points
+from lynxgate.rebaseline_metrics import (
+    ENVIRONMENT,
+    describe_metric,
+    find_unguarded,
+    move_environment,
+    move_metrics,
+)
+from lynxgate.words import write_change, write_percent, write_points
 from minieval.files import Json, parse_json
-from minieval.report import Evaluation, Measured
+from minieval.report import Evaluation, Measured, Metric
 
 ABSENT = "none"
 
@@ -36,11 +47,16 @@ class Move:
 
 @dataclass(frozen=True)
 class Rebaselined:
-    """The new bytes, and what differs from the old ones; without moves the bytes are the old ones."""
+    """The new bytes, and what differs from the old ones; without moves the bytes are the old ones.
+
+    ``idle_globs`` of the policy are left without a bucket or metric. ``unguarded`` metrics were measured, and nobody
+    agreed on them: the comparison will call them new, and refuse.
+    """
 
     data: bytes
     moves: tuple[Move, ...]
     idle_globs: tuple[str, ...]
+    unguarded: tuple[str, ...] = ()
 
 
 def rebaseline(
@@ -49,14 +65,15 @@ def rebaseline(
     *,
     semver: str | None = None,
     remove: Collection[str] = (),
+    remove_metrics: Collection[str] = (),
     where: str = "the baseline",
 ) -> Rebaselined:
     """Move a baseline's figures to those of ``evaluation``; ``semver`` is the version of the model it measured.
 
     Raises:
-        CannotJudge: ``data`` is no valid baseline, or would not be one afterwards.
-        Refused: a bucket would leave that ``remove`` does not name.
-        UsageFailure: ``remove`` names a bucket that does not leave.
+        CannotJudge: ``data`` is no valid baseline or would not be one afterwards, or a metric cannot be taken over.
+        Refused: a bucket would leave that ``remove`` does not name, or a metric that ``remove_metrics`` does not.
+        UsageFailure: one that is named does not leave.
     """
     baseline = parse_baseline(data, where=where)
     tree = parse_json(data, where=where)
@@ -66,9 +83,14 @@ def rebaseline(
     changes |= _measured(("aggregate",), tree.get("aggregate"), evaluation.aggregate)
     for name in dict.fromkeys([*baseline.buckets, *evaluation.buckets]):
         changes |= _measured(("buckets", name), tree["buckets"].get(name), evaluation.buckets.get(name))
+    for name, entries in move_metrics(baseline, evaluation, remove_metrics).items():
+        place = ("metrics", name)
+        changes |= {place: REMOVED} if entries is None else _changes(place, tree["metrics"][name], entries)
+    changes |= _changes(("environment",), tree.get("environment"), move_environment(baseline, evaluation))
     new = edit(data.decode(), changes).encode()
     result = parse_baseline(new, where=f"{where}, rebaselined")
-    return Rebaselined(new, tuple(_moves(baseline, result)), result.policy.idle_globs(result.buckets))
+    idle = result.policy.idle_globs(result.buckets) + idle_globs(result.policy.metrics, result.metrics)
+    return Rebaselined(new, tuple(_moves(baseline, result)), idle, find_unguarded(result, evaluation))
 
 
 def init_baseline(evaluation: Evaluation, *, eval_set: str | None = None, semver: str | None = None) -> bytes:
@@ -107,16 +129,32 @@ def arm(data: bytes, *, where: str = "the baseline") -> bytes:
     """The same baseline, active; the same bytes when it is already.
 
     Raises:
-        CannotJudge: a placeholder is left, a glob of the policy is about no bucket, or nothing could ever fail.
+        CannotJudge: a placeholder is left, a glob of the policy is about nothing, a metric could never be judged, or
+            nothing could ever fail.
     """
     active = edit(data.decode(), {("status",): str(Status.ACTIVE)}).encode() if _is_waiting(data, where) else data
     baseline = parse_baseline(active, where=where)
     if idle := baseline.policy.idle_globs(baseline.buckets):
         raise CannotJudge(f"{where}: policy.buckets: {idle[0]!r} matches no bucket; correct or remove it")
+    metrics = _judge_own_metrics(baseline, where)
     tiers = {baseline.policy.terms_of(name).tier for name in baseline.buckets}
-    if tiers == {Tier.ADVISORY} and baseline.policy.overall_tolerance_pp is None:
+    if tiers == {Tier.ADVISORY} and not baseline.policy.gates_all_rows and all(m.tier == "advisory" for m in metrics):
         raise CannotJudge(f"{where}: every bucket is advisory, so that nothing could fail; give one another tier")
     return active
+
+
+def _judge_own_metrics(baseline: Baseline, where: str) -> tuple[MetricRow, ...]:
+    """The baseline's metrics held against themselves: what cannot be judged now never could be."""
+    same = {
+        name: Metric(value=each.value or Decimal(0), unit=each.unit, samples=each.samples)
+        for name, each in baseline.metrics.items()
+    }
+    fingerprint = baseline.environment.fingerprint
+    rows = judge_metrics(baseline.policy.metrics, baseline.metrics, same, fingerprints=(fingerprint, fingerprint))
+    for row in rows:
+        if row.blocks and row.outcome is Outcome.UNMEASURED:
+            raise CannotJudge(f"{where}: metric {row.metric!r} could never be judged: {row.reason}")
+    return rows
 
 
 def _is_waiting(data: bytes, where: str) -> bool:
@@ -193,6 +231,10 @@ def _moves(before: Baseline, after: Baseline) -> Iterator[Move]:
     yield from _move_figures(("aggregate",), before.aggregate, after.aggregate)
     for name in sorted(before.buckets.keys() | after.buckets.keys()):
         yield from _move_figures(("buckets", name), before.buckets.get(name), after.buckets.get(name))
+    for name in sorted(before.metrics):
+        yield from _move_metric(("metrics", name), before.metrics[name], after.metrics.get(name))
+    for key in ENVIRONMENT:
+        yield from _move(("environment", key), getattr(before.environment, key), getattr(after.environment, key))
 
 
 def _move(place: Path, before: str | None, after: str | None) -> Iterator[Move]:
@@ -206,6 +248,14 @@ def _move_figures(place: Path, before: Measured | None, after: Measured | None) 
     old, new = _share_of(before), _share_of(after)
     difference = "" if old is None or new is None else f"{write_points((new - old) * 100)} pp"
     yield Move(place, _show(before), _show(after), difference)
+
+
+def _move_metric(place: Path, before: BaselineMetric, after: BaselineMetric | None) -> Iterator[Move]:
+    if before == after:
+        return
+    both = None if after is None or before.value is None or after.value is None else (before.value, after.value)
+    change = "" if both is None else write_change(Fraction(both[1]) - Fraction(both[0]))
+    yield Move(place, describe_metric(before, ABSENT), describe_metric(after, ABSENT), change)
 
 
 def _share_of(side: Measured | None) -> Fraction | None:

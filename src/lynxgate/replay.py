@@ -47,9 +47,10 @@ def _given_tolerance(stored: Verdict) -> Decimal | None:
 
 def _first_difference(stored: Verdict, again: Verdict) -> str:
     before, now = stored.model_dump(mode="json", by_alias=True), again.model_dump(mode="json", by_alias=True)
-    for old, new in zip(before["rows"], now["rows"], strict=False):
-        if old != new:
-            keys = ", ".join(key for key in new if old.get(key) != new[key])
-            return f"the row {new['bucket']!r} differs in {keys}"
+    for table, name in (("rows", "bucket"), ("metrics", "metric")):
+        for old, new in zip(before.get(table, ()), now.get(table, ()), strict=False):
+            if old != new:
+                keys = ", ".join(key for key in new if old.get(key) != new[key])
+                return f"the {name} {new[name]!r} differs in {keys}"
     keys = ", ".join(key for key in now if before.get(key) != now[key])
     return f"it differs in {keys}" if keys else "the same answer is written in other bytes"

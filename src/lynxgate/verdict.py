@@ -1,7 +1,8 @@
-"""The verdict, `lynxgate.verdict/1`: what was compared with what, on which terms, and what came of each bucket.
+"""The verdict, `lynxgate.verdict/1`: what was compared, on which terms, and what came of each bucket and metric.
 
 - It holds evidence only. Whether the candidate passes, why not, and the exit code are derived from the rows each time.
 - Equal verdicts are equal bytes: no clock, no locale, no hash order; rows stand in code-point order of their names.
+- Without metrics it has no key for them, so that a verdict from before there were any is taken again byte for byte.
 - Figures other than counts are text, exact: a decimal where there is one, else a fraction ``p/q``. Limits of intervals
   and p values are rounded, far coarser than the last bits in which machines differ.
 """
@@ -12,10 +13,12 @@ from enum import StrEnum
 from fractions import Fraction
 from typing import Annotated, Final, Literal
 
-from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
+from pydantic import Field, model_validator
 
 from lynxgate.baseline import Source, Status
 from lynxgate.errors import Exit
+from lynxgate.metric_row import MetricRow
+from lynxgate.outcome import WORSE, Exact, Outcome
 from lynxgate.policy import Rule, Tier
 from lynxgate.words import visible, write_percent, write_points
 from minieval.files import Document, parse_document, pretty_json
@@ -23,34 +26,6 @@ from minieval.report import Candidate, Count, DvcMd5, Name, Positive, Sha256
 
 SCHEMA: Final = "lynxgate.verdict/1"
 _NAMED = 3  # reasons that a summary spells out
-_EXACT = r"-?[0-9]+(\.[0-9]+|/[1-9][0-9]*)?"
-
-
-class Outcome(StrEnum):
-    """What came of one bucket; only `HELD` lets a candidate through."""
-
-    HELD = "held"
-    REGRESSED = "regressed"
-    INCONCLUSIVE = "inconclusive"
-    MISSING = "missing"
-    UNMEASURED = "unmeasured"
-    NEW = "new"
-
-
-_WORSE = frozenset({Outcome.REGRESSED, Outcome.MISSING, Outcome.NEW})
-
-
-def _exact(text: str) -> str:
-    Fraction(text)
-    return text
-
-
-Exact = Annotated[
-    str,
-    Field(pattern=f"^{_EXACT}$", max_length=200),
-    AfterValidator(_exact),
-    WithJsonSchema({"type": "string", "pattern": f"^{_EXACT}$"}),
-]
 
 
 class Inputs(Document):
@@ -176,26 +151,40 @@ class Verdict(Document):
     conditions: Annotated[tuple[Condition, ...], Field(strict=False)]
     aggregate: Row | None
     rows: Annotated[tuple[Row, ...], Field(strict=False, min_length=1)]
+    metrics: Annotated[tuple[MetricRow, ...], Field(strict=False, exclude_if=lambda rows: not rows)] = ()
 
     @model_validator(mode="after")
     def _is_ordered(self) -> Verdict:
-        names = [row.bucket for row in self.rows]
-        if names != sorted(set(names)):
-            raise ValueError("rows stand in code-point order of their buckets, each once")
+        for names in ([row.bucket for row in self.rows], [row.metric for row in self.metrics]):
+            if names != sorted(set(names)):
+                raise ValueError("rows stand in code-point order of their buckets or metrics, each once")
         return self
 
     @property
     def blocking(self) -> tuple[Row, ...]:
-        """The rows that keep the candidate out, the aggregate first."""
+        """The buckets that keep the candidate out, the aggregate first."""
         return tuple(row for row in self._all_rows if row.blocks)
+
+    @property
+    def blocking_metrics(self) -> tuple[MetricRow, ...]:
+        """The metrics that keep the candidate out."""
+        return tuple(row for row in self.metrics if row.blocks)
+
+    @property
+    def warnings(self) -> tuple[MetricRow, ...]:
+        """The metrics in their warning band, which block nothing."""
+        return tuple(row for row in self.metrics if row.warns)
 
     @property
     def reasons(self) -> tuple[str, ...]:
         """Why the candidate does not pass, a sentence each; empty when it does."""
-        rows = [f"{visible(row.bucket)} {row.outcome}: {row.reason}" for row in self.blocking]
-        conditions = [f"{each.name}: {each.reason}" for each in self.conditions if each.outcome is not Outcome.HELD]
+        conditions = [
+            f"{each.name}: {visible(each.reason)}" for each in self.conditions if each.outcome is not Outcome.HELD
+        ]
+        failed = [f"{visible(row.bucket)} {row.outcome}: {visible(row.reason)}" for row in self.blocking]
+        failed += [f"{visible(row.metric)} {row.outcome}: {visible(row.reason)}" for row in self.blocking_metrics]
         idle = [] if self._gated else ["every bucket is advisory, so that nothing could fail"]
-        return (*conditions, *rows, *idle)
+        return (*conditions, *failed, *idle)
 
     @property
     def passed(self) -> bool:
@@ -207,16 +196,17 @@ class Verdict(Document):
         """The exit code; a report-only baseline never fails a run."""
         if self.passed or self.status is Status.REPORT_ONLY:
             return Exit.OK
-        worse = any(row.outcome in _WORSE for row in self.blocking)
-        return Exit.REGRESSION if worse else Exit.CANNOT_JUDGE
+        outcomes = {row.outcome for row in self.blocking} | {row.outcome for row in self.blocking_metrics}
+        return Exit.REGRESSION if outcomes & WORSE else Exit.CANNOT_JUDGE
 
     @property
     def summary(self) -> str:
         """One line for people."""
+        warned = f"; {_count(len(self.warnings), 'warning')}" if self.warnings else ""
         if not self.passed:
             word = "would fail" if self.status is Status.REPORT_ONLY else "failed"
             more = len(self.reasons) - _NAMED
-            return f"{word}: {'; '.join(self.reasons[:_NAMED])}" + (f"; and {more} more" if more > 0 else "")
+            return f"{word}: {'; '.join(self.reasons[:_NAMED])}" + (f"; and {more} more" if more > 0 else "") + warned
         word = "would pass (report-only)" if self.status is Status.REPORT_ONLY else "passed"
         held = sum(row.outcome is Outcome.HELD for row in self.rows)
         terms = f"{self.tolerance_pp} pp" + (f", {self.confidence_percent} confidence" if self.rule.asks_proof else "")
@@ -225,7 +215,9 @@ class Verdict(Document):
             text += f", {undecided} inconclusive, which {self.rule} lets pass"
         if slipped := len(self.rows) - held - undecided:
             text += f", {slipped} advisory did not"
-        return text + (f"; {describe_move(self.aggregate)}" if self.aggregate else "")
+        if self.metrics:
+            text += f"; {self._summarise_metrics()}"
+        return text + warned + (f"; {describe_move(self.aggregate)}" if self.aggregate else "")
 
     @property
     def confidence_percent(self) -> str:
@@ -236,13 +228,21 @@ class Verdict(Document):
         """The document; `parse_verdict` gives the same value back."""
         return pretty_json(self.model_dump(mode="json", by_alias=True))
 
+    def _summarise_metrics(self) -> str:
+        held = sum(row.outcome is Outcome.HELD for row in self.metrics)
+        slipped = len(self.metrics) - held
+        text = f"{held} of {_count(len(self.metrics), 'metric')} held"
+        return text + (f", {slipped} advisory did not" if slipped else "")
+
     @property
     def _all_rows(self) -> tuple[Row, ...]:
         return self.rows if self.aggregate is None else (self.aggregate, *self.rows)
 
     @property
     def _gated(self) -> bool:
-        return any(row.tier is not Tier.ADVISORY for row in self._all_rows)
+        return any(row.tier is not Tier.ADVISORY for row in self._all_rows) or any(
+            row.tier != "advisory" for row in self.metrics
+        )
 
 
 def parse_verdict(data: bytes, *, where: str = "the verdict") -> Verdict:
@@ -252,6 +252,10 @@ def parse_verdict(data: bytes, *, where: str = "the verdict") -> Verdict:
         CannotJudge: naming ``where``, the path inside the document, and the reason.
     """
     return parse_document(data, Verdict, where=where)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def describe_move(row: Row) -> str:

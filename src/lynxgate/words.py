@@ -25,6 +25,17 @@ def write_exactly(value: Fraction | Decimal) -> str:
     return f"{value.numerator}/{value.denominator}" if rest > 1 else _round(value, max(twos, fives, 1))
 
 
+def write_figure(value: Fraction | Decimal) -> str:
+    """Exactly where that is short, else six significant digits; a whole number without a point."""
+    text = write_exactly(value).removesuffix(".0")
+    return text if "/" not in text and len(text) <= 16 else f"{float(value):.6g}"
+
+
+def write_change(value: Fraction) -> str:
+    """As `write_figure`, with its sign."""
+    return ("+" if value > 0 else "") + write_figure(value)
+
+
 def write_points(points: Fraction, limit: Fraction | None = None) -> str:
     """Signed percentage points with two decimals, or as many more as it takes to differ from 0 and ``limit``."""
     return ("+" if points > 0 else "") + _round_apart(points, Fraction(0) if limit is None else limit, Fraction(0))

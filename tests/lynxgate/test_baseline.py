@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lynxgate.errors import CannotJudge
-from lynxgate.policy import Policy, Tier, matches
+from lynxgate.globs import matches
+from lynxgate.policy import Policy, Tier
 from tests.lynxgate.samples import baseline, parse_agreed
 
 
@@ -48,13 +49,29 @@ def test_a_report_only_baseline_may_have_gaps_but_no_nonsense() -> None:
 
 
 @pytest.mark.parametrize(
-    ("key", "value"),
-    [("metrics", {})],
+    ("metrics", "said"),
+    [
+        ({"latency": {}}, "limits nothing"),
+        ({"latency": {"max_pct": None}}, "max_pct is null"),
+        ({"latency": {"max_percent": 5}}, "is no key of this place"),
+        ({"latency": None}, "latency"),
+        ([], "metrics"),
+        (None, "metrics is null"),
+    ],
 )
-def test_what_is_not_enforced_yet_is_refused_rather_than_ignored(key: str, value: Any) -> None:
-    for status in ("active", "report-only"):
-        with pytest.raises(CannotJudge, match="not supported by this version of Lynxgate"):
-            parse_agreed(baseline(policy={key: value}, status=status))
+def test_a_metric_entry_that_says_nothing_is_refused(metrics: Any, said: str) -> None:
+    with pytest.raises(CannotJudge, match=said):
+        parse_agreed(baseline(policy={"metrics": metrics}, status="report-only"))
+
+
+def test_a_metric_may_wait_for_its_value_only_while_report_only() -> None:
+    waiting = {"latency": {"direction": "lower", "machine": False, "value": "TODO", "samples": None}}
+    agreed = parse_agreed(baseline(metrics=waiting, status="report-only", environment={"fingerprint": "TODO"}))
+    assert (agreed.metrics["latency"].value, agreed.environment.fingerprint) == (None, None)
+    with pytest.raises(CannotJudge, match=r"placeholder at metrics\.latency\.value"):
+        parse_agreed(baseline(metrics=waiting))
+    with pytest.raises(CannotJudge, match="no value for metric 'latency'"):
+        parse_agreed(baseline(metrics={"latency": {"direction": "lower", "machine": False}}))
 
 
 @pytest.mark.parametrize("tolerance", [None, True, "2", -0.1, 100.1, [], {}])

@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from lynxgate.baseline import Status
 from lynxgate.decide import decide, parse_tolerance
 from lynxgate.errors import CannotJudge, Exit, IntegrityFailure, Refused, UsageFailure
-from lynxgate.verdict import Outcome, Verdict, parse_verdict
+from lynxgate.outcome import Outcome
+from lynxgate.verdict import Verdict, parse_verdict
 from tests.lynxgate.samples import AFTER, BEFORE, MD5, MODEL, OLDER_MODEL, baseline, evaluation, judge, write
 
 

@@ -16,9 +16,10 @@ from scipy import stats
 
 from lynxgate.errors import CannotJudge
 from lynxgate.metric_policy import BaselineMetric, MetricPolicy, idle_globs, terms_of
+from lynxgate.metric_row import MetricRow
 from lynxgate.metric_samples import summarise
-from lynxgate.metrics import MetricRow, judge_metrics
-from lynxgate.verdict import Outcome
+from lynxgate.metrics import judge_metrics
+from lynxgate.outcome import Outcome
 from minieval.files import parse_document, parse_json, pretty_json
 from minieval.report import Metric
 
@@ -201,7 +202,7 @@ def test_warning_band_shows_and_never_blocks() -> None:
     calm, warned, blocked = (judge(terms, agreed(100), measured(now)) for now in ("105", "106", "111"))
     assert (calm.outcome, calm.warning) == (Outcome.HELD, None)
     assert warned.outcome is Outcome.HELD and not warned.blocks
-    assert warned.warning == "100.0 -> 106.0: worse by 6.00 %, and warn_max_pct is 5.0"
+    assert warned.warning == "100 -> 106: worse by 6.00 %, and warn_max_pct is 5.0"
     assert blocked.outcome is Outcome.REGRESSED and blocked.warning is not None
 
 

@@ -93,7 +93,7 @@ def test_a_bucket_leaves_only_when_named() -> None:
     assert list(json.loads(moved.data)["buckets"]) == list(less)
     with pytest.raises(UsageFailure, match=r"tense\.third_person"):
         move(write(baseline()), evaluation(), remove=["tense.third_person"])
-    text = render_moves(moved.moves, moved.idle_globs)
+    text = render_moves(moved)
     assert text.startswith("Buckets: 2 moved, 0 added, 1 removed.")
     assert "| `spelling.doubling` | `88.00 %` | `none` |" in text
 
@@ -168,7 +168,7 @@ def test_globs_left_without_a_bucket_are_pointed_out() -> None:
     data = write(baseline({"x": {"accuracy": 1}, "y": {"accuracy": 1}}, policy={"buckets": {"y": {"min": 0.1}}}))
     moved = move(data, evaluation({"x": {"accuracy": 1}}), remove=["y"])
     assert moved.idle_globs == ("y",)
-    assert "`y` matches no bucket any more" in render_moves(moved.moves, moved.idle_globs)
+    assert "`y` matches no bucket or metric any more" in render_moves(moved)
 
 
 scalars = st.none() | st.booleans() | st.integers() | st.text(max_size=4)

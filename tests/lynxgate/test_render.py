@@ -47,7 +47,7 @@ def test_what_has_no_figures_says_why() -> None:
     )
     text = render_markdown(verdict)
     assert "- isolation: `the policy asks for bwrap" in text
-    assert "- `gone`: the evaluation has no such bucket" in text
+    assert "- `gone`: `the evaluation has no such bucket" in text
     assert "| `other_n` | 3 / 4 |" in text
 
 

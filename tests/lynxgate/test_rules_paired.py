@@ -12,9 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lynxgate.errors import CannotJudge, Exit, UsageFailure
+from lynxgate.outcome import Outcome
 from lynxgate.statistics import Pairs, holm, inferiority, noninferior, tango_interval, wilson
 from lynxgate.statistics.proportions import Score
-from lynxgate.verdict import Demand, Method, Outcome, Row, Verdict, parse_verdict
+from lynxgate.verdict import Demand, Method, Row, Verdict, parse_verdict
 from minieval.report import pack_outcomes
 from tests.lynxgate.samples import baseline, evaluation, judge
 

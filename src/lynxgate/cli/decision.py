@@ -152,6 +152,9 @@ def rebaseline(
     remove: Annotated[
         list[str] | None, typer.Option("--remove", help="A bucket that leaves; once for each of them.")
     ] = None,
+    remove_metric: Annotated[
+        list[str] | None, typer.Option("--remove-metric", help="A metric that leaves; once for each of them.")
+    ] = None,
 ) -> int:
     """Move the baseline's numbers to those of an evaluation; everything else stays as it is."""
     from lynxgate.baseline import CREATE_IT
@@ -163,12 +166,19 @@ def rebaseline(
 
     data = read_bytes(baseline, missing=CREATE_IT)
     measured = read_document(evaluation, Evaluation, missing=EVALUATE_IT)
-    moved = move_numbers(data, measured, semver=_version(semver), remove=remove or (), where=str(baseline))
+    moved = move_numbers(
+        data,
+        measured,
+        semver=_version(semver),
+        remove=remove or (),
+        remove_metrics=remove_metric or (),
+        where=str(baseline),
+    )
     if moved.data == data:
         _print(f"{baseline}: nothing moved, nothing written")
         return Exit.OK
     write_output(baseline, moved.data)
-    _print(render_moves(moved.moves, moved.idle_globs))
+    _print(render_moves(moved))
     return Exit.OK
 
 

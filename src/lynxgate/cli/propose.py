@@ -35,6 +35,9 @@ def rebaseline_pr(
     remove: Annotated[
         list[str] | None, typer.Option("--remove", help="A bucket that leaves; once for each of them.")
     ] = None,
+    remove_metric: Annotated[
+        list[str] | None, typer.Option("--remove-metric", help="A metric that leaves; once for each of them.")
+    ] = None,
     write: Annotated[
         Path | None, typer.Option("--write", help="A directory for the baseline before and after, and the text.")
     ] = None,
@@ -61,7 +64,9 @@ def rebaseline_pr(
     data = read_bytes(baseline, missing=CREATE_IT)
     measured = read_document(evaluation, Evaluation, missing=EVALUATE_IT)
     version = str(parse_semver(semver)) if semver else None
-    moved = move_numbers(data, measured, semver=version, remove=remove or (), where=str(baseline))
+    moved = move_numbers(
+        data, measured, semver=version, remove=remove or (), remove_metrics=remove_metric or (), where=str(baseline)
+    )
     if moved.data == data:
         write_summary(workflow, f"### Nothing moved\n\n`{base}` has these numbers already; no pull request is opened.")
         write_outputs(workflow, {"moved": "false"})

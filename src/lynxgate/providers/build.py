@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from lynxgate import __version__
 from lynxgate.errors import CannotJudge, UsageFailure
-from lynxgate.policy import matches
+from lynxgate.globs import matches
 from lynxgate.providers import calibrax, flameiq, flat, kitt, pytest_benchmark
 from lynxgate.providers.found import Found
 from minieval.files import canonical_json, digest_bytes, list_reasons

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
+from lynxgate.outcome import Outcome
 from lynxgate.policy import Rule, Tier
 from lynxgate.rules.sides import Sides, describe_evidence, describe_move, refuse_beyond_limits, refuse_incomparable
 from lynxgate.statistics import (
@@ -29,7 +30,7 @@ from lynxgate.statistics import (
     unpaired_z,
     upper_tail,
 )
-from lynxgate.verdict import Demand, Evidence, Method, Outcome, Row
+from lynxgate.verdict import Demand, Evidence, Method, Row
 from lynxgate.words import write_exactly, write_interval
 
 

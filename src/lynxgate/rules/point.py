@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+from lynxgate.outcome import Outcome
 from lynxgate.rules.sides import Sides, describe_evidence, describe_move, refuse_beyond_limits, refuse_incomparable
-from lynxgate.verdict import Outcome, Row
+from lynxgate.verdict import Row
 from lynxgate.words import write_exactly
 
 

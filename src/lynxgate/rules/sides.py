@@ -10,9 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 
+from lynxgate.outcome import Outcome
 from lynxgate.policy import Terms
 from lynxgate.statistics import Pairs, Score, newcombe_unpaired, pair, tango_interval, wilson
-from lynxgate.verdict import Demand, Evidence, Figure, Method, Outcome, Row
+from lynxgate.verdict import Demand, Evidence, Figure, Method, Row
 from lynxgate.words import write_exactly, write_percent, write_points
 from minieval.report import Measured, unpack_outcomes
 
