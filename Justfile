@@ -24,9 +24,13 @@ demo: setup
 # Everything CI runs, on a fresh machine too
 test: system setup check
 
-# What the tests need from Debian; nothing when it is there
+# What the tests need from Debian and, by hash, from npm; nothing when it is there
 system:
-    @command -v bwrap >/dev/null || { apt-get update -qq && apt-get install -qq --yes --no-install-recommends bubblewrap; } >/dev/null
+    @missing=(); for pair in bwrap:bubblewrap rsync:rsync npm:npm; do \
+      command -v "${pair%:*}" >/dev/null || missing+=("${pair#*:}"); done; \
+      ((${#missing[@]} == 0)) || { apt-get update -qq && apt-get install -qq --yes --no-install-recommends "${missing[@]}"; } >/dev/null
+    @[[ tests/npm/node_modules/.package-lock.json -nt tests/npm/package-lock.json ]] || \
+      npm ci --prefix tests/npm --silent --ignore-scripts --no-audit --no-fund
 
 # Lint, types, layers, tests
 check:

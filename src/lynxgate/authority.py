@@ -11,6 +11,9 @@ from collections.abc import Mapping
 from lynxgate.errors import Refused
 from lynxgate.registry import Environment
 
+# What a CI system says of itself: the first three "true", Jenkins its address.
+CI_VARIABLES = ("GITHUB_ACTIONS", "GITLAB_CI", "CIRCLECI", "JENKINS_URL")
+
 
 def authorise(environ: Mapping[str, str]) -> Environment:
     """The kind of registry this process may write to.
@@ -21,15 +24,20 @@ def authorise(environ: Mapping[str, str]) -> Environment:
     match environ.get("LYNX_ENV", ""):
         case "dev":
             return Environment.DEV
-        case "" | "ci" if environ.get("GITHUB_ACTIONS") == "true":
+        case "" | "ci" if _runs_in_ci(environ):
             return Environment.PRODUCTION
         case "" | "ci":
             raise Refused(
-                "promotions to production go through CI (GITHUB_ACTIONS is not set here); "
+                f"promotions to production go through CI ({', '.join(CI_VARIABLES)}: none is set here); "
                 "on a laptop set LYNX_ENV=dev and promote to a dev registry"
             )
         case other:
             raise Refused(f"LYNX_ENV is {other[:40]!r}; it may be unset, ci or dev")
+
+
+def _runs_in_ci(environ: Mapping[str, str]) -> bool:
+    *systems, jenkins = CI_VARIABLES
+    return any(environ.get(name) == "true" for name in systems) or bool(environ.get(jenkins))
 
 
 def check_registry(allowed: Environment, found: Environment | None, location: str) -> None:

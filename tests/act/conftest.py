@@ -15,12 +15,12 @@ import pytest
 
 from lynxgate.registry import Environment, create_registry
 from lynxgate.wiring import open_store
-from tests.act.repository import DEGRADED, GOOD, NAME, Repository, make_bundle, make_repository
+from tests.act.repository import NAME, Repository, candidate_bundles, make_repository
 from tests.act.runner import Ran, Shed
 from tests.github_objects import labelled_event
 from tests.github_standin import BOT, GithubStandIn, Token
 from tests.s3_servers import S3Server
-from tests.servers import MlflowServer, client_of, log_bundle, once
+from tests.servers import MlflowServer, client_of, log_bundle
 
 LABEL = "deploy-candidate"
 PULL = 7
@@ -121,8 +121,8 @@ def scene(
 ) -> Iterator[Scene]:
     """A pull request by ann, who may write, into an empty production registry on SeaweedFS."""
     create_registry(open_store(s3_registry), Environment.PRODUCTION)
-    bundles = once(shared_root / "mlflow", "act-bundles", lambda: _bundles(shared_root, mlflow_server))
-    runs = {name: log_bundle(mlflow_server.url, Path(folder)) for name, folder in bundles.items()}
+    bundles = candidate_bundles(shared_root, mlflow_server)
+    runs = {name: log_bundle(mlflow_server.url, folder) for name, folder in bundles.items()}
     repository = make_repository(tmp_path / "repository")
     shed = Shed(tmp_path / "shed", repository)
     shed.give_aws(seaweedfs.environment())
@@ -132,9 +132,3 @@ def scene(
         github.add_pull(PULL, repository.head, "src/tutor.py")
         yield Scene(repository, shed, github, mlflow_server, s3_registry, seaweedfs, runs)
         assert github.violations == []
-
-
-def _bundles(root: Path, server: MlflowServer) -> dict[str, str]:
-    log_bundle(server.url, None)  # makes the experiment, which two processes at once could not
-    sources = {"good": GOOD, "degraded": DEGRADED}
-    return {name: str(make_bundle(root / "act-bundles" / name, source)) for name, source in sources.items()}

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.minieval.candidates import model, write_bundle
+from tests.servers import MlflowServer, log_bundle, once
 
 ROOT = Path(__file__).parent.parent.parent
 NAME = "lynxgate/lynxgate"
@@ -80,7 +81,7 @@ def make_repository(root: Path) -> Repository:
             shutil.copytree(source, destination, ignore=shutil.ignore_patterns("__pycache__"))
         else:
             shutil.copy(source, destination)
-    _add_eval_set(root)
+    add_eval_set(root)
     write(root, {".gitignore": "__pycache__/\n", f"{Path(EVAL_SET).parent}/.gitignore": "/phase-20.jsonl\n"})
     repository.git("add", "--all")
     repository.git("commit", "--quiet", "--message", "The base")
@@ -93,6 +94,17 @@ def make_repository(root: Path) -> Repository:
 def make_bundle(folder: Path, source: str) -> Path:
     """A candidate whose code is ``source``."""
     return write_bundle(folder, source)
+
+
+def candidate_bundles(shared: Path, server: MlflowServer) -> dict[str, Path]:
+    """``good`` and ``degraded``, made once per session; read only."""
+
+    def make() -> dict[str, str]:
+        log_bundle(server.url, None)  # makes the experiment, which two processes at once could not
+        sources = {"good": GOOD, "degraded": DEGRADED}
+        return {name: str(make_bundle(shared / "act-bundles" / name, source)) for name, source in sources.items()}
+
+    return {name: Path(folder) for name, folder in once(shared / "mlflow", "act-bundles", make).items()}
 
 
 def baseline(correct: int = ROWS // 2, md5: str | None = None) -> str:
@@ -129,7 +141,8 @@ def write(root: Path, files: dict[str, str]) -> None:
         path.write_text(text)
 
 
-def _add_eval_set(root: Path) -> None:
+def add_eval_set(root: Path) -> None:
+    """The eval set in a remote beside it, its .dvc file, and a baseline."""
     data = eval_rows()
     md5 = hashlib.md5(data, usedforsecurity=False).hexdigest()
     pointer = f"outs:\n- md5: {md5}\n  size: {len(data)}\n  hash: md5\n  path: {Path(EVAL_SET).name}\n"

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.act.conftest import PASSWORD, TOKEN, _bundles
-from tests.act.repository import NAME, ROOT, Repository, make_repository
+from tests.act.conftest import PASSWORD, TOKEN
+from tests.act.repository import NAME, ROOT, Repository, candidate_bundles, make_repository
 from tests.act.runner import WORKFLOWS, Ran, Shed
 from tests.github_standin import BOT, GithubStandIn, Token
-from tests.servers import MlflowServer, log_bundle, once
+from tests.servers import MlflowServer, log_bundle
 
 APP = "lynxgate-app[bot]"
 EVALUATE = ["Check out the branch to measure at", "Python", "bwrap", "1 install, as locked", "What is measured"]
@@ -63,8 +63,8 @@ class Scene:
 @pytest.fixture
 def scene(tmp_path: Path, shared_root: Path, mlflow_server: MlflowServer) -> Iterator[Scene]:
     """A repository whose baseline is worse than the good model; whatever happens, main stays as it is."""
-    bundles = once(shared_root / "mlflow", "act-bundles", lambda: _bundles(shared_root, mlflow_server))
-    runs = {name: log_bundle(mlflow_server.url, Path(folder)) for name, folder in bundles.items()}
+    bundles = candidate_bundles(shared_root, mlflow_server)
+    runs = {name: log_bundle(mlflow_server.url, folder) for name, folder in bundles.items()}
     repository = make_repository(tmp_path / "repository")
     repository.git("checkout", "--quiet", "main")
     base = repository.base

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from lynxgate.authority import CI_VARIABLES
 from lynxgate.cli.app import run
 from minieval.files import digest_bytes
 from tests.dvc_repository import DvcRepository, copy_dvc_repository
@@ -64,7 +65,7 @@ def scene(
     root = copy_dvc_repository(Path(made), tmp_path / "checkout").root
     worse = shutil.copytree(logged_model[2], tmp_path / "worse")
     next(worse.rglob("model.json")).write_text(json.dumps({"suffix": "?"}))
-    for name in ("GITHUB_ACTIONS", "LYNXGATE_REGISTRY", "MLFLOW_TRACKING_URI"):
+    for name in (*CI_VARIABLES, "LYNXGATE_REGISTRY", "MLFLOW_TRACKING_URI"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("LYNX_ENV", "dev")
     monkeypatch.chdir(root)
