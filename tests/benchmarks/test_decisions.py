@@ -184,7 +184,7 @@ def test_writing_keeps_what_stands_around(tmp_path: Path) -> None:
 
 
 def test_the_readme_repeats_what_the_page_says() -> None:
-    """Its three rules, at 20 buckets of 500: the simulated figures of the page, and within what the rule is built for."""
+    """Its three rules, at 20 buckets of 500: the page's figures, and guard within what was promised."""
     page, readme = (path.read_text() for path in (DOCS / "operating-characteristics.md", DOCS.parent / "README.md"))
     simulated = re.findall(r"^\| 500 \| `([^`]+)` \| ([0-9.]+) \| ([0-9.]+) \|", page, re.MULTILINE)
     blocks = {rule: (float(equal), float(worse)) for rule, equal, worse in simulated}
