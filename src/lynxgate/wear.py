@@ -17,9 +17,10 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from lynxgate.baseline import Baseline
+from lynxgate.effective import digest_policy
 from lynxgate.errors import CannotJudge, Refused
 from lynxgate.plan import gates_carried
-from lynxgate.policy import Policy, ShelfLife
+from lynxgate.policy import ShelfLife
 from lynxgate.ports import Store
 from lynxgate.registry import put_once
 from minieval.files import Document, canonical_json, digest_bytes
@@ -115,8 +116,3 @@ def life_of(evaluation: Evaluation, baseline: Baseline) -> int:
     if rows is None:
         raise CannotJudge("the policy counts gates (shelf_life), and the evaluation does not say how many rows it has")
     return gates_carried(baseline.policy, rows)
-
-
-def digest_policy(policy: Policy) -> str:
-    """SHA-256 of what a policy says: its parsed terms in canonical form, so that layout and comments do not count."""
-    return digest_bytes(canonical_json(policy.model_dump(mode="json", exclude_none=True)))

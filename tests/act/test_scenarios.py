@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import threading
 
@@ -18,7 +19,7 @@ pytestmark = pytest.mark.slow
 INSTALL = ["Check out the base branch", "Python"]
 STAGES = ["1 install, as locked", "2 eval set", "Cached candidate", "3 candidate", "Cache the candidate"]
 STAGES += ["4 evaluation", "5 comparison"]
-END = ["How it ended", "Keep the evaluation"]
+END = ["What it was decided on", "How it ended", "Keep the evaluation"]
 EVALUATE = [INSTALL[0], "Only pull requests into the default branch", INSTALL[1], "bwrap", *STAGES]
 PROMOTE = [*INSTALL, "Install, as locked", "The request, again", "The evaluation"]
 PROMOTE += ["The evaluation is the one that was made", "The candidate, downloaded afresh"]
@@ -72,6 +73,8 @@ def test_clean_then_again_then_from_the_cache(scene: Scene) -> None:
     assert {"/registry.json", "/tags.json", f"/journal/{SEMVER}.json", f"/entries/{sha}/manifest.json"} <= set(objects)
     (check,) = scene.github.calls("POST", "/check-runs")
     assert (check.body["conclusion"], check.body["head_sha"]) == ("success", scene.repository.head)
+    kept = json.loads((scene.shed.artifacts / "evaluation/decision/manifest.json").read_text())
+    assert (kept["canonical_sha"], kept["exit_code"], kept["asked"]["semver"]) == (sha, 0, SEMVER)
     hold("clean", scene, ran, f"{SEMVER} promoted, MLflow tagged")
 
     again = scene.run()
@@ -303,7 +306,7 @@ def test_another_base_branch(scene: Scene) -> None:
     scene.event_base = "lax"
     scene.ask(scene.request())
     ran = scene.label()
-    assert ran.ran("evaluate") == [*EVALUATE[:2], *END]
+    assert ran.ran("evaluate") == [*EVALUATE[:2], *END[1:]]
     assert ran.ran("promote") == []
     assert scene.registry_bytes() == before
     assert "it was refused (exit 6)" in scene.comments[0]

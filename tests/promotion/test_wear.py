@@ -10,13 +10,14 @@ import pytest
 
 from lynxgate.audit import audit
 from lynxgate.baseline import Baseline, parse_baseline
+from lynxgate.effective import digest_policy
 from lynxgate.errors import CannotJudge, Refused
 from lynxgate.plan import gates_carried
 from lynxgate.ports import Store
 from lynxgate.promote import Ending, NotPassed, promote
 from lynxgate.registry import Environment
 from lynxgate.statistics import shelf_life
-from lynxgate.wear import Wear, ask, charge, digest_policy
+from lynxgate.wear import Wear, ask, charge
 from minieval.files import parse_document
 from minieval.report import Evaluation
 from tests.promotion.test_promote import snapshot

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import typer
 
-from lynxgate.cli import analysis, candidate, ci, decision, gate, propose, providers, registry
+from lynxgate.cli import analysis, candidate, ci, decision, gate, keep, policy, propose, providers, registry
 from minieval import exits
 
 app = typer.Typer(
@@ -20,12 +20,14 @@ app = typer.Typer(
 )
 candidate.register(app)
 decision.register(app)
+policy.register(app)
 analysis.register(app)
 providers.register(app)
 registry.register(app)
 gate.register(app)
 ci.register(app)
 propose.register(app)
+keep.register(app)
 
 
 def run(argv: Sequence[str] | None = None) -> int:
