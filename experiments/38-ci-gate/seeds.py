@@ -59,10 +59,11 @@ def write_baseline(policy: Mapping[str, Any]) -> bytes:
 
 
 def judge(evaluation: bytes, baseline: bytes) -> Verdict:
-    """The gate's verdict on an evaluation."""
+    """The gate's verdict on an evaluation; the tenses of one verb are one group."""
     from lynxgate.decide import decide_bytes
+    from lynxgate.groups import read_groups
 
-    return decide_bytes(evaluation, baseline)[0]
+    return decide_bytes(evaluation, baseline, groups=read_groups(EVAL_SET))[0]
 
 
 def bring(seed: int, keep: Path) -> tuple[Path, Path]:

@@ -15,6 +15,7 @@ from typing import assert_never
 
 from lynxgate.baseline import Baseline, Status
 from lynxgate.errors import CannotJudge, IntegrityFailure, Refused, UsageFailure
+from lynxgate.groups import Groups, check_rows, check_same_eval_set
 from lynxgate.metrics import judge_metrics
 from lynxgate.outcome import Outcome
 from lynxgate.policy import ISOLATIONS, MOST_MARGIN_PP, Policy, Rule
@@ -30,21 +31,30 @@ ALL_ROWS = "all rows"
 
 
 def compare(
-    evaluation: Evaluation, baseline: Baseline, *, inputs: Inputs, tolerance_pp: Decimal | None = None
+    evaluation: Evaluation,
+    baseline: Baseline,
+    *,
+    inputs: Inputs,
+    tolerance_pp: Decimal | None = None,
+    groups: Groups | None = None,
 ) -> Verdict:
     """Judge an evaluation by a baseline.
 
     ``tolerance_pp`` (percentage points) stands in for the policy's general ``tolerance_pp``; what the policy says of
-    single buckets, or of the aggregate, stays.
+    single buckets, or of the aggregate, stays. ``groups`` are those of the eval set; a rule that proves something
+    respects them, and without them cannot judge an evaluation that says its rows come in groups.
 
     Raises:
-        IntegrityFailure: the two were measured on different eval sets.
+        IntegrityFailure: the two were measured on different eval sets, or the groups are of another.
         Refused: ``tolerance_pp`` would loosen an active policy.
         CannotJudge: the policy speaks of buckets or metrics that neither side has, or would block an improvement.
         UsageFailure: ``tolerance_pp`` is 100 under a rule that asks for proof.
     """
     policy = _apply_tolerance(baseline, tolerance_pp)
     conditions = [_check_eval_set(evaluation, baseline)]
+    respected = _agree_on_groups(evaluation, policy, groups)
+    if policy.rule.asks_proof and (respected is not None or evaluation.eval_set.groups is not None):
+        conditions.append(_check_groups(evaluation, policy.rule, respected))
     if policy.min_isolation is not None:
         conditions.append(_check_isolation(evaluation, policy.min_isolation))
     names = sorted(evaluation.buckets.keys() | baseline.buckets.keys())
@@ -57,6 +67,7 @@ def compare(
             baseline.buckets.get(name),
             evaluation.buckets.get(name),
             float(policy.confidence),
+            None if respected is None else respected.buckets.get(name),
         )
         for name in names
     ]
@@ -67,11 +78,11 @@ def compare(
         tolerance_pp=write_exactly(policy.tolerance_pp),
         policy_tolerance_pp=write_exactly(baseline.policy.tolerance_pp),
         confidence=write_exactly(policy.confidence),
-        inputs=inputs,
+        inputs=inputs if respected is None else inputs.model_copy(update={"groups_sha256": respected.sha256}),
         candidate=evaluation.candidate,
         baseline=baseline.source,
         conditions=tuple(conditions),
-        aggregate=_judge_aggregate(policy, baseline.aggregate, evaluation.aggregate),
+        aggregate=_judge_aggregate(policy, baseline.aggregate, evaluation.aggregate, respected),
         rows=_judge_buckets(policy, buckets),
         metrics=judge_metrics(
             policy.metrics,
@@ -113,6 +124,28 @@ def _check_eval_set(evaluation: Evaluation, baseline: Baseline) -> Condition:
     return Condition(name="eval set", outcome=Outcome.HELD, reason=reason)
 
 
+def _agree_on_groups(evaluation: Evaluation, policy: Policy, groups: Groups | None) -> Groups | None:
+    """The groups where they are to be respected: the rule proves something, and two rows share one."""
+    if groups is None:
+        return None
+    check_same_eval_set(groups, evaluation.eval_set.dvc_md5, evaluation.eval_set.sha256)
+    if not policy.rule.asks_proof or not groups.shared:
+        return None
+    check_rows(groups, evaluation)
+    return groups
+
+
+def _check_groups(evaluation: Evaluation, rule: Rule, groups: Groups | None) -> Condition:
+    if groups is not None:
+        reason = f"the rows come in {groups.count} groups, which the tests respect"
+        return Condition(name="groups", outcome=Outcome.HELD, reason=reason)
+    reason = (
+        f"the rows come in {evaluation.eval_set.groups} groups, which rule {rule} has to know: name the eval set "
+        "with --eval-set"
+    )
+    return Condition(name="groups", outcome=Outcome.UNMEASURED, reason=reason)
+
+
 def _check_isolation(evaluation: Evaluation, required: str) -> Condition:
     found = evaluation.evaluator.isolation if evaluation.evaluator else None
     if found in ISOLATIONS and ISOLATIONS.index(found) >= ISOLATIONS.index(required):
@@ -122,10 +155,13 @@ def _check_isolation(evaluation: Evaluation, required: str) -> Condition:
     return Condition(name="isolation", outcome=Outcome.UNMEASURED, reason=reason)
 
 
-def _judge_aggregate(policy: Policy, before: Measured | None, now: Measured | None) -> Row | None:
+def _judge_aggregate(
+    policy: Policy, before: Measured | None, now: Measured | None, groups: Groups | None
+) -> Row | None:
     if not policy.gates_all_rows and before is None and now is None:
         return None
-    sides = Sides(ALL_ROWS, policy.overall_terms, before, now, float(policy.confidence))
+    numbers = None if groups is None else groups.aggregate
+    sides = Sides(ALL_ROWS, policy.overall_terms, before, now, float(policy.confidence), numbers)
     if before is None or now is None:
         reason = f"the {'baseline' if before is None else 'evaluation'} has no aggregate"
         return sides.row(Outcome.UNMEASURED, reason)

@@ -9,6 +9,7 @@ from pathlib import Path
 from lynxgate.baseline import CREATE_IT, Baseline, parse_baseline
 from lynxgate.compare import compare
 from lynxgate.errors import UsageFailure
+from lynxgate.groups import Groups, read_groups
 from lynxgate.verdict import Inputs, Verdict
 from minieval.files import digest_bytes, parse_document, read_bytes
 from minieval.report import Evaluation
@@ -17,15 +18,20 @@ EVALUATE_IT = "evaluate a candidate first: python -m minieval --bundle ./candida
 _TOLERANCE = re.compile(r"[0-9]+(\.[0-9]{1,18})?")
 
 
-def decide(candidate: Path, baseline: Path, tolerance_pp: Decimal | None = None) -> Verdict:
+def decide(
+    candidate: Path, baseline: Path, tolerance_pp: Decimal | None = None, eval_set: Path | None = None
+) -> Verdict:
     """Read both documents and judge the one by the other; ``tolerance_pp`` as in `lynxgate.compare.compare`.
+
+    ``eval_set`` is where the eval set is, whose groups are then respected.
 
     Raises:
         CannotJudge, IntegrityFailure, Refused: as `decide_bytes`, or a document is missing.
     """
     agreed = read_bytes(baseline, missing=CREATE_IT)
     measured = read_bytes(candidate, missing=EVALUATE_IT)
-    verdict, _, _ = decide_bytes(measured, agreed, tolerance_pp, names=(str(candidate), str(baseline)))
+    groups = None if eval_set is None else read_groups(eval_set)
+    verdict, _, _ = decide_bytes(measured, agreed, tolerance_pp, groups=groups, names=(str(candidate), str(baseline)))
     return verdict
 
 
@@ -34,13 +40,14 @@ def decide_bytes(
     baseline: bytes,
     tolerance_pp: Decimal | None = None,
     *,
+    groups: Groups | None = None,
     names: tuple[str, str] = ("the evaluation", "the baseline"),
 ) -> tuple[Verdict, Evaluation, Baseline]:
-    """Judge the exact bytes of two documents; ``names`` are what messages call them.
+    """Judge the exact bytes of two documents, and the groups of their eval set; ``names`` are what messages call them.
 
     Raises:
         CannotJudge: one of them is not a valid document, or the policy cannot be applied.
-        IntegrityFailure: they were measured on different eval sets.
+        IntegrityFailure: they were measured on different eval sets, or the groups are of another.
         Refused: ``tolerance_pp`` would loosen an active policy.
     """
     agreed = parse_baseline(baseline, where=names[1])
@@ -51,7 +58,8 @@ def decide_bytes(
         eval_set_dvc_md5=measured.eval_set.dvc_md5,
         eval_set_sha256=measured.eval_set.sha256,
     )
-    return compare(measured, agreed, inputs=inputs, tolerance_pp=tolerance_pp), measured, agreed
+    verdict = compare(measured, agreed, inputs=inputs, tolerance_pp=tolerance_pp, groups=groups)
+    return verdict, measured, agreed
 
 
 def parse_tolerance(text: str) -> Decimal:

@@ -1,7 +1,8 @@
 """The evidence of a promotion: an in-toto Statement that holds the verdict and the documents it follows from.
 
 - Its subject is the bundle: the canonical SHA and every file of the manifest.
-- It carries the two documents as text, byte for byte, so that an auditor can take the decision again.
+- It carries the two documents as text, byte for byte, so that an auditor can take the decision again; and where the
+  verdict respects the groups of the eval set, their numbers.
 - It is stored under the SHA-256 of its own bytes and never changes.
 """
 
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 
 from lynxgate import __version__
 from lynxgate.compare import Verdict
+from lynxgate.groups import Groups
 from minieval.files import digest_bytes, parse_json, pretty_json
 from minieval.manifest import Manifest
 
@@ -32,6 +34,7 @@ def write_evidence(
     *,
     evaluation: bytes,
     baseline: bytes,
+    groups: Groups | None = None,
     run_id: str,
     semver: str,
     production_before: str | None,
@@ -39,6 +42,9 @@ def write_evidence(
     """Bind a verdict to the bundle, the documents, the semver, and the production version it was taken against."""
     subject = [{"name": "canonical", "digest": {"sha256": manifest.canonical_sha}}]
     subject += [{"name": file.path, "digest": {"sha256": file.sha256}} for file in manifest.files]
+    documents = {"evaluation": evaluation.decode(), "baseline": baseline.decode()}
+    if groups is not None and verdict.inputs.groups_sha256 is not None:
+        documents["groups"] = groups.data.decode()
     data = pretty_json(
         {
             "_type": STATEMENT,
@@ -48,7 +54,7 @@ def write_evidence(
                 "gate": {"name": "lynxgate", "version": __version__},
                 "promotion": {"semver": semver, "mlflow_run_id": run_id, "production_before": production_before},
                 "verdict": parse_json(verdict.to_json(), where="verdict"),
-                "documents": {"evaluation": evaluation.decode(), "baseline": baseline.decode()},
+                "documents": documents,
             },
         }
     )

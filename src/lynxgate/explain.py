@@ -132,7 +132,8 @@ def render_row(verdict: Verdict, row: Row, examples: Examples | None = None, *, 
     if row.demand is not None:
         lines.append(f"  {_NEEDS[row.demand]}" if row.tier != "advisory" else "  It is advisory and blocks nothing.")
     if examples is not None:
-        lines += _describe_examples(examples, most)
+        decides = evidence is not None and evidence.groups is not None
+        lines += _describe_examples(examples, most, decides=decides)
     return "\n".join(lines)
 
 
@@ -179,9 +180,9 @@ def _describe_figure(figure: Figure | None) -> str:
     return f"{write_percent(figure.share)}{counts}"
 
 
-def _describe_examples(examples: Examples, most: int) -> list[str]:
+def _describe_examples(examples: Examples, most: int, *, decides: bool) -> list[str]:
     lines = []
-    if examples.groups is not None:
+    if examples.groups is not None and not decides:
         shown = "no interval" if examples.interval_pp is None else "{:+.2f} to {:+.2f} pp".format(*examples.interval_pp)
         lines.append(f"  in groups  {examples.groups} groups of examples: {shown} (decides nothing)")
     for name, ids in (("lost", examples.lost), ("gained", examples.gained)):

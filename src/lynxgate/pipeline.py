@@ -15,6 +15,7 @@ from lynxgate.errors import CannotJudge
 from lynxgate.evaldata import check_eval_set
 from lynxgate.evaluator import run_evaluator
 from lynxgate.fetch import Fetched, fetch
+from lynxgate.groups import Groups, read_groups
 from lynxgate.lock import check_lock
 from lynxgate.ports import EvalData, Progress, Tracking
 from lynxgate.promote import Against, Receipt, Request, promote
@@ -78,12 +79,13 @@ def gate(run_id: str, semver: str, place: Workplace, parts: Parts, say: Say) -> 
     baseline, eval_set = agree_on_eval_set(place, parts, say)
     candidate = bring_candidate(run_id, place, parts, say)
     evaluation = evaluate(run_id, eval_set, place, say)
+    groups = read_groups(eval_set)
     counted = count(evaluation, baseline, place, parts, say)
-    verdict = compare(evaluation, baseline, place, say)
+    verdict = compare(evaluation, baseline, groups, place, say)
     if not verdict.passed or verdict.status != "active":
         say(6, f"promotion: none, and nothing was written{' but that this gate was asked' if counted else ''}")
         return Outcome(verdict, None)
-    request = Request(candidate.canonical_sha, semver, evaluation, baseline, place.bundle, against)
+    request = Request(candidate.canonical_sha, semver, evaluation, baseline, place.bundle, against, groups)
     receipt = promote(request, parts.desk, parts.tracking, parts.environ)
     say(6, f"promotion: {receipt.ending} (after {receipt.production_before or 'nothing'})")
     return Outcome(verdict, receipt)
@@ -139,9 +141,9 @@ def count(evaluation: bytes, baseline: bytes, place: Workplace, parts: Parts, sa
     return wear is not None and not wear.free
 
 
-def compare(evaluation: bytes, baseline: bytes, place: Workplace, say: Say) -> Verdict:
+def compare(evaluation: bytes, baseline: bytes, groups: Groups, place: Workplace, say: Say) -> Verdict:
     """Stage 5; the verdict, which is also written."""
-    verdict, _, _ = decide_bytes(evaluation, baseline)
+    verdict, _, _ = decide_bytes(evaluation, baseline, groups=groups)
     write_output(place.verdict, verdict.to_json())
     say(5, f"comparison: {verdict.summary}")
     return verdict

@@ -21,6 +21,7 @@ from lynxgate.compare import Verdict
 from lynxgate.decide import decide_bytes
 from lynxgate.errors import CannotJudge, Conflict, Exit, GateError, IntegrityFailure, Refused, StoreFailure
 from lynxgate.evidence import write_evidence
+from lynxgate.groups import Groups
 from lynxgate.identity import parse_semver, parse_sha
 from lynxgate.journal import Held, Record, State
 from lynxgate.ports import ModelSource
@@ -60,7 +61,10 @@ class Against:
 
 @dataclass(frozen=True)
 class Request:
-    """What is to be promoted, as what, and on which two documents (their exact bytes); ``against`` what, if told."""
+    """What is to be promoted, as what, and on which two documents (their exact bytes); ``against`` what, if told.
+
+    ``groups`` are those of the eval set, for rules that respect them.
+    """
 
     canonical_sha: str
     semver: str
@@ -68,6 +72,7 @@ class Request:
     baseline: bytes
     bundle: Path
     against: Against | None = None
+    groups: Groups | None = None
 
 
 @dataclass(frozen=True)
@@ -161,7 +166,7 @@ def examine(request: Request, desk: Desk, tracking: ModelSource) -> Case:
 
     Raises: as `promote`.
     """
-    verdict, evaluation, baseline = decide_bytes(request.evaluation, request.baseline)
+    verdict, evaluation, baseline = decide_bytes(request.evaluation, request.baseline, groups=request.groups)
     if baseline.status != "active":
         raise Refused("the baseline is report-only, which decides nothing; arm it by its own pull request first")
     if not verdict.passed:
@@ -231,6 +236,7 @@ def claim(request: Request, case: Case, desk: Desk, environment: Environment) ->
         case.verdict,
         evaluation=request.evaluation,
         baseline=request.baseline,
+        groups=request.groups,
         run_id=case.run_id,
         semver=request.semver,
         production_before=before,

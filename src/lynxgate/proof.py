@@ -20,6 +20,7 @@ from lynxgate.baseline import Baseline, Status
 from lynxgate.decide import decide_bytes
 from lynxgate.errors import CannotJudge, GateError, IntegrityFailure
 from lynxgate.events import Promotion
+from lynxgate.groups import parse_groups
 from lynxgate.registry import SemverText
 from lynxgate.verdict import Verdict
 from minieval.files import Document, Json, digest_bytes, parse_document, parse_json
@@ -56,10 +57,11 @@ class Bound(Document):
 
 
 class Documents(Document):
-    """The two documents that the verdict follows from, as text, byte for byte."""
+    """The two documents that the verdict follows from, as text, byte for byte; ``groups`` where it respects them."""
 
     evaluation: str
     baseline: str
+    groups: str | None = None
 
 
 class Predicate(Document):
@@ -86,7 +88,8 @@ class Statement(Document):
             GateError: as `lynxgate.decide.decide_bytes`.
         """
         documents = self.predicate.documents
-        return decide_bytes(documents.evaluation.encode(), documents.baseline.encode())
+        groups = None if documents.groups is None else parse_groups(documents.groups.encode())
+        return decide_bytes(documents.evaluation.encode(), documents.baseline.encode(), groups=groups)
 
     def follows(self, verdict: Verdict) -> bool:
         """Whether the verdict in it is ``verdict``; of another gate's version, whether it is the same decision.

@@ -10,16 +10,24 @@ from decimal import Decimal
 from fractions import Fraction
 
 from lynxgate.decide import decide_bytes
-from lynxgate.errors import IntegrityFailure, Refused
+from lynxgate.errors import CannotJudge, IntegrityFailure, Refused
+from lynxgate.groups import Groups, check_same_eval_set
 from lynxgate.verdict import Verdict, parse_verdict
 from minieval.files import digest_bytes
 
 
-def replay(verdict: bytes, evaluation: bytes, baseline: bytes, *, where: str = "the verdict") -> Verdict:
-    """The verdict, when the two documents give it again byte for byte.
+def replay(
+    verdict: bytes,
+    evaluation: bytes,
+    baseline: bytes,
+    *,
+    groups: Groups | None = None,
+    where: str = "the verdict",
+) -> Verdict:
+    """The verdict, when the two documents give it again byte for byte; ``groups`` are those of the eval set.
 
     Raises:
-        CannotJudge: one of the three is no valid document.
+        CannotJudge: one of the three is no valid document, or it respects groups and none are given.
         IntegrityFailure: it was made from other documents, or they give another verdict; the message says what differs.
     """
     stored = parse_verdict(verdict, where=where)
@@ -29,8 +37,16 @@ def replay(verdict: bytes, evaluation: bytes, baseline: bytes, *, where: str = "
     ):
         if (found := digest_bytes(data)) != named:
             raise IntegrityFailure(f"{where} was made from another {name}: it names SHA-256 {named}, this is {found}")
+    if groups is not None:
+        check_same_eval_set(groups, stored.inputs.eval_set_dvc_md5, stored.inputs.eval_set_sha256)
+    if (expected := stored.inputs.groups_sha256) is None:
+        groups = None  # it was taken without them, and is taken again as it was
+    elif groups is None:
+        raise CannotJudge(f"{where} respects the groups of its eval set; name the eval set with --eval-set")
+    elif groups.sha256 != expected:
+        raise IntegrityFailure(f"{where} names groups {expected}, and the eval set has {groups.sha256}")
     try:
-        again, _, _ = decide_bytes(evaluation, baseline, _given_tolerance(stored))
+        again, _, _ = decide_bytes(evaluation, baseline, _given_tolerance(stored), groups=groups)
     except Refused as error:
         raise IntegrityFailure(f"{where} cannot have been made from these documents: {error}") from error
     if again.to_json() != verdict:

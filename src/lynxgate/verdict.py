@@ -28,13 +28,21 @@ SCHEMA: Final = "lynxgate.verdict/1"
 _NAMED = 3  # reasons that a summary spells out
 
 
+def _is_none(value: object) -> bool:
+    return value is None
+
+
 class Inputs(Document):
-    """What the verdict follows from: SHA-256 of the exact bytes of both documents, and the eval set's hashes."""
+    """What the verdict follows from: SHA-256 of the exact bytes of both documents, and the eval set's hashes.
+
+    ``groups_sha256`` is that of the eval set's `lynxgate.groups.Groups`, where they were respected.
+    """
 
     evaluation_sha256: Sha256
     baseline_sha256: Sha256
     eval_set_dvc_md5: DvcMd5
     eval_set_sha256: Sha256 | None = None
+    groups_sha256: Annotated[Sha256 | None, Field(exclude_if=_is_none)] = None
 
 
 class Figure(Document):
@@ -59,6 +67,7 @@ class Method(StrEnum):
     """How the two sides were compared where a chance was computed."""
 
     PAIRED = "paired"
+    CLUSTERED = "clustered"
     UNPAIRED = "unpaired"
 
 
@@ -76,6 +85,7 @@ class Evidence(Document):
     ``2 confidence - 1``, so that each end is one-sided at the confidence. ``p_within`` is the chance of such evidence
     of staying within the margin, were the candidate worse by all of it; ``p_beyond`` of having left it, were it not,
     corrected for the number of buckets. Only rules that prove something have them. Four decimals; ``p`` has six.
+    ``groups`` is the number of groups that the examples come in, where some share one and it was respected.
     """
 
     method: Annotated[Method, Field(strict=False)]
@@ -87,6 +97,7 @@ class Evidence(Document):
     p_within: Exact | None = None
     p_beyond: Exact | None = None
     examples_to_settle: Positive | None = None
+    groups: Annotated[Positive | None, Field(exclude_if=_is_none)] = None
 
 
 class Row(Document):
@@ -127,7 +138,7 @@ class Row(Document):
 class Condition(Document):
     """Something besides accuracy that must hold before the figures mean anything."""
 
-    name: Literal["eval set", "isolation"]
+    name: Literal["eval set", "groups", "isolation"]
     outcome: Annotated[Outcome, Field(strict=False)]
     reason: str
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -76,11 +76,22 @@ def load_eval_set(path: Path) -> EvalSet:
     if not rows:
         raise CannotJudge(f"{path}: no rows; an eval set without rows measures nothing")
     identity = _identify(path, {name: _digest(data) for name, data in contents.items()})
-    return EvalSet(identity=identity.model_copy(update={"rows": len(rows)}), rows=rows)
+    groups = len(set(number_groups(rows)))
+    found = {"rows": len(rows), "groups": groups if groups < len(rows) else None}
+    return EvalSet(identity=identity.model_copy(update=found), rows=rows)
+
+
+def number_groups(rows: Iterable[Row]) -> tuple[int, ...]:
+    """The group of each row as a number, from 0 in the order in which they appear; without one a row is its own."""
+    known: dict[str | int, int] = {}
+    return tuple(
+        known.setdefault(index if row.labels.group is None else row.labels.group, len(known))
+        for index, row in enumerate(rows)
+    )
 
 
 def identify(path: Path) -> EvalSetIdentity:
-    """Hash an eval set without parsing it: DVC's md5 and our sha256; ``rows`` is left open.
+    """Hash an eval set without parsing it: DVC's md5 and our sha256; ``rows`` and ``groups`` are left open.
 
     Raises:
         CannotJudge: when it is missing or cannot be read.

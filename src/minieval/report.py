@@ -148,12 +148,16 @@ class Candidate(Document):
 
 
 class EvalSetIdentity(Document):
-    """Which rows it was evaluated on; the md5 is DVC's, the sha256 that of the bytes (of a folder: of its manifest)."""
+    """Which rows it was evaluated on; the md5 is DVC's, the sha256 that of the bytes (of a folder: of its manifest).
+
+    ``groups`` says in how many groups the rows come; it is there only where two rows share one.
+    """
 
     path: Name | None = None
     dvc_md5: DvcMd5
     sha256: Sha256 | None = None
     rows: Positive | None = None
+    groups: Annotated[Positive | None, Field(exclude_if=lambda groups: groups is None)] = None
 
 
 class Evaluator(Document):

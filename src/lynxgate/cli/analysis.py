@@ -52,16 +52,17 @@ def explain(
     row, examples = find_row(stored, bucket), None
     if eval_set is not None:
         from lynxgate.baseline import parse_baseline
+        from lynxgate.groups import find_groups
         from minieval.evalset import load_eval_set
 
-        measured, agreed = read_bytes(candidate), read_bytes(baseline)
-        take_again(data, measured, agreed, where=str(verdict))
+        measured, agreed, rows = read_bytes(candidate), read_bytes(baseline), load_eval_set(eval_set)
+        take_again(data, measured, agreed, groups=find_groups(rows), where=str(verdict))
         examples = find_examples(
             stored,
             row,
             parse_document(measured, Evaluation, where=str(candidate)),
             parse_baseline(agreed, where=str(baseline)),
-            load_eval_set(eval_set),
+            rows,
         )
     _print(render_row(stored, row, examples, most=most))
     return Exit.OK
@@ -74,14 +75,13 @@ def replay(
     eval_set: EvalSetPath = None,
 ) -> int:
     """Take a stored verdict again from its documents; exit 4 when it is not the same, byte for byte."""
-    from lynxgate.explain import check_eval_set
+    from lynxgate.groups import read_groups
     from lynxgate.replay import replay as take_again
-    from minieval.evalset import load_eval_set
     from minieval.files import read_bytes
 
-    again = take_again(read_bytes(verdict), read_bytes(candidate), read_bytes(baseline), where=str(verdict))
-    if eval_set is not None:
-        check_eval_set(again, load_eval_set(eval_set))
+    groups = None if eval_set is None else read_groups(eval_set)
+    documents = read_bytes(verdict), read_bytes(candidate), read_bytes(baseline)
+    again = take_again(*documents, groups=groups, where=str(verdict))
     _print(f"{verdict}: the same, byte for byte\n{again.summary}")
     return Exit.OK
 

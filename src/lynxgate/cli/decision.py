@@ -18,6 +18,9 @@ BASELINE = Path("eval_baseline.json")
 CANDIDATE = Path("candidate_eval.json")
 BaselinePath = Annotated[Path, typer.Option("--baseline", help="The committed baseline.")]
 EvaluationPath = Annotated[Path, typer.Option("--evaluation", help="What minieval wrote about the model.")]
+EvalSetPath = Annotated[
+    Path | None, typer.Option("--eval-set", help="The eval set itself, for rules that respect groups of its rows.")
+]
 Semver = Annotated[str | None, typer.Option("--semver", help="The version of the model that was evaluated, as v0.3.1.")]
 
 
@@ -49,6 +52,7 @@ def compare(
         str | None,
         typer.Option("--tolerance", help="The general tolerance as a fraction: 0.02 is 2 pp. May only tighten."),
     ] = None,
+    eval_set: EvalSetPath = None,
     output: Annotated[Path | None, typer.Option("--output", help="Where the verdict is written as JSON.")] = None,
     form: Annotated[
         Format | None, typer.Option("--format", help="Show every row. [default: a line, or the failing rows]")
@@ -63,7 +67,7 @@ def compare(
     if output is not None and output.resolve() in {candidate.resolve(), baseline.resolve()}:
         raise UsageFailure(f"--output {output} is one of the two documents compared; choose another file")
     try:
-        verdict = decide(candidate, baseline, tolerance_pp)
+        verdict = decide(candidate, baseline, tolerance_pp, eval_set)
     except GateError:
         if output is not None and output.is_file():
             # An earlier verdict must not pass for the one that could not be reached.

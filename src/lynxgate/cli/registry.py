@@ -54,6 +54,9 @@ def promote(
     evaluation: Annotated[Path, typer.Option(help="The candidate's evaluation.")] = Path("candidate_eval.json"),
     baseline: Annotated[Path, typer.Option(help="The committed baseline.")] = Path("eval_baseline.json"),
     bundle: Annotated[Path, typer.Option(help="The bundle as fetched.")] = Path("candidate"),
+    eval_set: Annotated[
+        Path | None, typer.Option("--eval-set", help="The eval set itself, for rules that respect groups of its rows.")
+    ] = None,
     registry: Registry = DEFAULT_REGISTRY,
     tracking_uri: TrackingUri = None,
     signing_key: SigningKey = None,
@@ -64,6 +67,7 @@ def promote(
     as_json: AsJson = False,
 ) -> int:
     """Promote a bundle that passes: tags.json, the MLflow tag, the index. Idempotent on (SHA, semver)."""
+    from lynxgate.groups import read_groups
     from lynxgate.identity import parse_semver, parse_sha
     from lynxgate.promote import Against, NotPassed, Request
     from lynxgate.promote import promote as run_promotion
@@ -79,6 +83,7 @@ def promote(
         baseline=read_bytes(baseline, missing="make one with `lynxgate baseline init`"),
         bundle=bundle,
         against=None if expect_production is None else Against(expected),
+        groups=None if eval_set is None else read_groups(eval_set),
     )
     signer = None if signing_key is None else open_signer(signing_key)
     warn_if_dev()

@@ -5,6 +5,8 @@
   the chance of one false proof at the level. Else it is inconclusive.
 - ``noninferior`` asks proof of every bucket that is not advisory; ``guard`` only of critical buckets and of all rows
   together, and of the others no proof of harm.
+- Examples of one group are not independent. Where the groups are given, both proofs must also stand by the clustered
+  test: no p is smaller, no interval narrower than of independent examples.
 - Without outcomes the two sides are compared as if on different examples: the row says so, and that it is weaker.
 - Floats decide here, unlike under `point`; a p value within rounding of the level would be a coincidence.
 """
@@ -22,6 +24,7 @@ from lynxgate.rules.sides import Sides, describe_evidence, describe_move, refuse
 from lynxgate.statistics import (
     Pairs,
     Score,
+    clustered_z,
     examples_to_settle,
     holm_adjusted,
     inferiority,
@@ -32,6 +35,9 @@ from lynxgate.statistics import (
 )
 from lynxgate.verdict import Demand, Evidence, Method, Row
 from lynxgate.words import write_exactly, write_interval
+
+FEW_GROUPS = 30
+ONE_GROUP = "all its examples are of one group, and one group proves nothing"
 
 
 @dataclass(frozen=True)
@@ -82,7 +88,8 @@ def run_tests(sides: Sides, alpha: float) -> Tested | None:
     """Both tests of a bucket whose sides are comparable; `None` where a side has no counts."""
     margin = float(Fraction(sides.terms.tolerance_pp) / 100)
     if (pairs := sides.pairs) is not None:
-        return _test_pairs(pairs, margin, alpha)
+        test, clusters = _test_pairs(pairs, margin, alpha), sides.clusters
+        return test if clusters is None else _respect_groups(test, clusters, margin, alpha)
     if (scores := sides.scores) is not None:
         return _test_scores(*scores, margin, alpha)
     return None
@@ -92,6 +99,18 @@ def _test_pairs(pairs: Pairs, margin: float, alpha: float) -> Tested:
     within, beyond = noninferiority(pairs, margin, alpha).p, inferiority(pairs, margin, alpha).p
     undecided = within >= alpha and beyond > alpha
     return Tested(within, beyond, beyond, examples_to_settle(pairs, margin, 1 - alpha) if undecided else None)
+
+
+def _respect_groups(test: Tested, clusters: Sequence[Pairs], margin: float, alpha: float) -> Tested:
+    """Both tests again, neither p below that of independent examples: a proof has to stand either way."""
+    if len(clusters) < 2:
+        return Tested(1.0, 1.0, 1.0, None)
+    z, n = clustered_z(clusters, -margin), sum(cluster.n for cluster in clusters)
+    within, beyond = max(test.within, upper_tail(z)), max(test.alone, upper_tail(-z))
+    if within < alpha or beyond <= alpha:
+        return Tested(within, beyond, beyond, None)
+    needed = math.ceil(n * (quantile(1 - alpha) / z) ** 2) if abs(z) > 1e-3 else None
+    return Tested(within, beyond, beyond, None if needed is None else max(needed, test.settled_by or 0))
 
 
 def _test_scores(baseline: Score, candidate: Score, margin: float, alpha: float) -> Tested:
@@ -120,7 +139,8 @@ def _judge(sides: Sides, test: Tested | None, demand: Demand, rule: Rule, alpha:
     elif test.within < alpha:
         outcome, reason = Outcome.HELD, f"{moved}: proved within {_margin(sides)} (p {_short_p(test.within)})"
     else:
-        outcome, reason = Outcome.INCONCLUSIVE, f"{moved}: {_explain_doubt(sides, test, alpha)}"
+        doubt = ONE_GROUP if evidence.groups == 1 else _explain_doubt(sides, test, alpha)
+        outcome, reason = Outcome.INCONCLUSIVE, f"{moved}: {doubt}"
         if demand is Demand.NO_PROOF_OF_HARM:
             reason += f"; {rule} asks no proof of this bucket"
     return sides.row(outcome, reason + _explain_weakness(sides, evidence), demand=demand, evidence=evidence)
@@ -143,7 +163,11 @@ def _explain_doubt(sides: Sides, test: Tested, alpha: float) -> str:
 def _explain_weakness(sides: Sides, evidence: Evidence) -> str:
     if evidence.method is Method.PAIRED:
         return ""
-    return f" (unpaired, since {sides.without_outcomes}: weaker, and of approximate level)"
+    if evidence.method is Method.CLUSTERED and evidence.groups is not None:
+        few = ", which are few: the interval is too narrow as a rule" if evidence.groups < FEW_GROUPS else ""
+        return f" (in {evidence.groups} groups of examples{few})" if evidence.groups > 1 else ""
+    apart = ", and takes examples of one group as independent" if sides.groups is not None else ""
+    return f" (unpaired, since {sides.without_outcomes}: weaker, and of approximate level{apart})"
 
 
 def _describe(sides: Sides, evidence: Evidence) -> str:

@@ -12,7 +12,16 @@ from fractions import Fraction
 
 from lynxgate.outcome import Outcome
 from lynxgate.policy import Terms
-from lynxgate.statistics import Pairs, Score, newcombe_unpaired, pair, tango_interval, wilson
+from lynxgate.statistics import (
+    Pairs,
+    Score,
+    cluster_pairs,
+    clustered_interval,
+    newcombe_unpaired,
+    pair,
+    tango_interval,
+    wilson,
+)
 from lynxgate.verdict import Demand, Evidence, Figure, Method, Row
 from lynxgate.words import write_exactly, write_percent, write_points
 from minieval.report import Measured, unpack_outcomes
@@ -20,13 +29,17 @@ from minieval.report import Measured, unpack_outcomes
 
 @dataclass(frozen=True)
 class Sides:
-    """A bucket (or all rows) as the baseline and the evaluation have it; ``confidence`` is one-sided, in (.5, 1)."""
+    """A bucket (or all rows) as the baseline and the evaluation have it; ``confidence`` is one-sided, in (.5, 1).
+
+    ``groups`` has the group of each row, where the rule respects groups.
+    """
 
     bucket: str
     terms: Terms
     before: Measured | None
     now: Measured | None
     confidence: float
+    groups: tuple[int, ...] | None = None
 
     @property
     def shares(self) -> tuple[Fraction, Fraction] | None:
@@ -57,6 +70,15 @@ class Sides:
             return None
         n = self.now.n or 0
         return pair(unpack_outcomes(self.before.outcomes, n), unpack_outcomes(self.now.outcomes, n), n)
+
+    @property
+    def clusters(self) -> tuple[Pairs, ...] | None:
+        """Gains and losses of each group; `None` without outcomes, or where no two examples share a group."""
+        if self.groups is None or self.pairs is None or len(set(self.groups)) == len(self.groups):
+            return None
+        n = len(self.groups)
+        before, now = (side.outcomes or "" for side in (self.before, self.now) if side is not None)
+        return cluster_pairs(unpack_outcomes(before, n), unpack_outcomes(now, n), self.groups)
 
     @property
     def without_outcomes(self) -> str:
@@ -135,15 +157,19 @@ def describe_evidence(sides: Sides) -> Evidence | None:
     """What every rule can say of the counts and outcomes; `None` where a side has no counts."""
     if (scores := sides.scores) is None:
         return None
-    pairs, level = sides.pairs, 2 * sides.confidence - 1
+    pairs, clusters, level = sides.pairs, sides.clusters, 2 * sides.confidence - 1
     interval = newcombe_unpaired(*scores, level) if pairs is None else tango_interval(pairs, level)
+    method = Method.UNPAIRED if pairs is None else Method.PAIRED
+    if clusters is not None:
+        interval, method = _widen(interval, clusters, level), Method.CLUSTERED
     return Evidence(
-        method=Method.UNPAIRED if pairs is None else Method.PAIRED,
+        method=method,
         gains=None if pairs is None else pairs.gains,
         losses=None if pairs is None else pairs.losses,
         baseline_percent=_hundredfold(wilson(scores[0], level)),
         candidate_percent=_hundredfold(wilson(scores[1], level)),
         difference_pp=_hundredfold(interval),
+        groups=None if clusters is None else len(clusters),
     )
 
 
@@ -152,6 +178,12 @@ def describe_move(sides: Sides) -> str:
     if (shares := sides.shares) is None:
         return ""
     return f"{write_points((shares[1] - shares[0]) * 100, -Fraction(sides.terms.tolerance_pp))} pp"
+
+
+def _widen(interval: tuple[float, float], clusters: tuple[Pairs, ...], level: float) -> tuple[float, float]:
+    """An interval that holds the groups' own; one group says nothing of what another would do."""
+    low, high = clustered_interval(clusters, level) if len(clusters) > 1 else (-1.0, 1.0)
+    return min(low, interval[0]), max(high, interval[1])
 
 
 def _hundredfold(interval: tuple[float, float]) -> tuple[str, str]:

@@ -1,0 +1,85 @@
+"""The gate respects groups of examples: comparison, promotion, audit and replay come to one verdict."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from lynxgate.cli.app import run
+from minieval.files import digest_bytes
+from minieval.report import pack_outcomes
+from tests.dvc_repository import DvcRepository
+from tests.e2e.test_gate import ROWS, Scene, md5_of, row, scene  # noqa: F401 - a fixture
+
+POLICY = {"rule": "guard", "tolerance_pp": 20.0, "confidence": 0.9}
+
+
+def group_rows(scene: Scene, size: int) -> None:  # noqa: F811
+    """The scene's rows in groups of ``size``, versioned and pushed by dvc, and a baseline that was right on all."""
+    repository = DvcRepository(scene.root)
+    rows = [row(number) | {"group": f"verb {number // size}"} for number in range(ROWS)]
+    repository.file.write_text("".join(f"{json.dumps(each)}\n" for each in rows))
+    repository.run("add", "-q", "rows.jsonl")
+    repository.run("push", "-q")
+    half, whole = ({"n": n, "correct": n, "outcomes": pack_outcomes([True] * n)} for n in (ROWS // 2, ROWS))
+    scene.change_baseline(
+        eval_set_dvc_hash=md5_of(scene.root / "rows.jsonl.dvc"),
+        eval_set_sha256=digest_bytes(repository.file.read_bytes()),
+        policy=POLICY,
+        aggregate=whole,
+        buckets={"tense.past": half, "tense.present": half},
+    )
+
+
+def evidence_files(scene: Scene) -> list[Path]:  # noqa: F811
+    return sorted((scene.root / ".lynxgate/registry/entries").glob("*/evidence/*.json"))
+
+
+@pytest.mark.slow
+def test_gate_promote_verify_and_replay_agree(
+    scene: Scene,  # noqa: F811
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    group_rows(scene, size=4)
+    assert scene.gate(scene.clean) == 0
+    verdict = json.loads((scene.root / "verdict.json").read_bytes())
+    assert verdict["aggregate"]["evidence"]["method"] == "clustered"
+    assert verdict["aggregate"]["evidence"]["groups"] == ROWS // 4
+    assert "(in 10 groups of examples, which are few" in verdict["aggregate"]["reason"]
+    (path,) = evidence_files(scene)
+    predicate = json.loads(path.read_bytes())["predicate"]
+    assert predicate["verdict"] == verdict
+    assert "verb" not in predicate["documents"]["groups"]
+    capfd.readouterr()
+
+    assert run(["registry", "verify", "--tracking-uri", scene.url]) == 0
+    given = ["--eval-set", "rows.jsonl"]
+    stored = (scene.root / "verdict.json").read_bytes()
+    assert run(["compare", *given, "--output", "verdict.json"]) == 0
+    assert (scene.root / "verdict.json").read_bytes() == stored
+    assert run(["replay", "verdict.json", *given]) == 0
+    assert run(["compare"]) == 3
+    assert "the rows come in 10 groups, which rule guard has to know" in capfd.readouterr().out
+
+    sha = verdict["candidate"]["canonical_sha"]
+    again = ["promote", "--canonical-sha", sha, "--semver", "v0.2.0", "--tracking-uri", scene.url]
+    assert run(again) == 3
+    assert "name the eval set with --eval-set" in capfd.readouterr().err
+    assert len(evidence_files(scene)) == 1
+    assert run([*again, *given]) == 0
+    assert len(evidence_files(scene)) == 2
+    assert run(["registry", "verify", "--tracking-uri", scene.url]) == 0
+
+
+@pytest.mark.slow
+def test_one_group_is_never_enough_to_promote(
+    scene: Scene,  # noqa: F811
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """One group is all there is: whatever was lost or held, nothing is proved."""
+    group_rows(scene, size=ROWS)
+    assert scene.gate(scene.clean) == 3
+    assert "all its examples are of one group, and one group proves nothing" in capfd.readouterr().out
+    assert evidence_files(scene) == []
