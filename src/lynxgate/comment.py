@@ -29,6 +29,9 @@ MAX_TITLE = 255
 KIND = "gate"
 _KIND = re.compile(r"[a-z][a-z-]{0,30}")
 _RECEIPT = re.compile(r"(promoted|already promoted) (v[0-9.]{5,32}) ([0-9a-f]{64})")
+_WEAR = re.compile(
+    r"gate [0-9]{1,9} of [0-9]{1,9} on this eval set(, asked before and free)?(; it is worn out: build a new one)?"
+)
 _LINES = 5  # of what the last command said
 _MEANING = {
     Exit.BUG: "a bug in the gate",
@@ -52,12 +55,16 @@ class Told:
 
 @dataclass(frozen=True)
 class Report:
-    """All that a gate knows when it ends; ``exit_code`` is that of the step that ended it, ``said`` its last lines."""
+    """All that a gate knows when it ends; ``exit_code`` is that of the step that ended it, ``said`` its last lines.
+
+    ``wear`` is the sentence on how often the eval set was asked, where the policy counts.
+    """
 
     verdict: Verdict | None
     receipt: Told | None = None
     exit_code: int = 0
     said: str = ""
+    wear: str | None = None
 
 
 @dataclass(frozen=True)
@@ -86,6 +93,12 @@ def parse_receipt(text: str) -> Told | None:
     lines = text.strip().splitlines()
     match = _RECEIPT.fullmatch(lines[-1].strip()) if lines else None
     return None if match is None else Told(match[1], parse_semver(match[2]), match[3])
+
+
+def parse_wear(text: str) -> str | None:
+    """How often the eval set was asked, by the first line of what `gate` or `promote` printed; `None`: not counted."""
+    first = text.partition("\n")[0].strip()
+    return first if _WEAR.fullmatch(first) else None
 
 
 def check_report(report: Report) -> None:
@@ -205,7 +218,8 @@ def _facts(report: Report, context: Context) -> str:
     sha = receipt.canonical_sha if receipt else (verdict.candidate.canonical_sha if verdict else None)
     semver = str(receipt.semver) if receipt else context.semver
     facts = {"run": run_id, "version": semver, "canonical SHA": sha, "head": context.head_sha}
-    return "\n".join(f"- {name}: {as_code(value)}" for name, value in facts.items() if value)
+    lines = [f"- {name}: {as_code(value)}" for name, value in facts.items() if value]
+    return "\n".join([*lines, *([f"- {report.wear}"] if report.wear else [])])
 
 
 def _said(report: Report) -> str:

@@ -22,7 +22,7 @@ from lynxgate.promote import Against, Receipt, Request, promote
 from lynxgate.registry import create_registry, read_environment
 from lynxgate.resolve import find_production
 from lynxgate.transaction import Desk
-from lynxgate.wear import charge
+from lynxgate.wear import Wear, charge
 from minieval.files import parse_document, read_bytes, write_output
 from minieval.report import EvalSetIdentity, Evaluation
 
@@ -55,10 +55,11 @@ class Parts:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What the gate decided; ``receipt`` is there when it promoted (now or earlier)."""
+    """What the gate decided; ``receipt`` is there when it promoted (now or earlier), ``wear`` when it was counted."""
 
     verdict: Verdict
     receipt: Receipt | None
+    wear: Wear | None = None
 
 
 def gate(run_id: str, semver: str, place: Workplace, parts: Parts, say: Say) -> Outcome:
@@ -80,15 +81,16 @@ def gate(run_id: str, semver: str, place: Workplace, parts: Parts, say: Say) -> 
     candidate = bring_candidate(run_id, place, parts, say)
     evaluation = evaluate(run_id, eval_set, place, say)
     groups = read_groups(eval_set)
-    counted = count(evaluation, baseline, place, parts, say)
+    wear = count(evaluation, baseline, place, parts, say)
     verdict = compare(evaluation, baseline, groups, place, say)
     if not verdict.passed or verdict.status != "active":
-        say(6, f"promotion: none, and nothing was written{' but that this gate was asked' if counted else ''}")
-        return Outcome(verdict, None)
+        asked = " but that this gate was asked" if wear and not wear.free else ""
+        say(6, f"promotion: none, and nothing was written{asked}")
+        return Outcome(verdict, None, wear)
     request = Request(candidate.canonical_sha, semver, evaluation, baseline, place.bundle, against, groups)
     receipt = promote(request, parts.desk, parts.tracking, parts.environ)
     say(6, f"promotion: {receipt.ending} (after {receipt.production_before or 'nothing'})")
-    return Outcome(verdict, receipt)
+    return Outcome(verdict, receipt, wear)
 
 
 def install(place: Workplace, say: Say) -> None:
@@ -125,11 +127,11 @@ def evaluate(run_id: str, eval_set: Path, place: Workplace, say: Say) -> bytes:
     return read_bytes(place.evaluation)
 
 
-def count(evaluation: bytes, baseline: bytes, place: Workplace, parts: Parts, say: Say) -> bool:
-    """Stage 5, before the answer: charge the eval set; `False` where the policy does not count, or it was free."""
+def count(evaluation: bytes, baseline: bytes, place: Workplace, parts: Parts, say: Say) -> Wear | None:
+    """Stage 5, before the answer: charge the eval set; `None` where the policy does not count."""
     agreed = parse_document(baseline, Baseline, where=str(place.baseline))
     if agreed.policy.shelf_life is None:
-        return False
+        return None
     place.verdict.unlink(missing_ok=True)
     environment, store = authorise(parts.environ), parts.desk.store
     found = read_environment(store)
@@ -138,7 +140,7 @@ def count(evaluation: bytes, baseline: bytes, place: Workplace, parts: Parts, sa
         create_registry(store, environment)
     wear = charge(store, parse_document(evaluation, Evaluation, where=str(place.evaluation)), agreed)
     say(5, wear.sentence if wear else "")
-    return wear is not None and not wear.free
+    return wear
 
 
 def compare(evaluation: bytes, baseline: bytes, groups: Groups, place: Workplace, say: Say) -> Verdict:

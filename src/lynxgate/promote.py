@@ -9,14 +9,15 @@ The steps that write are `lynxgate.transaction`'s.
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
 from lynxgate.authority import authorise, check_registry
-from lynxgate.baseline import Baseline
+from lynxgate.baseline import Baseline, parse_baseline
 from lynxgate.compare import Verdict
 from lynxgate.decide import decide_bytes
 from lynxgate.errors import CannotJudge, Conflict, Exit, GateError, IntegrityFailure, Refused, StoreFailure
@@ -39,8 +40,9 @@ from lynxgate.resolve import find_production
 from lynxgate.rollback import settle_unfinished
 from lynxgate.tombstone import check_not_tombstoned
 from lynxgate.transaction import Desk, TagState, carry_tag, commit, finish, point_tags, settle, undo
-from lynxgate.wear import charge
+from lynxgate.wear import Wear, charge, measure
 from minieval.bundle import read_manifest
+from minieval.files import parse_document
 from minieval.manifest import Manifest, describe_difference
 from minieval.report import Evaluation
 
@@ -85,6 +87,9 @@ class Receipt:
     production_before: str | None
 
 
+TellWear = Callable[[Wear], None]
+
+
 class NotPassed(GateError):
     """The candidate does not pass; ``verdict`` says why and its exit code is this error's."""
 
@@ -110,8 +115,16 @@ class Case:
     baseline: Baseline
 
 
-def promote(request: Request, desk: Desk, tracking: ModelSource, environ: Mapping[str, str]) -> Receipt:
+def promote(
+    request: Request,
+    desk: Desk,
+    tracking: ModelSource,
+    environ: Mapping[str, str],
+    tell_wear: TellWear = lambda _: None,
+) -> Receipt:
     """Promote a bundle, once for all on (canonical SHA, semver).
+
+    ``tell_wear`` is given how worn the eval set is, where the policy counts, before the semver is claimed.
 
     1. Authorise; look whether it is promoted already; examine the case. A refusal here has written nothing.
     2. Settle what owners that died have left, and look again.
@@ -128,12 +141,14 @@ def promote(request: Request, desk: Desk, tracking: ModelSource, environ: Mappin
     environment = authorise(environ)
     check_registry(environment, read_environment(desk.store), desk.store.location)
     if receipt := find_promoted(request, desk):
+        _tell_wear_again(request, desk, tell_wear)
         return receipt
     case = examine(request, desk, tracking)
     settle_unfinished((read_tags(desk.store).tags.production, request.semver), desk)
     if receipt := find_promoted(request, desk):
+        _tell_wear_again(request, desk, tell_wear)
         return receipt
-    held = claim(request, case, desk, environment)
+    held = claim(request, case, desk, environment, tell_wear)
     held = write_promotion(held, case, desk, tracking)
     held = finish(desk, held)
     return _receipt(held.record, Ending.PROMOTED)
@@ -223,7 +238,7 @@ def check_order(request: Request, production: str | None) -> None:
         )
 
 
-def claim(request: Request, case: Case, desk: Desk, environment: Environment) -> Held:
+def claim(request: Request, case: Case, desk: Desk, environment: Environment, tell_wear: TellWear) -> Held:
     """Write manifest and evidence, then make the semver's record ours: from here on it belongs to this SHA.
 
     Raises:
@@ -243,7 +258,8 @@ def claim(request: Request, case: Case, desk: Desk, environment: Environment) ->
     )
     if environment is Environment.DEV:
         create_registry(desk.store, environment)
-    charge(desk.store, case.evaluation, case.baseline)
+    if wear := charge(desk.store, case.evaluation, case.baseline):
+        tell_wear(wear)
     sha, signer = request.canonical_sha, desk.signer
     put_once(desk.store, manifest_key(sha), case.manifest.canonical_bytes())
     put_once(desk.store, evidence_key(sha, evidence.sha), evidence.data)
@@ -303,6 +319,14 @@ def write_promotion(held: Held, case: Case, desk: Desk, tracking: ModelSource) -
     )
     _undo(desk, held, State.ROLLED_BACK if sure else State.IN_DOUBT, failure)
     raise failure
+
+
+def _tell_wear_again(request: Request, desk: Desk, tell_wear: TellWear) -> None:
+    """For a promotion that has been made; whatever keeps this from being known changes nothing about it."""
+    with contextlib.suppress(GateError):
+        evaluation = parse_document(request.evaluation, Evaluation, where="the evaluation")
+        if wear := measure(desk.store, evaluation, parse_baseline(request.baseline)):
+            tell_wear(wear)
 
 
 def _undo(desk: Desk, held: Held, state: State, cause: GateError) -> None:

@@ -91,19 +91,31 @@ def charge(store: Store, evaluation: Evaluation, baseline: Baseline) -> Wear | N
         CannotJudge: the evaluation names no bundle, or not how many rows it has.
         StoreFailure: the registry failed.
     """
+    wear = measure(store, evaluation, baseline)
+    if wear is None or wear.free:
+        return wear
+    if wear.over and baseline.policy.shelf_life is ShelfLife.REFUSE:
+        raise Refused(
+            f"this eval set has answered {wear.used - 1} gates and is good for {wear.life}: it is worn out; build a "
+            "new one and rebaseline (the policy says shelf_life: refuse)"
+        )
+    question = ask(evaluation, baseline)
+    put_once(store, question.key, question.data)
+    return wear
+
+
+def measure(store: Store, evaluation: Evaluation, baseline: Baseline) -> Wear | None:
+    """How often an eval set was asked, with this question; only reads. `None` where the policy does not count.
+
+    Raises:
+        CannotJudge, StoreFailure: as `charge`.
+    """
     if baseline.policy.shelf_life is None:
         return None
     question, life = ask(evaluation, baseline), life_of(evaluation, baseline)
     used = sum(1 for _ in store.keys(f"{PREFIX}{question.eval_set_dvc_md5}/"))
-    if store.read(question.key) is not None:
-        return Wear(used, life, free=True)
-    if used >= life and baseline.policy.shelf_life is ShelfLife.REFUSE:
-        raise Refused(
-            f"this eval set has answered {used} gates and is good for {life}: it is worn out; build a new one and "
-            "rebaseline (the policy says shelf_life: refuse)"
-        )
-    put_once(store, question.key, question.data)
-    return Wear(used + 1, life, free=False)
+    free = store.read(question.key) is not None
+    return Wear(used if free else used + 1, life, free=free)
 
 
 def life_of(evaluation: Evaluation, baseline: Baseline) -> int:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from lynxgate.comment import (
     conclude,
     marker,
     parse_receipt,
+    parse_wear,
     write_check,
     write_comment,
     write_refusal,
@@ -25,6 +27,7 @@ from lynxgate.forge import Conclusion, Level
 from lynxgate.identity import parse_semver
 from lynxgate.request import Declined, parse_requests
 from lynxgate.verdict import Verdict
+from lynxgate.wear import Wear
 from tests.lynxgate.samples import MODEL, RUN, baseline, evaluation, judge
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -73,6 +76,10 @@ class TestGolden:
     def test_promoted(self) -> None:
         golden("promoted.md", write_comment(Report(PASSED, TOLD), WHERE))
 
+    def test_counted(self) -> None:
+        wear = "gate 12 of 44 on this eval set"
+        golden("counted.md", write_comment(Report(PASSED, TOLD, wear=wear), WHERE))
+
     def test_regressed(self) -> None:
         golden("regressed.md", write_comment(Report(FELL, exit_code=2), WHERE))
 
@@ -85,6 +92,39 @@ class TestGolden:
 
     def test_refusal(self) -> None:
         golden("refusal.md", write_refusal(Declined("there is no request", "Ask with `x`."), WHERE))
+
+
+class TestWear:
+    """How often the eval set was asked is told wherever the gate's end is, and only in the gate's own words."""
+
+    @pytest.mark.parametrize("report", [Report(PASSED, TOLD), Report(FELL, exit_code=2), Report(PASSED, exit_code=5)])
+    def test_comment_and_check_say_it(self, report: Report) -> None:
+        report = replace(report, wear="gate 12 of 44 on this eval set")
+        check = write_check(report, WHERE, name="lynxgate", head_sha=HEAD, baseline=("b.json", ""))
+        for text in (write_comment(report, WHERE), check.summary):
+            assert "\n- gate 12 of 44 on this eval set\n" in text
+
+    def test_it_is_left_out_where_nothing_is_counted(self) -> None:
+        assert "eval set" not in write_comment(Report(PASSED, TOLD), WHERE)
+
+    @pytest.mark.parametrize(("used", "free"), [(12, False), (12, True), (45, False), (45, True)])
+    def test_what_the_ledger_says_is_understood(self, used: int, free: bool) -> None:
+        sentence = Wear(used, 44, free=free).sentence
+        assert parse_wear(f"{sentence}\n\npromoted v0.3.1 {MODEL}\n") == sentence
+        assert parse_receipt(f"{sentence}\n\npromoted v0.3.1 {MODEL}\n") == TOLD
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "",
+            f"promoted v0.3.1 {MODEL}",
+            "| bucket |\ngate 1 of 44 on this eval set",
+            "gate 1 of 44 on this eval set, says @everyone",
+            "gate many of 44 on this eval set",
+        ],
+    )
+    def test_nothing_else_is(self, text: str) -> None:
+        assert parse_wear(text) is None
 
 
 class TestTruth:

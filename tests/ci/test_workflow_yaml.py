@@ -102,6 +102,17 @@ def test_the_promoting_job_loads_no_candidate() -> None:
     assert '--expect-sha "$CANONICAL_SHA"' in fetch["run"]
 
 
+def test_comparison_and_promotion_decide_on_the_same_eval_set() -> None:
+    """Where groups of its rows decide, one without the other would come to another verdict."""
+    found = jobs()
+    assert found["evaluate"]["env"]["EVAL_SET"] == found["promote"]["env"]["EVAL_SET"]
+    for name, command in (("evaluate", "compare_baseline"), ("promote", "registry promote")):
+        texts = [step.get("run", "") for step in found[name]["steps"]]
+        (decides,) = [index for index, text in enumerate(texts) if command in text]
+        assert '--eval-set "$EVAL_SET"' in texts[decides]
+        assert any('lynxgate pull "$EVAL_SET"' in text for text in texts[:decides])
+
+
 def test_bwrap_is_required() -> None:
     (evaluation,) = [step for step in jobs()["evaluate"]["steps"] if "-m minieval" in step.get("run", "")]
     assert "--isolation bwrap" in evaluation["run"]

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from lynxgate.cli.app import run
 from tests.e2e.test_gate import Scene, scene  # noqa: F401 - a fixture
 
 
@@ -17,13 +18,22 @@ def test_the_gate_counts_and_a_refusal_leaves_only_that_entry(
     policy = {"rule": "point", "tolerance_pp": 2.0, "overall_tolerance_pp": 40, "shelf_life": "refuse"}
     scene.change_baseline(policy=policy)
     assert scene.gate(scene.clean) == 0
-    assert "[5/6] gate 1 of 27 on this eval set" in capfd.readouterr().err
+    printed = capfd.readouterr()
+    assert "[5/6] gate 1 of 27 on this eval set" in printed.err
+    assert printed.out.startswith("gate 1 of 27 on this eval set\n\npromoted v0.1.0 ")
     before = scene.registry()
     assert scene.gate(scene.clean) == 0
     assert "[5/6] gate 1 of 27 on this eval set, asked before and free" in capfd.readouterr().err
     assert scene.registry() == before
     assert scene.gate(scene.degraded, "v0.1.1") == 2
-    assert "[6/6] promotion: none, and nothing was written but that this gate was asked" in capfd.readouterr().err
+    printed = capfd.readouterr()
+    assert "[6/6] promotion: none, and nothing was written but that this gate was asked" in printed.err
+    assert printed.out.startswith("gate 2 of 27 on this eval set\n\n| bucket |")
+    (scene.root / "printed").write_text(printed.out)
+    told = ["--verdict", "verdict.json", "--receipt", "printed", "--exit-code", "2", "--head-sha", "a" * 40]
+    for report in ("comment", "check"):
+        assert run(["ci", report, "--dry-run", *told]) == 0
+        assert "\n- gate 2 of 27 on this eval set\n" in capfd.readouterr().out
     (added,) = scene.registry().keys() - before.keys()
     assert "/gates/" in added
     assert {path: data for path, data in scene.registry().items() if path != added} == before

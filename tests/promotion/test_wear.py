@@ -10,6 +10,7 @@ import pytest
 
 from lynxgate.audit import audit
 from lynxgate.baseline import Baseline, parse_baseline
+from lynxgate.cli.app import run
 from lynxgate.effective import digest_policy
 from lynxgate.errors import CannotJudge, Refused
 from lynxgate.plan import gates_carried
@@ -131,6 +132,48 @@ def test_a_promotion_is_counted_unless_the_gate_counted_it(workshop: Workshop) -
     assert workshop.promote(candidate(workshop, "b"), "v0.2.0").ending is Ending.PROMOTED
     assert len(list(workshop.store.keys("gates/"))) == 2
     assert audit(workshop.store, workshop.tracking).findings == ()
+
+
+def test_a_promotion_tells_how_worn_the_eval_set_is_each_time_it_is_asked(workshop: Workshop) -> None:
+    workshop.open_registry(Environment.DEV)
+    one, told = candidate(workshop, "a"), list[Wear]()
+    for _ in range(2):
+        promote(one.request("v0.1.0"), workshop.desk(), workshop.tracking, DEV, told.append)
+    assert told == [Wear(1, LIFE, free=False), Wear(1, LIFE, free=True)]
+    before = snapshot(workshop.folder / "registry")
+    # Nothing is counted for what has been promoted under a policy that did not count.
+    uncounted = workshop.candidate("b")
+    workshop.promote(uncounted, "v0.2.0")
+    assert promote(
+        replace(candidate(workshop, "b"), bundle=uncounted.bundle).request("v0.2.0"),
+        workshop.desk(), workshop.tracking, DEV, told.append,
+    ).ending is Ending.ALREADY  # fmt: skip
+    assert told[2:] == [Wear(2, LIFE, free=False)]
+    assert {path for path in snapshot(workshop.folder / "registry") if "gates" in str(path)} == {
+        path for path in before if "gates" in str(path)
+    }
+    broken = replace(one, evaluation=b"no document").request("v0.1.0")
+    assert promote(broken, workshop.desk(), workshop.tracking, DEV, told.append).ending is Ending.ALREADY
+    assert len(told) == 3
+
+
+def test_the_command_prints_it_first_and_the_receipt_last(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("LYNX_ENV", "dev")
+    monkeypatch.chdir(workshop.folder)
+    workshop.open_registry(Environment.DEV)
+    made = candidate(workshop, "a")
+    (workshop.folder / "candidate_eval.json").write_bytes(made.evaluation)
+    (workshop.folder / "eval_baseline.json").write_bytes(made.baseline)
+    request = ["promote", "--canonical-sha", made.sha, "--semver", "v0.1.0", "--bundle", str(made.bundle)]
+    workshop.promote(made, "v0.1.0")
+    request += ["--registry", str(workshop.folder / "registry"), "--tracking-uri", "http://127.0.0.1:9"]
+    assert run(request) == 0
+    sentence = f"gate 1 of {LIFE} on this eval set, asked before and free"
+    assert capfd.readouterr().out == f"{sentence}\n\nalready promoted v0.1.0 {made.sha}\n"
+    assert run([*request, "--json"]) == 0
+    assert json.loads(capfd.readouterr().out)["wear"] == {"used": 1, "life": LIFE, "free": True}
 
 
 def test_a_worn_out_eval_set_promotes_nothing_and_a_refusal_writes_nothing(workshop: Workshop) -> None:

@@ -21,11 +21,13 @@ if TYPE_CHECKING:
     from lynxgate.request import Declined
 
 MAX_SAID_BYTES = 64 * 1024
+MAX_FIRST_LINE = 1024  # bytes
 Event = Annotated[Path | None, typer.Option("--event", help="The event's file. [default: $GITHUB_EVENT_PATH]")]
 Baseline = Annotated[Path, typer.Option("--baseline", help="The committed baseline.")]
 VerdictPath = Annotated[Path, typer.Option("--verdict", help="What `lynxgate compare --output` wrote, if it did.")]
 ReceiptPath = Annotated[
-    Path | None, typer.Option("--receipt", help="What `lynxgate promote` printed, if it was run; may be empty.")
+    Path | None,
+    typer.Option("--receipt", help="What `lynxgate promote` (or `gate`) printed, if it was run; may be empty."),
 ]
 ExitCode = Annotated[int, typer.Option("--exit-code", help="The exit code of the step that ended the gate.")]
 Said = Annotated[Path | None, typer.Option("--said", help="What that step wrote to stderr; its last lines are shown.")]
@@ -188,7 +190,7 @@ def _read_event(path: Path | None, workflow: Workflow) -> LabelledEvent:
 
 
 def _read_report(verdict: Path, receipt: Path | None, exit_code: int, said: Path | None) -> Report:
-    from lynxgate.comment import Report, parse_receipt
+    from lynxgate.comment import Report, parse_receipt, parse_wear
     from lynxgate.verdict import parse_verdict
     from minieval.files import read_bytes
 
@@ -197,7 +199,16 @@ def _read_report(verdict: Path, receipt: Path | None, exit_code: int, said: Path
         receipt=parse_receipt(_read_end(receipt)),
         exit_code=exit_code,
         said=_read_end(said),
+        wear=parse_wear(_read_start(receipt)),
     )
+
+
+def _read_start(path: Path | None) -> str:
+    """The first line of a text file or so; empty when there is none."""
+    if path is None or not path.is_file():
+        return ""
+    with path.open("rb") as file:
+        return file.read(MAX_FIRST_LINE).decode("utf-8", errors="replace")
 
 
 def _read_end(path: Path | None) -> str:

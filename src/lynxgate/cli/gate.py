@@ -57,6 +57,8 @@ def gate(
     )
     place = Workplace(baseline, None if no_lock else lock, bundle, evaluation, verdict, isolation)
     outcome = run_gate(run_id, semver, place, parts, _say)
+    if outcome.wear is not None:
+        print(f"{outcome.wear.sentence}\n")
     if outcome.receipt is not None:
         print(f"{outcome.receipt.ending} {outcome.receipt.semver} {outcome.receipt.canonical_sha}")
     else:

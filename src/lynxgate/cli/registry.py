@@ -5,13 +5,17 @@ from __future__ import annotations
 import json
 import os
 import sys
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from lynxgate.settings import DEFAULT_REGISTRY
 from minieval.exits import Exit
+
+if TYPE_CHECKING:
+    from lynxgate.wear import Wear
 
 Registry = Annotated[
     str,
@@ -88,8 +92,15 @@ def promote(
     signer = None if signing_key is None else open_signer(signing_key)
     warn_if_dev()
     tracking = open_tracking(tracking_uri)
+    found: list[Wear] = []
     try:
-        receipt = run_promotion(request, open_desk(registry, tracking, signer), tracking, os.environ)
+        receipt = run_promotion(
+            request,
+            open_desk(registry, tracking, signer),
+            tracking,
+            os.environ,
+            found.append if as_json else _print_wear,
+        )
     except NotPassed as refusal:
         if not as_json:
             print(render_markdown(refusal.verdict))
@@ -101,11 +112,17 @@ def promote(
                 "semver": receipt.semver,
                 "canonical_sha": receipt.canonical_sha,
                 "production_before": receipt.production_before,
+                **({"wear": asdict(found[0])} if found else {}),
             }
         )
     else:
         print(f"{receipt.ending} {receipt.semver} {receipt.canonical_sha}")
     return Exit.OK
+
+
+def _print_wear(wear: Wear) -> None:
+    """At once: it has been counted, however the promotion ends."""
+    print(f"{wear.sentence}\n", flush=True)
 
 
 def init(
