@@ -15,9 +15,10 @@ from lynxgate.cli.app import run
 from lynxgate.decide import decide_bytes
 from lynxgate.errors import CannotJudge, Exit, IntegrityFailure
 from lynxgate.groups import Groups, find_groups, parse_groups, read_groups
+from lynxgate.outcome import Outcome
 from lynxgate.statistics import clustered_interval, clustered_z, upper_tail
 from lynxgate.statistics.clusters import cluster_pairs
-from lynxgate.verdict import Evidence, Method, Outcome, Row, Verdict
+from lynxgate.verdict import Evidence, Method, Row, Verdict
 from minieval.evalset import load_eval_set
 from minieval.report import pack_outcomes
 from tests.lynxgate.samples import baseline, evaluation, write
