@@ -12,11 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lynxgate.cli.app import run
+from lynxgate.effective import digest_policy
 from lynxgate.errors import CannotJudge
 from lynxgate.outcome import Outcome
 from lynxgate.policy import Policy
 from lynxgate.verdict import parse_verdict
-from lynxgate.wear import digest_policy
 from minieval.exits import Exit
 from tests.lynxgate.guarded import AGREED, ELSEWHERE, HERE, LIMITS, MEASURED, guarding, latency, measuring
 from tests.lynxgate.samples import AFTER, FIXTURES, baseline, evaluation, judge, parse_agreed, write
