@@ -40,7 +40,7 @@ check:
     lint-imports
     actionlint
     shellcheck .ci/install .ci/run .ci/stage
-    zizmor --quiet --offline --persona pedantic .github
+    zizmor --quiet --offline --persona pedantic .github action.yml
     pytest -n 2 --dist loadgroup
 
 # The table the pull request would get, offline

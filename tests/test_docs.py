@@ -25,6 +25,7 @@ from minieval.files import parse_document
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("docs/*.md"), ROOT / "README.md"])
+SLOW = ("adopt",)  # it makes a database of MLflow's, and a model in it
 FENCE = re.compile(r"^```(?P<info>\w[^\n`]*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
 DOCUMENTS = {name.partition(".")[2].partition("/")[0]: kind for name, kind in KINDS.items()}
 
@@ -62,7 +63,10 @@ def environment(home: Path) -> dict[str, str]:
     return {"PATH": path, "HOME": str(home), "PYTHONPATH": str(ROOT), "LC_ALL": "C.UTF-8"}
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+@pytest.mark.parametrize(
+    "page",
+    [pytest.param(each, marks=[pytest.mark.slow] if each.stem in SLOW else [], id=each.stem) for each in PAGES],
+)
 def test_the_samples_of_the_page_work(page: Path, tmp_path: Path) -> None:
     folder, home = tmp_path / "here", tmp_path / "home"
     folder.mkdir()

@@ -70,7 +70,7 @@ def render_baseline(baseline: Baseline) -> str:
     lines = [
         f"status     {baseline.status}",
         f"source     {source.semver or 'no semver'}, {source.canonical_sha or 'no SHA'}",
-        f"eval set   {visible(baseline.eval_set)}, md5 {baseline.eval_set_dvc_hash}",
+        f"eval set   {visible(baseline.eval_set)}, md5 {baseline.eval_set_dvc_hash or 'not known yet'}",
         f"rule       {terms_of_rule}",
     ]
     if baseline.metrics:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,7 +16,7 @@ import pytest
 
 from lynxgate.registry import Environment, create_registry
 from lynxgate.wiring import open_store
-from tests.act.repository import NAME, Repository, candidate_bundles, make_repository
+from tests.act.repository import Repository, candidate_bundles, make_repository
 from tests.act.runner import Ran, Shed
 from tests.github_objects import labelled_event
 from tests.github_standin import BOT, GithubStandIn, Token
@@ -28,6 +29,16 @@ TOKEN = "ghs_0123456789abcdefSECRET"
 PASSWORD = "mlflow-password-SECRET"
 SEMVER = "v0.3.1"
 T0 = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Runs on an MLflow server, and a registry on an S3 server."""
+
+    runs: dict[str, str]
+    server: MlflowServer
+    seaweed: S3Server
+    registry: str
 
 
 @dataclass
@@ -44,6 +55,7 @@ class Scene:
     tracking: str = ""
     event_base: str = "main"
     event_base_sha: str = ""
+    workflow: str = "deploy-grammar-tutor.yml"
     count: int = 0
 
     def ask(self, body: str, *, author: str = "ann", minutes: float = 0) -> None:
@@ -61,9 +73,13 @@ class Scene:
 
     def run(self, *, actor: str = "ann", label: str = LABEL, fork: str | None = None) -> Ran:
         """The workflow on that event: for the first time, or as a re-run."""
-        event = labelled_event(NAME, PULL, label, actor, self.repository.head, head_repository=fork)
+        event = labelled_event(self.repository.name, PULL, label, actor, self.repository.head, head_repository=fork)
         event["pull_request"]["base"] |= {"ref": self.event_base, "sha": self.event_base_sha or self.repository.base}
         event["repository"]["default_branch"] = "main"
+        return self.start(event, self.workflow)
+
+    def start(self, event: dict[str, Any], workflow: str, kind: str = "pull_request") -> Ran:
+        """A workflow, on an event."""
         self.count += 1
         ran = self.shed.run(
             event,
@@ -80,6 +96,8 @@ class Scene:
                 "MLFLOW_TRACKING_PASSWORD": PASSWORD,
             },
             number=self.count,
+            kind=kind,
+            workflow=workflow,
         )
         assert TOKEN not in ran.log
         assert PASSWORD not in ran.log
@@ -112,23 +130,34 @@ class Scene:
 
 
 @pytest.fixture
-def scene(
-    tmp_path: Path,
-    shared_root: Path,
-    mlflow_server: MlflowServer,
-    seaweedfs: S3Server,
-    s3_registry: str,
-) -> Iterator[Scene]:
-    """A pull request by ann, who may write, into an empty production registry on SeaweedFS."""
-    create_registry(open_store(s3_registry), Environment.PRODUCTION)
+def act_runs(shared_root: Path, mlflow_server: MlflowServer) -> dict[str, str]:
+    """Runs of this test's own on the server: a good model, and one that mangles some participles."""
     bundles = candidate_bundles(shared_root, mlflow_server)
-    runs = {name: log_bundle(mlflow_server.url, folder) for name, folder in bundles.items()}
-    repository = make_repository(tmp_path / "repository")
-    shed = Shed(tmp_path / "shed", repository)
-    shed.give_aws(seaweedfs.environment())
-    with GithubStandIn(NAME, largest_page=30) as github:
+    return {name: log_bundle(mlflow_server.url, folder) for name, folder in bundles.items()}
+
+
+@pytest.fixture
+def parts(act_runs: dict[str, str], mlflow_server: MlflowServer, seaweedfs: S3Server, s3_registry: str) -> Parts:
+    """The real ones, with an empty production registry of this test's own."""
+    create_registry(open_store(s3_registry), Environment.PRODUCTION)
+    return Parts(act_runs, mlflow_server, seaweedfs, s3_registry)
+
+
+@pytest.fixture
+def scene(tmp_path: Path, parts: Parts) -> Iterator[Scene]:
+    """A pull request by ann, who may write, into a repository like this one."""
+    with open_scene(make_repository(tmp_path / "repository"), tmp_path / "shed", parts) as opened:
+        yield opened
+
+
+@contextmanager
+def open_scene(repository: Repository, shed_root: Path, parts: Parts) -> Iterator[Scene]:
+    """A pull request from ``candidate`` into ``main``, and all that is around the repository."""
+    shed = Shed(shed_root, repository)
+    shed.give_aws(parts.seaweed.environment())
+    with GithubStandIn(repository.name, largest_page=30) as github:
         github.tokens[TOKEN] = Token(BOT, {"pull-requests": "write", "checks": "write", "contents": "read"})
         github.roles |= {"ann": "write", "bob": "admin", "eve": "read"}
         github.add_pull(PULL, repository.head, "src/tutor.py")
-        yield Scene(repository, shed, github, mlflow_server, s3_registry, seaweedfs, runs)
+        yield Scene(repository, shed, github, parts.server, parts.registry, parts.seaweed, parts.runs)
         assert github.violations == []

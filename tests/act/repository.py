@@ -43,6 +43,7 @@ class Repository:
     """A git repository whose worktree is the pull request's head."""
 
     root: Path
+    name: str = NAME
 
     @property
     def base(self) -> str:
@@ -73,7 +74,7 @@ def make_repository(root: Path) -> Repository:
     root.mkdir(parents=True)
     repository = Repository(root)
     repository.git("init", "--quiet", "--initial-branch", "main")
-    repository.git("remote", "add", "origin", f"https://github.com/{NAME}")
+    repository.git("remote", "add", "origin", f"https://github.com/{repository.name}")
     for name in TAKEN:
         source, destination = ROOT / name, root / name
         destination.parent.mkdir(parents=True, exist_ok=True)

@@ -20,7 +20,7 @@ from typing import Any
 
 import yaml
 
-from tests.act.repository import NAME, ROOT, Repository
+from tests.act.repository import ROOT, Repository
 
 ACTIONS = Path(__file__).parent / "actions"
 WORKFLOWS = ROOT / ".github/workflows"
@@ -81,6 +81,7 @@ class Shed:
         self.root = root
         self.repository = repository
         self.actions = ACTIONS
+        self.published: dict[str, Path] = {}  # other repositories' actions, by owner/name@commit
         (root / "tools").mkdir(parents=True)
         (root / "origin").symlink_to(repository.root)
         (root / "tools/python").symlink_to(sys.executable)
@@ -131,8 +132,8 @@ class Shed:
         command += ["--workflows", f".github/workflows/{workflow}", "--defaultbranch", "main"]
         command += ["--platform", "ubuntu-24.04=-self-hosted", "--no-cache-server", "--no-skip-checkout"]
         command += ["--action-cache-path", str(self.root / f"work-{number}"), "--action-offline-mode"]
-        trusted = self._default_branch()
-        for pin, folder in {**stand_ins(self.actions), f"{NAME}@main": trusted}.items():
+        called = {f"{self.repository.name}@main": self._default_branch(), **self.published}
+        for pin, folder in {**stand_ins(self.actions), **called}.items():
             command += ["--local-repository", f"{pin}={folder}"]
         given = {"LYNX_SHED": str(self.root), "GITHUB_SERVER_URL": "https://github.com", **env}
         for option, values in (("--env", given), ("--var", variables), ("--secret", secrets)):

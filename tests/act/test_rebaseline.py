@@ -13,10 +13,10 @@ import pytest
 import yaml
 
 from tests.act.conftest import PASSWORD, TOKEN
-from tests.act.repository import NAME, ROOT, Repository, candidate_bundles, make_repository
+from tests.act.repository import NAME, ROOT, Repository, make_repository
 from tests.act.runner import WORKFLOWS, Ran, Shed
 from tests.github_standin import BOT, GithubStandIn, Token
-from tests.servers import MlflowServer, log_bundle
+from tests.servers import MlflowServer
 
 APP = "lynxgate-app[bot]"
 EVALUATE = ["Check out the branch to measure at", "Python", "bwrap", "1 install, as locked", "What is measured"]
@@ -61,10 +61,8 @@ class Scene:
 
 
 @pytest.fixture
-def scene(tmp_path: Path, shared_root: Path, mlflow_server: MlflowServer) -> Iterator[Scene]:
+def scene(tmp_path: Path, act_runs: dict[str, str], mlflow_server: MlflowServer) -> Iterator[Scene]:
     """A repository whose baseline is worse than the good model; whatever happens, main stays as it is."""
-    bundles = candidate_bundles(shared_root, mlflow_server)
-    runs = {name: log_bundle(mlflow_server.url, folder) for name, folder in bundles.items()}
     repository = make_repository(tmp_path / "repository")
     repository.git("checkout", "--quiet", "main")
     base = repository.base
@@ -73,7 +71,7 @@ def scene(tmp_path: Path, shared_root: Path, mlflow_server: MlflowServer) -> Ite
         github.tokens[TOKEN] = Token(BOT, {"contents": "write", "pull-requests": "write"})
         github.tokens["ghs_of_the_app"] = Token(APP, {"contents": "write", "pull-requests": "write"})
         github.add_branch("main", base, **{"eval_baseline.json": old})
-        yield Scene(repository, Shed(tmp_path / "shed", repository), github, mlflow_server, runs)
+        yield Scene(repository, Shed(tmp_path / "shed", repository), github, mlflow_server, act_runs)
         assert github.violations == []
         assert (github.branches["main"], github.files["main", "eval_baseline.json"]) == (base, old)
     assert repository.base == base

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import typer
 
-from lynxgate.cli import analysis, candidate, ci, decision, gate, keep, policy, propose, providers, registry
+from lynxgate.cli import analysis, candidate, ci, decision, gate, keep, policy, propose, providers, registry, scaffold
 from minieval import exits
 
 app = typer.Typer(
@@ -28,6 +28,7 @@ gate.register(app)
 ci.register(app)
 propose.register(app)
 keep.register(app)
+scaffold.register(app)
 
 
 def run(argv: Sequence[str] | None = None) -> int:

@@ -1,0 +1,176 @@
+"""Somebody else's repository: made with `lynxgate init`, its workflow and the reusable action run by act."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.act.conftest import SEMVER, Parts, Scene, open_scene
+from tests.act.repository import ROOT, Repository, eval_rows, write
+
+pytestmark = pytest.mark.slow
+
+NAME = "stranger/inflector"
+EVAL_SET = "data/words.jsonl"
+PIN = "lynxgate/lynxgate@" + "1" * 40
+OWNED = 'x\'; touch "$LYNX_SHED/owned"; $(touch $LYNX_SHED/owned) `touch $LYNX_SHED/owned`\n::error::'
+CHECKOUT = "Check out the default branch"
+HOSTILE = {
+    "words.py": "print('changed')\n",
+    "eval_baseline.json": "{}\n",
+    f"{EVAL_SET}.dvc": "outs:\n- md5: 00000000000000000000000000000000\n  path: words.jsonl\n  hash: md5\n",
+    ".dvc/config": "[core]\n    remote = theirs\n['remote \"theirs\"']\n    url = /nowhere\n",
+    ".github/workflows/lynxgate-gate.yml": "on: workflow_call\njobs: {}\n",
+}
+
+
+@pytest.fixture
+def stranger(tmp_path: Path, parts: Parts) -> Iterator[Scene]:
+    """The commands of docs/adopt.md, in a repository that had an eval set under DVC and nothing of a gate."""
+    root = tmp_path / "repository"
+    repository = make_repository(root)
+    call(root, "lynxgate", "init", "--eval-set", EVAL_SET, "--action", PIN)
+    shutil.copy(root / "eval_baseline.json", root / "waiting.json")
+    call(root, "lynxgate", "fetch", "--run-id", parts.runs["good"], "--tracking-uri", parts.server.url)
+    minieval = ["python", "-m", "minieval", "--bundle", "candidate", "--eval-set", EVAL_SET]
+    call(root, *minieval, "--output", "candidate_eval.json", "--run-id", parts.runs["good"])
+    call(root, "lynxgate", "baseline", "rebaseline")
+    call(root, "lynxgate", "baseline", "arm")
+    repository.git("add", "--all")
+    repository.git("commit", "--quiet", "--message", "With a gate")
+    repository.git("checkout", "--quiet", "-b", "candidate")
+    write(root, HOSTILE)
+    repository.git("commit", "--quiet", "--all", "--message", "A candidate")
+    with open_scene(repository, tmp_path / "shed", parts) as scene:
+        scene.shed.published[PIN] = publish_action(tmp_path / "published")
+        scene.workflow = "lynxgate.yml"
+        yield scene
+
+
+def make_repository(root: Path) -> Repository:
+    """What the stranger had before."""
+    data = eval_rows()
+    md5 = hashlib.md5(data, usedforsecurity=False).hexdigest()
+    files = {
+        "words.py": "print('mine')\n",
+        ".gitignore": "__pycache__/",
+        ".dvc/config": "[core]\n    remote = here\n['remote \"here\"']\n    url = ../remote\n",
+        EVAL_SET: data.decode(),
+        f"{EVAL_SET}.dvc": f"outs:\n- md5: {md5}\n  size: {len(data)}\n  hash: md5\n  path: words.jsonl\n",
+        "data/.gitignore": "/words.jsonl\n",
+        f"remote/files/md5/{md5[:2]}/{md5[2:]}": data.decode(),
+    }
+    write(root, files)
+    repository = Repository(root, NAME)
+    repository.git("init", "--quiet", "--initial-branch", "main")
+    repository.git("remote", "add", "origin", f"https://github.com/{NAME}")
+    return repository
+
+
+def publish_action(folder: Path) -> Path:
+    """What a checkout of the action holds."""
+    folder.mkdir()
+    shutil.copy(ROOT / "action.yml", folder)
+    shutil.copy(ROOT / "requirements.lock", folder)
+    for name in ("src", ".ci"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    return folder
+
+
+def call(root: Path, *command: str) -> None:
+    """A command as somebody types it."""
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_clean_candidate_is_promoted_and_a_regressed_one_is_not(stranger: Scene) -> None:
+    stranger.ask(stranger.request("good"))
+    ran = stranger.label()
+    assert ran.code == 0
+    assert ran.jobs == dict.fromkeys(("request", "evaluate", "promote", "report"), "success")
+    assert [ran.ran(job) for job in ("evaluate", "promote")] == [[CHECKOUT, "Evaluate"], [CHECKOUT, "Promote"]]
+    (comment,) = stranger.comments
+    assert f"### Lynxgate: promoted {SEMVER}" in comment
+    assert stranger.registry_json("tags.json")["production"] == SEMVER
+    assert f"lynxgate.semver.{SEMVER}" in stranger.tags()
+    before = stranger.registry_bytes()
+
+    stranger.ask(stranger.request("degraded", "v0.3.2"), minutes=20)
+    ran = stranger.label(minutes=30)
+    assert ran.code != 0
+    assert ran.result("evaluate", "Evaluate") == "failure"
+    assert ran.ran("promote") == []
+    assert ran.jobs["report"] == "success"
+    (comment,) = stranger.comments
+    assert "not promoted: a regression (exit 2)" in comment
+    assert "`tense.past_participle`" in comment
+    assert "tense.past_simple" not in comment
+    assert stranger.registry_bytes() == before
+    assert stranger.tags("degraded") == {}
+    checks = [call.body["conclusion"] for call in stranger.github.calls("POST", "/check-runs")]
+    assert checks == ["success", "failure"]
+
+
+def test_the_ten_lines(stranger: Scene) -> None:
+    """Verdict, SHA and report are outputs; an exit code says why there are none; and no input is ever a command."""
+    promote = {"task": "promote", **dict.fromkeys(("semver", "registry", "canonical-sha", "evaluation-sha256"), OWNED)}
+    jobs = {
+        "waiting": {"run-id": stranger.runs["good"], "baseline": "waiting.json"},
+        "regressed": {"run-id": stranger.runs["degraded"]},
+        "unjudged": {"run-id": stranger.runs["good"], "baseline": "no_baseline.json"},
+        "registry": {"run-id": stranger.runs["good"], "registry": "registry"},
+        "hostile": dict.fromkeys(("run-id", "tracking-username"), OWNED),
+        "baseline": {"run-id": stranger.runs["good"], "baseline": OWNED},
+        "promote": {**promote, "run-id": OWNED, "head-sha": OWNED},
+    }
+    path = stranger.repository.root / ".github/workflows/ten.yml"
+    path.write_text(yaml.safe_dump({"on": "workflow_dispatch", "jobs": {k: ten_lines(k, v) for k, v in jobs.items()}}))
+    event = {"repository": {"full_name": NAME, "default_branch": "main"}, "ref": "refs/heads/main", "inputs": {}}
+    ran = stranger.start(event, "ten.yml", "workflow_dispatch")
+    assert ran.code == 0
+    said = {name: json.loads((stranger.shed.root / f"{name}.json").read_text()) for name in jobs}
+    sha = said["waiting"]["canonical-sha"]
+    assert len(sha) == 64
+    assert_outputs(said["waiting"], "success", verdict="report-only", report="verdict.json", **{"exit-code": "0"})
+    assert_outputs(said["regressed"], "failure", verdict="failed", report="verdict.json", **{"exit-code": "2"})
+    assert said["regressed"]["canonical-sha"] not in ("", sha)
+    for name, code in {"unjudged": "3", "registry": "64", "hostile": "64", "baseline": "3", "promote": "3"}.items():
+        assert_outputs(said[name], "failure", verdict="", report="", **{"exit-code": code, "canonical-sha": ""})
+    assert not list(stranger.shed.root.rglob("owned"))
+    assert not list(stranger.repository.root.rglob("owned"))
+
+
+def assert_outputs(said: dict[str, str], outcome: str, **expected: str) -> None:
+    assert said["outcome"] == outcome
+    assert {name: said[name] for name in expected} == expected
+
+
+def ten_lines(name: str, given: dict[str, str]) -> dict[str, Any]:
+    """The job in docs/adopt.md with other inputs, and a step that keeps the action's outputs."""
+    page = (ROOT / "docs/adopt.md").read_text()
+    text = page.partition("```yaml ten-lines\n")[2].partition("```")[0]
+    assert len(text.splitlines()) == 10
+    (job,) = yaml.safe_load(text.replace("lynxgate/lynxgate@COMMIT", PIN)).values()
+    gate = job["steps"][-1]
+    gate |= {"with": {**gate["with"], "artifact": name, **given}, "continue-on-error": True}
+    names = ("verdict", "canonical-sha", "report", "exit-code")
+    keep = "import json, os; print(json.dumps({k[2:]: v for k, v in os.environ.items() if k.startswith('O_')}))"
+    outputs = {f"O_{each}": f"${{{{ steps.gate.outputs.{each} }}}}" for each in names}
+    job["steps"].append(
+        {
+            "run": f'"$LYNX_SHED/tools/python" -c "{keep}" > "$LYNX_SHED/{name}.json"',
+            "env": {**outputs, "O_outcome": "${{ steps.gate.outcome }}"},
+        }
+    )
+    return dict(job)

@@ -1,0 +1,148 @@
+"""The reusable action and the workflows that `lynxgate init` writes, held to what act does not enforce."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from lynxgate.scaffold import CALLER, GATE, EvalSet, Place, plan_scaffold
+
+ROOT = Path(__file__).parent.parent.parent
+Json = dict[str, Any]
+ACTION: Json = yaml.safe_load((ROOT / "action.yml").read_text())
+STEPS: list[Json] = ACTION["runs"]["steps"]
+PLACE = Place("ann/inflector", "main", "lynxgate/lynxgate@" + "1" * 40, "0.1.0")
+WRITTEN = {each.path: (each.data or b"").decode() for each in plan_scaffold({}, EvalSet("e.jsonl"), PLACE)}
+TASKS = ("request", "evaluate", "promote", "report")
+
+
+def job(name: str) -> Json:
+    found: Json = yaml.safe_load(WRITTEN[CALLER])["jobs"] | yaml.safe_load(WRITTEN[GATE])["jobs"]
+    return dict(found[name])
+
+
+def holders(word: str) -> list[str]:
+    """The action's steps that something is given to."""
+    return [step["name"] for step in STEPS if word in json.dumps([step.get("env"), step.get("with")])]
+
+
+def steps_of(task: str) -> list[Json]:
+    """The action's steps that a task may run."""
+    return [each for each in STEPS if "inputs.task" not in each.get("if", "") or f"'{task}'" in each["if"]]
+
+
+def test_it_has_the_inputs_and_outputs_of_a_gate() -> None:
+    assert {"run-id", "semver", "baseline", "registry", "tracking-uri"} <= ACTION["inputs"].keys()
+    assert {"verdict", "canonical-sha", "report"} <= ACTION["outputs"].keys()
+    assert ACTION["runs"]["using"] == "composite"
+    assert ACTION["inputs"]["isolation"]["default"] == "bwrap"
+
+
+def test_no_input_reaches_a_shell_but_by_the_environment() -> None:
+    texts = [step["run"] for step in STEPS if "run" in step]
+    assert len(texts) > 10
+    for text in texts:
+        assert "${{" not in text
+        assert not re.search(r"\beval ", text)
+        shellcheck = str(Path(sys.executable).with_name("shellcheck"))
+        command = [shellcheck, "--shell", "bash", "--enable", "quote-safe-variables", "-"]
+        done = subprocess.run(command, input=text, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout
+
+
+def test_every_shell_ends_at_a_failure() -> None:
+    assert {step["shell"] for step in STEPS if "run" in step} == {"bash"}  # which is bash -eo pipefail
+
+
+def test_credentials_go_to_the_steps_that_need_them() -> None:
+    assert holders("tracking-password") == ["Candidate", "The candidate, downloaded afresh", "Promotion"]
+    assert holders("inputs.registry") == ["What is asked", "Promotion"]
+    assert holders("github.token") == ["Request", "The request, again", "Comment", "Check run"]
+    (evaluation,) = [step for step in STEPS if step["name"] == "Evaluation"]
+    assert evaluation["env"].keys() == {"BASELINE", "ISOLATION", "RUN_ID"}
+
+
+def test_the_step_that_runs_candidate_code_is_in_evaluate_alone() -> None:
+    (runs,) = [step for step in STEPS if "minieval" in step.get("run", "")]
+    assert [task for task in TASKS if runs in steps_of(task)] == ["evaluate"]
+    (promotes,) = [step for step in STEPS if "lynxgate promote" in step.get("run", "")]
+    assert [task for task in TASKS if promotes in steps_of(task)] == ["promote"]
+    assert "--fresh" in "".join(step.get("run", "") for step in steps_of("promote"))
+    assert "actions/cache" not in json.dumps(ACTION)
+
+
+def test_actions_are_pinned_as_documented() -> None:
+    lines = [line.strip() for line in (ROOT / "action.yml").read_text().splitlines() if "uses:" in line]
+    lines += [
+        line.strip()
+        for text in WRITTEN.values()
+        for line in text.splitlines()
+        if re.search("uses: (actions|aws-)", line)
+    ]
+    assert len(lines) > 7
+    for line in lines:
+        pinned = re.fullmatch(r"uses: [\w./-]+@([0-9a-f]{40}) # (v\d+\.\d+\.\d+)", line)
+        assert pinned, line
+        assert f"| {pinned[2]} | `{pinned[1]}` |" in (ROOT / "docs/github.md").read_text()
+
+
+def test_the_written_workflows_give_the_least_permissions() -> None:
+    assert all(yaml.safe_load(WRITTEN[name])["permissions"] == {} for name in (CALLER, GATE))
+    assert {name: job(name)["permissions"] for name in TASKS} == {
+        "request": {"pull-requests": "write"},
+        "evaluate": {"contents": "read"},
+        "promote": {"contents": "read", "pull-requests": "read", "id-token": "write"},
+        "report": {"contents": "read", "pull-requests": "write", "checks": "write"},
+    }
+
+
+def test_the_written_workflows_split_trust_as_ours_do() -> None:
+    evaluate, promote = json.dumps(job("evaluate")), job("promote")
+    for word in ("registry", "environment", "aws", "token"):
+        assert word not in evaluate.lower().replace("github.event", ""), word
+    assert promote["environment"] == "production"
+    assert promote["concurrency"] == {"group": "lynxgate-promotion-production", "cancel-in-progress": False}
+    assert promote["if"] == "needs.evaluate.outputs.verdict == 'passed'"
+    given = promote["steps"][-1]["with"]
+    for name in ("head-sha", "canonical-sha", "evaluation-sha256"):
+        assert given[name], "asked for again, or held to what evaluate said"
+    assert [name for name in TASKS if "environment" in job(name)] == ["promote"]
+    assert [job(name)["steps"][-1]["with"].get("task", "evaluate") for name in TASKS] == list(TASKS)
+
+
+def test_the_written_gate_is_the_default_branchs() -> None:
+    assert job("gate")["uses"] == "ann/inflector/.github/workflows/lynxgate-gate.yml@main"
+    assert list(yaml.safe_load(WRITTEN[GATE])[True]) == ["workflow_call"]
+    checkouts = [step for name in TASKS for step in job(name)["steps"] if "checkout@" in step["uses"]]
+    assert [step["with"] for step in checkouts] == [
+        {"ref": "${{ github.event.repository.default_branch }}", "persist-credentials": False}
+    ] * 3
+    into_default = "github.event.pull_request.base.ref == github.event.repository.default_branch"
+    assert job("evaluate")["if"] == into_default
+    assert job("request")["if"] == f"github.event.label.name == 'deploy-candidate' && {into_default}"
+
+
+@pytest.mark.parametrize("name", [CALLER, GATE])
+def test_the_written_workflows_paste_nothing_into_a_shell(name: str) -> None:
+    assert "run:" not in WRITTEN[name]
+    assert "pull_request_target" not in WRITTEN[name]
+    for each in yaml.safe_load(WRITTEN[name])["jobs"].values():
+        assert "uses" in each or 0 < each["timeout-minutes"] <= 60
+
+
+def test_they_need_the_settings_that_are_documented() -> None:
+    page = (ROOT / "docs/adopt.md").read_text()
+    names = set(re.findall(r"\b(?:secrets|vars)\.(\w+)", WRITTEN[CALLER] + WRITTEN[GATE]))
+    assert len(names) > 4
+    for name in names:
+        assert f"`{name}`" in page
+    for name in ("inputs", "outputs"):
+        for each in ACTION[name]:
+            assert f"`{each}`" in page, each
