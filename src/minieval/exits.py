@@ -70,7 +70,10 @@ def run(app: typer.Typer, argv: Sequence[str] | None = None, *, prog: str) -> in
         _say(f"{prog}: {error}")
         return error.exit
     except typer.exceptions.TyperException as error:
-        _say(f"{prog}: {error.format_message()} (see {prog} --help)")
+        if type(error).__name__ == "NoArgsIsHelpError":  # Typer does not export it; its message is the help
+            print(error.format_message(), file=sys.stderr)
+        else:
+            _say(f"{prog}: {error.format_message()} (see {prog} --help)")
         return Exit.USAGE
     except (typer.exceptions.Abort, KeyboardInterrupt):
         _say(f"{prog}: interrupted")
