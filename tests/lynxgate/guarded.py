@@ -34,9 +34,8 @@ MEASURED: Mapping[str, Any] = {
 
 def guarding(*, limits: Mapping[str, Any] = LIMITS, agreed: Mapping[str, Any] = AGREED, **changes: Any) -> Any:
     """The baseline, as JSON would hold it."""
-    return baseline(
-        BEFORE, policy={"metrics": dict(limits)}, metrics=dict(agreed), environment={"fingerprint": HERE}, **changes
-    )
+    metrics = {"metrics": dict(agreed), "environment": {"fingerprint": HERE}}
+    return baseline(BEFORE, policy={"metrics": dict(limits)}, **metrics | changes)
 
 
 def measuring(fingerprint: str | None = HERE, buckets: Mapping[str, Any] = AFTER, **metrics: Any) -> Any:

@@ -17,7 +17,7 @@ from scipy import stats
 from lynxgate.errors import CannotJudge
 from lynxgate.metric_policy import BaselineMetric, MetricPolicy, idle_globs, terms_of
 from lynxgate.metric_row import MetricRow
-from lynxgate.metric_samples import summarise
+from lynxgate.metric_samples import count_outliers, summarise
 from lynxgate.metrics import judge_metrics
 from lynxgate.outcome import Outcome
 from minieval.files import parse_document, parse_json, pretty_json
@@ -375,3 +375,48 @@ def test_the_page_shows_a_baseline_and_a_policy_that_judge() -> None:
         ("latency_ms_p95", "held", True),
         ("throughput", "regressed", False),
     ]
+
+
+def test_outliers_are_counted_on_each_side_and_stay_in_every_figure() -> None:
+    """Hinges of 1..7 with the middle in both halves: 2.5 and 5.5, so that the fences are -2 and 10."""
+    assert count_outliers([Fraction(n) for n in (1, 2, 3, 4, 5, 6, 7)]).model_dump() == {"low": 0, "high": 0}
+    assert count_outliers([Fraction(n) for n in (1, 2, 3, 4, 5, 6, 10)]).model_dump() == {"low": 0, "high": 0}
+    assert count_outliers([Fraction(n) for n in (-3, 2, 3, 4, 5, 6, 11)]).model_dump() == {"low": 1, "high": 1}
+    before, now = samples(9, 10, 10, 11, 12, 10, 11), samples(9, 10, 10, 11, 12, 10, 990)
+    row = judge(limits(max_pct="1", statistic="max"), agreed(1, samples=before), measured(1, samples=now))
+    assert row.outliers_baseline is not None and row.outliers_candidate is not None
+    assert (row.outliers_baseline.high, row.outliers_candidate.high, row.outliers_candidate.low) == (0, 1, 0)
+    assert row.candidate == "990.0" and row.outcome is Outcome.REGRESSED
+    assert "outliers 0 and 1" in row.reason
+    calm = judge(limits(max_pct="1", statistic="max"), agreed(1, samples=before), measured(1, samples=before))
+    assert "outliers" not in calm.reason and calm.outliers_candidate is not None
+
+
+def test_outliers_are_told_of_a_figure_for_information_too() -> None:
+    before, now = agreed(1, "info", samples=samples(1, 1, 1)), measured(1, samples=samples(1, 1, 1, 1, 50))
+    row = judge(limits(max="5"), before, now)
+    assert row.shift is None
+    assert row.outliers_candidate is not None and row.outliers_candidate.high == 1
+
+
+def test_the_warm_up_is_no_outlier() -> None:
+    before, now = agreed(1, samples=samples(900, 10, 10, 10, 11)), measured(1, samples=samples(900, 10, 10, 11, 10))
+    for terms, found in (({"warmup": 1}, 0), ({}, 1)):
+        row = judge(limits(max_pct="5", statistic="mean", **terms), before, now)
+        assert row.outliers_candidate is not None and row.outliers_baseline is not None
+        assert row.outliers_baseline.high == row.outliers_candidate.high == found
+
+
+@given(st.lists(st.integers(-100, 100), min_size=1, max_size=50), st.integers(1, 9), st.integers(-50, 50))
+def test_outliers_do_not_depend_on_order_unit_or_origin(values: list[int], scale: int, shift: int) -> None:
+    exact = [Fraction(value) for value in values]
+    found = count_outliers(exact)
+    assert found == count_outliers([scale * value + shift for value in reversed(exact)])
+    mirrored = count_outliers([-value for value in exact])
+    assert (mirrored.low, mirrored.high) == (found.high, found.low)
+    assert found.low + found.high <= len(values) // 2
+
+
+def test_there_is_nothing_to_fence_without_a_sample() -> None:
+    with pytest.raises(ValueError, match="without a sample"):
+        count_outliers([])
