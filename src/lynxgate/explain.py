@@ -108,7 +108,7 @@ def render_row(verdict: Verdict, row: Row, examples: Examples | None = None, *, 
     """One row in words, as a paragraph of lines; of the examples at most ``most`` ids of each kind."""
     lines = [
         f"{visible(row.bucket)} ({row.tier}): {row.outcome}",
-        f"  {row.reason[:1].upper()}{visible(row.reason[1:])}.",
+        f"  {_sentence(row.reason)}",
     ]
     evidence = row.evidence
     level = f"{float(200 * Fraction(verdict.confidence) - 100):g} % interval"
@@ -143,10 +143,10 @@ def render_metric(row: MetricRow) -> str:
     kind = "for information" if row.direction == "info" else better
     lines = [
         f"{visible(row.metric)} ({row.tier} metric, {kind}): {row.outcome}",
-        f"  {row.reason[:1].upper()}{visible(row.reason[1:])}.",
+        f"  {_sentence(row.reason)}",
     ]
     if row.warns:
-        lines.append(f"  Warning: {visible(row.warning or '')}.")
+        lines.append(f"  Warning: {_sentence(row.warning or '')}")
     if row.limits:
         lines.append(f"  limits     {visible(', '.join(f'{name} {limit}' for name, limit in row.limits.items()))}")
     if row.shift is not None:
@@ -171,6 +171,11 @@ def render_verdict(verdict: Verdict) -> str:
     quiet = len(rows) + len(verdict.metrics) - len(told)
     parts = [verdict.summary, *(f"{each.name}: {each.outcome}, {visible(each.reason)}" for each in verdict.conditions)]
     return "\n\n".join([*parts, *told, f"The other {quiet} rows held." if told else "Every row held."])
+
+
+def _sentence(text: str) -> str:
+    shown = visible(text)
+    return f"{shown[:1].upper()}{shown[1:]}."
 
 
 def _describe_figure(figure: Figure | None) -> str:

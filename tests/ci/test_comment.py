@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -28,6 +29,7 @@ from lynxgate.identity import parse_semver
 from lynxgate.request import Declined, parse_requests
 from lynxgate.verdict import Verdict
 from lynxgate.wear import Wear
+from tests.lynxgate.guarded import guarding, latency, measuring
 from tests.lynxgate.samples import MODEL, RUN, baseline, evaluation, judge
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -273,6 +275,35 @@ class TestAnnotations:
 
     def test_a_report_only_baseline_warns(self) -> None:
         assert [each.level for each in self._annotations(REPORT_ONLY, "")] == [Level.WARNING]
+
+    def test_a_metric_is_pinned_to_its_value_and_a_warning_warns(self) -> None:
+        text = json.dumps(guarding(), indent=1, default=float)
+        lines = text.splitlines()
+        slow = judge(measuring(latency_ms_p95=latency("1.2")), guarding())
+        (found,) = self._annotations(slow, text)
+        assert "latency_ms_p95" in lines[found.line - 1] and '"value": 0.8' in lines[found.line]
+        assert (found.level, found.title) == (Level.FAILURE, "latency_ms_p95 regressed")
+        assert found.message == "0.8 -> 1.2 ms: worse by a ratio of 1.50, and max_ratio is 1.25"
+        warned = judge(measuring(latency_ms_p95=latency("0.9")), guarding())
+        (found,) = self._annotations(warned, text)
+        assert (found.level, found.title) == (Level.WARNING, "latency_ms_p95 warning")
+        assert conclude(Report(warned)) is Conclusion.SUCCESS
+
+    def test_hostile_metrics_are_text(self) -> None:
+        agreed = {name: {"value": 1, "unit": name, "direction": "lower", "machine": False} for name in HOSTILE}
+        measured = {name: {"value": 2, "unit": name} for name in HOSTILE}
+        limits = {"default": {"max_pct": 5}}
+        verdict = judge(evaluation(metrics=measured), baseline(policy={"metrics": limits}, metrics=agreed))
+        body = write_comment(Report(verdict, exit_code=2), WHERE)
+        bare = _outside_code("\n".join(body.split("\n")[1:])).replace(f"[The run]({WHERE.run_url})", "")
+        assert not re.search(r"[@<>`\[\]\\]|https?:|www", bare), bare
+        assert body.count("regressed |") == len(HOSTILE)
+        assert all(each.title.isprintable() for each in self._annotations(verdict, ""))
+
+    def test_a_pass_with_a_warning_says_so(self) -> None:
+        body = write_comment(Report(judge(measuring(latency_ms_p95=latency("0.9")), guarding())), WHERE)
+        assert "3 of 3 metrics held; 1 warning" in body
+        assert "- `latency_ms_p95` warning: `0.8 -> 0.9 ms:" in body
 
     def _annotations(self, verdict: Verdict, text: str) -> tuple[Any, ...]:
         at = ("eval_baseline.json", text)

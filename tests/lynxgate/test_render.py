@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import re
 from fractions import Fraction
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lynxgate.explain import render_verdict
 from lynxgate.render import render_markdown, render_table
-from lynxgate.words import as_code, visible, write_exactly, write_percent, write_points
+from lynxgate.verdict import parse_verdict
+from lynxgate.words import as_code, visible, write_exactly, write_figure, write_percent, write_points
+from tests.lynxgate.guarded import guarding, latency, measuring
 from tests.lynxgate.samples import AFTER, baseline, evaluation, judge
 
 FALLEN = {**AFTER, "tense.past_participle": {"n": 679, "correct": 558}}
@@ -99,3 +104,75 @@ def test_figures_for_people() -> None:
     assert write_points(Fraction(0)) == "0.00"
     assert write_points(Fraction(-2_000_001, 1_000_000), Fraction(-2)) == "-2.000001"
     assert write_percent(Fraction(2, 3)) == "66.67 %"
+
+
+def outside_code(text: str) -> str:
+    """What is left where Markdown acts."""
+    return re.sub(r"`[^`\n]*`|<code>[^<\n]*</code>", "", text)
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_metrics_stay_in_their_cells(name: str) -> None:
+    agreed = {name: {"value": 1, "direction": "lower", "machine": False, "unit": name}}
+    limits = {"default": {"max_pct": 50, "warn_max_pct": 5}}
+    for value in (1.2, 9):
+        verdict = judge(
+            evaluation(metrics={name: {"value": value, "unit": name}, f"{name}.new": {"value": 1}}),
+            baseline(policy={"metrics": limits}, metrics=agreed),
+        )
+        for every in (True, False):
+            text = render_markdown(verdict, every=every)
+            assert not re.search(r"[@<>\[\]\\#]|www|:tada:", outside_code(text)), text
+            rows = [line for line in text.splitlines() if line.startswith("|") and "max_pct" in line]
+            assert rows and {line.count("|") for line in map(outside_code, rows)} == {7}
+        for text in (render_table(verdict), render_verdict(verdict)):
+            assert all(line.isprintable() for line in text.splitlines())
+        assert verdict.summary.isprintable()
+
+
+@pytest.mark.parametrize("text", [*HOSTILE, "a\nb", "\x1b[31m", "x" * 5000])
+def test_the_sentences_of_a_stored_verdict_do_nothing(text: str) -> None:
+    """Whoever wrote the file, and whichever command shows it."""
+    made = judge(measuring(latency_ms_p95=latency("9")), guarding())
+    tree = json.loads(made.to_json())
+    for row in (*tree["rows"], *tree["metrics"], *tree["conditions"]):
+        row["reason"] = text
+    tree["rows"][0] |= {"outcome": "missing", "candidate": None, "difference_pp": None}
+    tree["conditions"][0]["outcome"] = "unmeasured"
+    tree["metrics"][0] |= {"warning": text, "limits": {text[:99].replace("\n", "").replace("\x1b", ""): "1"}}
+    tree["aggregate"] = {**tree["rows"][0], "bucket": "@everyone", "outcome": "held"}
+    forged = parse_verdict(json.dumps(tree).encode())
+    for every in (True, False):
+        markdown = render_markdown(forged, every=every)
+        assert not re.search(r"[@<>\[\]\\#\x1b]|www|:tada:", outside_code(markdown)), markdown
+        assert len(markdown) < 20_000
+    for shown in (render_table(forged), render_verdict(forged), forged.summary):
+        assert all(line.isprintable() for line in shown.splitlines())
+
+
+def test_a_pass_names_no_aggregate_of_its_own() -> None:
+    made = judge(evaluation(aggregate={"accuracy": 0.95}), baseline(aggregate={"accuracy": 0.95}))
+    assert made.passed and made.aggregate is not None
+    named = made.model_copy(update={"aggregate": made.aggregate.model_copy(update={"bucket": "@everyone"})})
+    assert "@" not in outside_code(render_markdown(named))
+    assert "all rows 95.00 %" in render_markdown(made)
+
+
+def test_metrics_have_a_table_of_their_own() -> None:
+    verdict = judge(measuring(latency_ms_p95=latency("1.2")), guarding())
+    assert render_markdown(verdict) == (
+        "| metric | limits | baseline | candidate | change | outcome |\n"
+        "| --- | --- | ---: | ---: | ---: | --- |\n"
+        "| `latency_ms_p95` | `max_ratio 1.25, max 5.0, warn_max_ratio 1.1` | 0.8 | 1.2 | +0.4 | regressed |\n\n"
+        "- `latency_ms_p95`: `0.8 -> 1.2 ms: worse by a ratio of 1.50, and max_ratio is 1.25`"
+    )
+    everything = render_markdown(verdict, every=True)
+    assert everything.startswith("**failed: 1 of 6 rows**")
+    assert everything.count("held |") == 5
+
+
+@given(st.fractions())
+def test_a_short_figure_is_exact_or_says_six_digits(value: Fraction) -> None:
+    text = write_figure(value)
+    assert Fraction(text) == value or abs(Fraction(text) - value) <= abs(value) * Fraction(1, 10**5)
+    assert not text.endswith(".0")

@@ -154,6 +154,45 @@ def _drops_counts(evaluation: Tree, _: Tree) -> None:
     evaluation["buckets"]["hard"] = {"accuracy": 0.98}
 
 
+def _slow(evaluation: Tree, agreed: Tree) -> None:
+    """As good as the baseline in every bucket, on the same machine, and half as fast."""
+    evaluation |= honest_evaluation(lost=0)
+    agreed["metrics"] = {"latency_ms": {"value": 10, "unit": "ms", "direction": "lower", "machine": True}}
+    agreed["policy"]["metrics"] = {"latency_ms": {"max_ratio": 1.25}}
+    agreed["environment"] = {"fingerprint": "here"}
+    evaluation["metrics"] = {"latency_ms": {"value": 20, "unit": "ms"}}
+    evaluation["environment"] = {"fingerprint": "here"}
+
+
+def _slow_and(change: Callable[[Tree], None]) -> Callable[[Tree, Tree], None]:
+    def attack(evaluation: Tree, agreed: Tree) -> None:
+        _slow(evaluation, agreed)
+        change(evaluation)
+
+    return attack
+
+
+def _metric(**changes: Any) -> Callable[[Tree, Tree], None]:
+    return _slow_and(lambda evaluation: evaluation["metrics"]["latency_ms"].update(changes))
+
+
+def _metrics(**metrics: Any) -> Callable[[Tree, Tree], None]:
+    return _slow_and(lambda evaluation: evaluation.update(metrics=metrics))
+
+
+def _many_samples(evaluation: Tree, agreed: Tree) -> None:
+    """Its value is stated; the policy takes the figure of the samples, and these are slow."""
+    _slow(evaluation, agreed)
+    agreed["policy"]["metrics"]["latency_ms"] |= {"statistic": "median", "confidence": 0.95}
+    agreed["metrics"]["latency_ms"]["samples"] = [9, 10, 11, 10, 9, 10, 11, 10]
+    evaluation["metrics"]["latency_ms"] |= {"value": 1, "samples": [19, 20, 21, 20, 19, 20, 21, 20]}
+
+
+def _too_few_samples(evaluation: Tree, agreed: Tree) -> None:
+    _many_samples(evaluation, agreed)
+    evaluation["metrics"]["latency_ms"]["samples"] = [20]
+
+
 ATTACKS = (
     Attack("honest regression", 2, "hard regressed", lambda *_: None),
     Attack("empty evaluation", 3, "buckets", _empty),
@@ -178,6 +217,20 @@ ATTACKS = (
     Attack("hides behind all rows", 2, "hard regressed", _hides_behind_all_rows),
     Attack("drops its outcomes", 2, "hard regressed", _drops_outcomes),
     Attack("drops its counts", 3, "hard unmeasured", _drops_counts),
+    Attack("slow", 2, "latency_ms regressed", _slow),
+    Attack("flipped direction of a metric", 2, "latency_ms regressed", _metric(direction="higher")),
+    Attack("a metric for information", 2, "latency_ms regressed", _metric(direction="info")),
+    Attack("another unit", 3, "unit is ms, and the evaluation names unit s", _metric(value=0.02, unit="s")),
+    Attack("drops a metric", 2, "latency_ms missing", _metrics()),
+    Attack("renamed metric", 2, "latency_ms missing", _metrics(Latency_ms={"value": 20, "unit": "ms"})),
+    Attack("a metric of its own", 2, "speed new", _metrics(latency_ms={"value": 9, "unit": "ms"}, speed={"value": 1})),
+    Attack("its own limit on a metric", 3, "max_ratio", _metric(max_ratio=9)),
+    Attack("says which machine matters", 3, "machine", _metric(machine=False)),
+    Attack("a metric that is no number", 3, "metrics.latency_ms.value", _metric(value="fast")),
+    Attack("another machine", 3, "another one", _slow_and(lambda e: e["environment"].update(fingerprint="there"))),
+    Attack("no machine", 3, "unknown on one side", _slow_and(lambda e: e.pop("environment"))),
+    Attack("a value beside slow samples", 2, "latency_ms regressed", _many_samples),
+    Attack("one sample", 3, "latency_ms inconclusive", _too_few_samples),
 )
 
 

@@ -27,6 +27,13 @@ def test_the_honest_candidate_passes(tmp_path: Path) -> None:
     assert compare(tmp_path, json.dumps(honest_evaluation(lost=0)), json.dumps(honest_baseline())) == 0
 
 
+def test_so_does_one_that_is_as_fast_as_the_baseline(tmp_path: Path) -> None:
+    slow = next(attack for attack in ATTACKS if attack.name == "slow")
+    evaluation, agreed = (json.loads(text) for text in stage(slow))
+    evaluation["metrics"]["latency_ms"]["value"] = 12.5
+    assert compare(tmp_path, json.dumps(evaluation), json.dumps(agreed)) == 0
+
+
 @pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.name)
 def test_the_attack_is_blocked(attack: Attack, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "verdict.json").write_text('{"passed": true}')
