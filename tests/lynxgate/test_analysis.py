@@ -183,6 +183,17 @@ def test_calibrate_is_seeded_and_finds_both_errors_of_the_point_rule(
     assert "one bucket worse by 20 pp, passed: 40 of 40" in out
 
 
+def test_calibrate_is_about_buckets_whatever_the_metrics_did(place: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    argv = ("calibrate", "--repetitions", "10")
+    before = call(capfd, *argv)
+    path = place / "eval_baseline.json"
+    agreed = json.loads(path.read_text())
+    agreed["metrics"] = {"latency": {"value": 1, "direction": "lower", "machine": True}}
+    agreed["policy"]["metrics"] = {"latency": {"max_pct": 1}}
+    path.write_text(json.dumps(agreed))
+    assert call(capfd, *argv) == before
+
+
 def test_calibrate_refuses_another_eval_set_and_missing_outcomes(
     place: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
