@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 from lynxgate.baseline import Baseline
+from lynxgate.metric_policy import terms_of
 from lynxgate.policy import Policy
 from minieval.files import Json, canonical_json, digest_bytes
 
@@ -20,14 +21,22 @@ def digest_policy(policy: Policy) -> str:
 def describe_policy(baseline: Baseline) -> dict[str, Json]:
     """The policy in force: its hash, the status, its keys with their defaults, the terms of all rows and each bucket.
 
-    A key that sets no limit is left out.
+    A key that sets no limit is left out. Where the baseline has metrics the terms of each follow; `None` where no entry
+    is about it.
     """
     policy = baseline.policy
     settled = {name: policy.terms_of(name) for name in sorted(baseline.buckets)}
-    return {
+    shown: dict[str, Json] = {
         "sha256": digest_policy(policy),
         "status": str(baseline.status),
         "policy": policy.model_dump(mode="json", exclude_none=True),
         "all_rows": policy.overall_terms.model_dump(mode="json", exclude_none=True),
         "terms": {name: terms.model_dump(mode="json", exclude_none=True) for name, terms in settled.items()},
     }
+    if baseline.metrics:
+        found = {name: terms_of(policy.metrics, name) for name in sorted(baseline.metrics)}
+        shown["metrics"] = {
+            name: None if terms is None else terms.model_dump(mode="json", exclude_none=True)
+            for name, terms in found.items()
+        }
+    return shown

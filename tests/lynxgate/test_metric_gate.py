@@ -208,3 +208,18 @@ def test_show_names_the_metrics_and_the_machine(desk: Path, capfd: pytest.Captur
     assert f"machine    {HERE}" in out
     assert "latency_ms_p95  0.8 ms        lower   this one  standard  max_ratio 1.25, max 5, warn_max_ratio 1.1" in out
     assert MEASURED.keys() <= set(out.split())
+
+
+def test_the_effective_policy_has_the_terms_of_each_metric(desk: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    agreed = {**AGREED, "cost": {"value": 1, "direction": "lower", "machine": False}}
+    (desk / "eval_baseline.json").write_bytes(write(guarding(agreed=agreed)))
+    assert run(["policy", "show"]) == Exit.OK
+    shown = json.loads(capfd.readouterr().out)
+    assert shown["metrics"]["latency_ms_p95"] == {
+        "tier": "standard", "max_ratio": "1.25", "max": "5", "warn_max_ratio": "1.1", "across_machines": False,
+    }  # fmt: skip
+    assert shown["metrics"]["cost"] is None
+    assert shown["sha256"] == digest_policy(parse_agreed(guarding()).policy)
+    (desk / "eval_baseline.json").write_bytes(write(baseline()))
+    assert run(["policy", "show"]) == Exit.OK
+    assert "metrics" not in json.loads(capfd.readouterr().out)
