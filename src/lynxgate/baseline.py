@@ -48,12 +48,22 @@ Version = Annotated[
 ]
 
 
+Versions = Annotated[tuple[Version, ...], Field(strict=False, min_length=1)]
+
+
 class Source(Document):
-    """The model that the figures come from."""
+    """The model that the figures come from; ``median_of`` says that they are synthetic, and of which versions."""
 
     canonical_sha: Sha256 | None = None
     semver: Version | None = None
     mlflow_run_id: RunId | None = None
+    median_of: Annotated[Versions | None, Field(exclude_if=lambda versions: versions is None)] = None
+
+    @model_validator(mode="after")
+    def _is_one_or_many(self) -> Source:
+        if self.median_of is not None and (self.canonical_sha or self.semver or self.mlflow_run_id):
+            raise ValueError("figures are those of one model or the median of several (median_of), not both")
+        return self
 
 
 class Figures(Measured):

@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
@@ -64,22 +64,28 @@ def rebaseline(
     evaluation: Evaluation,
     *,
     semver: str | None = None,
+    median_of: Sequence[str] = (),
     remove: Collection[str] = (),
     remove_metrics: Collection[str] = (),
     where: str = "the baseline",
 ) -> Rebaselined:
     """Move a baseline's figures to those of ``evaluation``; ``semver`` is the version of the model it measured.
 
+    ``median_of`` are the versions that ``evaluation`` is the median of, if it is one.
+
     Raises:
-        CannotJudge: ``data`` is no valid baseline or would not be one afterwards, or a metric cannot be taken over.
+        CannotJudge: ``data`` is no valid baseline or would not be one afterwards, or a metric cannot be taken over, or
+            the policy caps negative flips and a median has none.
         Refused: a bucket would leave that ``remove`` does not name, or a metric that ``remove_metrics`` does not.
         UsageFailure: one that is named does not leave.
     """
     baseline = parse_baseline(data, where=where)
     tree = parse_json(data, where=where)
+    if median_of:
+        _check_median(baseline)
     _check_removals(baseline, evaluation, remove)
     changes = _changes((), tree, _eval_set(evaluation))
-    changes |= _changes(("source",), tree.get("source"), _source(baseline, evaluation, semver))
+    changes |= _changes(("source",), tree.get("source"), _source(baseline, evaluation, semver, median_of))
     changes |= _measured(("aggregate",), tree.get("aggregate"), evaluation.aggregate)
     for name in dict.fromkeys([*baseline.buckets, *evaluation.buckets]):
         changes |= _measured(("buckets", name), tree["buckets"].get(name), evaluation.buckets.get(name))
@@ -161,6 +167,16 @@ def _is_waiting(data: bytes, where: str) -> bool:
     return parse_baseline(data, where=where).status is Status.REPORT_ONLY
 
 
+def _check_median(baseline: Baseline) -> None:
+    policy = baseline.policy
+    caps = [policy.max_negative_flip_rate, *(terms.max_negative_flip_rate for terms in policy.buckets.values())]
+    if any(cap is not None for cap in caps):
+        raise CannotJudge(
+            "the policy caps negative flips (max_negative_flip_rate), which only the answers of one model show, and a "
+            "median is nobody's; rebaseline from one version"
+        )
+
+
 def _check_removals(baseline: Baseline, evaluation: Evaluation, remove: Collection[str]) -> None:
     gone = sorted(baseline.buckets.keys() - evaluation.buckets.keys())
     if unnamed := [name for name in gone if name not in remove]:
@@ -179,13 +195,16 @@ def _eval_set(evaluation: Evaluation) -> dict[str, Json]:
     return {**path, "eval_set_dvc_hash": named.dvc_md5, "eval_set_sha256": named.sha256}
 
 
-def _source(baseline: Baseline, evaluation: Evaluation, semver: str | None) -> dict[str, Json]:
+def _source(
+    baseline: Baseline, evaluation: Evaluation, semver: str | None, median_of: Sequence[str]
+) -> dict[str, Json]:
     candidate = evaluation.candidate
     is_same = candidate.canonical_sha is not None and candidate.canonical_sha == baseline.source.canonical_sha
     return {
         "canonical_sha": candidate.canonical_sha,
         "semver": baseline.source.semver if semver is None and is_same else semver,
         "mlflow_run_id": candidate.mlflow_run_id,
+        "median_of": list(median_of) or None,
     }
 
 
@@ -228,6 +247,8 @@ def _moves(before: Baseline, after: Baseline) -> Iterator[Move]:
         yield from _move((key,), getattr(before, key), getattr(after, key))
     for key in ("canonical_sha", "semver", "mlflow_run_id"):
         yield from _move(("source", key), getattr(before.source, key), getattr(after.source, key))
+    old, new = (", ".join(each.source.median_of or ()) for each in (before, after))
+    yield from _move(("source", "median_of"), old, new)
     yield from _move_figures(("aggregate",), before.aggregate, after.aggregate)
     for name in sorted(before.buckets.keys() | after.buckets.keys()):
         yield from _move_figures(("buckets", name), before.buckets.get(name), after.buckets.get(name))

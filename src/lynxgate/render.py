@@ -67,9 +67,11 @@ def render_baseline(baseline: Baseline) -> str:
     if policy.rule.asks_proof:
         overall = policy.overall_terms.tolerance_pp
         terms_of_rule += f" (all rows {overall:f} pp), confidence {policy.confidence:f}"
+    single = f"{source.semver or 'no semver'}, {source.canonical_sha or 'no SHA'}"
+    median = "" if source.median_of is None else f"synthetic: the median of {', '.join(source.median_of)}"
     lines = [
         f"status     {baseline.status}",
-        f"source     {source.semver or 'no semver'}, {source.canonical_sha or 'no SHA'}",
+        f"source     {median or single}",
         f"eval set   {visible(baseline.eval_set)}, md5 {baseline.eval_set_dvc_hash or 'not known yet'}",
         f"rule       {terms_of_rule}",
     ]

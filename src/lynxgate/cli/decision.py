@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lynxgate.cli.registry import Registry
+from lynxgate.settings import DEFAULT_REGISTRY
 from minieval.exits import Exit
 
 if TYPE_CHECKING:
@@ -30,6 +32,14 @@ class Format(StrEnum):
     TABLE = "table"
     MARKDOWN = "markdown"
     JSON = "json"
+
+
+class Origin(StrEnum):
+    """Where the registry's numbers come from: what is in production, one version, or the median of the last."""
+
+    PRODUCTION = "production"
+    TAGGED = "tagged"
+    MEDIAN = "median"
 
 
 def register(app: typer.Typer) -> None:
@@ -150,9 +160,18 @@ def init(
 
 
 def rebaseline(
-    evaluation: EvaluationPath = CANDIDATE,
+    evaluation: Annotated[
+        Path | None, typer.Option("--evaluation", help="What minieval wrote. [default: candidate_eval.json]")
+    ] = None,
     baseline: BaselinePath = BASELINE,
     semver: Semver = None,
+    source: Annotated[
+        Origin | None, typer.Option("--from", help="Take the numbers from the registry's evidence instead.")
+    ] = None,
+    last: Annotated[
+        int | None, typer.Option("--last", min=1, help="With --from median: how many promoted versions.")
+    ] = None,
+    registry: Registry = DEFAULT_REGISTRY,
     remove: Annotated[
         list[str] | None, typer.Option("--remove", help="A bucket that leaves; once for each of them.")
     ] = None,
@@ -162,18 +181,20 @@ def rebaseline(
 ) -> int:
     """Move the baseline's numbers to those of an evaluation; everything else stays as it is."""
     from lynxgate.baseline import CREATE_IT
-    from lynxgate.decide import EVALUATE_IT
+    from lynxgate.cli.numbers import Asked, bring_numbers
     from lynxgate.rebaseline import rebaseline as move_numbers
     from lynxgate.render import render_moves
-    from minieval.files import read_bytes, read_document, write_output
-    from minieval.report import Evaluation
+    from minieval.files import read_bytes, write_output
 
     data = read_bytes(baseline, missing=CREATE_IT)
-    measured = read_document(evaluation, Evaluation, missing=EVALUATE_IT)
+    numbers = bring_numbers(
+        Asked(evaluation, source, _version(semver), last, registry), data, where=str(baseline), default=CANDIDATE
+    )
     moved = move_numbers(
         data,
-        measured,
-        semver=_version(semver),
+        numbers.evaluation,
+        semver=numbers.semver,
+        median_of=numbers.median_of,
         remove=remove or (),
         remove_metrics=remove_metric or (),
         where=str(baseline),
@@ -183,6 +204,8 @@ def rebaseline(
         return Exit.OK
     write_output(baseline, moved.data)
     _print(render_moves(moved))
+    for note in numbers.notes:
+        print(f"lynxgate: {note}", file=sys.stderr)
     return Exit.OK
 
 
