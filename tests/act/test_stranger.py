@@ -104,6 +104,12 @@ def test_a_clean_candidate_is_promoted_and_a_regressed_one_is_not(stranger: Scen
     assert f"### Lynxgate: promoted {SEMVER}" in comment
     assert stranger.registry_json("tags.json")["production"] == SEMVER
     assert f"lynxgate.semver.{SEMVER}" in stranger.tags()
+    kept = json.loads((stranger.shed.artifacts / "lynxgate/decision/manifest.json").read_text())
+    assert (kept["exit_code"], kept["asked"]["semver"], kept["asked"]["head_sha"]) == (
+        0,
+        SEMVER,
+        stranger.repository.head,
+    )
     before = stranger.registry_bytes()
 
     stranger.ask(stranger.request("degraded", "v0.3.2"), minutes=20)

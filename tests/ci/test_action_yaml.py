@@ -66,7 +66,7 @@ def test_credentials_go_to_the_steps_that_need_them() -> None:
     assert holders("inputs.registry") == ["What is asked", "Promotion"]
     assert holders("github.token") == ["Request", "The request, again", "Comment", "Check run"]
     (evaluation,) = [step for step in STEPS if step["name"] == "Evaluation"]
-    assert evaluation["env"].keys() == {"BASELINE", "ISOLATION", "RUN_ID"}
+    assert evaluation["env"].keys() == {"EVAL_SET", "ISOLATION", "RUN_ID"}
 
 
 def test_the_step_that_runs_candidate_code_is_in_evaluate_alone() -> None:
