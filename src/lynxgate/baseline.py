@@ -4,7 +4,7 @@
 - A placeholder (``null`` or ``"TODO"``) may stand for a figure, a hash or a part of the source while the baseline is
   report-only. An active baseline with a placeholder, or with a bucket or metric without a figure, is refused.
 - ``metrics`` are guardrails beside the buckets; `Environment` is the machine that they were measured on.
-- Keys ``_comment*`` are for people; every writer keeps them (`lynxgate.rebaseline`).
+- Notes (`minieval.files.is_note`) are for people; every writer keeps them (`lynxgate.rebaseline`).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from lynxgate.errors import UsageFailure
 from lynxgate.identity import parse_semver
 from lynxgate.metric_policy import BaselineMetric
 from lynxgate.policy import Policy
-from minieval.files import Document, Json, parse_document
+from minieval.files import Document, Json, is_note, parse_document
 from minieval.report import DvcMd5, Environment, Measured, Name, RunId, Sha256, Table
 
 SCHEMA: Final = "lynxgate.baseline/1"
@@ -134,7 +134,7 @@ def parse_baseline(data: bytes, *, where: str = "the baseline") -> Baseline:
 def _placeholders(value: Json, path: str = "") -> Iterator[str]:
     if isinstance(value, dict):
         for key, entry in value.items():
-            if not key.startswith("_comment"):
+            if not is_note(key):
                 yield from _placeholders(entry, f"{path}.{key}" if path else key)
     elif value in PLACEHOLDERS:
         yield path
@@ -151,7 +151,4 @@ def _settle_buckets(value: Json) -> Json:
     """As `_settle`; a placeholder for a whole bucket becomes one without figures."""
     if not isinstance(value, dict):
         return value
-    return {
-        key: {} if entry in PLACEHOLDERS and not key.startswith("_comment") else _settle(entry)
-        for key, entry in value.items()
-    }
+    return {key: {} if entry in PLACEHOLDERS and not is_note(key) else _settle(entry) for key, entry in value.items()}

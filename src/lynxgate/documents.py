@@ -25,6 +25,7 @@ _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _NOISE = frozenset({"title", "default"})
 _NULL = {"type": "null"}
 _NO_OBJECT = {"not": {"type": "object"}}
+_NOTE = "^_(comment|generated_(at|by)$)"  # as minieval.files.is_note
 _WITHOUT_NULL = frozenset({"Policy", "BucketPolicy", "MetricPolicy"})
 
 
@@ -87,5 +88,5 @@ def _publish(node: Json, null: Json) -> Json:
     if len(published.get("anyOf", ())) == 1:
         published |= published.pop("anyOf")[0]
     if "additionalProperties" in node:
-        published["patternProperties"] = {"^_comment": {} if node["additionalProperties"] is False else _NO_OBJECT}
+        published["patternProperties"] = {_NOTE: {} if node["additionalProperties"] is False else _NO_OBJECT}
     return published

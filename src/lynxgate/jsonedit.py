@@ -70,7 +70,7 @@ def write_value(value: Json, indent: str | None = None) -> str:
                 return "{" + ", ".join(entries) + "}"
             lines = ",".join(f"\n{inner}{entry}" for entry in entries)
             return f"{{{lines}\n{indent}}}"
-        case list():
+        case list() | tuple():
             return f"[{', '.join(write_value(each) for each in value)}]"
         case _:
             return json.dumps(value, ensure_ascii=False, allow_nan=False)

@@ -17,7 +17,7 @@ from pydantic import Field, StringConstraints, WithJsonSchema, model_validator
 
 from lynxgate.globs import find_idle, find_most_specific
 from lynxgate.metric_policy import MetricPolicy
-from minieval.files import Document, Json
+from minieval.files import Document, Json, is_note
 from minieval.report import Number, Share, Table
 
 DEFAULT_TOLERANCE_PP = Decimal("2.0")
@@ -75,7 +75,7 @@ class _Rules(Document):
         if not isinstance(value, dict):
             return value
         for key, entry in value.items():
-            if entry is None and not str(key).startswith("_comment"):
+            if entry is None and not is_note(key):
                 raise ValueError(f"{key} is null, which says nothing; give it a value or leave it out")
         return value
 

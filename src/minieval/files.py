@@ -31,16 +31,21 @@ _CHUNK = 1024 * 1024
 Json = Any  # what json.loads gives: there is no narrower type that mypy can recurse through usefully
 
 
+def is_note(key: str) -> bool:
+    """Whether a key is for people only: ``_comment*``, ``_generated_at`` and ``_generated_by``."""
+    return str(key).startswith("_comment") or key in {"_generated_at", "_generated_by"}
+
+
 class Document(BaseModel):
-    """Base of every JSON document: frozen, no unknown keys, and keys `_comment*` for people only."""
+    """Base of every JSON document: frozen, no unknown keys save notes for people (`is_note`)."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)  # a command uses few of them
 
     @model_validator(mode="before")
     @classmethod
-    def _drop_comments(cls, value: Json) -> Json:
+    def _drop_notes(cls, value: Json) -> Json:
         if isinstance(value, dict):
-            return {key: v for key, v in value.items() if not str(key).startswith("_comment")}
+            return {key: v for key, v in value.items() if not is_note(key)}
         return value
 
 

@@ -18,7 +18,7 @@ from typing import Annotated, Literal, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, WithJsonSchema, model_validator
 
-from minieval.files import Document, Json, pretty_json
+from minieval.files import Document, Json, is_note, pretty_json
 
 SCHEMA = "minieval.evaluation/1"
 ACCURACY_SLACK = Decimal("0.00005")  # half of the last of four decimals, in which accuracy is written
@@ -48,13 +48,13 @@ def _finite(value: Json) -> Decimal:
     return number
 
 
-def _drop_comments(value: Json) -> Json:
+def _drop_notes(value: Json) -> Json:
     if not isinstance(value, dict):
         return value
     for key, entry in value.items():
-        if isinstance(entry, dict) and str(key).startswith("_comment"):
+        if isinstance(entry, dict) and is_note(key):
             raise ValueError(f"{key[:80]!r} is kept for comments, which are text; give the entry another name")
-    return {key: entry for key, entry in value.items() if not str(key).startswith("_comment")}
+    return {key: entry for key, entry in value.items() if not is_note(key)}
 
 
 def _name(value: str) -> str:
@@ -79,9 +79,9 @@ DvcMd5 = Annotated[
 
 
 V = TypeVar("V")
-# Entries by name, as frozen as the document that holds them; keys `_comment*` with a text are for people only.
+# Entries by name, as frozen as the document that holds them; notes with a text are for people only.
 Table = Annotated[
-    Mapping[Name, V], BeforeValidator(_drop_comments), AfterValidator(MappingProxyType), PlainSerializer(dict)
+    Mapping[Name, V], BeforeValidator(_drop_notes), AfterValidator(MappingProxyType), PlainSerializer(dict)
 ]
 
 

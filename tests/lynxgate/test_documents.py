@@ -10,8 +10,9 @@ import jsonschema  # type: ignore[import-untyped]  # it ships no types
 import pytest
 
 from lynxgate.documents import KINDS, file_name, find_problems, write_schema
+from lynxgate.rebaseline import rebaseline
 from minieval.files import parse_document
-from tests.lynxgate.samples import FIXTURES, baseline, evaluation, judge, write
+from tests.lynxgate.samples import FIXTURES, baseline, evaluation, judge, parse_evaluation, write
 
 OLD_DOCUMENTS = sorted(FIXTURES.glob("*.json"))
 
@@ -91,6 +92,21 @@ def test_comments_are_admitted_everywhere_and_kept_out_of_the_value() -> None:
     verdict = judge(measured, tree)
     assert [row.bucket for row in verdict.rows] == ["x"]
     assert b"comment" not in verdict.to_json()
+
+
+def test_provenance_is_for_people_and_stays() -> None:
+    tree = baseline({"_generated_by": "us", "x": {"_generated_at": "today", "accuracy": 0.9}}, _generated_at=None)
+    tree["policy"]["_generated_by"] = None
+    assert find_problems(write(tree), where="f") == ("lynxgate.baseline/1", ())
+    validator("lynxgate.baseline/1").validate(tree)
+    moved = json.loads(rebaseline(write(tree), parse_evaluation(evaluation({"x": {"accuracy": 0.8}}))).data)
+    assert moved["buckets"] == {"_generated_by": "us", "x": {"_generated_at": "today", "accuracy": 0.8}}
+    assert "_generated_at" in moved and "_generated_by" in moved["policy"]
+    for misspelt in ("_generated", "_generated_atx", "generated_at"):
+        wrong = {**baseline(), misspelt: "x"}
+        schema, problems = find_problems(write(wrong), where="f")
+        assert [each.path for each in problems] == [misspelt]
+        assert not validator(str(schema)).is_valid(wrong)
 
 
 @pytest.mark.parametrize("data", [b"", b"[]", b"{}", b'{"schema": 1}', b'{"schema": "lynxgate.baseline/2"}', b"{"])

@@ -36,10 +36,10 @@ def import_file(
 ) -> int:
     """Turn what another tool measured into an evaluation, or add its metrics to one."""
     from lynxgate.errors import UsageFailure
-    from lynxgate.providers import PROVIDERS, Origin, add_to_evaluation, build_evaluation, read_foreign
+    from lynxgate.providers import PROVIDERS, Origin, add_to_document, build_evaluation, read_foreign
     from lynxgate.words import visible
-    from minieval.files import read_bytes, read_document, write_output
-    from minieval.report import Evaluation, dump_evaluation
+    from minieval.files import read_bytes, write_output
+    from minieval.report import dump_evaluation
 
     if list_them:
         print("\n".join(f"{each.name:<17} {each.says}" for each in PROVIDERS.values()))
@@ -56,9 +56,10 @@ def import_file(
     found = read_foreign(provider, read_bytes(file), where=str(file), buckets=buckets or ())
     if into is None:
         evaluation = build_evaluation(found, Origin(provider, *_identify(*identity)), where=str(file))
+        data = dump_evaluation(evaluation)
     else:
-        evaluation = add_to_evaluation(found, read_document(into, Evaluation), where=str(file))
-    write_output(output, dump_evaluation(evaluation))
+        data = add_to_document(found, read_bytes(into), where=str(file), into=str(into))
+    write_output(output, data)
     said = f"{output}: {len(found.buckets)} buckets and {len(found.metrics)} metrics from {file}"
     print(visible(said), file=sys.stderr)
     if found.left_out:

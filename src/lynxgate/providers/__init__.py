@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from lynxgate.providers.build import PROVIDERS, Origin, Provider, add_to_evaluation, build_evaluation, read_foreign
+from lynxgate.providers.build import PROVIDERS, Origin, Provider, add_to_document, build_evaluation, read_foreign
 from lynxgate.providers.found import Found
 
-__all__ = ["PROVIDERS", "Found", "Origin", "Provider", "add_to_evaluation", "build_evaluation", "read_foreign"]
+__all__ = ["PROVIDERS", "Found", "Origin", "Provider", "add_to_document", "build_evaluation", "read_foreign"]

@@ -2,6 +2,7 @@
 
 - An evaluation needs a bucket. A file of metrics alone is added to an evaluation; it never becomes one.
 - Figures whose names match a glob become buckets of that accuracy, only where somebody said so.
+- Added to a document, it keeps its layout, its comments and every figure it had, byte for byte.
 - Metrics from two places may come from two machines: the fingerprint is then that of both.
 """
 
@@ -15,9 +16,10 @@ from pydantic import ValidationError
 from lynxgate import __version__
 from lynxgate.errors import CannotJudge, UsageFailure
 from lynxgate.globs import matches
+from lynxgate.jsonedit import Path, edit
 from lynxgate.providers import calibrax, flameiq, flat, kitt, pytest_benchmark
 from lynxgate.providers.found import Found
-from minieval.files import canonical_json, digest_bytes, list_reasons
+from minieval.files import Json, canonical_json, digest_bytes, list_reasons, parse_document, parse_json
 from minieval.report import (
     SCHEMA,
     Candidate,
@@ -140,6 +142,33 @@ def add_to_evaluation(found: Found, evaluation: Evaluation, *, where: str) -> Ev
         },
         where,
     )
+
+
+def add_to_document(found: Found, data: bytes, *, where: str, into: str) -> bytes:
+    """The bytes of an evaluation with what was found added; ``into`` is what messages call it.
+
+    Raises:
+        CannotJudge: ``data`` is no evaluation, or as `add_to_evaluation`.
+    """
+    evaluation = parse_document(data, Evaluation, where=into)
+    merged = add_to_evaluation(found, evaluation, where=where)
+    tree = parse_json(data, where=into)
+    added: dict[str, dict[str, Json]] = {
+        "metrics": {name: metric.model_dump(exclude_none=True) for name, metric in found.metrics.items()},
+        "buckets": {name: figures.model_dump(exclude_none=True) for name, figures in found.buckets.items()},
+        "environment": {},
+    }
+    if merged.environment.fingerprint != evaluation.environment.fingerprint:
+        added["environment"] = {"fingerprint": merged.environment.fingerprint}
+    changes: dict[Path, Json] = {}
+    for key, entries in added.items():
+        if key in tree:
+            changes |= {(key, name): entry for name, entry in entries.items()}
+        elif entries:
+            changes[key,] = entries
+    new = edit(data.decode(), changes).encode()
+    parse_document(new, Evaluation, where=f"{where}, added to {into}")
+    return new
 
 
 def _validate(parts: dict[str, object], where: str) -> Evaluation:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from lynxgate.errors import CannotJudge
 from lynxgate.providers.found import Found, is_figure
-from minieval.files import parse_json
+from minieval.files import is_note, parse_json
 from minieval.report import Metric
 
 
 def read(data: bytes, where: str) -> Found:
-    """Every name is a metric; keys ``_comment*`` are for people.
+    """Every name is a metric; notes (`minieval.files.is_note`) are for people.
 
     Raises:
         CannotJudge: when it is no object, or an entry is no number.
@@ -19,7 +19,7 @@ def read(data: bytes, where: str) -> Found:
         raise CannotJudge(f"{where}: flat JSON is one object of names and numbers")
     metrics = {}
     for name, value in tree.items():
-        if name.startswith("_comment"):
+        if is_note(name):
             continue
         if not is_figure(value):
             raise CannotJudge(f"{where}: {name!r} is no number; flat JSON holds numbers only")

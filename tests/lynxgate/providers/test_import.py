@@ -102,6 +102,26 @@ def test_only_an_import_that_knows_its_machine_changes_the_fingerprint(place: Pa
     assert len({evaluation(name).environment.fingerprint for name in ("one.json", "two.json", "three.json")}) == 3
 
 
+def test_into_keeps_layout_comments_and_figures_byte_for_byte(place: Path) -> None:
+    text = (
+        '{"schema": "minieval.evaluation/1",  "_comment": "by hand", "_generated_at": "2026-01-02",\n'
+        f' "eval_set": {{"dvc_md5": "{MD5}", "_generated_by": "us"}},\n'
+        ' "buckets": {"x": {"accuracy": 0.90}}}\n'
+    )
+    (place / "eval.json").write_text(text)
+    command = ("pytest-benchmark.json", "--provider", "pytest-benchmark", "--into", "eval.json", "--output")
+    assert run(*command, "out.json") == Exit.OK
+    made = (place / "out.json").read_text()
+    assert made.startswith(text[: text.rindex("}")])
+    benchmark = evaluation("out.json").metrics["tests/test_speed.py::test_parse[10]"]
+    assert benchmark.samples is not None and len(benchmark.samples) == 3
+    start(place, metrics={"size": {"value": 1}}, environment={"cpu": "a cpu"})
+    assert run(*command, "more.json") == Exit.OK
+    more = evaluation("more.json")
+    assert next(iter(more.metrics)) == "size" and len(more.metrics) == 3
+    assert more.environment.cpu == "a cpu" and more.environment.fingerprint is not None
+
+
 def test_importing_twice_is_refused_and_leaves_the_document(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     start(place)
     arguments = ("flat.json", "--provider", "flat", "--into", "eval.json", "--output", "eval.json")
