@@ -1,0 +1,289 @@
+"""The examples for GitLab, Jenkins and CircleCI: taken by their schema or grammar, and the same properties in each.
+
+- The baseline, and all that decides, is the default branch's.
+- The report is kept, however the job ends, and no command hides an exit code.
+- Only the default branch has the job that promotes, and that job alone has the registry's credentials.
+- A cache's key changes with what is cached, or there is no cache.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.ci.jenkinsfile import Refused, Statement, parse_jenkinsfile
+
+pytestmark = pytest.mark.xdist_group("examples")  # the Jenkinsfile takes seconds to parse: once
+EXAMPLES = Path(__file__).parent.parent.parent / "examples/ci"
+GITLAB = EXAMPLES / "gitlab/.gitlab-ci.yml"
+CIRCLECI = EXAMPLES / "circleci/config.yml"
+JENKINS = EXAMPLES / "jenkins/Jenkinsfile"
+Json = dict[str, Any]
+SCRIPTS = [(system, job) for system in ("gitlab", "circleci", "jenkins") for job in ("evaluate", "promote")]
+SCRIPTS += [("gitlab", "request")]
+REPORT = {"verdict.json", "table.md", "candidate_eval.json"}
+PROMOTION = [
+    "pip install --quiet --require-hashes",
+    "lynxgate pull",
+    "lynxgate fetch --fresh",
+    "--expect-sha",
+    "lynxgate promote --canonical-sha",
+]
+EVALUATION = [
+    "pip install --quiet --require-hashes",
+    "lynxgate pull",
+    "lynxgate check-eval-set",
+    "lynxgate fetch",
+    "minieval",
+    "--isolation bwrap",
+    "lynxgate compare",
+]
+
+
+@cache
+def gitlab() -> Json:
+    found: Json = yaml.safe_load(GITLAB.read_text())
+    return found
+
+
+@cache
+def circleci() -> Json:
+    found: Json = yaml.safe_load(CIRCLECI.read_text())
+    return found
+
+
+@cache
+def jenkins() -> Statement:
+    return parse_jenkinsfile(JENKINS.read_text())
+
+
+def stage(name: str) -> Statement:
+    """A stage of the Jenkinsfile."""
+    return next(each for each in jenkins().one("stages").body if each.words[1] == name)
+
+
+def steps(job: str) -> list[Json]:
+    """The steps of a CircleCI job, with those of the commands that it calls."""
+    found: list[Json] = []
+    for step in circleci()["jobs"][job]["steps"]:
+        found += circleci()["commands"][step]["steps"] if step == "prepare" else [step]
+    return [{step: {}} if isinstance(step, str) else step for step in found]
+
+
+@cache
+def scripts() -> dict[tuple[str, str], str]:
+    """What the shell is given, by system and job, as one text."""
+    made = {}
+    for job in ("evaluate", "promote"):
+        found = gitlab()[job]
+        made["gitlab", job] = "\n".join([*gitlab()[found["extends"]]["before_script"], *found["script"]])
+        made["circleci", job] = "\n".join(step["run"]["command"] for step in steps(job) if "run" in step)
+        made["jenkins", job] = "\n".join(each.words[-1] for each in stage(job).walk() if each.name == "sh")
+    made["gitlab", "request"] = "\n".join(gitlab()["request"]["script"])
+    assert set(made) == set(SCRIPTS)
+    return made
+
+
+def check_schema(document: Json, schema: str, folder: Path) -> int:
+    """The exit code of check-jsonschema with the schema that it brings."""
+    (folder / "document.json").write_text(json.dumps(document))
+    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", f"vendor.{schema}"]
+    return subprocess.run([*command, str(folder / "document.json")], capture_output=True, check=False).returncode
+
+
+def test_gitlab_and_circleci_are_valid_and_broken_ones_are_not(tmp_path: Path) -> None:
+    assert check_schema(gitlab(), "gitlab-ci", tmp_path) == 0
+    assert check_schema(circleci(), "circle-ci", tmp_path) == 0
+    broken = copy.deepcopy(gitlab())
+    broken["evaluate"]["artifacts"]["when"] = "sometimes"
+    assert check_schema(broken, "gitlab-ci", tmp_path) == 1
+    broken = copy.deepcopy(circleci())
+    broken["jobs"]["evaluate"]["steps"][-2]["store_artifacts"]["when"] = "sometimes"
+    assert check_schema(broken, "circle-ci", tmp_path) == 1
+
+
+def test_the_jenkinsfile_is_a_declarative_pipeline() -> None:
+    assert [each.words[1] for each in jenkins().one("stages").body] == ["evaluate", "promote"]
+
+
+SMALL = "pipeline {\n agent none\n stages {\n stage('x') {\n steps {\n sh 'true'\n }\n }\n }\n}\n"
+
+
+def test_a_small_jenkinsfile_is_taken() -> None:
+    assert parse_jenkinsfile(SMALL).one("stages").one("stage").one("steps").one("sh").words == ("sh", "true")
+
+
+@pytest.mark.parametrize(
+    ("good", "bad", "reason"),
+    [
+        ("'true'\n", "'true\n", "no Groovy"),
+        ("agent none", "agent = = none", "no Groovy"),
+        ("agent none", "", "no 'agent'"),
+        ("pipeline {", "pipelin {", "one `pipeline` block"),
+        ("agent none", "agent none\n stges { a() }", "'stges' is unknown here"),
+        ("steps {", "stps {", "'stps' is unknown here"),
+        ("sh 'true'", "", "not empty"),
+        ("steps {", "when { brunch 'main' }\n steps {", "no condition 'brunch'"),
+        ("steps {", "post { allways { a() } }\n steps {", "'allways' is unknown here"),
+    ],
+)
+def test_a_broken_jenkinsfile_is_refused(good: str, bad: str, reason: str) -> None:
+    assert SMALL.count(good) == 1
+    with pytest.raises(Refused, match=reason):
+        parse_jenkinsfile(SMALL.replace(good, bad))
+
+
+@pytest.mark.parametrize("key", SCRIPTS, ids=" ".join)
+def test_shellcheck_finds_nothing_in_the_scripts(key: tuple[str, str]) -> None:
+    command = ["shellcheck", "--shell", "bash", "--enable", "check-set-e-suppressed", "-"]
+    done = subprocess.run(command, input=scripts()[key], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("key", SCRIPTS, ids=" ".join)
+def test_no_command_hides_an_exit_code(key: tuple[str, str]) -> None:
+    """No pipe, no `|| true`; what is caught is the comparison's exit code, and the job ends with it."""
+    text = scripts()[key]
+    assert not re.search(r"(?<!\|)\|(?!\|)", re.sub(r"'[^']*'", "", text))
+    assert not re.search(r"\|\| *(true|:)|set \+e|continue|allow_failure|catchError|&& *$|; *true", text)
+    lines = [line.strip() for line in text.splitlines()]
+    caught = [number for number, line in enumerate(lines) if "code=$?" in line]
+    assert len(caught) == (1 if key[1] == "evaluate" else 0)
+    for number in caught:
+        assert lines[number - 1 if key[0] == "gitlab" else number - 2] == "code=0"
+        assert lines[number + 2] == 'exit "$code"'
+
+
+def test_the_shell_ends_at_the_first_failure() -> None:
+    """GitLab's runner sets errexit and pipefail by itself."""
+    assert circleci()["executors"]["vm"]["shell"] == "/bin/bash -euo pipefail"
+    assert {job["executor"] for job in circleci()["jobs"].values()} == {"vm"}
+    shells = [each for each in jenkins().walk() if each.name == "sh"]
+    assert len(shells) == 3
+    for shell in shells:
+        assert shell.words[-1].split("\n")[0] == "#!/usr/bin/env bash"
+        assert shell.words[-1].split("\n")[1].strip() == "set -euo pipefail"
+
+
+@pytest.mark.parametrize("system", ["gitlab", "circleci", "jenkins"])
+def test_the_stages_come_in_their_order_and_twice(system: str) -> None:
+    """The promoting job downloads afresh, decides again, and loads no candidate."""
+    for job, expected in (("evaluate", EVALUATION), ("promote", PROMOTION)):
+        text = scripts()[system, job]
+        assert sorted(expected, key=text.index) == expected
+    assert "minieval" not in scripts()[system, "promote"]
+    assert "--baseline eval_baseline.json" in scripts()[system, "evaluate"]
+    assert "--baseline eval_baseline.json" in scripts()[system, "promote"]
+
+
+def test_what_decides_is_the_default_branchs() -> None:
+    for job in ("evaluate", "promote"):
+        before = scripts()["gitlab", job].splitlines()
+        assert before[:2] == [
+            'git fetch --quiet origin "$CI_DEFAULT_BRANCH"',
+            "git checkout --quiet --detach FETCH_HEAD",
+        ]
+        names = [next(iter(step)) for step in steps(job)]
+        assert names[:3] == ["run", "checkout", "run"]
+        assert steps(job)[2]["run"]["command"].splitlines()[:2] == [
+            'git fetch --quiet origin "$BASE"',
+            "git checkout --quiet --detach FETCH_HEAD",
+        ]
+        done = stage(job).one("steps").body
+        assert done[0].words == ("deleteDir",)
+        assert done[1].words == ("git", "url", "env", "REPOSITORY", "branch", "main", "credentialsId", "git-reader")
+    assert circleci()["executors"]["vm"]["environment"]["BASE"] == "main"
+    assert jenkins().one("options").one("skipDefaultCheckout")
+    assert not [each for each in jenkins().walk() if each.name == "checkout"]
+
+
+def test_the_report_is_kept_however_the_job_ends() -> None:
+    for job, files in (("evaluate", REPORT), ("promote", {"receipt"})):
+        kept = gitlab()[job]["artifacts"]
+        assert kept["when"] == "always"
+        assert files <= set(kept["paths"])
+        (stored,) = [step["store_artifacts"] for step in steps(job) if "store_artifacts" in step]
+        assert stored["when"] == "always"
+        archived = stage(job).one("post").one("always").one("archiveArtifacts")
+        assert archived.words == ("archiveArtifacts", "artifacts", f"{stored['path']}/", "allowEmptyArchive", "true")
+        for file in files:
+            assert f"{stored['path']}/{file}" in scripts()["circleci", job]
+            assert f"{stored['path']}/{file}" in scripts()["jenkins", job]
+
+
+def test_only_the_default_branch_promotes() -> None:
+    (rule,) = gitlab()["promote"]["rules"]
+    assert '$CI_COMMIT_BRANCH == $CI_DEFAULT_BRANCH && $CI_COMMIT_REF_PROTECTED == "true"' in rule["if"]
+    (workflow,) = circleci()["workflows"].values()
+    evaluate, promote = (next(iter(job.values())) for job in workflow["jobs"])
+    assert promote["filters"] == {"branches": {"only": "main"}}
+    assert promote["requires"] == ["evaluate"]
+    assert workflow["when"] == "<< pipeline.parameters.lynx-run-id >>"
+    when = stage("promote").one("when").one("allOf")
+    assert when.one("branch").words == ("branch", "main")
+    assert {each.name for each in when.body} == {"expression", "branch"}
+    assert evaluate["context"] == ["lynxgate-read"]
+    assert promote["context"] == ["lynxgate-production"]
+
+
+def test_only_the_promoting_job_has_the_registrys_credentials() -> None:
+    """GitLab's come with the environment, CircleCI's with the context; Jenkins' are named, around that job's steps."""
+    assert [name for name, job in gitlab().items() if "environment" in job] == ["promote"]
+    assert "LYNXGATE_REGISTRY" not in json.dumps(gitlab()) + json.dumps(circleci())
+    assert "AWS_" not in stage("evaluate").text
+    assert "credentialsId mlflow-writer" in stage("promote").text
+    assert "credentialsId lynxgate-registry" in stage("promote").text
+    assert "credentialsId mlflow-reader" in stage("evaluate").text
+    evaluation = [each for each in stage("evaluate").one("steps").all("sh") if "minieval" in each.text]
+    assert len(evaluation) == 1, "candidate code runs outside `withCredentials`"
+
+
+def test_a_promotion_is_alone_and_not_broken_off() -> None:
+    assert gitlab()["promote"]["resource_group"] == "lynxgate-promotion"
+    assert gitlab()["promote"]["interruptible"] is False
+    assert circleci()["workflows"]["candidate"]["jobs"][1]["promote"]["serial-group"] == "lynxgate-promotion"
+    assert jenkins().one("options").one("disableConcurrentBuilds").words == ("disableConcurrentBuilds",)
+
+
+def test_a_caches_key_is_the_run() -> None:
+    assert {name for name, job in gitlab().items() if "cache" in job} == {"evaluate"}
+    assert gitlab()["evaluate"]["cache"]["key"] == "candidate-$RUN_ID"
+    used = {json.dumps(step): step for job in ("evaluate", "promote") for step in steps(job) if "cache" in str(step)}
+    keys = [value["key"] for step in used.values() for name, value in step.items() if name.endswith("_cache")]
+    assert keys == ["candidate-<< pipeline.parameters.lynx-run-id >>"] * 2
+    names = [next(iter(step)) for step in steps("evaluate")]
+    evaluated = next(n for n, step in enumerate(steps("evaluate")) if "minieval" in str(step))
+    assert names.index("save_cache") < evaluated, "a cache is saved before candidate code runs"
+    assert "cache" not in scripts()["jenkins", "evaluate"] + scripts()["jenkins", "promote"]
+
+
+def test_values_are_data() -> None:
+    """A parameter reaches a shell as a variable in quotes, never as a part of its text."""
+    for (system, job), text in scripts().items():
+        assert "<<" not in text.replace("<<<", ""), (system, job)
+        assert not re.search(r"\$\{?(LYNX_)?(RUN_ID|SEMVER)\b(?![^\n\"]*\")", text), (system, job)
+    text = JENKINS.read_text()
+    assert text.count("sh '''") == len(re.findall(r"^ *sh\b", text, re.MULTILINE)) == 3
+
+
+@pytest.mark.parametrize("value", ["$(touch owned)", "a" * 31, f"{'ab' * 16}\nx", "--help", ""])
+@pytest.mark.parametrize("system", ["circleci", "jenkins"])
+def test_a_malformed_request_ends_before_anything_is_done(tmp_path: Path, system: str, value: str) -> None:
+    """The first lines of the job, run: exit 6 for what is malformed, and past them for what is not."""
+    text = scripts()[system, "evaluate"]
+    script = text[: text.index("|| exit 6") + len("|| exit 6")]
+    names = ("RUN_ID", "SEMVER") if system == "circleci" else ("LYNX_RUN_ID", "LYNX_SEMVER")
+    for values, code in (((value, "v0.3.1"), 6), (("ab" * 16, value), 6), (("ab" * 16, "v0.3.1"), 0)):
+        environment = {"PATH": "/usr/bin:/bin", **dict(zip(names, values, strict=True))}
+        done = subprocess.run(["bash", "-euo", "pipefail", "-c", script], env=environment, cwd=tmp_path, check=False)
+        assert done.returncode == code
+    assert list(tmp_path.iterdir()) == []
