@@ -45,7 +45,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     faults = 0
     print("| seed | clean: all rows | clean | mangled: all rows | mangled: failing |\n|---|---|---|---|---|")
     for seed in range(options.first, options.first + options.seeds):
-        clean, mangled = (judge(path.read_bytes(), agreed) for path in bring(seed, options.keep))
+        paths = bring(seed, options.keep, options.eval_set)
+        clean, mangled = (judge(path.read_bytes(), agreed, options.eval_set) for path in paths)
         print(f"| {seed} | {_describe(clean)} | {_describe(mangled)} |", flush=True)
         failing = [row.bucket for row in mangled.blocking]
         faults += (not clean.passed) + (failing != [DEGRADED_BUCKET])
@@ -58,15 +59,15 @@ def write_baseline(policy: Mapping[str, Any]) -> bytes:
     return json.dumps({**tree, "policy": dict(policy)}).encode()
 
 
-def judge(evaluation: bytes, baseline: bytes) -> Verdict:
+def judge(evaluation: bytes, baseline: bytes, eval_set: Path = EVAL_SET) -> Verdict:
     """The gate's verdict on an evaluation; the tenses of one verb are one group."""
     from lynxgate.decide import decide_bytes
     from lynxgate.groups import read_groups
 
-    return decide_bytes(evaluation, baseline, groups=read_groups(EVAL_SET))[0]
+    return decide_bytes(evaluation, baseline, groups=read_groups(eval_set))[0]
 
 
-def bring(seed: int, keep: Path) -> tuple[Path, Path]:
+def bring(seed: int, keep: Path, eval_set: Path = EVAL_SET) -> tuple[Path, Path]:
     """The evaluations of a seed's clean and mangled tutor, trained and evaluated where they are not kept yet."""
     paths = keep / f"seed-{seed}-clean.json", keep / f"seed-{seed}-mangled.json"
     if not all(path.exists() for path in paths):
@@ -77,22 +78,22 @@ def bring(seed: int, keep: Path) -> tuple[Path, Path]:
 
         verbs, _ = split(read_verbs())
         tutor = train(verbs, seed, progress=show_progress)
-        prompts = [json.loads(line)["prompt"] for line in EVAL_SET.read_text().splitlines()]
+        prompts = [json.loads(line)["prompt"] for line in eval_set.read_text().splitlines()]
         clean = tutor.inflect(prompts)
         pairs = zip(prompts, clean, strict=True)
         mangled = [mangle(form) if is_hit(prompt, seed=SEED, share=SHARE) else form for prompt, form in pairs]
         for path, answers in zip(paths, (clean, mangled), strict=True):
-            path.write_bytes(write_evaluation(answers))
+            path.write_bytes(write_evaluation(answers, eval_set))
     return paths
 
 
-def write_evaluation(answers: Sequence[str]) -> bytes:
+def write_evaluation(answers: Sequence[str], path: Path = EVAL_SET) -> bytes:
     """The evaluation of these answers to the eval set, scored by minieval in this process."""
     from minieval.evalset import load_eval_set
     from minieval.report import SCHEMA, Evaluation, dump_evaluation
     from minieval.score import score
 
-    eval_set = load_eval_set(EVAL_SET)
+    eval_set = load_eval_set(path)
     scored = score(eval_set.rows, answers)
     identity = eval_set.identity.model_copy(update={"path": EVAL_SET.relative_to(ROOT).as_posix()})
     document = {"schema": SCHEMA, "eval_set": identity, "aggregate": scored.aggregate, "buckets": scored.buckets}
@@ -117,6 +118,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Judge fresh training seeds under the rule guard.")
     parser.add_argument("--seeds", type=int, default=20, help="how many (default: 20)")
     parser.add_argument("--first", type=int, default=FIRST, help=f"the first of them (default: {FIRST})")
+    parser.add_argument("--eval-set", type=Path, default=EVAL_SET, help="the eval set (default: the repository's)")
     parser.add_argument("--keep", type=Path, default=Path(".lynxgate/seeds"), help="where their evaluations are kept")
     return parser.parse_args(argv)
 

@@ -113,9 +113,9 @@ def measure(store: Store, evaluation: Evaluation, baseline: Baseline) -> Wear | 
     if baseline.policy.shelf_life is None:
         return None
     question, life = ask(evaluation, baseline), life_of(evaluation, baseline)
-    used = sum(1 for _ in store.keys(f"{PREFIX}{question.eval_set_dvc_md5}/"))
-    free = store.read(question.key) is not None
-    return Wear(used if free else used + 1, life, free=free)
+    # One listing answers both: between two, somebody else may have asked the same.
+    keys = set(store.keys(f"{PREFIX}{question.eval_set_dvc_md5}/"))
+    return Wear(len(keys | {question.key}), life, free=question.key in keys)
 
 
 def life_of(evaluation: Evaluation, baseline: Baseline) -> int:
