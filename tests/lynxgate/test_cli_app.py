@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import pkgutil
+from pathlib import Path
 
 import pytest
 import typer
@@ -30,7 +30,8 @@ def test_modules_of_one_group_come_together(capfd: pytest.CaptureFixture[str]) -
 
 
 def test_the_table_has_every_module() -> None:
-    assert {each.name for each in pkgutil.iter_modules(lynxgate.cli.__path__)} == {*MODULES, "app"}
+    sources = Path(lynxgate.cli.__path__[0]).glob("*.py")
+    assert {each.stem for each in sources if "\ndef register(" in each.read_text()} == set(MODULES)
 
 
 def test_help_shows_every_command(capfd: pytest.CaptureFixture[str]) -> None:
