@@ -26,8 +26,8 @@ test: system setup check
 
 # What the tests need from Debian and, by hash, from npm; nothing when it is there
 system:
-    @missing=(); for pair in bwrap:bubblewrap rsync:rsync npm:npm; do \
-      command -v "${pair%:*}" >/dev/null || missing+=("${pair#*:}"); done; \
+    @missing=(); for pair in bwrap:bubblewrap rsync:rsync npm:npm "chromium-headless-shell:chromium-headless-shell fonts-liberation"; do \
+      command -v "${pair%:*}" >/dev/null || missing+=(${pair#*:}); done; \
       ((${#missing[@]} == 0)) || { apt-get update -qq && apt-get install -qq --yes --no-install-recommends "${missing[@]}"; } >/dev/null
     @[[ tests/npm/node_modules/.package-lock.json -nt tests/npm/package-lock.json ]] || \
       npm ci --prefix tests/npm --silent --ignore-scripts --no-audit --no-fund
@@ -54,6 +54,10 @@ register-model run_id semver:
 # Put what the demo prints into README.md
 readme: setup
     @python experiments/38-ci-gate/demo.py 2>&1 | python -m scripts.readme demo
+
+# Gate two candidates at a desk and in a pull request; write pr_clean.md, pr_regressed.md, pictures, manifest.json (four minutes)
+pr-pages: system setup
+    @PYTHONPATH=.:experiments/38-ci-gate python -m pr_pages
 
 # Kill a promotion before and after each of its calls, and put what that leaves into README.md
 kill-table:

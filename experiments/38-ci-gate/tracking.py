@@ -35,6 +35,9 @@ def open_experiment(uri: str) -> None:
     """Point MLflow at ``uri`` and at this experiment, which is made when missing."""
     for noisy in NOISY_LOGGERS:
         logging.getLogger(noisy).setLevel(logging.ERROR)
+    os.environ.setdefault(
+        "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true"
+    )  # a server's client would: beside the run id
     if not sys.stderr.isatty():
         os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")  # a log has no use for it
     mlflow.set_tracking_uri(uri)
