@@ -35,9 +35,8 @@ def open_experiment(uri: str) -> None:
     """Point MLflow at ``uri`` and at this experiment, which is made when missing."""
     for noisy in NOISY_LOGGERS:
         logging.getLogger(noisy).setLevel(logging.ERROR)
-    os.environ.setdefault(
-        "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true"
-    )  # a server's client would: beside the run id
+    # A server's client would print addresses on stdout, beside the run's id.
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
     if not sys.stderr.isatty():
         os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")  # a log has no use for it
     mlflow.set_tracking_uri(uri)

@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from minieval.bundle import read_manifest
+from tests.servers import MlflowServer, client_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("experiment")]
 
@@ -148,3 +149,21 @@ def test_an_unknown_run_is_said_in_words(workshop: Workshop) -> None:
     assert done.stdout == ""
     assert "Traceback" not in done.stderr
     assert "0" * 32 in done.stderr
+
+
+def test_a_server_is_told_and_stdout_has_the_run_id_alone(mlflow_server: MlflowServer, tmp_path: Path) -> None:
+    """MLflow's client prints the run's address on stdout, unless it is told not to; a script's caller reads an id."""
+    (tmp_path / "tutor").mkdir()
+    (tmp_path / "tutor/vocabulary.json").write_text("{}")
+    program = f"""import tracking
+from pathlib import Path
+tracking.open_experiment({mlflow_server.url!r})
+data = Path({str(tmp_path / "tutor")!r})
+print(tracking.log_run("x", data, loader="grammar_tutor.loader", packages=["grammar_tutor"], params={{}}, metrics={{}}))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=SCRIPTS, env=os.environ | {"PYTHONDONTWRITEBYTECODE": "1"},
+        stdout=subprocess.PIPE, text=True, check=True,
+    )  # fmt: skip
+    assert re.fullmatch(r"[0-9a-f]{32}\n", done.stdout)
+    assert client_of(mlflow_server.url).get_run(done.stdout.strip()).info.status == "FINISHED"
