@@ -5,7 +5,8 @@ Pure: no file, no clock, no environment. Exact: Decimals become fractions; only 
 - Every metric of either side has a row, in code-point order; what cannot be compared is no pass.
 - Direction, unit and dependence on the machine are the baseline's, whatever the candidate says of itself.
 - What is at least as good as the baseline breaks no limit that compares with it. ``min`` and ``max`` hold in any case.
-- A ratio to a baseline that is zero or negative says nothing, and is refused rather than skipped.
+- A ratio to a baseline that is zero or negative says nothing, and is refused rather than skipped; of a warning band
+  the row says so once the candidate is worse.
 """
 
 from __future__ import annotations
@@ -240,8 +241,8 @@ def _exceeds(name: str, pair: _Figures, was: Fraction, limit: Fraction) -> str |
     if name == "max_abs":
         return f"worse by {_apart(high - low, limit)}" if high - low > limit else None
     if was <= 0:
-        # Only a warning comes here: a blocking one was refused with its reason.
-        return None
+        # Only a warning comes here: a blocking limit was refused with its reason.
+        return f"worse, and a share of {write_figure(was)} says nothing"
     if name == "max_pct":
         percent = (high - low) / was * 100
         return f"worse by {_apart(percent, limit)} %" if percent > limit else None

@@ -115,6 +115,15 @@ def test_relative_to_zero_or_less_is_refused_and_absolute_works(before: str, key
     assert judge(limits(max_abs="1"), agreed(before), measured("5")).outcome is Outcome.REGRESSED
 
 
+@pytest.mark.parametrize("key", ["warn_max_ratio", "warn_max_pct"])
+def test_a_warning_band_relative_to_zero_is_not_skipped_in_silence(key: str) -> None:
+    terms = limits(max_abs="9", **{key: "5"})
+    worse, equal, better = (judge(terms, agreed("0"), measured(now)) for now in ("1", "0", "-1"))
+    assert worse.warning == f"0 -> 1: worse, and a share of 0 says nothing, and {key} is 5.0"
+    assert worse.outcome is Outcome.HELD
+    assert equal.warning is better.warning is None
+
+
 def test_a_throughput_that_falls_to_zero_is_worse_than_any_ratio() -> None:
     row = judge(limits(max_ratio="1000000"), agreed(10, "higher"), measured(0))
     assert row.outcome is Outcome.REGRESSED
