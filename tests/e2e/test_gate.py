@@ -161,6 +161,34 @@ def test_a_report_only_baseline_says_what_would_fail_and_promotes_nothing(
     assert scene.tags(scene.degraded) == {}
 
 
+@pytest.mark.slow
+def test_what_minieval_measured_is_guarded_from_the_baseline_to_the_promotion(
+    scene: Scene, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def guard(**limits: float) -> dict[str, Any]:
+        return {"rule": "point", "metrics": {"bundle_bytes": limits}}
+
+    metrics = {"bundle_bytes": {"unit": "bytes", "direction": "lower", "machine": True}}
+    scene.change_baseline(status="report-only", metrics=metrics, policy=guard(max_pct=10))
+    assert scene.gate(scene.clean) == 0
+    assert "would fail: bundle_bytes unmeasured: the baseline has a placeholder" in capfd.readouterr().out
+    assert run(["baseline", "rebaseline"]) == 0
+    assert run(["baseline", "arm"]) == 0
+    agreed = json.loads((scene.root / "eval_baseline.json").read_text())
+    assert agreed["metrics"]["bundle_bytes"]["value"] > 0 and agreed["environment"]["fingerprint"]
+    assert scene.gate(scene.clean) == 0
+    assert "1 of 1 metric held" in capfd.readouterr().err
+
+    before = scene.registry()
+    scene.change_baseline(policy=guard(max=1))
+    assert scene.gate(scene.clean, "v0.1.1") == 2
+    assert "bundle_bytes regressed" in capfd.readouterr().err
+    scene.change_baseline(policy=guard(max_pct=10), environment={"fingerprint": "another"})
+    assert scene.gate(scene.clean, "v0.1.1") == 3
+    assert "bundle_bytes unmeasured: it depends on the machine" in capfd.readouterr().err
+    assert scene.registry() == before
+
+
 def test_a_stale_eval_set_stops_it_before_anything_is_fetched(scene: Scene, capfd: pytest.CaptureFixture[str]) -> None:
     scene.change_baseline(eval_set_dvc_hash="0" * 32)
     assert scene.gate(scene.clean) == 4
