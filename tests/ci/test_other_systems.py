@@ -11,6 +11,7 @@ from __future__ import annotations
 import copy
 import json
 import re
+import shlex
 import subprocess
 import sys
 from functools import cache
@@ -23,7 +24,8 @@ import yaml
 from tests.ci.jenkinsfile import Refused, Statement, parse_jenkinsfile
 
 pytestmark = pytest.mark.xdist_group("examples")  # the Jenkinsfile takes seconds to parse: once
-EXAMPLES = Path(__file__).parent.parent.parent / "examples/ci"
+ROOT = Path(__file__).parent.parent.parent
+EXAMPLES = ROOT / "examples/ci"
 GITLAB = EXAMPLES / "gitlab/.gitlab-ci.yml"
 CIRCLECI = EXAMPLES / "circleci/config.yml"
 JENKINS = EXAMPLES / "jenkins/Jenkinsfile"
@@ -93,6 +95,14 @@ def scripts() -> dict[tuple[str, str], str]:
     return made
 
 
+@cache
+def options(*command: str) -> set[str]:
+    """The options that a command's help names."""
+    program = str(Path(sys.executable).with_name(command[0]))
+    done = subprocess.run([program, *command[1:], "--help"], capture_output=True, text=True, check=True)
+    return set(re.findall(r"^ +(--[a-z-]+)", done.stdout, re.MULTILINE))
+
+
 def check_schema(document: Json, schema: str, folder: Path) -> int:
     """The exit code of check-jsonschema with the schema that it brings."""
     (folder / "document.json").write_text(json.dumps(document))
@@ -147,6 +157,21 @@ def test_shellcheck_finds_nothing_in_the_scripts(key: tuple[str, str]) -> None:
     command = ["shellcheck", "--shell", "bash", "--enable", "check-set-e-suppressed", "-"]
     done = subprocess.run(command, input=scripts()[key], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("key", SCRIPTS, ids=" ".join)
+def test_every_option_exists(key: tuple[str, str]) -> None:
+    """The commands of ours in a script are called with options that their help names."""
+    called = 0
+    for line in scripts()[key].replace("\\\n", " ").splitlines():
+        words = shlex.split(line, comments=True)
+        names = [Path(word).name for word in words[:2]]
+        if names[:1] not in (["lynxgate"], ["minieval"]):
+            continue
+        known = options(*(names if names[0] == "lynxgate" else names[:1]))
+        assert {word for word in words if word.startswith("--")} <= known, line
+        called += 1
+    assert called == {"request": 0, "evaluate": 5, "promote": 3}[key[1]]
 
 
 @pytest.mark.parametrize("key", SCRIPTS, ids=" ".join)
@@ -287,3 +312,12 @@ def test_a_malformed_request_ends_before_anything_is_done(tmp_path: Path, system
         done = subprocess.run(["bash", "-euo", "pipefail", "-c", script], env=environment, cwd=tmp_path, check=False)
         assert done.returncode == code
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_page_says_which_version_is_run_and_links_to_what_exists() -> None:
+    page = (EXAMPLES / "README.md").read_text()
+    links = re.findall(r"\]\(([^)#]+)", page) + re.findall(r"`(tests/[\w/.]+)`", page)
+    for link in links:
+        assert ((ROOT if link.startswith("tests/") else EXAMPLES) / link).exists(), link
+    version = json.loads((ROOT / "tests/npm/package.json").read_text())["dependencies"]["gitlab-ci-local"]
+    assert f"`gitlab-ci-local` {version}," in page
