@@ -11,6 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lynxgate.baseline import parse_baseline
+from lynxgate.calibrate import calibrate
 from lynxgate.cli.app import run
 from lynxgate.decide import decide_bytes
 from lynxgate.errors import CannotJudge, Exit, IntegrityFailure
@@ -20,7 +22,8 @@ from lynxgate.statistics import clustered_interval, clustered_z, upper_tail
 from lynxgate.statistics.clusters import cluster_pairs
 from lynxgate.verdict import Evidence, Method, Row, Verdict
 from minieval.evalset import load_eval_set
-from minieval.report import pack_outcomes
+from minieval.files import parse_document
+from minieval.report import Evaluation, pack_outcomes
 from tests.lynxgate.samples import baseline, evaluation, write
 
 Bits = Sequence[bool]
@@ -249,6 +252,17 @@ def test_groups_name_nobody_and_follow_from_the_eval_set_alone(tmp_path: Path) -
     assert b"walk" not in groups.data
     assert eval_set.identity.groups == groups.count == 4
     assert all("walk" not in row.features.payload and "group" not in row.features.payload for row in eval_set.rows)
+
+
+@pytest.mark.parametrize(("size", "blocked"), [(600, 10), (1, 0)])
+def test_calibrate_draws_and_judges_whole_groups(tmp_path: Path, size: int, blocked: int) -> None:
+    """Of one group alone no copy is ever proved; of rows that are their own groups every one."""
+    eval_set = load_eval_set(write_rows(tmp_path / "set.jsonl", [f"g{index // size}" for index in range(600)]))
+    outcomes = [index > 1 for index in range(600)], [index < 598 for index in range(600)]
+    pair = documents(find_groups(eval_set), *outcomes)
+    measured_on = parse_document(pair[0], Evaluation, where="e"), parse_baseline(pair[1])
+    found = calibrate(*measured_on, eval_set, drop=None, repetitions=10, seed=1)
+    assert (found.blocked_equal.correct, found.blocked_equal.n) == (blocked, 10)
 
 
 @pytest.fixture
