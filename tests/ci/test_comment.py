@@ -29,7 +29,7 @@ from lynxgate.identity import parse_semver
 from lynxgate.request import Declined, parse_requests
 from lynxgate.verdict import Verdict
 from lynxgate.wear import Wear
-from tests.lynxgate.guarded import guarding, latency, measuring
+from tests.lynxgate.guarded import LIMITS, guarding, latency, measuring
 from tests.lynxgate.samples import MODEL, RUN, baseline, evaluation, judge
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -74,6 +74,12 @@ def golden(name: str, text: str) -> None:
 
 class TestGolden:
     """The texts as a reader gets them: a change of words is a change of these files."""
+
+    def test_a_metric_and_a_warning(self) -> None:
+        slow = measuring(latency_ms_p95=latency("1.2"), bundle_bytes={"value": 125000, "unit": "bytes"})
+        warned = {**LIMITS, "bundle_bytes": {"max_pct": 10, "warn_max_pct": 2}}
+        verdict = judge(slow, guarding(limits=warned))
+        golden("metrics.md", write_comment(Report(verdict, exit_code=2), WHERE))
 
     def test_promoted(self) -> None:
         golden("promoted.md", write_comment(Report(PASSED, TOLD), WHERE))

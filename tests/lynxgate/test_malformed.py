@@ -12,7 +12,14 @@ from typing import Any
 import pytest
 
 from lynxgate.cli.app import run
+from lynxgate.decide import decide_bytes
+from lynxgate.errors import GateError
+from lynxgate.explain import render_verdict
+from lynxgate.rebaseline import arm, rebaseline
+from lynxgate.render import render_markdown, render_moves
 from minieval.exits import Exit
+from minieval.files import parse_document
+from minieval.report import Evaluation
 from tests.lynxgate.samples import FIXTURES
 
 EVALUATION = FIXTURES / "evaluation-1-full.json"
@@ -147,6 +154,31 @@ def test_wrong_types_everywhere(side: str, capfd: pytest.CaptureFixture[str], tm
             code, _ = judge(capfd, side, file)
             assert code in (Exit.OK, Exit.REGRESSION, Exit.CANNOT_JUDGE)
             refused += code == Exit.CANNOT_JUDGE
+    assert refused > 150
+
+
+@pytest.mark.parametrize("side", ["evaluation", "baseline"])
+def test_wrong_values_among_metrics(side: str) -> None:
+    """Judged, moved and armed, or refused in one sentence; never anything else."""
+    trees = {
+        name: json.loads((FIXTURES / f"{name}-1-metrics.json").read_bytes()) for name in ("evaluation", "baseline")
+    }
+    refused = 0
+    for path in paths(trees[side]):
+        if path[0] not in {"metrics", "policy", "environment"}:
+            continue
+        for value in (*WRONG, [1, 2], ["x"], 1e-9, "lower", "info", "ms"):
+            changed = {**trees, side: replaced(trees[side], path, value)}
+            evaluation, agreed = (json.dumps(changed[name]).encode() for name in both)
+            try:
+                verdict = decide_bytes(evaluation, agreed)[0]
+                moved = rebaseline(agreed, parse_document(evaluation, Evaluation, where="evaluation"))
+                arm(moved.data)
+            except GateError as error:
+                refused += 1
+                assert str(error).isprintable() and len(str(error)) < 700
+            else:
+                assert render_markdown(verdict, every=True) and render_verdict(verdict) and render_moves(moved)
     assert refused > 150
 
 
