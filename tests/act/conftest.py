@@ -129,15 +129,26 @@ class Scene:
         return {key: value for key, value in found.items() if key.startswith("lynxgate.semver.")}
 
 
-@pytest.fixture
-def act_runs(shared_root: Path, mlflow_server: MlflowServer) -> dict[str, str]:
-    """Runs of this test's own on the server: a good model, and one that mangles some participles."""
-    bundles = candidate_bundles(shared_root, mlflow_server)
-    return {name: log_bundle(mlflow_server.url, folder) for name, folder in bundles.items()}
+class Runs(dict[str, str]):
+    """MLflow runs of one test's own by name, each logged when it is first asked for."""
+
+    def __init__(self, url: str, bundles: dict[str, Path]) -> None:
+        super().__init__()
+        self._url, self._bundles = url, bundles
+
+    def __missing__(self, name: str) -> str:
+        self[name] = log_bundle(self._url, self._bundles[name])
+        return self[name]
 
 
 @pytest.fixture
-def parts(act_runs: dict[str, str], mlflow_server: MlflowServer, seaweedfs: S3Server, s3_registry: str) -> Parts:
+def act_runs(shared_root: Path, mlflow_server: MlflowServer) -> Runs:
+    """``good``, a model that gets all right, and ``degraded``, one that mangles some participles."""
+    return Runs(mlflow_server.url, candidate_bundles(shared_root, mlflow_server))
+
+
+@pytest.fixture
+def parts(act_runs: Runs, mlflow_server: MlflowServer, seaweedfs: S3Server, s3_registry: str) -> Parts:
     """The real ones, with an empty production registry of this test's own."""
     create_registry(open_store(s3_registry), Environment.PRODUCTION)
     return Parts(act_runs, mlflow_server, seaweedfs, s3_registry)
