@@ -105,11 +105,8 @@ def test_a_clean_candidate_is_promoted_and_a_regressed_one_is_not(stranger: Scen
     assert stranger.registry_json("tags.json")["production"] == SEMVER
     assert f"lynxgate.semver.{SEMVER}" in stranger.tags()
     kept = json.loads((stranger.shed.artifacts / "lynxgate/decision/manifest.json").read_text())
-    assert (kept["exit_code"], kept["asked"]["semver"], kept["asked"]["head_sha"]) == (
-        0,
-        SEMVER,
-        stranger.repository.head,
-    )
+    assert kept["exit_code"] == 0
+    assert (kept["asked"]["semver"], kept["asked"]["head_sha"]) == (SEMVER, stranger.repository.head)
     before = stranger.registry_bytes()
 
     stranger.ask(stranger.request("degraded", "v0.3.2"), minutes=20)
@@ -130,29 +127,49 @@ def test_a_clean_candidate_is_promoted_and_a_regressed_one_is_not(stranger: Scen
 
 def test_the_ten_lines(stranger: Scene) -> None:
     """Verdict, SHA and report are outputs; an exit code says why there are none; and no input is ever a command."""
-    promote = {"task": "promote", **dict.fromkeys(("semver", "registry", "canonical-sha", "evaluation-sha256"), OWNED)}
+    good, degraded = stranger.runs["good"], stranger.runs["degraded"]
+    promote = {"task": "promote", "run-id": good, "semver": SEMVER, "registry": stranger.registry}
+    promote |= {"canonical-sha": "${{ needs.waiting.outputs.sha }}", "evaluation-sha256": "0" * 64}
     jobs = {
-        "waiting": {"run-id": stranger.runs["good"], "baseline": "waiting.json"},
-        "regressed": {"run-id": stranger.runs["degraded"]},
-        "unjudged": {"run-id": stranger.runs["good"], "baseline": "no_baseline.json"},
-        "registry": {"run-id": stranger.runs["good"], "registry": "registry"},
+        "waiting": {"run-id": good, "baseline": "waiting.json"},
+        "regressed": {"run-id": degraded},
+        "unjudged": {"run-id": good, "baseline": "no_baseline.json"},
+        "registry": {"run-id": good, "registry": "registry"},
         "hostile": dict.fromkeys(("run-id", "tracking-username"), OWNED),
-        "baseline": {"run-id": stranger.runs["good"], "baseline": OWNED},
-        "promote": {**promote, "run-id": OWNED, "head-sha": OWNED},
+        "baseline": {"run-id": good, "baseline": OWNED},
+        "invented": {**promote, **dict.fromkeys(("run-id", "semver", "canonical-sha", "head-sha"), OWNED)},
+        "replaced": {**promote, "artifact": "waiting"},
+        "report": {
+            "task": "report",
+            "artifact": "none",
+            "evaluation-result": "failure",
+            "semver": SEMVER,
+            "run-id": good,
+        },
     }
+    before = stranger.registry_bytes()
+    stranger.ask(stranger.request("good"))
+    stranger.workflow = "ten.yml"
     path = stranger.repository.root / ".github/workflows/ten.yml"
-    path.write_text(yaml.safe_dump({"on": "workflow_dispatch", "jobs": {k: ten_lines(k, v) for k, v in jobs.items()}}))
-    event = {"repository": {"full_name": NAME, "default_branch": "main"}, "ref": "refs/heads/main", "inputs": {}}
-    ran = stranger.start(event, "ten.yml", "workflow_dispatch")
-    assert ran.code == 0
+    made = {name: ten_lines(name, given) for name, given in jobs.items()}
+    made["waiting"]["outputs"] = {"sha": "${{ steps.gate.outputs.canonical-sha }}"}
+    made["replaced"]["needs"] = "waiting"
+    path.write_text(yaml.safe_dump({"on": "pull_request", "jobs": made}))
+    assert stranger.label().code == 0
+
     said = {name: json.loads((stranger.shed.root / f"{name}.json").read_text()) for name in jobs}
     sha = said["waiting"]["canonical-sha"]
     assert len(sha) == 64
     assert_outputs(said["waiting"], "success", verdict="report-only", report="verdict.json", **{"exit-code": "0"})
     assert_outputs(said["regressed"], "failure", verdict="failed", report="verdict.json", **{"exit-code": "2"})
     assert said["regressed"]["canonical-sha"] not in ("", sha)
-    for name, code in {"unjudged": "3", "registry": "64", "hostile": "64", "baseline": "3", "promote": "3"}.items():
+    codes = {"unjudged": "3", "registry": "64", "hostile": "64", "baseline": "3", "invented": "6", "replaced": "4"}
+    for name, code in codes.items():
         assert_outputs(said[name], "failure", verdict="", report="", **{"exit-code": code, "canonical-sha": ""})
+    (comment,) = stranger.comments
+    assert said["report"]["outcome"] == "success"
+    assert "a store or service failed (exit 5), before there was a verdict" in comment
+    assert stranger.registry_bytes() == before
     assert not list(stranger.shed.root.rglob("owned"))
     assert not list(stranger.repository.root.rglob("owned"))
 
@@ -168,7 +185,8 @@ def ten_lines(name: str, given: dict[str, str]) -> dict[str, Any]:
     text = page.partition("```yaml ten-lines\n")[2].partition("```")[0]
     assert len(text.splitlines()) == 10
     (job,) = yaml.safe_load(text.replace("lynxgate/lynxgate@COMMIT", PIN)).values()
-    gate = job["steps"][-1]
+    checkout, gate = job["steps"]
+    checkout["with"]["ref"] = "main"  # of a pull request there would be a merge commit, which is GitHub's to make
     gate |= {"with": {**gate["with"], "artifact": name, **given}, "continue-on-error": True}
     names = ("verdict", "canonical-sha", "report", "exit-code")
     keep = "import json, os; print(json.dumps({k[2:]: v for k, v in os.environ.items() if k.startswith('O_')}))"

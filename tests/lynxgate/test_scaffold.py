@@ -111,6 +111,14 @@ def test_gitignore_is_added_to(repository: Path, before: bytes) -> None:
     assert (repository / IGNORE).read_bytes() == after
 
 
+def test_a_gitignore_that_is_a_link_stays_one(repository: Path) -> None:
+    (repository / "ignored.txt").write_text("*.pyc\n")
+    (repository / IGNORE).symlink_to("ignored.txt")
+    assert init(repository) == 0
+    assert (repository / IGNORE).is_symlink()
+    assert (repository / "ignored.txt").read_text().startswith("*.pyc\n#")
+
+
 def test_git_ignores_what_a_gate_leaves(repository: Path) -> None:
     (repository / IGNORE).write_text("candidate_eval.json")
     init(repository)

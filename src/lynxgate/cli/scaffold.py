@@ -102,7 +102,7 @@ def _write(path: Path, data: bytes) -> None:
 
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, data)
+        write_atomically(path.resolve(), data)  # of a .gitignore that is a link, what it leads to
     except OSError as error:
         raise CannotJudge(f"{path}: cannot be written: {error.strerror}; then run lynxgate init again") from error
 
