@@ -169,7 +169,7 @@ def test_wrong_values_among_metrics(side: str) -> None:
             continue
         for value in (*WRONG, [1, 2], ["x"], 1e-9, "lower", "info", "ms"):
             changed = {**trees, side: replaced(trees[side], path, value)}
-            evaluation, agreed = (json.dumps(changed[name]).encode() for name in both)
+            evaluation, agreed = (json.dumps(changed[name]).encode() for name in ("evaluation", "baseline"))
             try:
                 verdict = decide_bytes(evaluation, agreed)[0]
                 moved = rebaseline(agreed, parse_document(evaluation, Evaluation, where="evaluation"))
