@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from lynxgate.authority import authorise, check_registry
 from lynxgate.baseline import Baseline
 from lynxgate.cache import Cache
 from lynxgate.compare import Verdict
@@ -19,10 +18,9 @@ from lynxgate.groups import Groups, read_groups
 from lynxgate.lock import check_lock
 from lynxgate.ports import EvalData, Progress, Tracking
 from lynxgate.promote import Against, Receipt, Request, promote
-from lynxgate.registry import create_registry, read_environment
 from lynxgate.resolve import find_production
 from lynxgate.transaction import Desk
-from lynxgate.wear import Wear, charge
+from lynxgate.wear import Wear, count_gate
 from minieval.files import parse_document, read_bytes, write_output
 from minieval.report import EvalSetIdentity, Evaluation
 
@@ -133,12 +131,8 @@ def count(evaluation: bytes, baseline: bytes, place: Workplace, parts: Parts, sa
     if agreed.policy.shelf_life is None:
         return None
     place.verdict.unlink(missing_ok=True)
-    environment, store = authorise(parts.environ), parts.desk.store
-    found = read_environment(store)
-    check_registry(environment, found, store.location)
-    if found is None:
-        create_registry(store, environment)
-    wear = charge(store, parse_document(evaluation, Evaluation, where=str(place.evaluation)), agreed)
+    measured = parse_document(evaluation, Evaluation, where=str(place.evaluation))
+    wear = count_gate(parts.desk.store, parts.environ, measured, agreed)
     say(5, wear.sentence if wear else "")
     return wear
 

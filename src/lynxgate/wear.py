@@ -11,18 +11,20 @@ named by the hash of its own bytes.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from pydantic import Field
 
+from lynxgate.authority import authorise, check_registry
 from lynxgate.baseline import Baseline
 from lynxgate.effective import digest_policy
 from lynxgate.errors import CannotJudge, Refused
 from lynxgate.plan import gates_carried
 from lynxgate.policy import ShelfLife
-from lynxgate.ports import Store
-from lynxgate.registry import put_once
+from lynxgate.ports import RegistryStore, Store
+from lynxgate.registry import create_registry, put_once, read_environment
 from minieval.files import Document, canonical_json, digest_bytes
 from minieval.report import DvcMd5, Evaluation, Sha256
 
@@ -81,6 +83,24 @@ def ask(evaluation: Evaluation, baseline: Baseline) -> Question:
         eval_set_dvc_md5=evaluation.eval_set.dvc_md5,
         policy_sha256=digest_policy(baseline.policy),
     )
+
+
+def count_gate(
+    store: RegistryStore, environ: Mapping[str, str], evaluation: Evaluation, baseline: Baseline
+) -> Wear | None:
+    """Count a gate in the registry that this process may write to; a dev registry is made where there is none.
+
+    Raises:
+        Refused: this process may not write there, or as `charge`.
+        CannotJudge, StoreFailure: as `charge`.
+    """
+    if baseline.policy.shelf_life is None:
+        return None
+    environment, found = authorise(environ), read_environment(store)
+    check_registry(environment, found, store.location)
+    if found is None:
+        create_registry(store, environment)
+    return charge(store, evaluation, baseline)
 
 
 def charge(store: Store, evaluation: Evaluation, baseline: Baseline) -> Wear | None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from lynxgate.audit import audit
+from lynxgate.authority import CI_VARIABLES
 from lynxgate.baseline import Baseline, parse_baseline
 from lynxgate.cli.app import run
 from lynxgate.effective import digest_policy
@@ -174,6 +175,47 @@ def test_the_command_prints_it_first_and_the_receipt_last(
     assert capfd.readouterr().out == f"{sentence}\n\nalready promoted v0.1.0 {made.sha}\n"
     assert run([*request, "--json"]) == 0
     assert json.loads(capfd.readouterr().out)["wear"] == {"used": 1, "life": LIFE, "free": True}
+
+
+def test_a_gate_is_counted_by_itself_for_pipelines_that_only_compare(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A refused candidate is counted too, told in its comment, and the end of life refuses before the comparison."""
+    monkeypatch.setenv("LYNX_ENV", "dev")
+    monkeypatch.chdir(workshop.folder)
+    registry = str(workshop.folder / "registry")
+    (workshop.folder / "eval_baseline.json").write_bytes(counting())
+    count = ["registry", "count-gate", "--registry", registry]
+    (workshop.folder / "candidate_eval.json").write_bytes(measured("1" * 64, correct=800))
+    assert run(count) == 0
+    printed = capfd.readouterr().out
+    assert printed == f"gate 1 of {LIFE} on this eval set\n"
+    (workshop.folder / "counted").write_text(printed)
+    assert run(["compare", "--output", "verdict.json"]) == 2
+    told = ["--counted", "counted", "--exit-code", "2", "--head-sha", "a" * 40, "--dry-run"]
+    for report in ("comment", "check"):
+        capfd.readouterr()
+        assert run(["ci", report, *told]) == 0
+        assert f"\n- gate 1 of {LIFE} on this eval set\n" in capfd.readouterr().out
+    assert run([*count, "--json"]) == 0
+    assert json.loads(capfd.readouterr().out) == {"used": 1, "life": LIFE, "free": True}
+    for number in range(LIFE - 1):
+        counted(workshop.store, f"{number:064x}", counting())
+    (workshop.folder / "candidate_eval.json").write_bytes(measured("f" * 64))
+    assert run(count) == 6
+    assert "worn out" in capfd.readouterr().err
+    monkeypatch.delenv("LYNX_ENV")
+    for name in CI_VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    before = snapshot(workshop.folder / "registry")
+    assert run(count) == 6
+    assert "go through CI" in capfd.readouterr().err
+    assert snapshot(workshop.folder / "registry") == before
+    tree = json.loads(counting())
+    del tree["policy"]["shelf_life"]
+    (workshop.folder / "eval_baseline.json").write_text(json.dumps(tree))
+    assert run(count) == 0
+    assert "counts no gates" in capfd.readouterr().err
 
 
 def test_a_worn_out_eval_set_promotes_nothing_and_a_refusal_writes_nothing(workshop: Workshop) -> None:

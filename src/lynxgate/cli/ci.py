@@ -29,6 +29,9 @@ ReceiptPath = Annotated[
     Path | None,
     typer.Option("--receipt", help="What `lynxgate promote` (or `gate`) printed, if it was run; may be empty."),
 ]
+CountedPath = Annotated[
+    Path | None, typer.Option("--counted", help="What `lynxgate registry count-gate` printed, if it was run.")
+]
 ExitCode = Annotated[int, typer.Option("--exit-code", help="The exit code of the step that ended the gate.")]
 Said = Annotated[Path | None, typer.Option("--said", help="What that step wrote to stderr; its last lines are shown.")]
 RunId = Annotated[str | None, typer.Option("--run-id", help="The MLflow run that was asked for.")]
@@ -98,6 +101,7 @@ def comment(
     receipt: ReceiptPath = None,
     exit_code: ExitCode = 0,
     said: Said = None,
+    counted: CountedPath = None,
     run_id: RunId = None,
     semver: Semver = None,
     head_sha: HeadSha = None,
@@ -111,7 +115,7 @@ def comment(
     from lynxgate.wiring import open_forge
 
     workflow = read_workflow(os.environ)
-    report = _read_report(verdict, receipt, exit_code, said)
+    report = _read_report(verdict, receipt, exit_code, said, counted)
     if dry_run:
         print(write_comment(report, _context(workflow, run_id, semver, head_sha), kind))
         return Exit.OK
@@ -129,6 +133,7 @@ def check(
     receipt: ReceiptPath = None,
     exit_code: ExitCode = 0,
     said: Said = None,
+    counted: CountedPath = None,
     run_id: RunId = None,
     semver: Semver = None,
     head_sha: HeadSha = None,
@@ -146,7 +151,7 @@ def check(
     from lynxgate.wiring import open_forge
 
     workflow = read_workflow(os.environ)
-    report = _read_report(verdict, receipt, exit_code, said)
+    report = _read_report(verdict, receipt, exit_code, said, counted)
     head = head_sha or (None if dry_run else _read_event(event, workflow).head_sha)
     if head is None:
         raise UsageFailure("--dry-run needs --head-sha")
@@ -189,7 +194,9 @@ def _read_event(path: Path | None, workflow: Workflow) -> LabelledEvent:
     return parse_labelled_event(read_bytes(found), where=str(found))
 
 
-def _read_report(verdict: Path, receipt: Path | None, exit_code: int, said: Path | None) -> Report:
+def _read_report(
+    verdict: Path, receipt: Path | None, exit_code: int, said: Path | None, counted: Path | None
+) -> Report:
     from lynxgate.comment import Report, parse_receipt, parse_wear
     from lynxgate.verdict import parse_verdict
     from minieval.files import read_bytes
@@ -199,7 +206,7 @@ def _read_report(verdict: Path, receipt: Path | None, exit_code: int, said: Path
         receipt=parse_receipt(_read_end(receipt)),
         exit_code=exit_code,
         said=_read_end(said),
-        wear=parse_wear(_read_start(receipt)),
+        wear=parse_wear(_read_start(counted)) or parse_wear(_read_start(receipt)),
     )
 
 

@@ -43,6 +43,7 @@ def register(app: typer.Typer) -> None:
     app.add_typer(registry_app, name="registry")
     registry_app.command("promote")(promote)
     registry_app.command("init")(init)
+    registry_app.command("count-gate")(count_gate)
     registry_app.command("list")(list_promotions)
     registry_app.command("show")(show)
     registry_app.command("lineage")(lineage)
@@ -123,6 +124,33 @@ def promote(
 def _print_wear(wear: Wear) -> None:
     """At once: it has been counted, however the promotion ends."""
     print(f"{wear.sentence}\n", flush=True)
+
+
+def count_gate(
+    evaluation: Annotated[Path, typer.Option(help="The candidate's evaluation.")] = Path("candidate_eval.json"),
+    baseline: Annotated[Path, typer.Option(help="The committed baseline.")] = Path("eval_baseline.json"),
+    registry: Registry = DEFAULT_REGISTRY,
+    as_json: AsJson = False,
+) -> int:
+    """Count one gate on the eval set before it is answered, where the policy does (`shelf_life`)."""
+    from lynxgate.baseline import CREATE_IT, parse_baseline
+    from lynxgate.decide import EVALUATE_IT
+    from lynxgate.wear import count_gate as count
+    from lynxgate.wiring import open_store
+    from minieval.files import read_bytes, read_document
+    from minieval.report import Evaluation
+
+    agreed = parse_baseline(read_bytes(baseline, missing=CREATE_IT), where=str(baseline))
+    measured = read_document(evaluation, Evaluation, missing=EVALUATE_IT)
+    warn_if_dev()
+    wear = count(open_store(registry), os.environ, measured, agreed)
+    if as_json:
+        _print_json(None if wear is None else asdict(wear))
+    elif wear is None:
+        print("the policy counts no gates (it has no shelf_life)", file=sys.stderr)
+    else:
+        print(wear.sentence)
+    return Exit.OK
 
 
 def init(
