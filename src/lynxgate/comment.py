@@ -158,9 +158,9 @@ def write_comment(report: Report, context: Context, kind: str = KIND) -> str:
         IntegrityFailure, CannotJudge: as `check_report`.
     """
     check_report(report)
-    head = [marker(kind), f"### Lynxgate: {write_headline(report)}", _facts(report, context), _said(report)]
+    head = [marker(kind), f"### Lynxgate: {write_headline(report)}", _facts(report, context)]
     table = [] if report.verdict is None else render_markdown(report.verdict).split("\n")
-    return fit(_blocks(*head), table, _footer(context))
+    return fit(_blocks(*head), table, _end(report, context))
 
 
 def write_refusal(declined: Declined, context: Context, kind: str = KIND) -> str:
@@ -185,7 +185,7 @@ def write_check(report: Report, context: Context, *, name: str, head_sha: str, b
         head_sha=head_sha,
         conclusion=conclude(report),
         title=write_headline(report)[:MAX_TITLE],
-        summary=fit(_blocks(_facts(report, context), _said(report)), table, _footer(context)),
+        summary=fit(_facts(report, context), table, _end(report, context)),
         annotations=() if verdict is None else tuple(_annotate(verdict, path, lines, report)),
         details_url=context.run_url,
     )
@@ -220,6 +220,11 @@ def _facts(report: Report, context: Context) -> str:
     facts = {"run": run_id, "version": semver, "canonical SHA": sha, "head": context.head_sha}
     lines = [f"- {name}: {as_code(value)}" for name, value in facts.items() if value]
     return "\n".join([*lines, *([f"- {report.wear}"] if report.wear else [])])
+
+
+def _end(report: Report, context: Context) -> str:
+    """What comes after the table: it is the answer, and these lines are for whoever doubts it."""
+    return _blocks(_said(report), _footer(context))
 
 
 def _said(report: Report) -> str:
