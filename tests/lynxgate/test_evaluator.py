@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -40,15 +41,25 @@ def test_no_variable_that_may_hold_a_secret_reaches_it(
     for name in ("AWS_SECRET_ACCESS_KEY", "MLFLOW_TRACKING_PASSWORD", "GITHUB_TOKEN", "LYNXGATE_SIGNING_KEY"):
         monkeypatch.setenv(name, "geheim")
         assert name not in KEPT_VARIABLES
-    site = tmp_path / "site"
-    site.mkdir()
-    spy = f"import json, os\nwith open({str(tmp_path / 'seen.json')!r}, 'w') as file: json.dump(dict(os.environ), file)"
-    (site / "minieval").mkdir()
-    (site / "minieval" / "__init__.py").write_text("")
-    (site / "minieval" / "__main__.py").write_text(f"{spy}\nraise SystemExit(3)\n")
-    monkeypatch.chdir(site)  # `python -m` looks here first
+    spy = tmp_path / "python"
+    dump = f"with open({str(tmp_path / 'seen.json')!r}, 'w') as file: json.dump(dict(os.environ), file)"
+    spy.write_text(f"#!{sys.executable}\nimport json, os\n{dump}\nraise SystemExit(3)\n")
+    spy.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(spy))
     with pytest.raises(CannotJudge):
         run_evaluator(tmp_path, eval_set, tmp_path / "out.json", run_id=RUN, isolation="auto")
     seen = json.loads((tmp_path / "seen.json").read_text())
     assert "geheim" not in seen.values()
     assert set(seen) - {"LC_CTYPE"} <= set(KEPT_VARIABLES)
+
+
+def test_a_directory_called_minieval_is_not_the_evaluator(
+    tmp_path: Path, eval_set: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "minieval").mkdir()
+    for name in ("__init__", "__main__"):
+        (tmp_path / "minieval" / f"{name}.py").write_text("print('here')\n")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(CannotJudge):
+        run_evaluator(tmp_path / "no-bundle", eval_set, tmp_path / "out.json", run_id=RUN, isolation="auto")
+    assert "no-bundle" in capfd.readouterr().err
