@@ -41,7 +41,7 @@ check:
     actionlint
     shellcheck .ci/install .ci/run .ci/stage
     zizmor --quiet --offline --persona pedantic .github action.yml
-    pytest -n 2 --dist loadgroup
+    pytest -n 3 --dist loadgroup
 
 # The table the pull request would get, offline
 compare-baseline candidate:
