@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -56,6 +56,7 @@ class Scene:
     event_base: str = "main"
     event_base_sha: str = ""
     workflow: str = "deploy-grammar-tutor.yml"
+    variables: dict[str, str] = field(default_factory=dict)  # of the repository, besides those that every test has
     count: int = 0
 
     def ask(self, body: str, *, author: str = "ann", minutes: float = 0) -> None:
@@ -89,6 +90,7 @@ class Scene:
                 "LYNXGATE_REGISTRY": self.registry,
                 "LYNXGATE_AWS_ROLE": "arn:aws:iam::123456789012:role/lynxgate-promote",
                 "LYNXGATE_AWS_REGION": "us-east-1",
+                **self.variables,
             },
             secrets={
                 "GITHUB_TOKEN": TOKEN,

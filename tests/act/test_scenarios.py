@@ -28,6 +28,10 @@ PROMOTE += ["The registry's credentials", "6 promotion", "How it ended", "Keep h
 REQUEST = [*INSTALL, "Install, as locked", "Request"]
 REPORT = [*INSTALL, "Install, as locked", "The evaluation", "How the gate ended", "Comment", "Check run"]
 REPORT_PROMOTION = [*REPORT[:4], "The promotion", *REPORT[4:]]
+COUNT = [*INSTALL, "Install, as locked", "The evaluation", "The evaluation is the one that was made"]
+COUNT += ["The counting role's credentials", "Count", "How it ended", "Keep how it ended"]
+REPORT_COUNT = [*REPORT[:4], "The count", *REPORT[4:]]
+COUNT_ROLE = {"LYNXGATE_COUNT_ROLE": "arn:aws:iam::123456789012:role/lynxgate-count"}
 
 
 def assert_only_request(scene: Scene, ran: Ran, before: dict[str, str]) -> None:
@@ -107,6 +111,65 @@ def test_regressed(scene: Scene) -> None:
     assert check.body["conclusion"] == "failure"
     assert [each["path"] for each in check.body["output"]["annotations"]] == ["eval_baseline.json"]
     hold("regressed", scene, ran, "unchanged, bit for bit")
+
+
+def counting(shelf_life: str, overall_tolerance_pp: float) -> dict[str, str]:
+    """The baseline under a policy that counts gates; how many the 60 rows carry follows from the overall tolerance."""
+    document = json.loads(baseline())
+    document["policy"] |= {"shelf_life": shelf_life, "overall_tolerance_pp": overall_tolerance_pp}
+    return {"eval_baseline.json": json.dumps(document, indent=2) + "\n"}
+
+
+def test_counted(scene: Scene) -> None:
+    """A refused gate is counted and told, and changes nothing else; so is the next, which passes and is promoted."""
+    scene.variables |= COUNT_ROLE
+    scene.repository.commit_on_main(counting("warn", 40.0))
+    before = scene.registry_bytes()
+    scene.ask(scene.request("degraded"))
+    ran = scene.label()
+    assert ran.result("evaluate", "5 comparison") == "failure"
+    assert (ran.ran("count"), ran.ran("promote"), ran.ran("report")) == (COUNT, [], REPORT_COUNT)
+    (comment,) = scene.comments
+    assert "not promoted: a regression (exit 2)" in comment
+    assert "\n- gate 1 of 44 on this eval set\n" in comment
+    (check,) = scene.github.calls("POST", "/check-runs")
+    assert "gate 1 of 44 on this eval set" in check.body["output"]["summary"]
+    after = scene.registry_bytes()
+    (entry,) = after.keys() - before.keys()
+    assert entry.startswith("/gates/")
+    assert {key: after[key] for key in before} == before
+    assert scene.tags("degraded") == {}
+    hold("regressed, counted", scene, ran, "one entry below `gates/`, else unchanged, bit for bit")
+
+    scene.ask(scene.request(), minutes=20)
+    ran = scene.label(minutes=30)
+    assert (ran.code, ran.ran("count"), ran.ran("promote")) == (0, COUNT, PROMOTE)
+    assert ran.ran("report") == [*REPORT_COUNT[:5], "The promotion", *REPORT_COUNT[5:]]
+    (comment,) = scene.comments
+    assert f"### Lynxgate: promoted {SEMVER}" in comment
+    assert "\n- gate 2 of 44 on this eval set\n" in comment
+    assert len([key for key in scene.registry_bytes() if key.startswith("/gates/")]) == 2
+    hold("clean, counted", scene, ran, f"one entry below `gates/`, {SEMVER} promoted, MLflow tagged")
+
+
+def test_worn_out(scene: Scene) -> None:
+    """An eval set that carries no gate more, under a policy that refuses: what passed is not promoted."""
+    scene.variables |= COUNT_ROLE
+    scene.repository.commit_on_main(counting("refuse", 2.0))
+    before = scene.registry_bytes()
+    scene.ask(scene.request())
+    ran = scene.label()
+    assert ran.ran("evaluate") == [*EVALUATE, *END]
+    assert ran.result("count", "Count") == "failure"
+    assert "exit status 6" in ran.log
+    assert ran.ran("promote") == []
+    assert ran.ran("report") == REPORT_COUNT
+    assert scene.registry_bytes() == before
+    assert scene.tags() == {}
+    (comment,) = scene.comments
+    assert "passed, and not promoted: it was refused (exit 6)" in comment
+    assert "it is worn out" in comment
+    hold("clean, and the eval set is worn out", scene, ran, "unchanged, bit for bit")
 
 
 def test_stale_eval_hash(scene: Scene) -> None:

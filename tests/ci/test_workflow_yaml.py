@@ -64,6 +64,7 @@ def test_permissions_are_the_least() -> None:
     assert {name: job["permissions"] for name, job in jobs().items()} == {
         "request": {"contents": "read", "pull-requests": "write"},
         "evaluate": {"contents": "read"},
+        "count": {"contents": "read", "id-token": "write"},
         "promote": {"contents": "read", "pull-requests": "read", "id-token": "write"},
         "report": {"contents": "read", "pull-requests": "write", "checks": "write"},
     }
@@ -81,11 +82,13 @@ def test_the_job_that_runs_candidate_code_holds_nothing() -> None:
     assert "LYNXGATE_REGISTRY" not in json.dumps(job)
 
 
-def test_only_the_promoting_job_may_ask_for_credentials() -> None:
-    assert [name for name, job in jobs().items() if "id-token" in job["permissions"]] == ["promote"]
+def test_only_the_counting_and_the_promoting_job_may_ask_for_credentials() -> None:
+    assert [name for name, job in jobs().items() if "id-token" in job["permissions"]] == ["count", "promote"]
     assert [name for name, job in jobs().items() if "environment" in job] == ["promote"]
     users = [name for name, job in jobs().items() if "configure-aws-credentials" in json.dumps(job)]
-    assert users == ["promote"]
+    assert users == ["count", "promote"]
+    assert [name for name, job in jobs().items() if "LYNXGATE_AWS_ROLE" in json.dumps(job)] == ["promote"]
+    assert [name for name, job in jobs().items() if "vars.LYNXGATE_COUNT_ROLE" in json.dumps(job)] == ["count"]
     job = jobs()["promote"]
     assert job["environment"] == "production"
     order = [step["name"] for step in job["steps"]]
@@ -100,6 +103,74 @@ def test_the_promoting_job_loads_no_candidate() -> None:
     (fetch,) = [step for step in jobs()["promote"]["steps"] if "lynxgate fetch" in step.get("run", "")]
     assert "--fresh" in fetch["run"]
     assert '--expect-sha "$CANONICAL_SHA"' in fetch["run"]
+
+
+def test_the_counting_job_counts_and_no_more() -> None:
+    """It holds one narrow role, and loads neither a candidate nor anything of the branch."""
+    job = jobs()["count"]
+    assert "environment" not in job
+    text = json.dumps(job)
+    for word in ("secrets.", "github.token", "minieval --", "fetch", "cache/", "MLFLOW", "github.head"):
+        assert word not in text, word
+    commands = [step["run"].split() for step in job["steps"] if "run" in step]
+    (count,) = [command for command in commands if "lynxgate" in command]
+    assert count[:4] == [".ci/stage", "lynxgate", "registry", "count-gate"]
+    order = [step["name"] for step in job["steps"]]
+    checked, keys = "The evaluation is the one that was made", "The counting role's credentials"
+    assert order.index(checked) < order.index(keys) < order.index("Count")
+    (asks,) = [step for step in job["steps"] if step["name"] == keys]
+    assert asks["with"]["role-to-assume"] == "${{ vars.LYNXGATE_COUNT_ROLE }}"
+    (same,) = [step for step in jobs()["promote"]["steps"] if step["name"] == checked]
+    assert same["run"] == next(step["run"] for step in job["steps"] if step["name"] == checked)
+
+
+def test_a_gate_is_counted_however_the_comparison_ended() -> None:
+    found = jobs()
+    assert found["count"]["needs"] == "evaluate"
+    for condition in ("!cancelled()", "vars.LYNXGATE_COUNT_ROLE != ''", "evaluation_sha256 != ''"):
+        assert condition in found["count"]["if"]
+    (comparison,) = [step for step in found["evaluate"]["steps"] if step.get("id") == "comparison"]
+    assert comparison["run"].index("evaluation_sha256=${") < comparison["run"].index("compare_baseline")
+    assert found["count"]["env"]["EVALUATION_SHA256"] == found["promote"]["env"]["EVALUATION_SHA256"]
+
+
+def test_a_count_that_failed_keeps_the_candidate_out() -> None:
+    found = jobs()
+    assert found["promote"]["needs"] == ["evaluate", "count"]
+    allowed = "(needs.count.result == 'success' || needs.count.result == 'skipped')"
+    asked = "needs.evaluate.result == 'success' && needs.evaluate.outputs.promotable == 'true'"
+    assert found["promote"]["if"].split() == f"${{{{ !cancelled() && {asked} && {allowed} }}}}".split()
+    assert found["report"]["needs"] == ["evaluate", "count", "promote"]
+    told = [step["run"] for step in found["report"]["steps"] if "lynxgate ci" in step.get("run", "")]
+    assert len(told) == 2
+    assert all("--counted count/printed" in each for each in told)
+
+
+def read_policy(name: str) -> Json:
+    found = re.search(rf"^```json {name}\n(.*?)^```$", (ROOT / "docs/github.md").read_text(), re.M | re.S)
+    assert found
+    policy: Json = json.loads(found[1])
+    return policy
+
+
+def test_the_counting_role_may_read_the_mark_and_list_and_create_entries() -> None:
+    statements = read_policy("count-policy")["Statement"]
+    assert {each["Effect"] for each in statements} == {"Allow"}
+    allowed = {each["Action"]: (each["Resource"], each.get("Condition")) for each in statements}
+    assert allowed == {
+        "s3:GetObject": ("arn:aws:s3:::BUCKET/PREFIX/registry.json", None),
+        "s3:ListBucket": ("arn:aws:s3:::BUCKET", {"StringLike": {"s3:prefix": "PREFIX/gates/*"}}),
+        "s3:PutObject": ("arn:aws:s3:::BUCKET/PREFIX/gates/*", {"Null": {"s3:if-none-match": "false"}}),
+    }
+
+
+def test_the_counting_role_trusts_the_called_workflow_in_a_pull_request() -> None:
+    (counting,), (promoting,) = (read_policy(name)["Statement"] for name in ("count-trust-policy", "trust-policy"))
+    name = "token.actions.githubusercontent.com:sub"
+    theirs = promoting["Condition"]["StringEquals"].pop(name)
+    ours = counting["Condition"]["StringEquals"].pop(name)
+    assert ours == theirs.replace("environment:production", "pull_request")
+    assert counting == promoting
 
 
 def test_comparison_and_promotion_decide_on_the_same_eval_set() -> None:
@@ -126,7 +197,7 @@ def test_promotions_are_serialised_and_none_is_broken_off() -> None:
     assert load(CALLER)["concurrency"]["cancel-in-progress"] is False
 
 
-@pytest.mark.parametrize("name", ["request", "evaluate", "promote", "report"])
+@pytest.mark.parametrize("name", ["request", "evaluate", "count", "promote", "report"])
 def test_every_job_ends(name: str) -> None:
     assert 0 < jobs()[name]["timeout-minutes"] <= 60
 

@@ -19,7 +19,7 @@ from lynxgate.ports import Store
 from lynxgate.promote import Ending, NotPassed, promote
 from lynxgate.registry import Environment
 from lynxgate.statistics import shelf_life
-from lynxgate.wear import Wear, ask, charge
+from lynxgate.wear import Wear, ask, charge, count_gate
 from minieval.files import parse_document
 from minieval.report import Evaluation
 from tests.promotion.test_promote import snapshot
@@ -216,6 +216,38 @@ def test_a_gate_is_counted_by_itself_for_pipelines_that_only_compare(
     (workshop.folder / "eval_baseline.json").write_text(json.dumps(tree))
     assert run(count) == 0
     assert "counts no gates" in capfd.readouterr().err
+
+
+class NarrowStore:
+    """A registry as the counting role has it, as docs/github.md grants it: anything else is an `AssertionError`."""
+
+    def __init__(self, store: Any) -> None:
+        self._store = store
+        self.location = store.location
+
+    def read(self, key: str) -> Any:
+        assert key == "registry.json"
+        return self._store.read(key)
+
+    def keys(self, prefix: str) -> Any:
+        assert prefix.startswith("gates/")
+        return self._store.keys(prefix)
+
+    def create(self, key: str, data: bytes) -> Any:
+        assert key.startswith("gates/")
+        return self._store.create(key, data)
+
+    def __getattr__(self, name: str) -> Any:
+        raise AssertionError(name)
+
+
+def test_the_counting_role_is_enough_to_count(workshop: Workshop) -> None:
+    workshop.open_registry(Environment.PRODUCTION)
+    store: Any = NarrowStore(workshop.store)
+    evaluation = parse_document(measured("1" * 64), Evaluation, where="e")
+    for free in (False, True):
+        wear = count_gate(store, {"GITHUB_ACTIONS": "true"}, evaluation, parse_baseline(counting()))
+        assert wear == Wear(1, LIFE, free=free)
 
 
 def test_a_worn_out_eval_set_promotes_nothing_and_a_refusal_writes_nothing(workshop: Workshop) -> None:

@@ -39,7 +39,8 @@ those of `v0.3.0`."""
 _ACCOUNTS = """\
 `GITHUB_TOKEN` is the job's own, with what its `permissions:` give. The MLflow account of `evaluate` is the repository's
 and may read; the one of `promote`, under the same names, is the environment's and may set tags. The registry's
-credentials are no secret anywhere: they come by OIDC, to `promote` alone. See [secrets.md](../../docs/secrets.md) and
+credentials are no secret anywhere: they come by OIDC, to `promote`, and to `count` those of a role that may add one
+entry; `count` runs where `LYNXGATE_COUNT_ROLE` is set, and here it was not. See [secrets.md](../../docs/secrets.md) and
 [github.md](../../docs/github.md)."""
 
 
