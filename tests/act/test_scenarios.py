@@ -115,7 +115,7 @@ def test_regressed(scene: Scene) -> None:
 
 def counting(shelf_life: str, overall_tolerance_pp: float) -> dict[str, str]:
     """The baseline under a policy that counts gates; how many the 60 rows carry follows from the overall tolerance."""
-    document = json.loads(baseline())
+    document = json.loads(baseline()) | {"aggregate": {"n": 60, "correct": 60}}
     document["policy"] |= {"shelf_life": shelf_life, "overall_tolerance_pp": overall_tolerance_pp}
     return {"eval_baseline.json": json.dumps(document, indent=2) + "\n"}
 

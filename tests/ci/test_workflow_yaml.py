@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -144,6 +145,33 @@ def test_a_count_that_failed_keeps_the_candidate_out() -> None:
     told = [step["run"] for step in found["report"]["steps"] if "lynxgate ci" in step.get("run", "")]
     assert len(told) == 2
     assert all("--counted count/printed" in each for each in told)
+
+
+@pytest.mark.parametrize(
+    ("count", "left", "found", "code", "said"),
+    [
+        ("success", "0", "2", 2, "it regressed\n"),
+        ("skipped", None, "2", 2, "it regressed\n"),
+        ("failure", "6", "2", 2, "it regressed\nit is worn out\n"),
+        ("failure", "6", "0", 6, "it regressed\nit is worn out\n"),
+        ("failure", None, "0", 5, "it regressed\nthe gate could not be counted; the run's log says why\n"),
+        ("cancelled", "0", "0", 5, "it regressed\nthe gate could not be counted; the run's log says why\n"),
+    ],
+)
+def test_a_failed_count_is_told_after_the_comparison(
+    tmp_path: Path, *, count: str, left: str | None, found: str, code: int, said: str
+) -> None:
+    """The report's own script, on what the jobs left; a comparison that failed stays what ended the gate."""
+    for name, ending, text in (("ended", found, "it regressed\n"), ("count", left, "it is worn out\n")):
+        if ending is not None:
+            (tmp_path / name).mkdir()
+            (tmp_path / name / "code").write_text(ending)
+            (tmp_path / name / "said").write_text(text)
+    (script,) = [step["run"] for step in jobs()["report"]["steps"] if step.get("id") == "gate"]
+    given = {"PATH": "/usr/bin:/bin", "COUNT": count, "PROMOTION": "skipped", "GITHUB_OUTPUT": "output"}
+    subprocess.run(["bash", "-e", "-c", script], cwd=tmp_path, env=given, check=True)
+    assert (tmp_path / "output").read_text() == f"code={code}\n"
+    assert (tmp_path / "ended/said").read_text() == said
 
 
 def read_policy(name: str) -> Json:
