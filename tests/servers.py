@@ -130,8 +130,7 @@ def log_bundle(
         from mlflow.entities import LoggedModelOutput
 
         client = mlflow.MlflowClient(tracking_uri=tracking_uri)
-        experiment = client.get_experiment_by_name("tests")
-        experiment_id = experiment.experiment_id if experiment else client.create_experiment("tests")
+        experiment_id = _experiment(client)
         run_id = str(client.create_run(experiment_id).info.run_id)
         for _ in range(models if bundle else 0):
             model = client.create_logged_model(experiment_id, name=name, source_run_id=run_id)
@@ -141,6 +140,18 @@ def log_bundle(
         if status:
             client.set_terminated(run_id, status)
         return run_id
+
+
+def _experiment(client: MlflowClient) -> str:
+    """The experiment ``tests``, made once; another worker may make it between the look and the creation."""
+    from mlflow.exceptions import RestException
+
+    for _ in range(2):
+        if (found := client.get_experiment_by_name("tests")) is not None:
+            return str(found.experiment_id)
+        with contextlib.suppress(RestException):
+            return str(client.create_experiment("tests"))
+    raise AssertionError("MLflow neither has an experiment `tests` nor makes one")
 
 
 def client_of(tracking_uri: str) -> MlflowClient:

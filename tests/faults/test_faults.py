@@ -36,7 +36,7 @@ def test_a_directory_that_fails(memory: Path, first: bool) -> None:  # noqa: F81
 @pytest.mark.timeout(900)
 def test_a_real_s3_server_that_fails(memory: Path, seaweedfs: S3Server) -> None:  # noqa: F811 - the fixture
     with FaultProxy(seaweedfs.url, keep_host=True) as proxy:
-        check(S3Bench(memory, seaweedfs, proxy, SEED), 14)
+        check(S3Bench(memory, seaweedfs, proxy, SEED), 7)
 
 
 @pytest.mark.slow
