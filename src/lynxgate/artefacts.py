@@ -17,6 +17,7 @@ from typing import Final
 from lynxgate.baseline import parse_baseline
 from lynxgate.effective import describe_policy
 from lynxgate.errors import IntegrityFailure
+from lynxgate.page import render_page
 from lynxgate.render import render_markdown
 from lynxgate.verdict import Verdict, parse_verdict
 from minieval.files import Json, digest_bytes, pretty_json
@@ -38,7 +39,7 @@ class Asked:
 def collect_artefacts(
     asked: Asked, *, baseline: bytes, evaluation: bytes | None, verdict: bytes | None
 ) -> dict[str, bytes]:
-    """The files of one decision by name: documents, verdict as JSON and Markdown, policy, environment, manifest.
+    """The files of one decision by name: documents, verdict as JSON, Markdown and HTML, policy, environment, manifest.
 
     Raises:
         CannotJudge: the baseline or the verdict is not a valid document.
@@ -56,6 +57,7 @@ def collect_artefacts(
     if verdict is not None and decided is not None:
         _check_inputs(decided, baseline, evaluation)
         files["verdict.json"] = verdict
+        files["verdict.html"] = f"{render_page(decided)}\n".encode()
         files["verdict.md"] = f"{render_markdown(decided, every=True)}\n".encode()
     return {**files, MANIFEST: pretty_json(_describe(asked, decided, files))}
 

@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 
 from lynxgate.baseline import Baseline
@@ -24,8 +25,23 @@ from lynxgate.words import as_code, visible, write_change, write_figure, write_i
 _POINT = ("bucket", "n", "baseline", "candidate", "difference", "tolerance", "outcome")
 _PROOF = ("bucket", "n", "baseline", "candidate", "difference", "interval", "margin", "gained / lost", "outcome")
 _METRICS = ("metric", "limits", "baseline", "candidate", "change", "outcome")
-_LEFT = frozenset({"bucket", "metric", "limits", "outcome"})
+LEFT = frozenset({"bucket", "metric", "limits", "outcome"})
 _LONGEST = 1000  # characters of a sentence
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A table as plain text: its columns, and a row for each bucket or metric, with as many cells."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+def tabulate(verdict: Verdict) -> tuple[Grid, ...]:
+    """Every row of a verdict, buckets and then metrics; a kind that has none has no table. Names are `visible`."""
+    buckets = tuple((visible(row.bucket), *_cells(row, verdict)) for row in _every_row(verdict))
+    metrics = tuple(tuple(map(visible, _metric_names(row))) + _metric_cells(row) for row in verdict.metrics)
+    return tuple(grid for grid in (Grid(_columns(verdict), buckets), Grid(_METRICS, metrics)) if grid.rows)
 
 
 def render_answer(verdict: Verdict) -> str:
@@ -53,10 +69,8 @@ def render_markdown(verdict: Verdict, *, every: bool = False) -> str:
 
 def render_table(verdict: Verdict) -> str:
     """All rows in aligned columns, for a terminal, under the summary, and what is to be said of metrics."""
-    buckets = [(visible(row.bucket), *_cells(row, verdict)) for row in _every_row(verdict)]
-    metrics = [tuple(map(visible, _metric_names(row))) + _metric_cells(row) for row in verdict.metrics]
     warnings = [f"warning: {visible(row.metric)} {visible(row.warning or '')}" for row in verdict.warnings]
-    tables = (_aligned(_columns(verdict), buckets), _aligned(_METRICS, metrics), "\n".join(warnings))
+    tables = (*(_aligned(grid) for grid in tabulate(verdict)), "\n".join(warnings))
     return "\n\n".join(block for block in (verdict.summary, *tables) if block)
 
 
@@ -244,19 +258,17 @@ def _sentence(text: str) -> str:
 def _markdown_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     if not rows:
         return ""
-    rule = ["---" if name in _LEFT else "---:" for name in columns]
+    rule = ["---" if name in LEFT else "---:" for name in columns]
     return "\n".join(_line(cells) for cells in (columns, rule, *rows))
 
 
-def _aligned(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    if not rows:
-        return ""
-    table = [columns, *rows]
-    widths = [max(len(cells[column]) for cells in table) for column in range(len(columns))]
+def _aligned(grid: Grid) -> str:
+    table = [grid.columns, *grid.rows]
+    widths = [max(len(cells[column]) for cells in table) for column in range(len(grid.columns))]
     return "\n".join(
         "  ".join(
-            cell.ljust(width) if name in _LEFT else cell.rjust(width)
-            for cell, width, name in zip(cells, widths, columns, strict=True)
+            cell.ljust(width) if name in LEFT else cell.rjust(width)
+            for cell, width, name in zip(cells, widths, grid.columns, strict=True)
         ).rstrip()
         for cells in table
     )
