@@ -29,6 +29,7 @@ from lynxgate.identity import parse_semver
 from lynxgate.request import Declined, parse_requests
 from lynxgate.verdict import Verdict
 from lynxgate.wear import Wear
+from minieval.files import is_note
 from tests.lynxgate.guarded import LIMITS, guarding, latency, measuring
 from tests.lynxgate.samples import MODEL, RUN, baseline, evaluation, judge
 
@@ -196,7 +197,7 @@ class TestTruth:
 class TestHarmless:
     @given(st.lists(st.text(min_size=1, max_size=40).filter(str.isprintable), min_size=1))
     def test_any_name_stays_in_its_cell(self, names: list[str]) -> None:
-        unique = tuple(dict.fromkeys(name for name in names if not name.startswith("_comment"))) or ("x",)
+        unique = tuple(dict.fromkeys(name for name in names if not is_note(name))) or ("x",)
         _hold(write_comment(Report(hostile_verdict(unique), exit_code=2), WHERE), rows=len(unique))
 
     def test_hostile_names(self) -> None:
