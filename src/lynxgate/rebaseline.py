@@ -14,7 +14,7 @@ from decimal import Decimal
 from fractions import Fraction
 
 from lynxgate.baseline import PLACEHOLDERS, SCHEMA, Baseline, Status, parse_baseline
-from lynxgate.errors import CannotJudge, Refused, UsageFailure
+from lynxgate.errors import CannotJudge, UsageFailure
 from lynxgate.jsonedit import REMOVED, Path, edit, write_value
 from lynxgate.metric_policy import BaselineMetric, idle_globs
 from lynxgate.metric_row import MetricRow
@@ -28,6 +28,7 @@ from lynxgate.rebaseline_metrics import (
     move_environment,
     move_metrics,
 )
+from lynxgate.removals import check_removals
 from lynxgate.words import write_change, write_percent, write_points
 from minieval.files import Json, parse_json
 from minieval.report import Evaluation, Measured, Metric
@@ -83,7 +84,8 @@ def rebaseline(
     tree = parse_json(data, where=where)
     if median_of:
         _check_median(baseline)
-    _check_removals(baseline, evaluation, remove)
+    buckets = (baseline.buckets, evaluation.buckets)
+    check_removals(*buckets, remove, kind="bucket", advice="evaluate it", option="--remove")
     changes = _changes((), tree, _eval_set(evaluation))
     changes |= _changes(("source",), tree.get("source"), _source(baseline, evaluation, semver, median_of))
     changes |= _measured(("aggregate",), tree.get("aggregate"), evaluation.aggregate)
@@ -175,18 +177,6 @@ def _check_median(baseline: Baseline) -> None:
             "the policy caps negative flips (max_negative_flip_rate), which only the answers of one model show, and a "
             "median is nobody's; rebaseline from one version"
         )
-
-
-def _check_removals(baseline: Baseline, evaluation: Evaluation, remove: Collection[str]) -> None:
-    gone = sorted(baseline.buckets.keys() - evaluation.buckets.keys())
-    if unnamed := [name for name in gone if name not in remove]:
-        raise Refused(
-            f"the evaluation has no {unnamed[0]!r}"
-            + (f" (and {len(unnamed) - 1} more)" if len(unnamed) > 1 else "")
-            + "; evaluate it, or name every bucket that is to leave with --remove"
-        )
-    if strangers := sorted(set(remove).difference(gone)):
-        raise UsageFailure(f"--remove {strangers[0]!r}: that is no bucket that the evaluation lacks")
 
 
 def _eval_set(evaluation: Evaluation) -> dict[str, Json]:

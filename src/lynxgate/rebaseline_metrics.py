@@ -7,12 +7,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from typing import Final
 
 from lynxgate.baseline import Baseline
-from lynxgate.errors import CannotJudge, Refused, UsageFailure
+from lynxgate.errors import CannotJudge
 from lynxgate.metric_policy import BaselineMetric, terms_of
+from lynxgate.removals import check_removals
 from lynxgate.words import write_figure
 from minieval.files import Json
 from minieval.report import Evaluation, Metric
@@ -31,7 +32,8 @@ def move_metrics(baseline: Baseline, evaluation: Evaluation, remove: Collection[
         UsageFailure: ``remove`` names a metric that does not leave.
         CannotJudge: a metric is measured in another unit, or without the samples that the policy asks for.
     """
-    _check_removals(baseline.metrics, evaluation.metrics, remove)
+    metrics = (baseline.metrics, evaluation.metrics)
+    check_removals(*metrics, remove, kind="metric", advice="measure it", option="--remove-metric")
     moved: dict[str, Entries | None] = {}
     for name, before in baseline.metrics.items():
         now = evaluation.metrics.get(name)
@@ -77,17 +79,3 @@ def _move(baseline: Baseline, name: str, before: BaselineMetric, now: Metric) ->
         raise CannotJudge(f"metric {name!r}: the policy asks for samples, and the evaluation has none; measure them")
     samples = None if now.samples is None or not (asked or before.samples) else list(now.samples)
     return {"value": now.value, "samples": samples}
-
-
-def _check_removals(
-    agreed: Mapping[str, BaselineMetric], measured: Mapping[str, Metric], remove: Collection[str]
-) -> None:
-    gone = sorted(agreed.keys() - measured.keys())
-    if unnamed := [name for name in gone if name not in remove]:
-        raise Refused(
-            f"the evaluation has no metric {unnamed[0]!r}"
-            + (f" (and {len(unnamed) - 1} more)" if len(unnamed) > 1 else "")
-            + "; measure it, or name every metric that is to leave with --remove-metric"
-        )
-    if strangers := sorted(set(remove).difference(gone)):
-        raise UsageFailure(f"--remove-metric {strangers[0]!r}: that is no metric that the evaluation lacks")

@@ -87,7 +87,7 @@ def test_status_and_policy_are_never_touched(status: str) -> None:
 
 def test_a_bucket_leaves_only_when_named() -> None:
     less = {name: each for name, each in AFTER.items() if name != "spelling.doubling"}
-    with pytest.raises(Refused, match=r"has no 'spelling.doubling'; evaluate it, or name"):
+    with pytest.raises(Refused, match=r"has no bucket 'spelling.doubling'; evaluate it, or name"):
         move(write(baseline()), evaluation(less))
     moved = move(write(baseline()), evaluation(less), remove=["spelling.doubling"])
     assert list(json.loads(moved.data)["buckets"]) == list(less)
