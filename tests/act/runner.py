@@ -78,7 +78,7 @@ class Ran:
 
 
 class Shed:
-    """What the stand-in actions share during a test: the repository, artefacts, caches, tools, the S3 keys."""
+    """What the stand-in actions share during a test: the repository, artefacts, tools, the S3 keys."""
 
     def __init__(self, root: Path, repository: Repository) -> None:
         self.root = root
@@ -91,11 +91,6 @@ class Shed:
         uv = root / "tools/uv"
         uv.write_text(UV.format(python=sys.executable, source=str(ROOT / "src"), prefix=sys.prefix))
         uv.chmod(0o755)
-
-    @property
-    def cache(self) -> Path:
-        """The caches, a folder for each key."""
-        return self.root / "cache"
 
     @property
     def artifacts(self) -> Path:

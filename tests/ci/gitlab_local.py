@@ -59,11 +59,6 @@ class Pipeline:
         folder = self.state / "artifacts" / job
         return {path.name: path.read_text() for path in folder.glob("*") if path.is_file()}
 
-    @property
-    def caches(self) -> list[str]:
-        """The keys of the caches."""
-        return sorted(path.name for path in (self.state / "cache").glob("*"))
-
 
 @dataclass(frozen=True)
 class Project:
@@ -117,7 +112,8 @@ class Project:
 
     def _call(self, variables: Mapping[str, str], *options: str) -> subprocess.CompletedProcess[str]:
         assert TOOL.exists(), "npm ci --prefix tests/npm (just test does it)"
-        (self.root / ".gitlab-ci-local-variables.yml").write_text(json.dumps(self.settings))
+        origin = {"CI_REPOSITORY_URL": f"file://{self.root.parent / 'origin'}"}  # GitLab sets it; the tool does not
+        (self.root / ".gitlab-ci-local-variables.yml").write_text(json.dumps({**origin, **self.settings}))
         command = [str(TOOL), "--shell-isolation", "--no-artifacts-to-source", "--no-json-schema-validation"]
         command += ["--no-color", *options]
         if "CI_MERGE_REQUEST_LABELS" in variables:

@@ -75,7 +75,20 @@ def test_the_step_that_runs_candidate_code_is_in_evaluate_alone() -> None:
     (promotes,) = [step for step in STEPS if "lynxgate promote" in step.get("run", "")]
     assert [task for task in TASKS if promotes in steps_of(task)] == ["promote"]
     assert "--fresh" in "".join(step.get("run", "") for step in steps_of("promote"))
-    assert "actions/cache" not in json.dumps(ACTION)
+    assert "cache" not in json.dumps(ACTION)
+
+
+def test_artifacts_are_unpacked_outside_the_checkout() -> None:
+    """Where an adopter's checkout may be installed as it lies, a file in it is code."""
+    downloads = [step["with"]["path"] for step in STEPS if "actions/download-artifact@" in step.get("uses", "")]
+    temp = "${{ runner.temp }}/lynxgate"
+    assert downloads == [f"{temp}/evaluation", f"{temp}/evaluation", f"{temp}/promotion"]
+    emptied = STEPS[0]
+    assert 'rm -rf "$RUNNER_TEMP/lynxgate"' in emptied["run"]
+    for task in ("promote", "report"):
+        text = "".join(step.get("run", "") for step in steps_of(task))
+        for option in re.findall(r"--(?:evaluation|verdict|receipt|said) +(\S+)", text):
+            assert re.fullmatch(r'"\$(RUNNER_TEMP/lynxgate/evaluation|kept)/[\w/.]+"', option), option
 
 
 def test_actions_are_pinned_as_documented() -> None:

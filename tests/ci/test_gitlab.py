@@ -63,7 +63,7 @@ def offline(tmp_path: Path) -> Project:
 
 @pytest.mark.slow
 def test_clean_is_promoted_on_the_default_branch(scene: Scene) -> None:
-    """Production changes, and MLflow says so; the report is kept, and the cache is the run's own."""
+    """Production changes, and MLflow says so; the report is kept."""
     ran = scene.project.run(scene.project.started(scene.runs["good"], SEMVER))
     assert (ran.code, list(ran.jobs)) == (0, ["request", "evaluate", "promote"])
     assert set(ran.kept("evaluate")) == REPORT
@@ -73,7 +73,7 @@ def test_clean_is_promoted_on_the_default_branch(scene: Scene) -> None:
     assert sha in (scene.registry / "tags.json").read_text()
     tags = client_of(scene.server.url).get_run(scene.runs["good"]).data.tags
     assert tags[f"lynxgate.semver.{SEMVER}"] == sha
-    assert ran.caches == [f"candidate-{scene.runs['good']}"]
+    assert not (ran.state / "cache").exists()
 
 
 @pytest.mark.slow

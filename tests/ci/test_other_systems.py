@@ -3,7 +3,7 @@
 - The baseline, and all that decides, is the default branch's.
 - The report is kept, however the job ends, and no command hides an exit code.
 - Only the default branch has the job that promotes, and that job alone has the registry's credentials.
-- A cache's key changes with what is cached, or there is no cache.
+- There is no cache, and what an earlier job kept is unpacked where nothing is run.
 """
 
 from __future__ import annotations
@@ -213,9 +213,11 @@ def test_the_stages_come_in_their_order_and_twice(system: str) -> None:
 def test_what_decides_is_the_default_branchs() -> None:
     for job in ("evaluate", "promote"):
         before = scripts()["gitlab", job].splitlines()
-        assert before[:2] == [
-            'git fetch --quiet origin "$CI_DEFAULT_BRANCH"',
-            "git checkout --quiet --detach FETCH_HEAD",
+        assert before[:4] == [
+            'gate="$(mktemp --directory)"',
+            "trap 'rm -rf \"$gate\"' EXIT",
+            'cd "$gate" || exit',
+            'git clone --quiet --depth 1 --branch "$CI_DEFAULT_BRANCH" "$CI_REPOSITORY_URL" .',
         ]
         names = [next(iter(step)) for step in steps(job)]
         assert names[:3] == ["run", "checkout", "run"]
@@ -279,16 +281,35 @@ def test_a_promotion_is_alone_and_not_broken_off() -> None:
     assert jenkins().one("options").one("disableConcurrentBuilds").words == ("disableConcurrentBuilds",)
 
 
-def test_a_caches_key_is_the_run() -> None:
-    assert {name for name, job in gitlab().items() if "cache" in job} == {"evaluate"}
-    assert gitlab()["evaluate"]["cache"]["key"] == "candidate-$RUN_ID"
-    used = {json.dumps(step): step for job in ("evaluate", "promote") for step in steps(job) if "cache" in str(step)}
-    keys = [value["key"] for step in used.values() for name, value in step.items() if name.endswith("_cache")]
-    assert keys == ["candidate-<< pipeline.parameters.lynx-run-id >>"] * 2
-    names = [next(iter(step)) for step in steps("evaluate")]
-    evaluated = next(n for n, step in enumerate(steps("evaluate")) if "minieval" in str(step))
-    assert names.index("save_cache") < evaluated, "a cache is saved before candidate code runs"
-    assert "cache" not in scripts()["jenkins", "evaluate"] + scripts()["jenkins", "promote"]
+def test_there_is_no_cache() -> None:
+    assert "cache" not in json.dumps(gitlab())
+    assert "cache" not in json.dumps(circleci())
+    assert "cache" not in jenkins().text
+    for job in ("evaluate", "promote"):
+        for system in ("gitlab", "circleci", "jenkins"):
+            assert "lynxgate fetch --fresh" in scripts()[system, job]
+
+
+def test_what_an_earlier_job_kept_is_unpacked_where_nothing_is_run() -> None:
+    """GitLab unpacks into the project's folder: there the code that runs is elsewhere, and files are named in full."""
+    assert gitlab()["promote"]["extends"] == gitlab()["evaluate"]["extends"] == ".as-on-the-default-branch"
+    assert not re.search(r'(?<!> )(?<!cat )(?<!--evaluation )"\$CI_PROJECT_DIR', scripts()["gitlab", "promote"])
+    (attached,) = [step["attach_workspace"]["at"] for step in steps("promote") if "attach_workspace" in step]
+    assert attached == "/tmp/lynxgate-evaluation"
+    assert not [step for step in steps("evaluate") if "attach_workspace" in step]
+    outside = stage("promote").one("steps").one("dir")
+    assert outside.words == ("dir", "env", "WORKSPACE_TMP", "/evaluation")
+    assert [each.words for each in outside.body] == [("deleteDir",), ("unstash", "report")]
+    assert [each.name for each in jenkins().walk()].count("unstash") == 1
+    places = {
+        "gitlab": "$CI_PROJECT_DIR",
+        "circleci": f"{attached}/report",
+        "jenkins": "$WORKSPACE_TMP/evaluation/report",
+    }
+    for system, place in places.items():
+        text = scripts()[system, "promote"]
+        for name in ("candidate.sha", "candidate_eval.json"):
+            assert text.count(name) == text.count(f"{place}/{name}") > 0, (system, name)
 
 
 def test_values_are_data() -> None:

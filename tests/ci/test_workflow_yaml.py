@@ -17,6 +17,9 @@ CALLER, GATE = WORKFLOWS / "deploy-grammar-tutor.yml", WORKFLOWS / "promote.yml"
 CALLED = "lynxgate/lynxgate/.github/workflows/promote.yml@main"
 UNTRUSTED = re.compile(r"\$\{\{")
 SECRET = re.compile(r"\bsecrets\.")
+SHIPPED = [*WORKFLOWS.glob("*.yml"), ROOT / "action.yml", *(ROOT / "src/lynxgate/templates").glob("*.yml")]
+SHIPPED += (ROOT / "examples/ci").rglob("*.yml")
+UNPACKED = {"deploy-grammar-tutor.yml": 0, "perf-rebaseline.yml": 1, "promote.yml": 5, "action.yml": 3}
 Json = dict[str, Any]
 
 
@@ -28,6 +31,14 @@ def load(path: Path) -> Json:
 def jobs() -> dict[str, Json]:
     """All jobs that have steps, by name."""
     return {name: job for path in (CALLER, GATE) for name, job in load(path)["jobs"].items() if "steps" in job}
+
+
+def all_steps(path: Path) -> list[Json]:
+    """The steps of a workflow's jobs, or of a composite action."""
+    document = yaml.safe_load(path.read_text())
+    if "runs" in document:
+        return list(document["runs"]["steps"])
+    return [step for job in document["jobs"].values() for step in job.get("steps", ())]
 
 
 def step_names(job: str) -> list[str]:
@@ -51,7 +62,7 @@ def test_the_stages_are_the_labs_in_its_order() -> None:
     commands = (
         ".ci/install",
         "lynxgate pull",
-        "lynxgate fetch --run-id",
+        "lynxgate fetch --fresh --run-id",
         "python -m minieval --bundle ./candidate/",
         "python -m scripts.mlops.compare_baseline --candidate candidate_eval.json",
         "python -m scripts.mlops.registry promote --canonical-sha",
@@ -100,7 +111,7 @@ def test_only_the_counting_and_the_promoting_job_may_ask_for_credentials() -> No
 def test_the_promoting_job_loads_no_candidate() -> None:
     text = json.dumps(jobs()["promote"])
     assert "minieval" not in text
-    assert "cache" not in text.replace('"cache":', "")
+    assert "cache" not in text
     (fetch,) = [step for step in jobs()["promote"]["steps"] if "lynxgate fetch" in step.get("run", "")]
     assert "--fresh" in fetch["run"]
     assert '--expect-sha "$CANONICAL_SHA"' in fetch["run"]
@@ -144,7 +155,7 @@ def test_a_count_that_failed_keeps_the_candidate_out() -> None:
     assert found["report"]["needs"] == ["evaluate", "count", "promote"]
     told = [step["run"] for step in found["report"]["steps"] if "lynxgate ci" in step.get("run", "")]
     assert len(told) == 2
-    assert all("--counted count/printed" in each for each in told)
+    assert all('--counted "$RUNNER_TEMP/lynxgate/count/printed"' in each for each in told)
 
 
 @pytest.mark.parametrize(
@@ -162,16 +173,42 @@ def test_a_failed_count_is_told_after_the_comparison(
     tmp_path: Path, *, count: str, left: str | None, found: str, code: int, said: str
 ) -> None:
     """The report's own script, on what the jobs left; a comparison that failed stays what ended the gate."""
-    for name, ending, text in (("ended", found, "it regressed\n"), ("count", left, "it is worn out\n")):
+    kept, checkout = tmp_path / "temp/lynxgate", tmp_path / "checkout"
+    checkout.mkdir()
+    for name, ending, text in (("evaluation/ended", found, "it regressed\n"), ("count", left, "it is worn out\n")):
         if ending is not None:
-            (tmp_path / name).mkdir()
-            (tmp_path / name / "code").write_text(ending)
-            (tmp_path / name / "said").write_text(text)
+            (kept / name).mkdir(parents=True)
+            (kept / name / "code").write_text(ending)
+            (kept / name / "said").write_text(text)
     (script,) = [step["run"] for step in jobs()["report"]["steps"] if step.get("id") == "gate"]
-    given = {"PATH": "/usr/bin:/bin", "COUNT": count, "PROMOTION": "skipped", "GITHUB_OUTPUT": "output"}
-    subprocess.run(["bash", "-e", "-c", script], cwd=tmp_path, env=given, check=True)
+    given = {"PATH": "/usr/bin:/bin", "COUNT": count, "PROMOTION": "skipped"}
+    given |= {"GITHUB_OUTPUT": str(tmp_path / "output"), "RUNNER_TEMP": str(tmp_path / "temp")}
+    subprocess.run(["bash", "-e", "-c", script], cwd=checkout, env=given, check=True)
     assert (tmp_path / "output").read_text() == f"code={code}\n"
-    assert (tmp_path / "ended/said").read_text() == said
+    assert (kept / "evaluation/ended/said").read_text() == said
+    assert list(checkout.iterdir()) == [], "what an artifact holds is not copied into the checkout"
+
+
+@pytest.mark.parametrize("printed", ["promoted v0.3.1\n", None])
+def test_a_promotion_is_told_instead_of_the_comparison(tmp_path: Path, printed: str | None) -> None:
+    """Three named files of the artifact, and nothing else that it holds."""
+    kept, checkout = tmp_path / "temp/lynxgate", tmp_path / "checkout"
+    checkout.mkdir()
+    left = {"code": "5", "said": "MLflow is down\n", "planted.py": "raise SystemExit\n"}
+    left |= {"printed": printed} if printed else {}
+    before = {"code": "0", "said": "", "printed": "the table\n"}
+    for name, files in (("evaluation/ended", before), ("promotion", left)):
+        (kept / name).mkdir(parents=True)
+        for file, text in files.items():
+            (kept / name / file).write_text(text)
+    (script,) = [step["run"] for step in jobs()["report"]["steps"] if step.get("id") == "gate"]
+    given = {"PATH": "/usr/bin:/bin", "COUNT": "skipped", "PROMOTION": "failure"}
+    given |= {"GITHUB_OUTPUT": str(tmp_path / "output"), "RUNNER_TEMP": str(tmp_path / "temp")}
+    subprocess.run(["bash", "-e", "-c", script], cwd=checkout, env=given, check=True)
+    assert (tmp_path / "output").read_text() == "code=5\n"
+    told = {path.name: path.read_text() for path in (kept / "evaluation/ended").iterdir()}
+    assert told == {name: text for name, text in left.items() if name != "planted.py"}
+    assert list(checkout.iterdir()) == []
 
 
 def read_policy(name: str) -> Json:
@@ -273,13 +310,40 @@ def test_everything_is_installed_by_hash() -> None:
     assert re.fullmatch(r"(#.*\n|uv==\S+( \\\n    --hash=sha256:[0-9a-f]{64})+\n?)+", (ROOT / ".ci/uv.txt").read_text())
 
 
-def test_caches_are_saved_before_candidate_code_runs() -> None:
-    order = step_names("evaluate")
-    assert order.index("Cached candidate") < order.index("3 candidate") < order.index("Cache the candidate")
-    assert order.index("Cache the candidate") < order.index("4 evaluation")
-    users = [name for name, job in jobs().items() if "actions/cache" in json.dumps(job)]
-    assert users == ["evaluate"]
-    assert "actions/cache@" not in GATE.read_text(), "it would save when the job ends, after candidate code ran"
+def test_the_files_that_are_held_to_it_are_all_there() -> None:
+    """Workflows, action, what `lynxgate init` writes, and the examples but the Jenkinsfile, which is no YAML."""
+    assert len(SHIPPED) == 3 + 1 + 2 + 2
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.name)
+def test_no_job_restores_a_cache(path: Path) -> None:
+    """An archive may write any path, and the install is editable: not by an action, and not by setup-python either."""
+    text = path.read_text()
+    assert not re.search(r"uses: *[\"']?[\w.-]+/[\w./-]*cache", text)
+    assert not re.search(r"^ *[\"']?(enable-)?cache[\w-]*[\"']?:", text, re.M)
+    assert "--cache" not in text
+
+
+@pytest.mark.parametrize("path", [*WORKFLOWS.glob("*.yml"), ROOT / "action.yml"], ids=lambda path: path.name)
+def test_artifacts_are_unpacked_outside_the_checkout(path: Path) -> None:
+    downloads = [step for step in all_steps(path) if "actions/download-artifact@" in step.get("uses", "")]
+    assert len(downloads) == UNPACKED[path.name]
+    for step in downloads:
+        assert re.fullmatch(r"\$\{\{ runner\.temp \}\}/lynxgate/[a-z]+", step["with"]["path"]), step["name"]
+    places = [step["with"]["path"] for step in downloads]
+    for step in all_steps(path):
+        # A copied tree would bring what the archive holds; only named files are copied, and none into the checkout.
+        assert not re.search(r"\bcp +-|\b(rsync|mv|ln|tar|unzip)\b", step.get("run", "")), step["name"]
+    if places:
+        assert path.read_text().count("$RUNNER_TEMP/lynxgate/evaluation") >= 2
+
+
+def test_every_file_of_an_artifact_is_read_by_its_full_path() -> None:
+    """In the jobs that download one; `ended` and `candidate` are what the job itself made."""
+    for name in ("count", "promote", "report"):
+        for step in jobs()[name]["steps"]:
+            for option in re.findall(r"--(?:evaluation|verdict|receipt|said|counted) +(\S+)", step.get("run", "")):
+                assert re.fullmatch(r'"\$RUNNER_TEMP/lynxgate/[\w/.]+"', option), (name, option)
 
 
 def test_nothing_untrusted_is_pasted_into_a_shell() -> None:
