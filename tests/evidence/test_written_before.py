@@ -1,0 +1,290 @@
+"""What commit 5ac7d5b wrote stays readable: its verdicts replay, its evidence and registries verify and go on.
+
+The files are in `tests/fixtures/written_by_5ac7d5b`, whose README.md describes them. They are never edited.
+
+- Only exit codes, JSON and outcomes are asserted, no sentence: sentences are reworded.
+- Today a `lynxgate.verdict/1` replays byte for byte. Once the sentences change, and `lynxgate.verdict/2` holds the new
+  ones, a verdict/1 is compared by what was decided and not by its words. These tests hold for both.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+# Modules of the library move: this block follows them, and nothing below does.
+from lynxgate.adapters.local import DirectoryStore
+from lynxgate.audit import audit
+from lynxgate.cli.app import run
+from lynxgate.groups import Groups, read_groups
+from lynxgate.lineage import trace
+from lynxgate.promote import Ending, Request, promote
+from lynxgate.replay import replay
+from lynxgate.verdict import Verdict, parse_verdict
+from minieval.exits import Exit
+from tests.promotion.workshop import DEV, DirectoryTracking, Workshop
+
+FIXTURES = Path(__file__).parent.parent / "fixtures" / "written_by_5ac7d5b"
+VERDICTS, REGISTRIES = FIXTURES / "verdicts", FIXTURES / "registries"
+CASES: Mapping[str, Any] = json.loads((VERDICTS / "cases.json").read_bytes())
+WITH_GROUPS = sorted(name for name, case in CASES.items() if case["eval_set"])
+ENTRIES = sorted(path.relative_to(REGISTRIES).as_posix() for path in REGISTRIES.glob("registry*/entries/**/*.json"))
+FILES, DIGEST = 146, "88a3bbdc4963fe22621a322bd17dc282ee04404a65ac5500382a86c173817abb"
+NOWHERE = ["--tracking-uri", "http://127.0.0.1:9"]  # for commands that have nothing to change in MLflow
+A, B, C, D = (
+    "78c97be8e6b1c7746e8dd4f5f8c34fbcd5d284ff6acf84167c307fb6ee3bde9f",
+    "ddd7530138e35188e8ab37f63967dad5c81773d30e385a347b9a584c9cc3e00c",
+    "e8e81afe95764f866821ef841a40dc475d91433a87b2c0f55c4522af6e2fab2a",
+    "2e59d11478990781438f86515891e63f1bea2d9ea9a2adc21a37d01cd3f8d41a",
+)
+
+
+def test_the_files_are_those_that_were_written() -> None:
+    files = {
+        path.relative_to(FIXTURES).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for folder in (VERDICTS, REGISTRIES)
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+    listing = "".join(f"{files[name]}  {name}\n" for name in sorted(files))
+    assert (len(files), hashlib.sha256(listing.encode()).hexdigest()) == (FILES, DIGEST)
+    assert {path.name for path in VERDICTS.iterdir() if path.is_dir()} == CASES.keys()
+
+
+# --- verdicts ---------------------------------------------------------------------------------------------------------
+
+
+def documents(name: str) -> tuple[bytes, bytes, bytes]:
+    """Verdict, evaluation and baseline of a case."""
+    verdict, evaluation, baseline = (f"{kind}.json" for kind in ("verdict", "evaluation", "baseline"))
+    folder = VERDICTS / name
+    return (folder / verdict).read_bytes(), (folder / evaluation).read_bytes(), (folder / baseline).read_bytes()
+
+
+@cache
+def groups_of(name: str) -> Groups | None:
+    """The groups of a case's eval set, where it was given."""
+    return read_groups(VERDICTS / name / "eval.jsonl") if CASES[name]["eval_set"] else None
+
+
+def arguments(name: str, *, verdict: Path | None = None) -> list[str]:
+    """The command that replays a case, perhaps with another verdict."""
+    folder = VERDICTS / name
+    words = ["replay", str(verdict or folder / "verdict.json"), "--candidate", str(folder / "evaluation.json")]
+    words += ["--baseline", str(folder / "baseline.json")]
+    return [*words, "--eval-set", str(folder / "eval.jsonl")] if CASES[name]["eval_set"] else words
+
+
+def decided(verdict: Verdict) -> dict[str, Any]:
+    """What was decided, as cases.json has it."""
+    return {
+        "exit": int(verdict.exit),
+        "conditions": {each.name: str(each.outcome) for each in verdict.conditions},
+        "aggregate": None if verdict.aggregate is None else str(verdict.aggregate.outcome),
+        "rows": {row.bucket: str(row.outcome) for row in verdict.rows},
+        "metrics": {row.metric: str(row.outcome) for row in verdict.metrics},
+        "warnings": [row.metric for row in verdict.metrics if row.warning is not None],
+    }
+
+
+def expected(name: str) -> dict[str, Any]:
+    return {key: value for key, value in CASES[name].items() if key not in {"about", "tolerance", "eval_set"}}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_verdict_parses_and_replays(name: str) -> None:
+    verdict, evaluation, baseline = documents(name)
+    assert decided(parse_verdict(verdict)) == expected(name)
+    assert decided(replay(verdict, evaluation, baseline, groups=groups_of(name))) == expected(name)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_commands_read_it(name: str, tmp_path: Path) -> None:
+    folder = VERDICTS / name
+    files = [str(folder / f"{kind}.json") for kind in ("verdict", "evaluation", "baseline")]
+    assert run(arguments(name)) == Exit.OK
+    assert run(["validate", *files]) == Exit.OK
+    assert run(["explain", files[0]]) == Exit.OK
+    again = ["compare", *arguments(name)[2:], "--output", str(tmp_path / "verdict.json")]
+    again += ["--tolerance", CASES[name]["tolerance"]] if CASES[name]["tolerance"] else []
+    assert run(again) == CASES[name]["exit"]
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_another_decision_is_refused(name: str, tmp_path: Path) -> None:
+    """Of every table of the verdict one outcome, then the evaluation that it names."""
+    stored = json.loads(documents(name)[0])
+    tables = [stored[key] for key in ("rows", "metrics", "conditions") if stored.get(key)]
+    tables += [[stored["aggregate"]]] if stored["aggregate"] else []
+    changed = tmp_path / "verdict.json"
+    for row, *_ in tables:
+        outcome = row["outcome"]
+        row["outcome"] = "regressed" if outcome == "held" else "held"
+        changed.write_text(json.dumps(stored, indent=2))
+        assert run(arguments(name, verdict=changed)) == Exit.INTEGRITY
+        row["outcome"] = outcome
+    stored["inputs"]["evaluation_sha256"] = "0" * 64
+    changed.write_text(json.dumps(stored, indent=2))
+    assert run(arguments(name, verdict=changed)) == Exit.INTEGRITY
+
+
+@pytest.mark.parametrize("name", WITH_GROUPS)
+def test_groups_are_asked_for(name: str) -> None:
+    """A verdict that respects groups does not replay without the eval set."""
+    assert run(arguments(name)[:-2]) == Exit.CANNOT_JUDGE
+
+
+def test_verdicts_of_every_kind_are_there() -> None:
+    assert len(WITH_GROUPS) == 3
+    assert {case["exit"] for case in CASES.values()} == {Exit.OK, Exit.REGRESSION, Exit.CANNOT_JUDGE}
+    assert {json.loads(documents(name)[0])["rule"] for name in CASES} == {"point", "guard", "noninferior"}
+    outcomes = {outcome for case in CASES.values() for outcome in case["rows"].values()}
+    assert outcomes == {"held", "regressed", "inconclusive", "missing", "unmeasured", "new"}
+    metrics = {outcome for case in CASES.values() for outcome in case["metrics"].values()}
+    assert metrics == outcomes
+
+
+# --- registries -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The registries and runs, copied into the current folder, as a laptop works on them."""
+    folder = tmp_path / "desk"
+    shutil.copytree(REGISTRIES, folder)
+    monkeypatch.chdir(folder)
+    for name in ("LYNXGATE_REGISTRY", "LYNXGATE_SIGNING_KEY", "MLFLOW_TRACKING_URI"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in DEV.items():
+        monkeypatch.setenv(name, value)
+    return folder
+
+
+def verify(registry: str, *more: str) -> int:
+    return run(["registry", "verify", "--offline", "--registry", registry, *more])
+
+
+def answer(capfd: pytest.CaptureFixture[str], *words: str, registry: str = "registry", code: Exit = Exit.OK) -> Any:
+    """The JSON that a command of the registry prints, which has to exit with ``code``."""
+    capfd.readouterr()
+    assert run(["registry", *words, "--registry", registry, "--json"]) == code
+    return json.loads(capfd.readouterr().out)
+
+
+def documents_of(folder: Path, semver: str) -> tuple[bytes, bytes]:
+    """Evaluation and baseline in the evidence of a version."""
+    record = json.loads((folder / "registry" / "journal" / f"{semver}.json").read_bytes())
+    evidence = folder / "registry" / "entries" / record["canonical_sha"] / "evidence" / f"{record['evidence']}.json"
+    found = json.loads(evidence.read_bytes())["predicate"]["documents"]
+    return found["evaluation"].encode(), found["baseline"].encode()
+
+
+@pytest.mark.usefixtures("copied")
+def test_the_registries_verify(capfd: pytest.CaptureFixture[str]) -> None:
+    key = ("--public-key", "key.pub.pem")
+    assert verify("registry") == Exit.OK
+    assert verify("registry-signed", *key) == Exit.OK
+    found = answer(capfd, "verify", "--offline")
+    assert found == {"promotions": 3, "entries": 4, "findings": []}
+    found = answer(capfd, "verify", "--offline", *key, registry="registry-signed")
+    assert found == {"promotions": 2, "entries": 2, "findings": []}
+    # Only v0.2.0 is signed there, and the key has to have signed all.
+    found = answer(capfd, "verify", "--offline", *key, code=Exit.INTEGRITY)
+    assert [each["place"].split("/")[1] for each in found["findings"]] == [A, C]
+
+
+@pytest.mark.usefixtures("copied")
+@pytest.mark.parametrize("registry", ["registry", "registry-signed"])
+def test_the_tags_of_the_runs_agree(registry: str) -> None:
+    store, tracking = DirectoryStore(Path(registry)), DirectoryTracking(Path("mlflow"))
+    assert audit(store, tracking).findings == ()
+    (tag,) = Path("mlflow", B[:32], "tags").glob(f"lynxgate.semver.{'v0.2.0' if registry == 'registry' else 'v1.0.0'}")
+    tag.write_text(A)
+    (finding,) = audit(store, tracking).findings
+    assert B[:32] in finding.place
+
+
+@pytest.mark.parametrize("entry", ENTRIES)
+def test_a_changed_byte_is_found(entry: str, copied: Path) -> None:
+    """In evidence, signatures and manifests: the middle byte of each."""
+    registry, path = entry.partition("/")[0], copied / entry
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    key = ("--public-key", "key.pub.pem") if registry == "registry-signed" else ()
+    assert verify(registry, *key) == Exit.INTEGRITY
+
+
+@pytest.mark.usefixtures("copied")
+def test_the_history_is_read(capfd: pytest.CaptureFixture[str]) -> None:
+    listed = answer(capfd, "list", "--all")
+    events = [(event["kind"], event.get("semver"), event["canonical_sha"]) for event in listed["events"]]
+    assert listed["production"] == "v0.2.0"
+    assert events == [
+        ("promoted", "v0.1.0", A),
+        ("promoted", "v0.2.0", B),
+        ("promoted", "v0.3.0", C),
+        ("rolled-back", "v0.2.0", B),
+        ("tombstoned", None, C),
+    ]
+    states = {
+        semver: [(record["state"], record["canonical_sha"]) for record in answer(capfd, "show", semver)]
+        for semver in ("v0.1.0", "v0.2.0", "v0.3.0", "v0.4.0", "v0.4.1")
+    }
+    assert states == {
+        "v0.1.0": [("promoted", A)],
+        "v0.2.0": [("promoted", B)],
+        "v0.3.0": [("promoted", C)],
+        "v0.4.0": [("rolled-back", D)],
+        "v0.4.1": [("in-doubt", D)],
+    }
+    signed = answer(capfd, "list", "--all", registry="registry-signed")
+    assert [event["semver"] for event in signed["events"]] == ["v1.0.0", "v1.1.0"]
+
+
+@pytest.mark.usefixtures("copied")
+def test_the_lineage_is_read(capfd: pytest.CaptureFixture[str]) -> None:
+    ways = {"registry": ["v0.3.0", "v0.2.0", "v0.1.0"], "registry-signed": ["v1.1.0", "v1.0.0"]}
+    for registry, way in ways.items():
+        found = answer(capfd, "lineage", way[0], "--offline", registry=registry)
+        assert [each["semver"] for each in found] == way
+    generations = trace(DirectoryStore(Path("registry")), "v0.3.0", DirectoryTracking(Path("mlflow")))
+    training = [hashlib.sha256(name).hexdigest() for name in (b"c", b"b", b"a")]
+    assert [each.training_data_sha256 for each in generations] == training
+
+
+def test_a_counted_gate_is_asked_again_for_nothing(copied: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """The gate's name is a hash over bundle, eval set and policy, which must come out the same."""
+    evaluation, baseline = documents_of(copied, "v0.2.0")
+    Path("evaluation.json").write_bytes(evaluation)
+    Path("baseline.json").write_bytes(baseline)
+    found = answer(capfd, "count-gate", "--evaluation", "evaluation.json", "--baseline", "baseline.json")
+    assert (found["used"], found["free"]) == (1, True)
+    assert len(list(Path("registry", "gates").rglob("*.json"))) == 1
+
+
+def test_the_registry_goes_on(copied: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """The failed versions are promoted after all, then a rollback and a tombstone; what stood there is repeated."""
+    workshop = Workshop(copied)
+    evaluation, baseline = documents_of(copied, "v0.2.0")
+    bundle = workshop.tracking.root / B[:32] / "model"
+    again = promote(Request(B, "v0.2.0", evaluation, baseline, bundle), workshop.desk(), workshop.tracking, DEV)
+    assert again.ending is Ending.ALREADY
+    assert answer(capfd, "recover", *NOWHERE) == []
+    for semver, before in (("v0.4.0", "v0.2.0"), ("v0.4.1", "v0.4.0")):
+        evaluation, baseline = documents_of(copied, semver)
+        request = Request(D, semver, evaluation, baseline, workshop.tracking.root / D[:32] / "model")
+        receipt = promote(request, workshop.desk(), workshop.tracking, DEV)
+        assert (receipt.ending, receipt.production_before) == (Ending.PROMOTED, before)
+    assert run(["registry", "rollback", "--to", "v0.3.0", "--registry", "registry", *NOWHERE]) == Exit.REFUSED
+    assert answer(capfd, "rollback", "--to", "v0.1.0", *NOWHERE)["production"] == "v0.1.0"
+    assert answer(capfd, "tombstone", D, "--reason", "replaced", *NOWHERE)["written"] is True
+    assert answer(capfd, "verify", "--offline") == {"promotions": 5, "entries": 4, "findings": []}
+    assert audit(workshop.store, workshop.tracking).findings == ()
