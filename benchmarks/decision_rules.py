@@ -1,7 +1,7 @@
 """The truths that are simulated and the rules that are tried on them, for `benchmarks.decisions`.
 
-- numpy draws the pairs and nothing else: every decision of `guard` and `noninferior` is `lynxgate.statistics`' own,
-  taken once for each distinct outcome (gains, losses) that was drawn.
+- numpy draws the pairs and nothing else: `lynxgate.decision.statistics` takes every decision of `guard` and
+  `noninferior`, once for each distinct outcome (gains, losses) that was drawn.
 - Each cell has its own stream, seeded by `SEED`, the number of buckets, their size and the truth: a cell comes out
   the same whatever is simulated beside it.
 - The naive rules are what tools do that judge each bucket by an interval from the data alone. They have no
@@ -18,9 +18,9 @@ from typing import Any
 
 import numpy as np
 
-from lynxgate.statistics import Pairs, Score, holm, inferiority, noninferior, quantile, tango_z, wilson
-from lynxgate.statistics.decision import EXACT_ROWS
-from lynxgate.statistics.exact import critical_z
+from lynxgate.decision.statistics import Pairs, Score, holm, inferiority, noninferior, quantile, tango_z, wilson
+from lynxgate.decision.statistics.decision import EXACT_ROWS
+from lynxgate.decision.statistics.exact import critical_z
 
 SEED = 20_260_101
 REPETITIONS = 4_000

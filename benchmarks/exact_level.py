@@ -11,9 +11,9 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 
-from lynxgate.statistics import chance_of_holding, quantile
-from lynxgate.statistics.decision import EXACT_ROWS, correction
-from lynxgate.statistics.exact import critical_z, size, worse_size
+from lynxgate.decision.statistics import chance_of_holding, quantile
+from lynxgate.decision.statistics.decision import EXACT_ROWS, correction
+from lynxgate.decision.statistics.exact import critical_z, size, worse_size
 
 ROWS = (10, 20, 50, 100, 200, 268, 300, 500, 1000, 2000, 5000, 20000)
 MARGINS = (0.01, 0.02, 0.03, 0.05, 0.1)

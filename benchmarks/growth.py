@@ -33,14 +33,14 @@ from tests.servers import log_bundle, shared_mlflow_server
 from lynxgate.adapters.local import INDEX, DirectoryStore
 from lynxgate.adapters.mlflow import MlflowTracking
 from lynxgate.adapters.s3 import S3Store, event_key, parse_address
-from lynxgate.decide import decide_bytes
-from lynxgate.events import GENESIS, Event, Kind
-from lynxgate.evidence import write_evidence
-from lynxgate.journal import Journal, Record, State, name_owner
-from lynxgate.ledger import read_last_events
+from lynxgate.audit.history import read_last_events
+from lynxgate.decision.decide import decide_bytes
 from lynxgate.ports import RegistryStore, Tracking
-from lynxgate.promote import Request, promote
-from lynxgate.registry import (
+from lynxgate.promotion.promote import Request, promote
+from lynxgate.promotion.steps import Desk
+from lynxgate.registry.events import GENESIS, Event, Kind
+from lynxgate.registry.evidence import write_evidence
+from lynxgate.registry.layout import (
     TAGS_KEY,
     Environment,
     Tags,
@@ -52,10 +52,10 @@ from lynxgate.registry import (
     manifest_key,
     read_tags,
 )
-from lynxgate.serve import find_release
-from lynxgate.transaction import Desk
-from minieval.bundle import read_manifest
-from minieval.files import digest_bytes
+from lynxgate.registry.record import Journal, Record, State, name_owner
+from lynxgate.serving.releases import find_release
+from minieval.contract.bundle import read_manifest
+from minieval.contract.documents import digest_bytes
 
 SIZES = (10, 100, 1000, 10000)
 REPEATS = 15

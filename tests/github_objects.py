@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from lynxgate.forge import blob_sha
+from lynxgate.pull_request.forge import blob_sha
 
 FIXTURES = Path(__file__).parent / "fixtures/github"
 Json = dict[str, Any]

@@ -20,7 +20,7 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from lynxgate.forge import blob_sha
+from lynxgate.pull_request.forge import blob_sha
 from tests import github_objects as objects
 from tests.github_contract import Answered, Asked, find_violation
 

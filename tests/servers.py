@@ -27,7 +27,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, TypeVar
 
-from minieval.bundle import read_manifest
+from minieval.contract.bundle import read_manifest
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -20,8 +20,8 @@ from pathlib import Path
 
 import pytest
 
-from lynxgate.documents import KINDS
-from minieval.files import parse_document
+from lynxgate.decision.documents import KINDS
+from minieval.contract.documents import parse_document
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("docs/*.md"), ROOT / "README.md"])

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from scripts.readme import README, read_block
 
-from minieval.exits import Exit
-from tests.lynxgate.samples import AFTER, BEFORE, baseline, evaluation
+from minieval.contract.exits import Exit
+from tests.samples import AFTER, BEFORE, baseline, evaluation
 
 ROOT = Path(__file__).parent.parent
 COMPARE = ["lynxgate", "compare"]

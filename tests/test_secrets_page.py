@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from lynxgate.evaluator import KEPT_VARIABLES
+from lynxgate.candidate.evaluator import KEPT_VARIABLES
 
 ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / "docs" / "secrets.md").read_text() + (ROOT / "docs" / "ci.md").read_text()

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 if TYPE_CHECKING:
-    from lynxgate.verdict import Verdict
+    from lynxgate.decision.verdict import Verdict
 
 ROOT = Path(__file__).parent.parent.parent
 EVAL_SET = ROOT / "data/eval/phase-20.jsonl"
@@ -61,8 +61,8 @@ def write_baseline(policy: Mapping[str, Any]) -> bytes:
 
 def judge(evaluation: bytes, baseline: bytes, eval_set: Path = EVAL_SET) -> Verdict:
     """The gate's verdict on an evaluation; the tenses of one verb are one group."""
-    from lynxgate.decide import decide_bytes
-    from lynxgate.groups import read_groups
+    from lynxgate.decision.decide import decide_bytes
+    from lynxgate.decision.groups import read_groups
 
     return decide_bytes(evaluation, baseline, groups=read_groups(eval_set))[0]
 
@@ -89,9 +89,9 @@ def bring(seed: int, keep: Path, eval_set: Path = EVAL_SET) -> tuple[Path, Path]
 
 def write_evaluation(answers: Sequence[str], path: Path = EVAL_SET) -> bytes:
     """The evaluation of these answers to the eval set, scored by minieval in this process."""
-    from minieval.evalset import load_eval_set
-    from minieval.report import SCHEMA, Evaluation, dump_evaluation
-    from minieval.score import score
+    from minieval.contract.evalset import load_eval_set
+    from minieval.contract.report import SCHEMA, Evaluation, dump_evaluation
+    from minieval.runner.scorers import score
 
     eval_set = load_eval_set(path)
     scored = score(eval_set.rows, answers)

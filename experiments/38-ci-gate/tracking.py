@@ -1,7 +1,7 @@
 """Where the experiment's runs go, and the one way a tutor is logged. The only module here that imports MLflow.
 
 - A model is logged as files and a loader module: no pickle, and requirements are named rather than guessed.
-- The same files logged twice differ only in what `minieval.bundle` leaves out of the canonical SHA.
+- The same files logged twice differ only in what `minieval.contract.bundle` leaves out of the canonical SHA.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""The gate's own errors, beside those of `minieval.exits`; each carries its exit code."""
+"""The gate's own errors, beside those of `minieval.contract.exits`; each carries its exit code."""
 
 from __future__ import annotations
 
-from minieval.exits import CannotJudge, Exit, GateError, IntegrityFailure, UsageFailure
+from minieval.contract.exits import CannotJudge, Exit, GateError, IntegrityFailure, UsageFailure
 
 __all__ = [
     "CannotJudge",

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from itertools import pairwise
 
-from minieval.files import Json
+from minieval.contract.documents import Json
 
 Path = tuple[str, ...]
 _SPACE = re.compile(r"[ \t\n\r]*")

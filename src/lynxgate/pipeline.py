@@ -6,23 +6,23 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from lynxgate.baseline import Baseline
-from lynxgate.cache import Cache
-from lynxgate.compare import Verdict
-from lynxgate.decide import decide_bytes
+from lynxgate.candidate.cache import Cache
+from lynxgate.candidate.eval_set_check import check_eval_set
+from lynxgate.candidate.evaluator import run_evaluator
+from lynxgate.candidate.fetch import Fetched, fetch
+from lynxgate.candidate.lock_check import check_lock
+from lynxgate.decision.baseline import Baseline
+from lynxgate.decision.compare import Verdict
+from lynxgate.decision.decide import decide_bytes
+from lynxgate.decision.groups import Groups, read_groups
 from lynxgate.errors import CannotJudge
-from lynxgate.evaldata import check_eval_set
-from lynxgate.evaluator import run_evaluator
-from lynxgate.fetch import Fetched, fetch
-from lynxgate.groups import Groups, read_groups
-from lynxgate.lock import check_lock
 from lynxgate.ports import EvalData, Progress, Tracking
-from lynxgate.promote import Against, Receipt, Request, promote
-from lynxgate.resolve import find_production
-from lynxgate.transaction import Desk
-from lynxgate.wear import Wear, count_gate
-from minieval.files import parse_document, read_bytes, write_output
-from minieval.report import EvalSetIdentity, Evaluation
+from lynxgate.promotion.eval_set_usage import Wear, count_gate
+from lynxgate.promotion.promote import Against, Receipt, Request, promote
+from lynxgate.promotion.steps import Desk
+from lynxgate.registry.resolve import find_production
+from minieval.contract.documents import parse_document, read_bytes, write_output
+from minieval.contract.report import EvalSetIdentity, Evaluation
 
 Say = Callable[[int, str], None]  # a stage (1 to 6) and one sentence about it
 

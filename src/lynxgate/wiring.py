@@ -5,15 +5,15 @@ from __future__ import annotations
 from datetime import timedelta
 from pathlib import Path
 
-from lynxgate.actions import Workflow
 from lynxgate.adapters.local import DirectoryStore
 from lynxgate.errors import CannotJudge, UsageFailure
-from lynxgate.forge import Forge
-from lynxgate.journal import Journal, name_owner
 from lynxgate.ports import EvalData, RegistryStore, Signer, Tracking, Verifier
-from lynxgate.registry import read_environment
+from lynxgate.promotion.steps import Desk
+from lynxgate.pull_request.forge import Forge
+from lynxgate.pull_request.workflow_env import Workflow
+from lynxgate.registry.layout import read_environment
+from lynxgate.registry.record import Journal, name_owner
 from lynxgate.settings import mlflow_bounds, tracking_uri
-from lynxgate.transaction import Desk
 
 LEASE = timedelta(minutes=5)  # how long a promotion is its owner's without a word; each step renews it
 

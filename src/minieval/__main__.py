@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from minieval import exits
-from minieval.child import Limits
-from minieval.sandbox import Isolation
+from minieval.contract import exits
+from minieval.runner.child import Limits
+from minieval.runner.sandbox import Isolation
 
 if TYPE_CHECKING:
-    from minieval.report import Evaluation
+    from minieval.contract.report import Evaluation
 
 DEFAULT = Limits()
 
@@ -37,7 +37,7 @@ def command(
     run_id: Annotated[str | None, typer.Option(help="The MLflow run. [default: the one MLmodel names]")] = None,
 ) -> None:
     """Score a candidate bundle on an eval set, without showing it a label."""
-    from minieval.evaluate import evaluate, write  # noqa: PLC0415 - --help stays fast
+    from minieval.evaluation import evaluate, write  # noqa: PLC0415 - --help stays fast
 
     limits = Limits(timeout_s=timeout, memory_mb=memory_mb)
     with _progress() as progress:

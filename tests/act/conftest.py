@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from lynxgate.registry import Environment, create_registry
+from lynxgate.registry.layout import Environment, create_registry
 from lynxgate.wiring import open_store
 from tests.act.repository import Repository, candidate_bundles, make_repository
 from tests.act.runner import Ran, Shed

@@ -26,7 +26,7 @@ TAKEN = ("src", "scripts", ".ci", ".github/workflows", "requirements.lock", "pyp
 GOOD = model("return [prompt.upper() for prompt in frame['prompt']]")
 DEGRADED = model("return ['mangled' if int(p.split()[1]) % 10 == 3 else p.upper() for p in frame['prompt']]")
 HOSTILE = {
-    "src/lynxgate/decide.py": "raise SystemExit('the gate of the pull request ran')\n",
+    "src/lynxgate/decision/decide.py": "raise SystemExit('the gate of the pull request ran')\n",
     "scripts/mlops/registry.py": "raise SystemExit('a script of the pull request ran')\n",
     ".ci/stage": "#!/bin/sh\necho 'a stage of the pull request ran' >&2; exit 0\n",
     ".ci/install": "#!/bin/sh\necho 'an install of the pull request ran' >&2; exit 9\n",

@@ -38,7 +38,7 @@ match arguments:
         assert len(re.findall(r"^[a-z0-9].*==", text, re.M)) <= text.count("--hash=sha256:"), "no hashes"
         seen = Path(__file__).parent / f"as-locked-{{hashlib.sha256(text.encode()).hexdigest()}}"
         if not seen.exists():  # the jobs of a run install into one environment; it is held to a lock once
-            from lynxgate.lock import check_lock
+            from lynxgate.candidate.lock_check import check_lock
             print("as locked:", check_lock(Path(lock)))
             seen.touch()
     case ["pip", "install", "--no-deps", "--no-build-isolation", "--editable", "."]:

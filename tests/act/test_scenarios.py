@@ -369,8 +369,8 @@ def assert_request_again_refused(scene: Scene, ran: Ran, before: dict[str, str])
 
 def overwrite(scene: Scene) -> None:
     """Log other files of the same names and sizes over those of the good run's model."""
-    from lynxgate.cache import Cache
-    from lynxgate.fetch import fetch
+    from lynxgate.candidate.cache import Cache
+    from lynxgate.candidate.fetch import fetch
     from lynxgate.wiring import open_tracking
 
     bundle = scene.shed.root / "fetched"

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from lynxgate.adapters.dvc import DvcEvalData
+from lynxgate.candidate.eval_set_check import verify_pulled
 from lynxgate.errors import CannotJudge, GateError, IntegrityFailure, StoreFailure
-from lynxgate.evaldata import verify_pulled
-from minieval.evalset import identify
+from minieval.contract.evalset import identify
 from tests.dvc_repository import DvcRepository
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from lynxgate.adapters.mlflow import MlflowTracking
 from lynxgate.errors import CannotJudge, IntegrityFailure, OutcomeUnknown, StoreFailure
-from minieval.bundle import read_manifest
+from minieval.contract.bundle import read_manifest
 from tests.fault_proxy import Fault, FaultProxy
 from tests.servers import MlflowServer, client_of, free_port, log_bundle, log_model, once
 

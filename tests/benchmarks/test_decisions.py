@@ -31,11 +31,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from lynxgate.baseline import Baseline
-from lynxgate.compare import compare
-from lynxgate.statistics import Pairs, noninferior, noninferiority, proved_worse
-from lynxgate.verdict import Inputs
-from minieval.report import Evaluation, pack_outcomes
+from lynxgate.decision.baseline import Baseline
+from lynxgate.decision.compare import compare
+from lynxgate.decision.statistics import Pairs, noninferior, noninferiority, proved_worse
+from lynxgate.decision.verdict import Inputs
+from minieval.contract.report import Evaluation, pack_outcomes
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -86,7 +86,7 @@ def test_guard_is_the_two_tests_of_the_statistics() -> None:
 
 @pytest.mark.parametrize("rule", ["guard", "noninferior"])
 def test_the_simulated_decision_is_the_gates(rule: str) -> None:
-    """The same candidates through documents and `lynxgate.compare`."""
+    """The same candidates through documents and `lynxgate.decision.compare`."""
     n, buckets = 400, 3
     passes = {"guard": passes_guard, "noninferior": passes_noninferior}[rule]
     drawn = [Cell(buckets, n, truth, 12).draw() for truth in (QUIET_EQUAL, ONE_WORSE)]

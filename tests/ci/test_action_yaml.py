@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from lynxgate.scaffold import CALLER, GATE, EvalSet, Place, plan_scaffold
+from lynxgate.setup.init import CALLER, GATE, EvalSet, Place, plan_scaffold
 
 ROOT = Path(__file__).parent.parent.parent
 Json = dict[str, Any]

@@ -10,7 +10,7 @@ import pytest
 
 from lynxgate.errors import Conflict
 from lynxgate.ports import RegistryStore, Stored
-from lynxgate.registry import put
+from lynxgate.registry.layout import put
 from tests.contract.stores import Place
 
 

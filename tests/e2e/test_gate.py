@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from lynxgate.authority import CI_VARIABLES
 from lynxgate.cli.app import run
-from minieval.files import digest_bytes
+from lynxgate.promotion.authorization import CI_VARIABLES
+from minieval.contract.documents import digest_bytes
 from tests.dvc_repository import DvcRepository, copy_dvc_repository
 from tests.e2e.conftest import ROOT, environment
 from tests.servers import MlflowServer, client_of, log_bundle, once

@@ -21,14 +21,14 @@ import pytest
 
 # Modules of the library move: this block follows them, and nothing below does.
 from lynxgate.adapters.local import DirectoryStore
-from lynxgate.audit import audit
+from lynxgate.analysis.replay import replay
+from lynxgate.audit.lineage import trace
+from lynxgate.audit.verify import audit
 from lynxgate.cli.app import run
-from lynxgate.groups import Groups, read_groups
-from lynxgate.lineage import trace
-from lynxgate.promote import Ending, Request, promote
-from lynxgate.replay import replay
-from lynxgate.verdict import Verdict, parse_verdict
-from minieval.exits import Exit
+from lynxgate.decision.groups import Groups, read_groups
+from lynxgate.decision.verdict import Verdict, parse_verdict
+from lynxgate.promotion.promote import Ending, Request, promote
+from minieval.contract.exits import Exit
 from tests.promotion.workshop import DEV, DirectoryTracking, Workshop
 
 FIXTURES = Path(__file__).parent.parent / "fixtures" / "written_by_5ac7d5b"

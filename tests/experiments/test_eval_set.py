@@ -15,7 +15,7 @@ import yaml
 
 from accuracy import read_rows
 from build_eval_set import build_eval_set, main
-from minieval.evalset import load_eval_set
+from minieval.contract.evalset import load_eval_set
 from verbs import read_verbs, split, training_data_sha256
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -13,9 +13,9 @@ import pytest
 import yaml
 from PIL import Image
 
-from lynxgate.comment import KIND, marker
-from lynxgate.forge import blob_sha
-from lynxgate.request import Asked, parse_requests
+from lynxgate.pull_request.comment import KIND, marker
+from lynxgate.pull_request.forge import blob_sha
+from lynxgate.pull_request.request import Asked, parse_requests
 from pr_pages.browser import find_browser, read_page, take_picture
 from pr_pages.gfm import render_comment
 from pr_pages.html import Check, Conversation, draw_conversation, draw_terminal

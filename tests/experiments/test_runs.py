@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from minieval.bundle import read_manifest
+from minieval.contract.bundle import read_manifest
 from tests.servers import MlflowServer, client_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("experiment")]

@@ -16,11 +16,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
-from lynxgate.audit import audit
-from lynxgate.journal import Journal, name_owner
-from lynxgate.ledger import recover_all
+from lynxgate.audit.history import recover_all
+from lynxgate.audit.verify import audit
 from lynxgate.ports import RegistryStore, Tracking
-from lynxgate.transaction import Desk
+from lynxgate.promotion.steps import Desk
+from lynxgate.registry.record import Journal, name_owner
 from tests.faults import invariants
 from tests.faults.catalogue import Call, Case, Fault
 from tests.faults.invariants import Attempt, Look, take_look

@@ -26,7 +26,7 @@ from typing import Any
 
 from lynxgate.errors import OutcomeUnknown, StoreFailure
 from lynxgate.ports import Progress, RegistryStore, RunModel, Tracking
-from lynxgate.resolve import find_production
+from lynxgate.registry.resolve import find_production
 from tests.faults.catalogue import KILLS, Call, Fault
 from tests.faults.invariants import KILLED, Attempt
 from tests.faults.scene import NEW, Cast, Try, directory_stores, open_registry

@@ -15,8 +15,8 @@ from itertools import pairwise
 from typing import Any
 
 from lynxgate.ports import RegistryStore, TagCarrier
-from lynxgate.resolve import find_production
-from lynxgate.transaction import tag_key
+from lynxgate.promotion.steps import tag_key
+from lynxgate.registry.resolve import find_production
 
 KILLED = -9
 BUG = 1

@@ -18,7 +18,7 @@ from pathlib import Path
 from lynxgate.adapters.local import DirectoryStore
 from lynxgate.adapters.s3 import S3Store
 from lynxgate.ports import RegistryStore
-from lynxgate.resolve import find_production
+from lynxgate.registry.resolve import find_production
 from tests.faults.invariants import Attempt
 from tests.faults.scene import LaterS3Store, Try, environment
 from tests.promotion.workshop import DirectoryTracking, LaterStore

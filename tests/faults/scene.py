@@ -13,11 +13,11 @@ from pathlib import Path
 from lynxgate.adapters.local import DirectoryStore
 from lynxgate.adapters.s3 import S3Store
 from lynxgate.errors import GateError
-from lynxgate.journal import Journal, name_owner
 from lynxgate.ports import RegistryStore, Tracking
-from lynxgate.promote import promote
-from lynxgate.registry import Environment, create_registry
-from lynxgate.transaction import Desk
+from lynxgate.promotion.promote import promote
+from lynxgate.promotion.steps import Desk
+from lynxgate.registry.layout import Environment, create_registry
+from lynxgate.registry.record import Journal, name_owner
 from tests.faults.invariants import BUG, Attempt
 from tests.promotion.workshop import DEV, Candidate, LaterStore, Workshop
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from lynxgate.audit import audit
-from lynxgate.resolve import find_production
+from lynxgate.audit.verify import audit
+from lynxgate.registry.resolve import find_production
 from tests.faults import invariants
 from tests.faults.invariants import take_look
 from tests.faults.scene import NEW, OLD, OTHER, Cast, Try, directory_stores, open_registry

@@ -14,11 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from lynxgate.audit import audit
+from lynxgate.audit.history import recover_all
+from lynxgate.audit.verify import audit
 from lynxgate.identity import parse_semver
-from lynxgate.journal import Journal, name_owner
-from lynxgate.ledger import recover_all
-from lynxgate.transaction import Desk
+from lynxgate.promotion.steps import Desk
+from lynxgate.registry.record import Journal, name_owner
 from tests.fault_proxy import FaultProxy
 from tests.faults import invariants
 from tests.faults.invariants import Attempt, Look, take_look

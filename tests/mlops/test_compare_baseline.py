@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from lynxgate.cli.app import run
-from lynxgate.verdict import parse_verdict
-from minieval.exits import Exit
-from tests.lynxgate.samples import AFTER, baseline, evaluation, write
+from lynxgate.decision.verdict import parse_verdict
+from minieval.contract.exits import Exit
+from tests.samples import AFTER, baseline, evaluation, write
 
 ROOT = Path(__file__).parent.parent.parent
 FALLEN = {**AFTER, "tense.past_participle": {"n": 679, "correct": 558}}

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
-from lynxgate.ledger import find_records, recover_all
-from lynxgate.registry import read_tags
-from lynxgate.resolve import find_production
-from lynxgate.transaction import tag_key
+from lynxgate.audit.history import find_records, recover_all
+from lynxgate.promotion.steps import tag_key
+from lynxgate.registry.layout import read_tags
+from lynxgate.registry.resolve import find_production
 from tests.promotion.kills import Moment, kill_at, record_calls
 from tests.promotion.workshop import Workshop
 

@@ -7,15 +7,15 @@ from collections.abc import Iterator
 
 import pytest
 
+from lynxgate.audit.history import read_events, read_last_events
 from lynxgate.cli.app import run
 from lynxgate.cli.registry import registry_app
 from lynxgate.errors import UsageFailure
-from lynxgate.ledger import read_events, read_last_events
-from lynxgate.promote import promote
-from lynxgate.rollback import roll_back
+from lynxgate.promotion.promote import promote
+from lynxgate.promotion.rollback import roll_back
 from lynxgate.settings import mlflow_bounds
-from minieval.exits import Exit
-from minieval.files import Json, parse_json
+from minieval.contract.documents import Json, parse_json
+from minieval.contract.exits import Exit
 from tests.contract.stores import Place
 from tests.promotion.workshop import DEV, Workshop
 

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from lynxgate.audit import audit
-from lynxgate.decide import decide_bytes
+from lynxgate.audit.verify import audit
+from lynxgate.decision.decide import decide_bytes
+from lynxgate.decision.groups import Groups, read_groups
 from lynxgate.errors import Exit, IntegrityFailure
-from lynxgate.groups import Groups, read_groups
-from lynxgate.promote import Ending, NotPassed, Request, promote
-from minieval.files import digest_bytes
-from minieval.report import pack_outcomes
+from lynxgate.promotion.promote import Ending, NotPassed, Request, promote
+from minieval.contract.documents import digest_bytes
+from minieval.contract.report import pack_outcomes
 from tests.promotion.test_promote import snapshot
 from tests.promotion.workshop import DEV, Candidate, Workshop
 

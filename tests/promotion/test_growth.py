@@ -13,12 +13,12 @@ from benchmarks.growth import Bench, put_in_directory, put_on_s3, semver
 
 from lynxgate.adapters.local import DirectoryStore
 from lynxgate.adapters.s3 import S3Store
-from lynxgate.audit import audit
-from lynxgate.journal import Journal, name_owner
-from lynxgate.ledger import read_last_events
-from lynxgate.promote import promote
-from lynxgate.serve import find_release
-from lynxgate.transaction import Desk
+from lynxgate.audit.history import read_last_events
+from lynxgate.audit.verify import audit
+from lynxgate.promotion.promote import promote
+from lynxgate.promotion.steps import Desk
+from lynxgate.registry.record import Journal, name_owner
+from lynxgate.serving.releases import find_release
 from tests.promotion.workshop import DEV, Workshop
 from tests.s3_servers import S3Server
 

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from lynxgate.audit import audit
+from lynxgate.audit.history import recover_all
+from lynxgate.audit.verify import audit
 from lynxgate.errors import Refused
-from lynxgate.journal import State
-from lynxgate.ledger import recover_all
-from lynxgate.promote import Ending
-from lynxgate.registry import read_tags
-from lynxgate.resolve import find_production
-from lynxgate.transaction import tag_key
+from lynxgate.promotion.promote import Ending
+from lynxgate.promotion.steps import tag_key
+from lynxgate.registry.layout import read_tags
+from lynxgate.registry.record import State
+from lynxgate.registry.resolve import find_production
 from tests.promotion.kills import Moment, kill_at, record_calls
 from tests.promotion.workshop import Candidate, Workshop
 

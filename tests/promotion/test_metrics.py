@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from lynxgate.audit import audit
-from lynxgate.promote import NotPassed
-from tests.promotion.test_evidence import flaws, statement_of
+from lynxgate.audit.verify import audit
+from lynxgate.promotion.promote import NotPassed
 from tests.promotion.test_promote import snapshot
 from tests.promotion.workshop import Candidate, Workshop, with_documents
+from tests.registry.test_evidence import flaws, statement_of
 
 
 def guard(candidate: Candidate, latency: float = 10.0, fingerprint: str = "here") -> Candidate:

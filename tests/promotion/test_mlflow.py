@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 from lynxgate.adapters.mlflow import MlflowTracking
-from lynxgate.audit import audit
+from lynxgate.audit.verify import audit
 from lynxgate.errors import StoreFailure
-from lynxgate.journal import Journal, State, name_owner
-from lynxgate.promote import Ending, Receipt, Request, promote
-from lynxgate.registry import Environment, create_registry, read_tags
-from lynxgate.resolve import find_production
-from lynxgate.transaction import Desk, tag_key
+from lynxgate.promotion.promote import Ending, Receipt, Request, promote
+from lynxgate.promotion.steps import Desk, tag_key
+from lynxgate.registry.layout import Environment, create_registry, read_tags
+from lynxgate.registry.record import Journal, State, name_owner
+from lynxgate.registry.resolve import find_production
 from tests.fault_proxy import Fault, FaultProxy
 from tests.promotion.kills import kill_at, record_calls
 from tests.promotion.workshop import DEV, LaterStore, Workshop, write_baseline, write_evaluation

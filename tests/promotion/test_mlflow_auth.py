@@ -11,16 +11,16 @@ import pytest
 import requests
 
 from lynxgate.adapters.mlflow import MlflowTracking
-from lynxgate.audit import audit
+from lynxgate.audit.verify import audit
 from lynxgate.cli.app import run
 from lynxgate.errors import StoreFailure
 from lynxgate.ports import Tracking
-from lynxgate.promote import Ending, Receipt, Request, promote
-from lynxgate.registry import Environment, create_registry
-from lynxgate.resolve import find_production
-from lynxgate.transaction import tag_key
-from minieval.bundle import read_manifest
-from minieval.exits import Exit
+from lynxgate.promotion.promote import Ending, Receipt, Request, promote
+from lynxgate.promotion.steps import tag_key
+from lynxgate.registry.layout import Environment, create_registry
+from lynxgate.registry.resolve import find_production
+from minieval.contract.bundle import read_manifest
+from minieval.contract.exits import Exit
 from tests.promotion.test_promote import snapshot
 from tests.promotion.workshop import DEV, Workshop, write_baseline, write_evaluation
 from tests.servers import MlflowServer, log_bundle, once, shared_mlflow_server

@@ -9,16 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from lynxgate.authority import authorise
+from lynxgate.audit.history import recover_all
 from lynxgate.errors import CannotJudge, Exit, GateError, IntegrityFailure, OutcomeUnknown, Refused, StoreFailure
-from lynxgate.events import Event
-from lynxgate.journal import State
-from lynxgate.ledger import recover_all
-from lynxgate.promote import Ending, NotPassed, promote
-from lynxgate.registry import Environment, Tags, create_registry, read_tags
-from lynxgate.resolve import find_production
-from lynxgate.transaction import tag_key
-from minieval.files import parse_document
+from lynxgate.promotion.authorization import authorise
+from lynxgate.promotion.promote import Ending, NotPassed, promote
+from lynxgate.promotion.steps import tag_key
+from lynxgate.registry.events import Event
+from lynxgate.registry.layout import Environment, Tags, create_registry, read_tags
+from lynxgate.registry.record import State
+from lynxgate.registry.resolve import find_production
+from minieval.contract.documents import parse_document
 from tests.promotion.workshop import CI, DEV, Candidate, DirectoryTracking, Workshop, write_evaluation
 
 

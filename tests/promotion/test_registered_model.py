@@ -11,15 +11,15 @@ from pathlib import Path
 import pytest
 
 from lynxgate.adapters.mlflow import MlflowTracking
-from lynxgate.audit import audit
+from lynxgate.audit.history import recover_all
+from lynxgate.audit.verify import audit
 from lynxgate.errors import Exit, StoreFailure
-from lynxgate.journal import Journal, name_owner
-from lynxgate.ledger import recover_all
-from lynxgate.promote import Ending, Receipt, Request, promote
-from lynxgate.registry import Environment, create_registry
-from lynxgate.resolve import find_production
-from lynxgate.rollback import roll_back
-from lynxgate.transaction import Desk, tag_key
+from lynxgate.promotion.promote import Ending, Receipt, Request, promote
+from lynxgate.promotion.rollback import roll_back
+from lynxgate.promotion.steps import Desk, tag_key
+from lynxgate.registry.layout import Environment, create_registry
+from lynxgate.registry.record import Journal, name_owner
+from lynxgate.registry.resolve import find_production
 from tests.fault_proxy import Fault, FaultProxy
 from tests.promotion.workshop import DEV, Workshop, write_baseline, write_evaluation
 from tests.servers import MlflowServer, client_of, log_bundle

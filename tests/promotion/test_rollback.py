@@ -8,17 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from lynxgate.audit import audit
+from lynxgate.audit.history import recover_all
+from lynxgate.audit.verify import audit
 from lynxgate.errors import CannotJudge, Refused
-from lynxgate.events import Event
-from lynxgate.journal import Record
-from lynxgate.ledger import recover_all
-from lynxgate.promote import Ending, promote
-from lynxgate.registry import read_tags
-from lynxgate.resolve import find_production
-from lynxgate.rollback import roll_back
-from lynxgate.tombstone import tombstone
-from minieval.files import parse_document
+from lynxgate.promotion.promote import Ending, promote
+from lynxgate.promotion.rollback import roll_back
+from lynxgate.promotion.tombstones import tombstone
+from lynxgate.registry.events import Event
+from lynxgate.registry.layout import read_tags
+from lynxgate.registry.record import Record
+from lynxgate.registry.resolve import find_production
+from minieval.contract.documents import parse_document
 from tests.promotion.kills import Moment, kill_at, record_calls
 from tests.promotion.test_promote import snapshot
 from tests.promotion.workshop import DEV, Candidate, DirectoryTracking, Workshop

@@ -15,14 +15,14 @@ from pathlib import Path
 
 from lynxgate.adapters.local import DirectoryStore
 from lynxgate.errors import CannotJudge, StoreFailure
-from lynxgate.journal import Journal, name_owner
 from lynxgate.ports import Progress, RegistryStore, RunFacts, RunModel, TagCarrier
-from lynxgate.promote import Receipt, Request, promote
-from lynxgate.registry import Environment, create_registry
-from lynxgate.transaction import Desk
-from minieval.bundle import read_manifest
-from minieval.files import write_atomically
-from minieval.report import pack_outcomes
+from lynxgate.promotion.promote import Receipt, Request, promote
+from lynxgate.promotion.steps import Desk
+from lynxgate.registry.layout import Environment, create_registry
+from lynxgate.registry.record import Journal, name_owner
+from minieval.contract.bundle import read_manifest
+from minieval.contract.documents import write_atomically
+from minieval.contract.report import pack_outcomes
 
 DEV = {"LYNX_ENV": "dev"}
 CI = {"GITHUB_ACTIONS": "true"}

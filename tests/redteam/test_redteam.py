@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from lynxgate.cli.app import run as lynxgate
-from lynxgate.verdict import parse_verdict
-from minieval.evalset import load_eval_set
-from minieval.exits import CannotJudge
+from lynxgate.decision.verdict import parse_verdict
+from minieval.contract.evalset import load_eval_set
+from minieval.contract.exits import CannotJudge
 from tests.redteam.attacks import ATTACKS, Attack, honest_baseline, honest_evaluation, stage
 
 

@@ -29,7 +29,7 @@ from tests.github_standin import BOT, GithubStandIn, Token
 from tests.s3_servers import S3Server, shared_seaweedfs
 from tests.servers import MlflowServer, client_of, shared_mlflow_server
 
-from minieval.files import parse_json
+from minieval.contract.documents import parse_json
 
 EXPERIMENT = Path(__file__).resolve().parents[1]
 BASELINE = "eval_baseline.json"

@@ -15,8 +15,8 @@ from importlib import metadata
 
 from tests.act.runner import Ran
 
-from lynxgate.verdict import Verdict
-from minieval.files import parse_document
+from lynxgate.decision.verdict import Verdict
+from minieval.contract.documents import parse_document
 from pr_pages.html import Check
 from pr_pages.places import Places
 from pr_pages.terminal import Session, run_session

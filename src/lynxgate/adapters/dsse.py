@@ -17,7 +17,7 @@ from securesystemslib.exceptions import Error, VerificationError
 from securesystemslib.signer import CryptoSigner, SSlibKey
 
 from lynxgate.errors import CannotJudge, IntegrityFailure, UsageFailure
-from minieval.files import parse_json, pretty_json
+from minieval.contract.documents import parse_json, pretty_json
 
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
 _MAX_KEY_BYTES = 64 * 1024

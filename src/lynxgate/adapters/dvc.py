@@ -1,7 +1,7 @@
 """DVC as what brings the eval set's bytes. The only file that imports dvc.
 
 - Pulling proves nothing about the bytes unless the remote has ``verify = true``:
-  `lynxgate.evaldata.check_eval_set` hashes them afterwards in any case.
+  `lynxgate.candidate.eval_set_check.check_eval_set` hashes them afterwards in any case.
 - Nothing that DVC prints or logs reaches our output.
 """
 

@@ -25,7 +25,7 @@ from github.Repository import Repository
 from urllib3.util import Retry
 
 from lynxgate.errors import OutcomeUnknown, Refused, StoreFailure
-from lynxgate.forge import (
+from lynxgate.pull_request.forge import (
     Annotation,
     ChangedFile,
     Check,
@@ -62,7 +62,7 @@ _ADVICE = {
 
 
 class GithubForge:
-    """`lynxgate.forge.Forge` on GitHub; ``account`` is the login that ``token`` writes as, asked for when `None`."""
+    """The forge on GitHub; ``account`` is the login that ``token`` writes as. `None`: GitHub is asked for it."""
 
     def __init__(
         self,

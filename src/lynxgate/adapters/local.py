@@ -21,7 +21,7 @@ from pathlib import Path
 
 from lynxgate.errors import Conflict, IntegrityFailure, OutcomeUnknown, StoreFailure
 from lynxgate.ports import Stored
-from minieval.files import digest_bytes, fsync_directory, write_atomically
+from minieval.contract.documents import digest_bytes, fsync_directory, write_atomically
 
 INDEX = "index.jsonl"
 _LOCK = ".lock"

@@ -3,7 +3,7 @@
 - A new key is written with `If-None-Match: *`, a changed one with `If-Match` and the ETag that was read: the
   server decides who wins. The version of a key is its ETag. Nothing is ever written unconditionally.
 - A write is tried once: a second try by the client below us could meet the first and take it for somebody else's.
-  Whether a write whose reply was lost has happened is found out by `lynxgate.registry.put`, which looks.
+  Whether a write whose reply was lost has happened is found out by `lynxgate.registry.layout.put`, which looks.
 - Event ``n`` of the index is `index/<n, zero padded to 12>.json`, create-only, and written only after ``n - 1``.
 - Endpoint, region and credentials come from where boto3 users expect them: environment, profile, role. An address
   with credentials in it is refused; no message carries one, nor any text of a server beyond its error code.

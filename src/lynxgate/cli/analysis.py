@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from lynxgate.cli.decision import BASELINE, CANDIDATE, BaselinePath
-from minieval.exits import Exit
+from minieval.contract.exits import Exit
 
 CandidatePath = Annotated[Path, typer.Option("--candidate", help="The candidate's evaluation.")]
 VerdictPath = Annotated[Path, typer.Argument(help="What `lynxgate compare --output` wrote.")]
@@ -33,12 +33,12 @@ def explain(
     most: Annotated[int, typer.Option("--most", min=1, help="Ids to name of each kind.")] = 20,
 ) -> int:
     """Tell a verdict in words; with --bucket and --eval-set, name the examples that were lost."""
+    from lynxgate.analysis.explain import find_examples, find_row, render_row, render_verdict
+    from lynxgate.analysis.replay import replay as take_again
+    from lynxgate.decision.verdict import parse_verdict
     from lynxgate.errors import UsageFailure
-    from lynxgate.explain import find_examples, find_row, render_row, render_verdict
-    from lynxgate.replay import replay as take_again
-    from lynxgate.verdict import parse_verdict
-    from minieval.files import parse_document, read_bytes
-    from minieval.report import Evaluation
+    from minieval.contract.documents import parse_document, read_bytes
+    from minieval.contract.report import Evaluation
 
     data = read_bytes(verdict)
     stored = parse_verdict(data, where=str(verdict))
@@ -51,9 +51,9 @@ def explain(
         return Exit.OK
     row, examples = find_row(stored, bucket), None
     if eval_set is not None:
-        from lynxgate.baseline import parse_baseline
-        from lynxgate.groups import find_groups
-        from minieval.evalset import load_eval_set
+        from lynxgate.decision.baseline import parse_baseline
+        from lynxgate.decision.groups import find_groups
+        from minieval.contract.evalset import load_eval_set
 
         measured, agreed, rows = read_bytes(candidate), read_bytes(baseline), load_eval_set(eval_set)
         take_again(data, measured, agreed, groups=find_groups(rows), where=str(verdict))
@@ -75,9 +75,9 @@ def replay(
     eval_set: EvalSetPath = None,
 ) -> int:
     """Take a stored verdict again from its documents; exit 4 when it is not the same, byte for byte."""
-    from lynxgate.groups import read_groups
-    from lynxgate.replay import replay as take_again
-    from minieval.files import read_bytes
+    from lynxgate.analysis.replay import replay as take_again
+    from lynxgate.decision.groups import read_groups
+    from minieval.contract.documents import read_bytes
 
     groups = None if eval_set is None else read_groups(eval_set)
     documents = read_bytes(verdict), read_bytes(candidate), read_bytes(baseline)
@@ -95,9 +95,9 @@ def plan(
     as_json: Annotated[bool, typer.Option("--json", help="Print the plan as JSON.")] = False,
 ) -> int:
     """Say what a baseline's policy can see, before anything is evaluated."""
-    from lynxgate.baseline import CREATE_IT, parse_baseline
-    from lynxgate.plan import make_plan, render_plan, write_plan
-    from minieval.files import read_bytes
+    from lynxgate.analysis.plan import make_plan, render_plan, write_plan
+    from lynxgate.decision.baseline import CREATE_IT, parse_baseline
+    from minieval.contract.documents import read_bytes
 
     agreed = parse_baseline(read_bytes(baseline, missing=CREATE_IT), where=str(baseline))
     made = make_plan(agreed, disagreement=_share(disagreement), power=_share(power))
@@ -116,13 +116,13 @@ def calibrate(
     seed: Annotated[int, typer.Option("--seed", min=0, help="Equal seeds give equal figures.")] = 0,
 ) -> int:
     """Gate resampled copies of two recorded evaluations: how often are equal models blocked, and worse ones passed?"""
-    from lynxgate.baseline import CREATE_IT, parse_baseline
-    from lynxgate.calibrate import calibrate as measure
-    from lynxgate.calibrate import render_calibration
-    from lynxgate.decide import EVALUATE_IT
-    from minieval.evalset import load_eval_set
-    from minieval.files import read_bytes, read_document
-    from minieval.report import Evaluation
+    from lynxgate.analysis.calibrate import calibrate as measure
+    from lynxgate.analysis.calibrate import render_calibration
+    from lynxgate.decision.baseline import CREATE_IT, parse_baseline
+    from lynxgate.decision.decide import EVALUATE_IT
+    from minieval.contract.documents import read_bytes, read_document
+    from minieval.contract.evalset import load_eval_set
+    from minieval.contract.report import Evaluation
 
     agreed = parse_baseline(read_bytes(baseline, missing=CREATE_IT), where=str(baseline))
     measured = read_document(candidate, Evaluation, missing=EVALUATE_IT)

@@ -14,7 +14,7 @@ from typing import Final
 
 import typer
 
-from minieval import exits
+from minieval.contract import exits
 
 MODULES: Final = {
     "scaffold": ("init",),

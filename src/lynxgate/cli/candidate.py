@@ -14,7 +14,7 @@ from lynxgate.ports import Progress
 from lynxgate.settings import DEFAULT_CACHE, DEFAULT_REGISTRY
 
 if TYPE_CHECKING:
-    from lynxgate.baseline import Baseline as BaselineDocument
+    from lynxgate.decision.baseline import Baseline as BaselineDocument
 
 EvalSet = Annotated[
     Path | None, typer.Option("--eval-set", help="The eval set, a file or a folder. [default: the baseline's]")
@@ -55,11 +55,11 @@ def fetch(
     Exactly one of --run-id, --semver and --production. A promoted version is held, file by file, against the manifest
     that the registry keeps of it.
     """
-    from lynxgate.cache import Cache
+    from lynxgate.candidate.cache import Cache
+    from lynxgate.candidate.fetch import fetch as fetch_candidate
     from lynxgate.errors import IntegrityFailure, UsageFailure
-    from lynxgate.fetch import fetch as fetch_candidate
     from lynxgate.identity import parse_run_id, parse_semver, parse_sha
-    from lynxgate.serve import find_release
+    from lynxgate.serving.releases import find_release
     from lynxgate.wiring import open_existing_store, open_tracking
 
     if [run_id is not None, semver is not None, production].count(True) != 1:
@@ -101,7 +101,7 @@ def pull(
     baseline: Baseline = DEFAULT_BASELINE,
 ) -> None:
     """Bring the eval set's bytes with DVC, and hash them against their .dvc file."""
-    from lynxgate.evaldata import verify_pulled
+    from lynxgate.candidate.eval_set_check import verify_pulled
     from lynxgate.wiring import open_eval_data
 
     path = target or Path(_read_baseline(baseline).eval_set)
@@ -111,8 +111,8 @@ def pull(
 
 def check_eval_set(baseline: Baseline = DEFAULT_BASELINE, eval_set: EvalSet = None) -> None:
     """Assert that the eval set's bytes and its .dvc file are what the baseline names (exit 4 when not)."""
+    from lynxgate.candidate.eval_set_check import check_eval_set as check
     from lynxgate.errors import CannotJudge
-    from lynxgate.evaldata import check_eval_set as check
 
     agreed = _read_baseline(baseline)
     if agreed.eval_set_dvc_hash is None:
@@ -161,8 +161,8 @@ def _say_once() -> Progress:
 
 
 def _read_baseline(path: Path) -> BaselineDocument:
-    from lynxgate.baseline import Baseline
-    from minieval.files import read_document
+    from lynxgate.decision.baseline import Baseline
+    from minieval.contract.documents import read_document
 
     return read_document(path, Baseline, missing="name it with --baseline")
 

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from minieval.exits import Exit
+from minieval.contract.exits import Exit
 
 if TYPE_CHECKING:
-    from lynxgate.actions import Workflow
-    from lynxgate.admit import Admitted
-    from lynxgate.comment import Context, Report
-    from lynxgate.forge import Forge
-    from lynxgate.pullevent import LabelledEvent
-    from lynxgate.request import Declined
+    from lynxgate.pull_request.admission import Admitted
+    from lynxgate.pull_request.comment import Context, Report
+    from lynxgate.pull_request.event import LabelledEvent
+    from lynxgate.pull_request.forge import Forge
+    from lynxgate.pull_request.request import Declined
+    from lynxgate.pull_request.workflow_env import Workflow
 
 MAX_SAID_BYTES = 64 * 1024
 MAX_FIRST_LINE = 1024  # bytes
@@ -62,10 +62,10 @@ def request(
     silent: Annotated[bool, typer.Option("--no-comment", help="Never write in the pull request.")] = False,
 ) -> int:
     """Find the request that a label is about: run_id, semver, head_sha and pr, as step outputs and on stdout."""
-    from lynxgate.actions import read_workflow, write_outputs
-    from lynxgate.admit import Terms, admit, refuse_unseen
     from lynxgate.errors import Refused, UsageFailure
-    from lynxgate.request import Declined
+    from lynxgate.pull_request.admission import Terms, admit, refuse_unseen
+    from lynxgate.pull_request.request import Declined
+    from lynxgate.pull_request.workflow_env import read_workflow, write_outputs
     from lynxgate.wiring import open_forge
 
     workflow = read_workflow(os.environ)
@@ -110,8 +110,8 @@ def comment(
     dry_run: DryRun = False,
 ) -> int:
     """Say how the gate ended, in the pull request's one comment; exit 5 when GitHub does not take it."""
-    from lynxgate.actions import read_workflow, write_summary
-    from lynxgate.comment import write_comment
+    from lynxgate.pull_request.comment import write_comment
+    from lynxgate.pull_request.workflow_env import read_workflow, write_summary
     from lynxgate.wiring import open_forge
 
     workflow = read_workflow(os.environ)
@@ -145,9 +145,9 @@ def check(
     dry_run: DryRun = False,
 ) -> int:
     """Make a check run of how the gate ended, with an annotation for each bucket that keeps the candidate out."""
-    from lynxgate.actions import read_workflow
-    from lynxgate.comment import write_check
     from lynxgate.errors import UsageFailure
+    from lynxgate.pull_request.comment import write_check
+    from lynxgate.pull_request.workflow_env import read_workflow
     from lynxgate.wiring import open_forge
 
     workflow = read_workflow(os.environ)
@@ -170,9 +170,9 @@ def check(
 
 def _refuse(declined: Declined, labelled: LabelledEvent, workflow: Workflow, forge: Forge | None, kind: str) -> None:
     """Say it in the summary, and in the pull request where that is possible; neither changes the refusal."""
-    from lynxgate.actions import write_summary
-    from lynxgate.comment import Context, write_refusal
     from lynxgate.errors import GateError
+    from lynxgate.pull_request.comment import Context, write_refusal
+    from lynxgate.pull_request.workflow_env import write_summary
 
     body = write_refusal(declined, Context(run_url=workflow.run_url), kind)
     try:
@@ -185,8 +185,8 @@ def _refuse(declined: Declined, labelled: LabelledEvent, workflow: Workflow, for
 
 def _read_event(path: Path | None, workflow: Workflow) -> LabelledEvent:
     from lynxgate.errors import UsageFailure
-    from lynxgate.pullevent import parse_labelled_event
-    from minieval.files import read_bytes
+    from lynxgate.pull_request.event import parse_labelled_event
+    from minieval.contract.documents import read_bytes
 
     found = path or workflow.event
     if found is None:
@@ -197,9 +197,9 @@ def _read_event(path: Path | None, workflow: Workflow) -> LabelledEvent:
 def _read_report(
     verdict: Path, receipt: Path | None, exit_code: int, said: Path | None, counted: Path | None
 ) -> Report:
-    from lynxgate.comment import Report, parse_receipt, parse_wear
-    from lynxgate.verdict import parse_verdict
-    from minieval.files import read_bytes
+    from lynxgate.decision.verdict import parse_verdict
+    from lynxgate.pull_request.comment import Report, parse_receipt, parse_wear
+    from minieval.contract.documents import read_bytes
 
     return Report(
         verdict=parse_verdict(read_bytes(verdict), where=str(verdict)) if verdict.exists() else None,
@@ -229,9 +229,9 @@ def _read_end(path: Path | None) -> str:
 
 
 def _context(workflow: Workflow, run_id: str | None, semver: str | None, head_sha: str | None) -> Context:
-    from lynxgate.comment import Context
     from lynxgate.errors import UsageFailure
     from lynxgate.identity import parse_run_id, parse_semver
+    from lynxgate.pull_request.comment import Context
 
     if head_sha is not None and not (len(head_sha) == 40 and set(head_sha) <= set("0123456789abcdef")):
         raise UsageFailure(f"{head_sha[:80]!r} is not a commit (40 lower-case hex digits)")

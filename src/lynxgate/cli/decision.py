@@ -11,10 +11,10 @@ import typer
 
 from lynxgate.cli.registry import Registry
 from lynxgate.settings import DEFAULT_REGISTRY
-from minieval.exits import Exit
+from minieval.contract.exits import Exit
 
 if TYPE_CHECKING:
-    from lynxgate.verdict import Verdict
+    from lynxgate.decision.verdict import Verdict
 
 BASELINE = Path("eval_baseline.json")
 CANDIDATE = Path("candidate_eval.json")
@@ -69,9 +69,9 @@ def compare(
     ] = None,
 ) -> int:
     """Compare an evaluation with the baseline, bucket by bucket; exit 2 on a regression."""
-    from lynxgate.decide import decide, parse_tolerance
+    from lynxgate.decision.decide import decide, parse_tolerance
     from lynxgate.errors import GateError, UsageFailure
-    from minieval.files import write_output
+    from minieval.contract.documents import write_output
 
     tolerance_pp = None if tolerance is None else parse_tolerance(tolerance)
     if output is not None and output.resolve() in {candidate.resolve(), baseline.resolve()}:
@@ -94,10 +94,10 @@ def validate(
     as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
 ) -> int:
     """Check documents by the schema each names; exit 3 when one is not valid."""
-    from lynxgate.documents import Problem, find_problems
+    from lynxgate.decision.documents import Problem, find_problems
     from lynxgate.errors import CannotJudge
-    from lynxgate.words import visible
-    from minieval.files import pretty_json, read_bytes
+    from lynxgate.figures import visible
+    from minieval.contract.documents import pretty_json, read_bytes
 
     findings = []
     for path in files:
@@ -120,9 +120,9 @@ def schema(
     write: Annotated[Path | None, typer.Option("--write", help="A directory to write all of them to.")] = None,
 ) -> int:
     """Print the JSON Schema of a document, write all of them, or list their names."""
-    from lynxgate.documents import KINDS, file_name, write_schema
+    from lynxgate.decision.documents import KINDS, file_name, write_schema
     from lynxgate.errors import UsageFailure
-    from minieval.files import write_output
+    from minieval.contract.documents import write_output
 
     if name is not None and name not in KINDS:
         raise UsageFailure(f"{name!r} is no schema; there are {', '.join(KINDS)}")
@@ -145,11 +145,11 @@ def init(
     ] = None,
 ) -> int:
     """Create a first baseline, report-only, from an evaluation."""
-    from lynxgate.decide import EVALUATE_IT
+    from lynxgate.decision.decide import EVALUATE_IT
     from lynxgate.errors import Refused
-    from lynxgate.rebaseline import init_baseline
-    from minieval.files import read_document, write_output
-    from minieval.report import Evaluation
+    from lynxgate.rebaseline.rebaseline import init_baseline
+    from minieval.contract.documents import read_document, write_output
+    from minieval.contract.report import Evaluation
 
     if baseline.exists():
         raise Refused(f"{baseline} exists; move its numbers with: lynxgate baseline rebaseline")
@@ -180,11 +180,11 @@ def rebaseline(
     ] = None,
 ) -> int:
     """Move the baseline's numbers to those of an evaluation; everything else stays as it is."""
-    from lynxgate.baseline import CREATE_IT
     from lynxgate.cli.numbers import Asked, bring_numbers
-    from lynxgate.rebaseline import rebaseline as move_numbers
-    from lynxgate.render import render_moves
-    from minieval.files import read_bytes, write_output
+    from lynxgate.decision.baseline import CREATE_IT
+    from lynxgate.rebaseline.rebaseline import rebaseline as move_numbers
+    from lynxgate.reports.tables import render_moves
+    from minieval.contract.documents import read_bytes, write_output
 
     data = read_bytes(baseline, missing=CREATE_IT)
     numbers = bring_numbers(
@@ -211,9 +211,9 @@ def rebaseline(
 
 def arm(baseline: BaselinePath = BASELINE) -> int:
     """Set a baseline active, after checking that it can be enforced."""
-    from lynxgate.baseline import CREATE_IT
-    from lynxgate.rebaseline import arm as set_active
-    from minieval.files import read_bytes, write_output
+    from lynxgate.decision.baseline import CREATE_IT
+    from lynxgate.rebaseline.rebaseline import arm as set_active
+    from minieval.contract.documents import read_bytes, write_output
 
     data = read_bytes(baseline, missing=CREATE_IT)
     active = set_active(data, where=str(baseline))
@@ -227,16 +227,16 @@ def arm(baseline: BaselinePath = BASELINE) -> int:
 
 def show(baseline: BaselinePath = BASELINE) -> int:
     """What a candidate will be held against: status, source, policy, and every bucket with its terms."""
-    from lynxgate.baseline import CREATE_IT, parse_baseline
-    from lynxgate.render import render_baseline
-    from minieval.files import read_bytes
+    from lynxgate.decision.baseline import CREATE_IT, parse_baseline
+    from lynxgate.reports.tables import render_baseline
+    from minieval.contract.documents import read_bytes
 
     _print(render_baseline(parse_baseline(read_bytes(baseline, missing=CREATE_IT), where=str(baseline))))
     return Exit.OK
 
 
 def _show(verdict: Verdict, form: Format | None) -> None:
-    from lynxgate.render import render_answer, render_markdown, render_table
+    from lynxgate.reports.tables import render_answer, render_markdown, render_table
 
     match form:
         case Format.JSON:

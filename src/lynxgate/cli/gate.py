@@ -35,12 +35,12 @@ def gate(
     no_lock: Annotated[bool, typer.Option("--no-lock", help="This environment has no lock; check none.")] = False,
 ) -> int:
     """Gate one run: eval set, candidate, evaluation, comparison, and on a pass its promotion."""
-    from lynxgate.authority import authorise
-    from lynxgate.cache import Cache
+    from lynxgate.candidate.cache import Cache
     from lynxgate.identity import parse_run_id, parse_semver
     from lynxgate.pipeline import Parts, Workplace
     from lynxgate.pipeline import gate as run_gate
-    from lynxgate.render import render_answer
+    from lynxgate.promotion.authorization import authorise
+    from lynxgate.reports.tables import render_answer
     from lynxgate.settings import DEFAULT_CACHE
     from lynxgate.wiring import open_desk, open_eval_data, open_signer, open_tracking
 

@@ -28,10 +28,10 @@ def keep(
     head_sha: HeadSha = None,
 ) -> None:
     """Put everything one decision was made from into a folder, with a manifest over it."""
-    from lynxgate.artefacts import Asked, collect_artefacts
-    from lynxgate.baseline import CREATE_IT
+    from lynxgate.decision.baseline import CREATE_IT
     from lynxgate.errors import UsageFailure
-    from minieval.files import read_bytes, write_output
+    from lynxgate.reports.artifacts import Asked, collect_artefacts
+    from minieval.contract.documents import read_bytes, write_output
 
     if dest.exists() and (not dest.is_dir() or any(dest.iterdir())):
         raise UsageFailure(f"--dest {dest} is not an empty directory; name another")

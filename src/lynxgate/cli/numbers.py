@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 from lynxgate.errors import IntegrityFailure, UsageFailure
 
 if TYPE_CHECKING:
-    from lynxgate.baseline import Baseline
+    from lynxgate.audit.promoted_evaluations import Promoted
     from lynxgate.cli.decision import Origin
-    from lynxgate.promoted import Promoted
-    from minieval.report import Evaluation
+    from lynxgate.decision.baseline import Baseline
+    from minieval.contract.report import Evaluation
 
 
 @dataclass(frozen=True)
@@ -45,17 +45,17 @@ def bring_numbers(asked: Asked, baseline: bytes, *, where: str, default: Path) -
         IntegrityFailure: it was measured on another eval set than the baseline, or the registry contradicts itself.
         Refused: the version's bundle is tombstoned.
     """
-    from lynxgate.baseline import parse_baseline
-    from lynxgate.decide import EVALUATE_IT
-    from minieval.files import read_document
-    from minieval.report import Evaluation
+    from lynxgate.decision.baseline import parse_baseline
+    from lynxgate.decision.decide import EVALUATE_IT
+    from minieval.contract.documents import read_document
+    from minieval.contract.report import Evaluation
 
     _check_options(asked)
     if asked.source is None:
         measured = read_document(asked.evaluation or default, Evaluation, missing=EVALUATE_IT)
         return Numbers(measured, asked.semver)
 
-    from lynxgate.promoted import read_last_promoted, read_promoted
+    from lynxgate.audit.promoted_evaluations import read_last_promoted, read_promoted
     from lynxgate.wiring import open_existing_store
 
     agreed, store = parse_baseline(baseline, where=where), open_existing_store(asked.registry)
@@ -70,7 +70,7 @@ def bring_numbers(asked: Asked, baseline: bytes, *, where: str, default: Path) -
 
 
 def _take_median(versions: tuple[Promoted, ...], agreed: Baseline) -> Numbers:
-    from lynxgate.rebaseline_median import take_median
+    from lynxgate.rebaseline.median import take_median
 
     note = (
         f"a median has no outcomes, so that rule {agreed.policy.rule} compares as if on different examples, and proves "

@@ -19,9 +19,9 @@ def show(
     baseline: Annotated[Path, typer.Option("--baseline", help="The committed baseline.")] = Path("eval_baseline.json"),
 ) -> None:
     """Print the policy in force as JSON: every default, the terms of each bucket, and its hash."""
-    from lynxgate.baseline import CREATE_IT, parse_baseline
-    from lynxgate.effective import describe_policy
-    from minieval.files import pretty_json, read_bytes
+    from lynxgate.decision.baseline import CREATE_IT, parse_baseline
+    from lynxgate.decision.effective_policy import describe_policy
+    from minieval.contract.documents import pretty_json, read_bytes
 
     agreed = parse_baseline(read_bytes(baseline, missing=CREATE_IT), where=str(baseline))
     print(pretty_json(describe_policy(agreed)).decode().rstrip())

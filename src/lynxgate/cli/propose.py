@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from lynxgate.cli.ci import ci_app
-from minieval.exits import Exit
+from minieval.contract.exits import Exit
 
 _BRANCH = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,200}")
 
@@ -44,17 +44,17 @@ def rebaseline_pr(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print it on stdout and send nothing.")] = False,
 ) -> int:
     """Open a pull request that moves the baseline's numbers; it never arms, and writes to no branch but its own."""
-    from lynxgate.actions import read_workflow, write_outputs, write_summary
-    from lynxgate.baseline import CREATE_IT, parse_baseline
-    from lynxgate.decide import EVALUATE_IT
+    from lynxgate.decision.baseline import CREATE_IT, parse_baseline
+    from lynxgate.decision.decide import EVALUATE_IT
     from lynxgate.errors import UsageFailure
-    from lynxgate.forge import blob_sha
     from lynxgate.identity import parse_semver
-    from lynxgate.proposal import write_proposal
-    from lynxgate.rebaseline import rebaseline as move_numbers
+    from lynxgate.pull_request.forge import blob_sha
+    from lynxgate.pull_request.rebaseline_proposal import write_proposal
+    from lynxgate.pull_request.workflow_env import read_workflow, write_outputs, write_summary
+    from lynxgate.rebaseline.rebaseline import rebaseline as move_numbers
     from lynxgate.wiring import open_forge
-    from minieval.files import read_bytes, read_document, write_output
-    from minieval.report import Evaluation
+    from minieval.contract.documents import read_bytes, read_document, write_output
+    from minieval.contract.report import Evaluation
 
     if not re.fullmatch(r"[0-9a-f]{40}", base_sha):
         raise UsageFailure(f"--base-sha {base_sha[:80]!r} is no commit (40 lower-case hex digits)")

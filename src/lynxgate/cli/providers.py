@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from minieval.exits import Exit
+from minieval.contract.exits import Exit
 
 if TYPE_CHECKING:
-    from minieval.report import Candidate, EvalSetIdentity
+    from minieval.contract.report import Candidate, EvalSetIdentity
 
 
 def register(app: typer.Typer) -> None:
@@ -36,10 +36,10 @@ def import_file(
 ) -> int:
     """Turn what another tool measured into an evaluation, or add its metrics to one."""
     from lynxgate.errors import UsageFailure
-    from lynxgate.providers import PROVIDERS, Origin, add_to_document, build_evaluation, read_foreign
-    from lynxgate.words import visible
-    from minieval.files import read_bytes, write_output
-    from minieval.report import dump_evaluation
+    from lynxgate.figures import visible
+    from lynxgate.importers import PROVIDERS, Origin, add_to_document, build_evaluation, read_foreign
+    from minieval.contract.documents import read_bytes, write_output
+    from minieval.contract.report import dump_evaluation
 
     if list_them:
         print("\n".join(f"{each.name:<17} {each.says}" for each in PROVIDERS.values()))
@@ -73,8 +73,8 @@ def _identify(
     from pydantic import ValidationError
 
     from lynxgate.errors import UsageFailure
-    from minieval.files import list_reasons
-    from minieval.report import Candidate, EvalSetIdentity
+    from minieval.contract.documents import list_reasons
+    from minieval.contract.report import Candidate, EvalSetIdentity
 
     try:
         eval_set = EvalSetIdentity.model_validate({"dvc_md5": eval_set_md5})

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lynxgate.settings import DEFAULT_REGISTRY
-from minieval.exits import Exit
+from minieval.contract.exits import Exit
 
 if TYPE_CHECKING:
-    from lynxgate.wear import Wear
+    from lynxgate.promotion.eval_set_usage import Wear
 
 Registry = Annotated[
     str,
@@ -72,13 +72,13 @@ def promote(
     as_json: AsJson = False,
 ) -> int:
     """Promote a bundle that passes: tags.json, the MLflow tag, the index. Idempotent on (SHA, semver)."""
-    from lynxgate.groups import read_groups
+    from lynxgate.decision.groups import read_groups
     from lynxgate.identity import parse_semver, parse_sha
-    from lynxgate.promote import Against, NotPassed, Request
-    from lynxgate.promote import promote as run_promotion
-    from lynxgate.render import render_markdown
+    from lynxgate.promotion.promote import Against, NotPassed, Request
+    from lynxgate.promotion.promote import promote as run_promotion
+    from lynxgate.reports.tables import render_markdown
     from lynxgate.wiring import open_desk, open_signer, open_tracking
-    from minieval.files import read_bytes
+    from minieval.contract.documents import read_bytes
 
     expected = None if expect_production in (None, "none") else str(parse_semver(expect_production))
     request = Request(
@@ -133,12 +133,12 @@ def count_gate(
     as_json: AsJson = False,
 ) -> int:
     """Count one gate on the eval set before it is answered, where the policy does (`shelf_life`)."""
-    from lynxgate.baseline import CREATE_IT, parse_baseline
-    from lynxgate.decide import EVALUATE_IT
-    from lynxgate.wear import count_gate as count
+    from lynxgate.decision.baseline import CREATE_IT, parse_baseline
+    from lynxgate.decision.decide import EVALUATE_IT
+    from lynxgate.promotion.eval_set_usage import count_gate as count
     from lynxgate.wiring import open_store
-    from minieval.files import read_bytes, read_document
-    from minieval.report import Evaluation
+    from minieval.contract.documents import read_bytes, read_document
+    from minieval.contract.report import Evaluation
 
     agreed = parse_baseline(read_bytes(baseline, missing=CREATE_IT), where=str(baseline))
     measured = read_document(evaluation, Evaluation, missing=EVALUATE_IT)
@@ -160,7 +160,7 @@ def init(
 ) -> int:
     """Mark a directory or an S3 prefix as a registry."""
     from lynxgate.errors import UsageFailure
-    from lynxgate.registry import Environment, create_registry
+    from lynxgate.registry.layout import Environment, create_registry
     from lynxgate.wiring import open_store
 
     if environment not in list(Environment):
@@ -181,7 +181,7 @@ def list_promotions(
     as_json: AsJson = False,
 ) -> int:
     """The last promotions, rollbacks and tombstones, in order, and what is in production."""
-    from lynxgate.ledger import read_events, read_last_events
+    from lynxgate.audit.history import read_events, read_last_events
     from lynxgate.wiring import open_existing_store
 
     store = open_existing_store(registry)
@@ -206,8 +206,8 @@ def show(
     as_json: AsJson = False,
 ) -> int:
     """One promotion: its record, and where its evidence is."""
-    from lynxgate.ledger import find_records
-    from lynxgate.registry import evidence_key
+    from lynxgate.audit.history import find_records
+    from lynxgate.registry.layout import evidence_key
     from lynxgate.wiring import open_existing_store
 
     store = open_existing_store(registry)
@@ -235,10 +235,10 @@ def lineage(
     as_json: AsJson = False,
 ) -> int:
     """Where a version comes from: eval set, run, training data, baseline, and the versions before it."""
-    from lynxgate import pedigree
+    from lynxgate.audit import lineage_report
+    from lynxgate.audit.lineage import trace
     from lynxgate.errors import UsageFailure
     from lynxgate.identity import parse_semver
-    from lynxgate.lineage import trace
     from lynxgate.wiring import open_existing_store, open_tracking
 
     if form not in ("text", "mermaid", "json") or (as_json and form == "mermaid"):
@@ -246,11 +246,11 @@ def lineage(
     version, store = str(parse_semver(semver)), open_existing_store(registry)
     generations = trace(store, version, None if offline else open_tracking(tracking_uri))
     if as_json or form == "json":
-        _print_json(pedigree.as_tree(generations))
+        _print_json(lineage_report.as_tree(generations))
     elif form == "mermaid":
-        print(pedigree.as_mermaid(generations))
+        print(lineage_report.as_mermaid(generations))
     else:
-        print(pedigree.as_text(generations, asked=not offline))
+        print(lineage_report.as_text(generations, asked=not offline))
     return Exit.OK
 
 
@@ -265,7 +265,7 @@ def verify(
     as_json: AsJson = False,
 ) -> int:
     """Hash every entry again, walk the chain, and compare index, records, tags and MLflow."""
-    from lynxgate.audit import audit
+    from lynxgate.audit.verify import audit
     from lynxgate.wiring import open_existing_store, open_tracking, open_verifier
 
     verifier = None if public_key is None else open_verifier(public_key)
@@ -293,7 +293,7 @@ def rollback(
 ) -> int:
     """Put production back to an earlier version: a new event, nothing deleted."""
     from lynxgate.identity import parse_semver
-    from lynxgate.rollback import roll_back
+    from lynxgate.promotion.rollback import roll_back
     from lynxgate.wiring import open_desk, open_tracking
 
     warn_if_dev()
@@ -319,7 +319,7 @@ def tombstone(
     """Say that a bundle may never be promoted again, and why."""
     from lynxgate.errors import UsageFailure
     from lynxgate.identity import parse_sha
-    from lynxgate.tombstone import tombstone as lay
+    from lynxgate.promotion.tombstones import tombstone as lay
     from lynxgate.wiring import open_desk, open_tracking
 
     if not reason.isprintable() or not 0 < len(reason) <= 200:
@@ -335,9 +335,9 @@ def tombstone(
 
 def recover(registry: Registry = DEFAULT_REGISTRY, tracking_uri: TrackingUri = None, as_json: AsJson = False) -> int:
     """End every promotion and rollback whose owner died: forward where it had taken effect, else back."""
-    from lynxgate.authority import authorise, check_registry
-    from lynxgate.ledger import recover_all
-    from lynxgate.registry import read_environment
+    from lynxgate.audit.history import recover_all
+    from lynxgate.promotion.authorization import authorise, check_registry
+    from lynxgate.registry.layout import read_environment
     from lynxgate.wiring import open_desk, open_tracking
 
     desk = open_desk(registry, open_tracking(tracking_uri))

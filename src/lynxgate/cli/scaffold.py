@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from minieval.exits import Exit
+from minieval.contract.exits import Exit
 
 if TYPE_CHECKING:
-    from lynxgate.scaffold import EvalSet, Place
+    from lynxgate.setup.init import EvalSet, Place
 
 
 def register(app: typer.Typer) -> None:
@@ -39,7 +39,7 @@ def init(
     from importlib import metadata
 
     from lynxgate.errors import UsageFailure
-    from lynxgate.scaffold import (
+    from lynxgate.setup.init import (
         FILES,
         UNKNOWN_ACTION,
         UNKNOWN_REPOSITORY,
@@ -48,7 +48,7 @@ def init(
         read_action,
         read_repository,
     )
-    from minieval.files import read_bytes
+    from minieval.contract.documents import read_bytes
 
     if not root.is_dir():
         raise UsageFailure(f"{root} is no directory; name the top of the repository with --root")
@@ -84,8 +84,8 @@ def _read_origin(root: Path) -> str:
 def _look_at(root: Path, eval_set: str) -> EvalSet:
     """The eval set where it is there, with what it says of itself."""
     from lynxgate.errors import UsageFailure
-    from lynxgate.scaffold import EvalSet
-    from minieval.evalset import load_eval_set
+    from lynxgate.setup.init import EvalSet
+    from minieval.contract.evalset import load_eval_set
 
     if Path(eval_set).is_absolute() or ".." in Path(eval_set).parts:
         raise UsageFailure(f"--eval-set {eval_set[:200]!r} is not a path inside the repository")
@@ -98,7 +98,7 @@ def _look_at(root: Path, eval_set: str) -> EvalSet:
 
 def _write(path: Path, data: bytes) -> None:
     from lynxgate.errors import CannotJudge
-    from minieval.files import write_atomically
+    from minieval.contract.documents import write_atomically
 
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -108,7 +108,7 @@ def _write(path: Path, data: bytes) -> None:
 
 
 def _say_next(place: Place, eval_set: EvalSet) -> None:
-    from lynxgate.scaffold import CALLER, EXAMPLE, GATE, UNKNOWN_ACTION, UNKNOWN_REPOSITORY
+    from lynxgate.setup.init import CALLER, EXAMPLE, GATE, UNKNOWN_ACTION, UNKNOWN_REPOSITORY
 
     steps = []
     if place.action == UNKNOWN_ACTION:

@@ -1,0 +1,1 @@
+"""Look at decisions without making one: plan, calibrate, explain and replay."""

@@ -1,0 +1,79 @@
+"""A lineage for people and for programs: text, Mermaid, JSON.
+
+- What a document or a run named (the path of an eval set) is hostile until it is escaped here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from lynxgate.audit.lineage import Generation
+from lynxgate.figures import visible
+from minieval.contract.documents import Json
+
+_HARMLESS = frozenset(" ./_:")
+
+
+def as_text(generations: Sequence[Generation], *, asked: bool) -> str:
+    """A block of lines for each version; ``asked`` is whether the runs were asked for their training data."""
+    return "\n".join(line for generation in generations for line in _block(generation, asked=asked))
+
+
+def as_mermaid(generations: Sequence[Generation]) -> str:
+    """A Mermaid flowchart whose arrows point from what something comes from."""
+    lines = ["flowchart LR"]
+    for number, each in enumerate(generations):
+        lines.append(f"  v{number}[{_label(each.semver, each.canonical_sha[:12])}]")
+        lines.append(f"  r{number}({_label('run', each.run_id)}) --> v{number}")
+        if each.training_data_sha256 is not None:
+            lines.append(f"  d{number}[({_label('training data', each.training_data_sha256[:12])})] --> r{number}")
+        lines.append(
+            f"  e{number}[({_label('eval set', each.eval_set.path or '', each.eval_set.dvc_md5)})] --> v{number}"
+        )
+        if each.parent is not None:
+            lines.append(f"  v{number + 1} -->|baseline| v{number}")
+        elif each.origin_sha is not None:
+            lines.append(f"  o[{_label('bundle not promoted here', each.origin_sha[:12])}] -->|baseline| v{number}")
+    return "\n".join(lines)
+
+
+def as_tree(generations: Sequence[Generation]) -> Json:
+    """Plain JSON values, the newest version first."""
+    return [
+        {
+            "semver": each.semver,
+            "canonical_sha": each.canonical_sha,
+            "mlflow_run_id": each.run_id,
+            "training_data_sha256": each.training_data_sha256,
+            "eval_set": each.eval_set.model_dump(mode="json"),
+            "baseline": {
+                "sha256": each.baseline_sha256,
+                "source_canonical_sha": each.origin_sha,
+                "source_semver": each.parent,
+            },
+            "evidence": each.evidence,
+        }
+        for each in generations
+    ]
+
+
+def _block(each: Generation, *, asked: bool) -> Iterator[str]:
+    rows = "" if each.eval_set.rows is None else f", {each.eval_set.rows} rows"
+    measured_on = each.parent or (
+        f"{each.origin_sha}, not promoted here" if each.origin_sha else "a model it does not name"
+    )
+    yield f"{each.semver} {each.canonical_sha}"
+    yield f"  run            {each.run_id}"
+    yield f"  training data  {each.training_data_sha256 or ('the run does not say' if asked else 'not asked')}"
+    yield f"  eval set       {visible(each.eval_set.path or 'unnamed')}, md5 {each.eval_set.dvc_md5}{rows}"
+    yield f"  baseline       {each.baseline_sha256}, measured on {measured_on}"
+    yield f"  evidence       {each.evidence}"
+
+
+def _label(*parts: str) -> str:
+    """A quoted label of several lines in which no character is markup: Mermaid spells a character ``#<code>;``."""
+    return '"' + "<br/>".join(_escape(part) for part in parts if part) + '"'
+
+
+def _escape(text: str) -> str:
+    return "".join(c if (c.isascii() and c.isalnum()) or c in _HARMLESS else f"#{ord(c)};" for c in text)

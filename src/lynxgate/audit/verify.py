@@ -1,0 +1,303 @@
+"""The auditor's reading of a registry: every entry hashed again, the chain walked, records, tags and MLflow compared.
+
+- It only reads; what it finds it says, file by file, and it changes nothing.
+- It trusts no document: a promotion is right when index, record, evidence, manifest and tags say the same, and when
+  the verdict in the evidence follows again from the two documents beside it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TypeVar
+
+from lynxgate.errors import CannotJudge, IntegrityFailure, StoreFailure
+from lynxgate.ports import RegistryStore, TagCarrier, Verifier
+from lynxgate.promotion.eval_set_usage import PREFIX, Question
+from lynxgate.promotion.steps import tag_key
+from lynxgate.promotion.tombstones import Tombstone
+from lynxgate.registry.events import GENESIS, Event, Kind, Promotion, as_promotion
+from lynxgate.registry.evidence_check import find_flaws, read_payload
+from lynxgate.registry.layout import (
+    REGISTRY_KEY,
+    TAGS_KEY,
+    RegistryMark,
+    Tags,
+    evidence_key,
+    journal_key,
+    manifest_key,
+    signature_key,
+    tombstone_key,
+)
+from lynxgate.registry.record import Record
+from minieval.contract.documents import Document, digest_bytes, parse_document
+from minieval.contract.manifest import Manifest
+
+D = TypeVar("D", bound=Document)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is not as it must be: where, and what."""
+
+    place: str
+    problem: str
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What was read, and what was found; the registry holds when ``findings`` is empty."""
+
+    promotions: int
+    entries: int
+    findings: tuple[Finding, ...]
+
+
+def audit(store: RegistryStore, tracking: TagCarrier | None, verifier: Verifier | None = None) -> Audit:
+    """Verify a whole registry; without ``tracking``, MLflow's tags are left out.
+
+    With ``verifier``, the evidence of every promotion must carry a signature of its key.
+    """
+    findings: list[Finding] = []
+    records = dict(_read_records(store, findings))
+    events = list(_walk_chain(store, findings))
+    _parse(_bytes(store, REGISTRY_KEY), RegistryMark, REGISTRY_KEY, findings)
+    tags = Tags()
+    if store.read(TAGS_KEY) is not None or events:
+        tags = _parse(_bytes(store, TAGS_KEY), Tags, TAGS_KEY, findings) or Tags()
+    promotions = [promotion for event in events if (promotion := as_promotion(event)) is not None]
+    findings += _compare_promotions(promotions, records)
+    findings += _compare_records(records, tags, {promotion.semver for promotion in promotions})
+    findings += _follow_production(events, tags, records)
+    entries = _check_entries(store, findings)
+    for promotion in promotions:
+        findings += _check_evidence(store, promotion)
+        if verifier is not None:
+            findings += _check_signature(store, promotion, verifier)
+        if tracking is not None:
+            findings += _check_tag(tracking, promotion)
+    if tracking is not None:
+        findings += _check_alias(tracking, tags, records)
+    _check_tombstones(store, events, tags, findings)
+    _check_gates(store, findings)
+    return Audit(len(promotions), entries, tuple(dict.fromkeys(findings)))
+
+
+def _read_records(store: RegistryStore, findings: list[Finding]) -> Iterator[tuple[str, Record]]:
+    for key in store.keys("journal/"):
+        data = _bytes(store, key)
+        record = _parse(data, Record, key, findings)
+        if record is None:
+            continue
+        if record.to_bytes() != data:
+            findings.append(Finding(key, "is not written as the gate writes it"))
+        if journal_key(record.semver) != key:
+            findings.append(Finding(key, f"is the record of {record.semver}"))
+        yield record.semver, record
+
+
+def _walk_chain(store: RegistryStore, findings: list[Finding]) -> Iterator[Event]:
+    previous, expected = GENESIS, 1
+    for line in store.lines():
+        place = f"index event {expected}"
+        event = _parse(line, Event, place, findings)
+        if event is not None:
+            if event.line() != line:
+                findings.append(Finding(place, "is not written in canonical form"))
+            if event.number != expected:
+                findings.append(Finding(place, f"carries the number {event.number}"))
+            if event.previous != previous:
+                findings.append(
+                    Finding(place, f"follows {event.previous[:12]}, but the line before hashes to {previous[:12]}")
+                )
+            yield event
+        previous, expected = digest_bytes(line), expected + 1
+
+
+def _compare_promotions(promotions: list[Promotion], records: dict[str, Record]) -> Iterator[Finding]:
+    seen: set[str] = set()
+    for promotion in promotions:
+        place = f"index event {promotion.event.number}"
+        record = records.get(promotion.semver)
+        if promotion.semver in seen:
+            yield Finding(place, f"promotes {promotion.semver} a second time")
+        seen.add(promotion.semver)
+        if record is None:
+            yield Finding(place, f"{promotion.semver} has no record")
+        elif record.event != promotion.event:
+            yield Finding(place, f"differs from the event that {journal_key(promotion.semver)} announced")
+        elif (record.canonical_sha, record.evidence, record.mlflow_run_id, record.production_before) != (
+            promotion.event.canonical_sha,
+            promotion.evidence,
+            promotion.run_id,
+            promotion.event.production_before,
+        ):
+            yield Finding(journal_key(promotion.semver), "differs from its own event")
+
+
+def _follow_production(events: list[Event], tags: Tags, records: dict[str, Record]) -> Iterator[Finding]:
+    production: str | None = None
+    for event in events:
+        if event.kind is Kind.TOMBSTONED:
+            continue
+        place = f"index event {event.number}"
+        if event.production_before != production:
+            yield Finding(place, f"follows {event.production_before}, but {production or 'nothing'} was in production")
+        if event.kind is Kind.ROLLED_BACK:
+            target = records.get(event.semver or "")
+            if target is None or target.canonical_sha != event.canonical_sha:
+                yield Finding(place, f"rolls back to {event.semver}, whose record is of another bundle or missing")
+        production = event.semver
+    if tags.production != production and not any(record.unfinished for record in records.values()):
+        yield Finding(TAGS_KEY, f"production is {tags.production}, and by the index it is {production}")
+
+
+def _compare_records(records: dict[str, Record], tags: Tags, in_index: set[str]) -> Iterator[Finding]:
+    for semver, record in records.items():
+        if record.state == "promoted" and semver not in in_index:
+            yield Finding(journal_key(semver), "is promoted, but the index has no event for it")
+        if record.state == "promoted" and semver not in tags.semver:
+            yield Finding(TAGS_KEY, f"does not name {semver}, which is promoted")
+        if record.unfinished:
+            yield Finding(
+                journal_key(semver), f"is unfinished since {record.deadline}; `lynxgate registry recover` ends it"
+            )
+    for semver, sha in tags.semver.items():
+        claim = records.get(semver)
+        if claim is None:
+            yield Finding(TAGS_KEY, f"names {semver}, which has no record")
+        elif claim.canonical_sha != sha:
+            yield Finding(TAGS_KEY, f"says that {semver} is {sha}, its record says {claim.canonical_sha}")
+        elif claim.state not in ("promoted", "pending"):
+            yield Finding(TAGS_KEY, f"names {semver}, whose record is {claim.state}")
+
+
+def _check_entries(store: RegistryStore, findings: list[Finding]) -> int:
+    shas = set()
+    for key in store.keys("entries/"):
+        data = _bytes(store, key)
+        sha, _, rest = key.removeprefix("entries/").partition("/")
+        shas.add(sha)
+        name = rest.removeprefix("evidence/")
+        if name.endswith(".dsse.json"):
+            findings += _check_envelope(key, data, name.removesuffix(".dsse.json"))
+            continue
+        expected = sha if rest == "manifest.json" else name.removesuffix(".json")
+        if (found := digest_bytes(data)) != expected:
+            findings.append(Finding(key, f"hashes to {found}"))
+    return len(shas)
+
+
+def _check_envelope(key: str, data: bytes, name: str) -> Iterator[Finding]:
+    """Whether a signature lies beside the evidence it is about; a key alone can tell whether it is genuine."""
+    evidence_sha, _, key_id = name.partition(".")
+    try:
+        payload, signers = read_payload(data, where=key)
+    except IntegrityFailure as error:
+        yield Finding(key, str(error))
+        return
+    if (found := digest_bytes(payload)) != evidence_sha:
+        yield Finding(key, f"is a signature of {found}, not of {evidence_sha}")
+    if signers != {key_id}:
+        yield Finding(key, f"is not a signature of {key_id}")
+
+
+def _check_evidence(store: RegistryStore, promotion: Promotion) -> Iterator[Finding]:
+    sha = promotion.event.canonical_sha
+    manifest, found = store.read(manifest_key(sha)), None
+    if manifest is None:
+        yield Finding(manifest_key(sha), "is missing")
+    else:
+        with contextlib.suppress(CannotJudge):  # then it does not hash to its name, which `_check_entries` says
+            found = parse_document(manifest.data, Manifest, where=manifest_key(sha))
+    key = evidence_key(sha, promotion.evidence)
+    evidence = store.read(key)
+    flaws = ("is missing",) if evidence is None else find_flaws(evidence.data, promotion, found)
+    yield from (Finding(key, flaw) for flaw in flaws)
+
+
+def _check_signature(store: RegistryStore, promotion: Promotion, verifier: Verifier) -> Iterator[Finding]:
+    evidence = store.read(evidence_key(promotion.event.canonical_sha, promotion.evidence))
+    key = signature_key(promotion.event.canonical_sha, promotion.evidence, verifier.key_id)
+    signature = store.read(key)
+    if signature is None:
+        yield Finding(key, f"is missing: this key did not sign the evidence for {promotion.semver}")
+    elif evidence is not None:
+        try:
+            verifier.check(signature.data, evidence.data)
+        except IntegrityFailure as error:
+            yield Finding(key, str(error))
+
+
+def _check_tag(tracking: TagCarrier, promotion: Promotion) -> Iterator[Finding]:
+    place = f"MLflow run {promotion.run_id}"
+    try:
+        value = tracking.read_tag(promotion.run_id, tag_key(promotion.semver))
+    except StoreFailure as error:
+        yield Finding(place, str(error))
+        return
+    if value != promotion.event.canonical_sha:
+        expected = promotion.event.canonical_sha
+        yield Finding(place, f"tag {tag_key(promotion.semver)} is {value or 'absent'}, not {expected}")
+
+
+def _check_alias(tracking: TagCarrier, tags: Tags, records: dict[str, Record]) -> Iterator[Finding]:
+    record = records.get(tags.production or "")
+    if record is None or record.registered_model is None or record.unfinished:
+        return
+    place = f"MLflow model {record.registered_model}"
+    try:
+        found = tracking.read_alias(record.registered_model)
+    except StoreFailure as error:
+        yield Finding(place, str(error))
+        return
+    if found != record.mlflow_run_id:
+        yield Finding(place, f"its alias production is on run {found or 'none'}, not on {record.mlflow_run_id}")
+
+
+def _check_tombstones(store: RegistryStore, events: list[Event], tags: Tags, findings: list[Finding]) -> None:
+    told = {event.canonical_sha: event for event in events if event.kind is Kind.TOMBSTONED}
+    found = {key.removeprefix("tombstones/").removesuffix(".json") for key in store.keys("tombstones/")}
+    for sha in sorted(told.keys() | found):
+        key = tombstone_key(sha)
+        if sha not in found:
+            findings.append(Finding(key, "is missing"))
+        elif sha not in told:
+            findings.append(Finding(key, "has no event; tombstone it again to add it"))
+        data = _bytes(store, key)
+        stone = _parse(data, Tombstone, key, findings) if sha in found else None
+        if stone is None:
+            continue
+        if stone.to_bytes() != data:
+            findings.append(Finding(key, "is not written as the gate writes it"))
+        event = told.get(sha)
+        if stone.canonical_sha != sha or (event and (stone.event, stone.reason) != (event, event.reason)):
+            findings.append(Finding(key, "differs from its event in the index"))
+        if event and not stone.written:
+            findings.append(Finding(key, "is unfinished; `lynxgate registry recover` ends it"))
+    if tags.production is not None and (sha := tags.semver[tags.production]) in found:
+        findings.append(
+            Finding(TAGS_KEY, f"production is {tags.production}, whose bundle {sha} is tombstoned; roll back")
+        )
+
+
+def _check_gates(store: RegistryStore, findings: list[Finding]) -> None:
+    for key in store.keys(PREFIX):
+        data = _bytes(store, key)
+        question = _parse(data, Question, key, findings)
+        if question is not None and (question.key, question.data) != (key, data):
+            findings.append(Finding(key, "is not the entry of the gate that it names"))
+
+
+def _bytes(store: RegistryStore, key: str) -> bytes:
+    stored = store.read(key)
+    return b"" if stored is None else stored.data
+
+
+def _parse(data: bytes, kind: type[D], place: str, findings: list[Finding]) -> D | None:
+    try:
+        return parse_document(data, kind, where=place)
+    except CannotJudge as error:
+        findings.append(Finding(place, str(error)))
+        return None

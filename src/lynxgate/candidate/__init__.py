@@ -1,0 +1,1 @@
+"""Bring a candidate and its eval set to this machine, check them, and run the evaluator."""

@@ -1,0 +1,126 @@
+"""The agreed eval set: what a ``.dvc`` file says, what the bytes are, and whether both are what a baseline names.
+
+- A check has three witnesses (the baseline, the ``.dvc`` file, the bytes) and says what each of them said.
+- The bytes are hashed here: ``dvc pull`` alone verifies nothing unless its remote is told to.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import yaml
+from pydantic import ConfigDict, Field, ValidationError
+
+from lynxgate.errors import CannotJudge, IntegrityFailure
+from minieval.contract.documents import Document, read_bytes
+from minieval.contract.evalset import identify
+from minieval.contract.report import Count, DvcMd5, EvalSetIdentity, Name
+
+
+@dataclass(frozen=True)
+class DvcFile:
+    """What a ``.dvc`` file says of its one output; ``size`` in bytes, where it says so."""
+
+    md5: str
+    path: str
+    size: int | None
+
+
+def dvc_file_of(data: Path) -> Path:
+    """Where the ``.dvc`` file of a file or folder is: beside it."""
+    return data.with_name(f"{data.name}.dvc")
+
+
+def read_dvc_file(path: Path) -> DvcFile:
+    """Read a ``.dvc`` file with exactly one output.
+
+    Raises:
+        CannotJudge: when it is missing, no YAML, or says something else.
+    """
+    data = read_bytes(path, missing="the eval set must be versioned with DVC (dvc add); is this the right checkout?")
+    try:
+        tree: Any = yaml.safe_load(data)
+        (out,) = _Outputs.model_validate(tree).outs
+    except (yaml.YAMLError, RecursionError, ValidationError, ValueError) as error:
+        reason = "its outs are not one file with an md5" if isinstance(error, ValidationError) else "not YAML"
+        raise CannotJudge(f"{path}: not a .dvc file we can read ({reason}); write it again with dvc add") from error
+    return DvcFile(md5=out.md5, path=out.path, size=out.size)
+
+
+def verify_pulled(path: Path) -> EvalSetIdentity:
+    """Hold the bytes at ``path`` against the ``.dvc`` file beside it; their identity.
+
+    Raises:
+        IntegrityFailure: when the bytes are others than the ``.dvc`` file names.
+        CannotJudge: when the eval set or its ``.dvc`` file is missing or cannot be read.
+    """
+    pointer, named = _pointer(path)
+    found = identify(path)
+    if found.dvc_md5 != named.md5:
+        said = f"{pointer} says md5 {named.md5}, the bytes are {found.dvc_md5}"
+        raise IntegrityFailure(f"{path}: {said}. {_pull_again(pointer)}")
+    return found
+
+
+def check_eval_set(expected_md5: str, expected_sha256: str | None, path: Path) -> EvalSetIdentity:
+    """Hold the bytes at ``path``, and the ``.dvc`` file beside it, against what a baseline names; their identity.
+
+    ``expected_sha256`` is `None` where a baseline names none: then the md5 alone decides.
+
+    Raises:
+        IntegrityFailure: when the three do not agree; it says which says what, and what to do.
+        CannotJudge: when the eval set or its ``.dvc`` file is missing or cannot be read.
+    """
+    pointer, named = _pointer(path)
+    found = identify(path)
+    said = f"the baseline says md5 {expected_md5}, {pointer} says {named.md5}, the bytes are {found.dvc_md5}"
+    if found.dvc_md5 != named.md5:
+        raise IntegrityFailure(f"{path}: {said}. {_pull_again(pointer)}")
+    if named.md5 != expected_md5:
+        raise IntegrityFailure(
+            f"{path}: {said}. The eval set is not the one this baseline was measured on; check out the one that was, "
+            "or measure a new baseline (lynxgate baseline rebaseline)"
+        )
+    if expected_sha256 is not None and found.sha256 != expected_sha256:
+        raise IntegrityFailure(
+            f"{path}: the md5 is as agreed, but the baseline says sha256 {expected_sha256} and the bytes are "
+            f"{found.sha256}. Either the baseline was edited by hand, or two contents were made to share one md5"
+        )
+    return found
+
+
+def _pointer(path: Path) -> tuple[Path, DvcFile]:
+    pointer = dvc_file_of(path)
+    named = read_dvc_file(pointer)
+    if named.path != path.name:
+        raise CannotJudge(f"{pointer}: it is about {named.path!r}, not {path.name!r}; write it again with dvc add")
+    if not path.exists():
+        raise CannotJudge(
+            f"{path}: the eval set is not here; bring it with: lynxgate pull {path} (or dvc pull {pointer})"
+        )
+    return pointer, named
+
+
+def _pull_again(pointer: Path) -> str:
+    return (
+        f"The bytes are not what {pointer} names; bring them with: dvc pull --force {pointer}; if they come back the "
+        "same, the DVC remote or cache holds other bytes: find out who changed them"
+    )
+
+
+class _Output(Document):
+    """One output; DVC adds keys over time, and only these matter here."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    md5: DvcMd5
+    path: Name
+    size: Count | None = None
+
+
+class _Outputs(Document):
+    model_config = ConfigDict(extra="ignore")
+
+    outs: Annotated[list[_Output], Field(min_length=1, max_length=1)]

@@ -1,0 +1,186 @@
+"""Fetching a candidate: from a run to a verified bundle at a destination, by way of the cache.
+
+- What is placed was hashed where it was written, and is renamed into place whole.
+- Only what `fetch` itself put at a destination is ever replaced, and only while it is unaltered.
+- A download is tried `ATTEMPTS` times when the server's answer is in doubt; refusals are final at once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from lynxgate.candidate.cache import Cache
+from lynxgate.errors import GateError, IntegrityFailure, OutcomeUnknown, Refused, StoreFailure
+from lynxgate.ports import ModelSource, Progress
+from minieval.contract.bundle import read_manifest
+from minieval.contract.documents import fsync_directory
+from minieval.contract.manifest import Manifest, describe_difference
+
+ATTEMPTS = 3
+PAUSE_SECONDS = 0.5
+
+Notify = Callable[[str], None]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """A candidate at its destination; ``from_cache`` when no byte of it was downloaded."""
+
+    manifest: Manifest
+    canonical_sha: str
+    from_cache: bool
+
+
+def fetch(
+    tracking: ModelSource,
+    run_id: str,
+    destination: Path,
+    cache: Cache,
+    progress: Progress | None = None,
+    *,
+    expected_sha: str | None = None,
+    expected: Manifest | None = None,
+    fresh: bool = False,
+    notify: Notify = lambda _: None,
+) -> Fetched:
+    """Bring the model of ``run_id`` to ``destination``: out of the cache (unless ``fresh``), or downloaded.
+
+    A hit under ``expected_sha`` does not ask the server at all: the content is what was asked for. ``expected`` is the
+    same with the whole manifest, so that the files that differ can be named.
+
+    Raises:
+        CannotJudge: the run holds no candidate.
+        IntegrityFailure: what arrived is not what was listed, or not ``expected_sha``.
+        StoreFailure: the server cannot be reached or refuses, or the destination cannot be written.
+        Refused: the destination holds something that `fetch` did not write.
+    """
+    destination = destination.absolute()
+    expected_sha = expected.canonical_sha if expected is not None else expected_sha
+    present = _replaceable(destination, cache)
+    with _workspace(destination) as bundle:
+        manifest, from_cache = _obtain(
+            tracking,
+            run_id,
+            bundle,
+            cache,
+            progress=progress,
+            expected_sha=expected_sha,
+            fresh=fresh,
+            notify=notify,
+        )
+        sha = manifest.canonical_sha
+        if expected_sha is not None and sha != expected_sha:
+            files = f" ({describe_difference(expected, manifest)})" if expected is not None else ""
+            raise IntegrityFailure(f"run {run_id} holds {sha}, not the expected {expected_sha}{files}; do not use it")
+        cache.note_placed(destination, sha, *present)
+        _place(bundle, destination)
+    return Fetched(manifest, sha, from_cache)
+
+
+def verify_bundle(bundle: Path, expected: Manifest) -> None:
+    """Hash a bundle again and hold it against the manifest it had.
+
+    Raises:
+        IntegrityFailure: naming the files that are missing, extra or changed.
+    """
+    if difference := describe_difference(expected, read_manifest(bundle)):
+        raise IntegrityFailure(f"{bundle}: no longer the bundle that was fetched ({difference}); fetch it again")
+
+
+def _obtain(
+    tracking: ModelSource,
+    run_id: str,
+    bundle: Path,
+    cache: Cache,
+    *,
+    progress: Progress | None,
+    expected_sha: str | None,
+    fresh: bool,
+    notify: Notify,
+) -> tuple[Manifest, bool]:
+    """The bundle's manifest, and whether it came out of the cache."""
+    if expected_sha and not fresh and (manifest := _from_cache(expected_sha, bundle, cache, notify)):
+        return manifest, True
+    model = _retried(lambda: tracking.find_model(run_id), notify)
+    noted = None if fresh or expected_sha else cache.run_sha(tracking.location, run_id, model)
+    if noted and (manifest := _from_cache(noted, bundle, cache, notify)):
+        return manifest, True
+    _retried(lambda: tracking.download(run_id, bundle, progress), notify)
+    manifest = read_manifest(bundle)
+    cache.keep(bundle, manifest.canonical_sha)
+    cache.note_run(tracking.location, run_id, model, manifest.canonical_sha)
+    return manifest, False
+
+
+def _from_cache(sha: str, bundle: Path, cache: Cache, notify: Notify) -> Manifest | None:
+    try:
+        return cache.copy(sha, bundle)
+    except IntegrityFailure as failure:
+        notify(f"{failure}; downloading it again")
+        return None
+
+
+def _retried(call: Callable[[], T], notify: Notify) -> T:
+    for attempt in range(1, ATTEMPTS):
+        try:
+            return call()
+        except OutcomeUnknown as failure:
+            notify(f"{failure}; trying again ({attempt} of {ATTEMPTS - 1})")
+            time.sleep(PAUSE_SECONDS * attempt)
+    return call()
+
+
+def _replaceable(destination: Path, cache: Cache) -> tuple[str, ...]:
+    """The SHA of what stands at the destination, none when nothing does; refuses what is not ours."""
+    if not destination.exists() and not destination.is_symlink():
+        return ()
+    if destination.is_dir() and not destination.is_symlink():
+        if not any(destination.iterdir()):
+            return ()
+        with contextlib.suppress(GateError):
+            sha = read_manifest(destination).canonical_sha
+            if sha in cache.placed(destination):
+                return (sha,)
+    raise Refused(
+        f"{destination}: this is not (or no longer) what lynxgate fetch put there, and it is not deleted for you; "
+        "move it away, or choose another --dest"
+    )
+
+
+@contextlib.contextmanager
+def _workspace(destination: Path) -> Iterator[Path]:
+    """A new path beside the destination, removed with all that was made there."""
+    try:
+        destination.parent.mkdir(parents=True, exist_ok=True)
+        work = Path(tempfile.mkdtemp(dir=destination.parent, prefix=f".{destination.name}.fetch-"))
+    except OSError as error:
+        raise StoreFailure(f"{destination}: cannot be written: {error.strerror}") from error
+    try:
+        yield work / "bundle"
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def _place(bundle: Path, destination: Path) -> None:
+    """Put the bundle where the destination is; a kill in between leaves the old one, none, or the new one."""
+    previous = bundle.with_name("previous")
+    try:
+        if destination.exists():
+            destination.rename(previous)
+        try:
+            bundle.rename(destination)
+        except OSError:
+            if previous.exists():
+                previous.rename(destination)
+            raise
+        fsync_directory(destination.parent)
+    except OSError as error:
+        raise StoreFailure(f"{destination}: cannot be written: {error.strerror}") from error

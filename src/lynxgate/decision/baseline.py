@@ -1,0 +1,154 @@
+"""The baseline document, `lynxgate.baseline/1`: what the agreed model measured, and the policy it is defended by.
+
+- ``status`` is ``report-only`` or ``active``; any other cannot be judged.
+- A placeholder (``null`` or ``"TODO"``) may stand for a figure, a hash or a part of the source while the baseline is
+  report-only. An active baseline with a placeholder, or with a bucket or metric without a figure, is refused.
+- ``metrics`` are guardrails beside the buckets; `Environment` is the machine that they were measured on.
+- Notes (`minieval.contract.documents.is_note`) are for people; every writer keeps them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from enum import StrEnum
+from typing import Annotated, Final, Literal
+
+from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
+
+from lynxgate.decision.metrics.policy import BaselineMetric
+from lynxgate.decision.policy import Policy
+from lynxgate.errors import UsageFailure
+from lynxgate.identity import parse_semver
+from minieval.contract.documents import Document, Json, is_note, parse_document
+from minieval.contract.report import DvcMd5, Environment, Measured, Name, RunId, Sha256, Table
+
+SCHEMA: Final = "lynxgate.baseline/1"
+CREATE_IT = "create one with: lynxgate baseline init --evaluation candidate_eval.json"
+PLACEHOLDERS = (None, "TODO")
+
+
+class Status(StrEnum):
+    """Whether the gate enforces the baseline or only says what it would do."""
+
+    REPORT_ONLY = "report-only"
+    ACTIVE = "active"
+
+
+def _semver(text: str) -> str:
+    try:
+        return str(parse_semver(text))
+    except UsageFailure as error:
+        raise ValueError(str(error)) from error
+
+
+Version = Annotated[
+    str,
+    AfterValidator(_semver),
+    WithJsonSchema({"type": "string", "pattern": r"^v(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)$"}),
+]
+
+
+Versions = Annotated[tuple[Version, ...], Field(strict=False, min_length=1)]
+
+
+class Source(Document):
+    """The model that the figures come from; ``median_of`` says that they are synthetic, and of which versions."""
+
+    canonical_sha: Sha256 | None = None
+    semver: Version | None = None
+    mlflow_run_id: RunId | None = None
+    median_of: Annotated[Versions | None, Field(exclude_if=lambda versions: versions is None)] = None
+
+    @model_validator(mode="after")
+    def _is_one_or_many(self) -> Source:
+        if self.median_of is not None and (self.canonical_sha or self.semver or self.mlflow_run_id):
+            raise ValueError("figures are those of one model or the median of several (median_of), not both")
+        return self
+
+
+class Figures(Measured):
+    """What was measured on a bucket; without `correct` and without `accuracy` it is a placeholder."""
+
+    @model_validator(mode="after")
+    def _agree(self) -> Figures:
+        if self.is_measured:
+            super()._agree()  # type: ignore[operator]  # pydantic's decorator hides that it is a method
+        return self
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether there is a figure to compare with."""
+        return self.correct is not None or self.accuracy is not None
+
+
+class Baseline(Document):
+    """`eval_baseline.json`: committed, and changed only by a pull request of its own."""
+
+    schema_: Literal["lynxgate.baseline/1"] = Field(alias="schema")
+    status: Annotated[Status, Field(strict=False)]
+    eval_set: Name
+    eval_set_dvc_hash: DvcMd5 | None
+    eval_set_sha256: Sha256 | None = None
+    source: Source = Source()
+    policy: Policy
+    aggregate: Figures | None = None
+    buckets: Annotated[Table[Figures], Field(min_length=1, json_schema_extra={"minProperties": 1})]
+    metrics: Annotated[Table[BaselineMetric], Field(default_factory=dict, validate_default=True)]
+    environment: Environment = Environment()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _settle_placeholders(cls, value: Json) -> Json:
+        if not isinstance(value, dict):
+            return value
+        if value.get("status") == Status.ACTIVE and (found := next(_placeholders(value), None)):
+            raise ValueError(
+                f"an active baseline has a placeholder at {found}; fill it in (lynxgate baseline rebaseline), or set "
+                "status to report-only until it is"
+            )
+        settle = {"policy": lambda entry: entry, "buckets": _settle_buckets}
+        return {key: settle.get(key, _settle)(entry) for key, entry in value.items()}
+
+    @model_validator(mode="after")
+    def _is_measured_when_active(self) -> Baseline:
+        if self.status is Status.ACTIVE:
+            named = [*self.buckets.items(), *([("aggregate", self.aggregate)] if self.aggregate else [])]
+            for bucket, figures in named:
+                if not figures.is_measured:
+                    raise ValueError(f"an active baseline has no figure for {bucket!r}; measure it, or remove it")
+            for name, metric in self.metrics.items():
+                if metric.value is None:
+                    raise ValueError(f"an active baseline has no value for metric {name!r}; measure it, or remove it")
+        return self
+
+
+def parse_baseline(data: bytes, *, where: str = "the baseline") -> Baseline:
+    """Parse a baseline.
+
+    Raises:
+        CannotJudge: naming ``where``, the path inside the document, and the reason.
+    """
+    return parse_document(data, Baseline, where=where)
+
+
+def _placeholders(value: Json, path: str = "") -> Iterator[str]:
+    if isinstance(value, dict):
+        for key, entry in value.items():
+            if not is_note(key):
+                yield from _placeholders(entry, f"{path}.{key}" if path else key)
+    elif value in PLACEHOLDERS:
+        yield path
+
+
+def _settle(value: Json) -> Json:
+    """``"TODO"`` becomes `None`, anywhere below ``value``."""
+    if isinstance(value, dict):
+        return {key: _settle(entry) for key, entry in value.items()}
+    return None if value in PLACEHOLDERS else value
+
+
+def _settle_buckets(value: Json) -> Json:
+    """As `_settle`; a placeholder for a whole bucket becomes one without figures."""
+    if not isinstance(value, dict):
+        return value
+    return {key: {} if entry in PLACEHOLDERS and not is_note(key) else _settle(entry) for key, entry in value.items()}

@@ -1,0 +1,180 @@
+"""The decision: one evaluation against one baseline, bucket by bucket. Pure: no file, no clock, no environment.
+
+- A rule (`lynxgate.decision.rules`) decides what a bucket must show. This module decides which buckets there are, and
+  what must hold before a figure means anything.
+- Every bucket of either side has a row. None is skipped, and what cannot be compared is no pass.
+- Metrics are judged beside the buckets (`lynxgate.decision.metrics.judge`), where the baseline or its policy names any.
+- Whatever the aggregate says, one bucket that its rule does not let pass keeps the candidate out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import assert_never
+
+from lynxgate.decision.baseline import Baseline, Status
+from lynxgate.decision.groups import Groups, check_rows, check_same_eval_set
+from lynxgate.decision.metrics.judge import judge_metrics
+from lynxgate.decision.outcome import Outcome
+from lynxgate.decision.policy import ISOLATIONS, MOST_MARGIN_PP, Policy, Rule
+from lynxgate.decision.rules import paired, point
+from lynxgate.decision.rules.bucket_comparison import Sides
+from lynxgate.decision.verdict import SCHEMA, Condition, Inputs, Row, Verdict, parse_verdict
+from lynxgate.errors import CannotJudge, IntegrityFailure, Refused, UsageFailure
+from lynxgate.figures import write_exactly
+from minieval.contract.report import Evaluation, Measured
+
+__all__ = ["Inputs", "Outcome", "Verdict", "compare", "parse_verdict"]
+
+ALL_ROWS = "all rows"
+
+
+def compare(
+    evaluation: Evaluation,
+    baseline: Baseline,
+    *,
+    inputs: Inputs,
+    tolerance_pp: Decimal | None = None,
+    groups: Groups | None = None,
+) -> Verdict:
+    """Judge an evaluation by a baseline.
+
+    ``tolerance_pp`` (percentage points) stands in for the policy's general ``tolerance_pp``; what the policy says of
+    single buckets, or of the aggregate, stays. ``groups`` are those of the eval set; a rule that proves something
+    respects them, and without them cannot judge an evaluation that says its rows come in groups.
+
+    Raises:
+        IntegrityFailure: the two were measured on different eval sets, or the groups are of another.
+        Refused: ``tolerance_pp`` would loosen an active policy.
+        CannotJudge: the policy speaks of buckets or metrics that neither side has, or would block an improvement.
+        UsageFailure: ``tolerance_pp`` is 100 under a rule that asks for proof.
+    """
+    policy = _apply_tolerance(baseline, tolerance_pp)
+    conditions = [_check_eval_set(evaluation, baseline)]
+    respected = _agree_on_groups(evaluation, policy, groups)
+    if policy.rule.asks_proof and (respected is not None or evaluation.eval_set.groups is not None):
+        conditions.append(_check_groups(evaluation, policy.rule, respected))
+    if policy.min_isolation is not None:
+        conditions.append(_check_isolation(evaluation, policy.min_isolation))
+    names = sorted(evaluation.buckets.keys() | baseline.buckets.keys())
+    if idle := policy.idle_globs(names):
+        raise CannotJudge(f"policy.buckets: {idle[0]!r} matches no bucket of either document; correct or remove it")
+    buckets = [
+        Sides(
+            name,
+            policy.terms_of(name),
+            baseline.buckets.get(name),
+            evaluation.buckets.get(name),
+            float(policy.confidence),
+            None if respected is None else respected.buckets.get(name),
+        )
+        for name in names
+    ]
+    return Verdict(
+        schema=SCHEMA,
+        rule=policy.rule,
+        status=baseline.status,
+        tolerance_pp=write_exactly(policy.tolerance_pp),
+        policy_tolerance_pp=write_exactly(baseline.policy.tolerance_pp),
+        confidence=write_exactly(policy.confidence),
+        inputs=inputs if respected is None else inputs.model_copy(update={"groups_sha256": respected.sha256}),
+        candidate=evaluation.candidate,
+        baseline=baseline.source,
+        conditions=tuple(conditions),
+        aggregate=_judge_aggregate(policy, baseline.aggregate, evaluation.aggregate, respected),
+        rows=_judge_buckets(policy, buckets),
+        metrics=judge_metrics(
+            policy.metrics,
+            baseline.metrics,
+            evaluation.metrics,
+            fingerprints=(baseline.environment.fingerprint, evaluation.environment.fingerprint),
+        ),
+    )
+
+
+def _apply_tolerance(baseline: Baseline, tolerance_pp: Decimal | None) -> Policy:
+    if tolerance_pp is None:
+        return baseline.policy
+    reviewed = baseline.policy.tolerance_pp
+    if baseline.status is Status.ACTIVE and tolerance_pp > reviewed:
+        raise Refused(
+            f"a tolerance of {write_exactly(tolerance_pp)} pp would loosen the active policy, which says "
+            f"{write_exactly(reviewed)} pp; change the baseline by its own pull request, or name a smaller one"
+        )
+    if baseline.policy.rule.asks_proof and tolerance_pp >= MOST_MARGIN_PP:
+        raise UsageFailure(f"a margin of 100 pp under rule {baseline.policy.rule} would prove anything; name a smaller")
+    return baseline.policy.model_copy(update={"tolerance_pp": tolerance_pp})
+
+
+def _check_eval_set(evaluation: Evaluation, baseline: Baseline) -> Condition:
+    if baseline.eval_set_dvc_hash is None:
+        reason = "the baseline has a placeholder for the hash of its eval set, so the two may differ"
+        return Condition(name="eval set", outcome=Outcome.UNMEASURED, reason=reason)
+    pairs = [("DVC md5", evaluation.eval_set.dvc_md5, baseline.eval_set_dvc_hash)]
+    if evaluation.eval_set.sha256 and baseline.eval_set_sha256:
+        pairs.append(("SHA-256", evaluation.eval_set.sha256, baseline.eval_set_sha256))
+    for kind, measured, agreed in pairs:
+        if measured != agreed:
+            raise IntegrityFailure(
+                f"the eval set is not the agreed one: the evaluation was made on {kind} {measured}, the baseline on "
+                f"{agreed}; evaluate on the baseline's eval set, or rebaseline (lynxgate baseline rebaseline)"
+            )
+    reason = f"both sides were measured on DVC md5 {baseline.eval_set_dvc_hash}"
+    return Condition(name="eval set", outcome=Outcome.HELD, reason=reason)
+
+
+def _agree_on_groups(evaluation: Evaluation, policy: Policy, groups: Groups | None) -> Groups | None:
+    """The groups where they are to be respected: the rule proves something, and two rows share one."""
+    if groups is None:
+        return None
+    check_same_eval_set(groups, evaluation.eval_set.dvc_md5, evaluation.eval_set.sha256)
+    if not policy.rule.asks_proof or not groups.shared:
+        return None
+    check_rows(groups, evaluation)
+    return groups
+
+
+def _check_groups(evaluation: Evaluation, rule: Rule, groups: Groups | None) -> Condition:
+    if groups is not None:
+        reason = f"the rows come in {groups.count} groups, which the tests respect"
+        return Condition(name="groups", outcome=Outcome.HELD, reason=reason)
+    reason = (
+        f"the rows come in {evaluation.eval_set.groups} groups, which rule {rule} has to know: name the eval set "
+        "with --eval-set"
+    )
+    return Condition(name="groups", outcome=Outcome.UNMEASURED, reason=reason)
+
+
+def _check_isolation(evaluation: Evaluation, required: str) -> Condition:
+    found = evaluation.evaluator.isolation if evaluation.evaluator else None
+    if found in ISOLATIONS and ISOLATIONS.index(found) >= ISOLATIONS.index(required):
+        return Condition(name="isolation", outcome=Outcome.HELD, reason=f"{found}, and the policy asks for {required}")
+    said = "names none" if found is None else f"names {found!r}"
+    reason = f"the policy asks for {required} and the evaluation {said}; evaluate again under {required}"
+    return Condition(name="isolation", outcome=Outcome.UNMEASURED, reason=reason)
+
+
+def _judge_aggregate(
+    policy: Policy, before: Measured | None, now: Measured | None, groups: Groups | None
+) -> Row | None:
+    if not policy.gates_all_rows and before is None and now is None:
+        return None
+    numbers = None if groups is None else groups.aggregate
+    sides = Sides(ALL_ROWS, policy.overall_terms, before, now, float(policy.confidence), numbers)
+    if before is None or now is None:
+        reason = f"the {'baseline' if before is None else 'evaluation'} has no aggregate"
+        return sides.row(Outcome.UNMEASURED, reason)
+    if policy.rule is Rule.POINT:
+        return point.judge(sides)
+    return paired.judge_all_rows(policy.rule, sides, policy.alpha)
+
+
+def _judge_buckets(policy: Policy, buckets: Sequence[Sides]) -> tuple[Row, ...]:
+    match policy.rule:
+        case Rule.POINT:
+            return tuple(point.judge(sides) for sides in buckets)
+        case Rule.GUARD | Rule.NONINFERIOR:
+            return paired.judge_buckets(policy.rule, buckets, policy.alpha)
+        case _:
+            assert_never(policy.rule)

@@ -1,0 +1,73 @@
+"""From two documents to a verdict: the one path that the command, the script and the promotion all take."""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+from pathlib import Path
+
+from lynxgate.decision.baseline import CREATE_IT, Baseline, parse_baseline
+from lynxgate.decision.compare import compare
+from lynxgate.decision.groups import Groups, read_groups
+from lynxgate.decision.verdict import Inputs, Verdict
+from lynxgate.errors import UsageFailure
+from minieval.contract.documents import digest_bytes, parse_document, read_bytes
+from minieval.contract.report import Evaluation
+
+EVALUATE_IT = "evaluate a candidate first: python -m minieval --bundle ./candidate/ --eval-set ... --output ..."
+_TOLERANCE = re.compile(r"[0-9]+(\.[0-9]{1,18})?")
+
+
+def decide(
+    candidate: Path, baseline: Path, tolerance_pp: Decimal | None = None, eval_set: Path | None = None
+) -> Verdict:
+    """Read both documents and judge the one by the other; ``tolerance_pp`` as in `lynxgate.decision.compare.compare`.
+
+    ``eval_set`` is where the eval set is, whose groups are then respected.
+
+    Raises:
+        CannotJudge, IntegrityFailure, Refused: as `decide_bytes`, or a document is missing.
+    """
+    agreed = read_bytes(baseline, missing=CREATE_IT)
+    measured = read_bytes(candidate, missing=EVALUATE_IT)
+    groups = None if eval_set is None else read_groups(eval_set)
+    verdict, _, _ = decide_bytes(measured, agreed, tolerance_pp, groups=groups, names=(str(candidate), str(baseline)))
+    return verdict
+
+
+def decide_bytes(
+    evaluation: bytes,
+    baseline: bytes,
+    tolerance_pp: Decimal | None = None,
+    *,
+    groups: Groups | None = None,
+    names: tuple[str, str] = ("the evaluation", "the baseline"),
+) -> tuple[Verdict, Evaluation, Baseline]:
+    """Judge the exact bytes of two documents, and the groups of their eval set; ``names`` are what messages call them.
+
+    Raises:
+        CannotJudge: one of them is not a valid document, or the policy cannot be applied.
+        IntegrityFailure: they were measured on different eval sets, or the groups are of another.
+        Refused: ``tolerance_pp`` would loosen an active policy.
+    """
+    agreed = parse_baseline(baseline, where=names[1])
+    measured = parse_document(evaluation, Evaluation, where=names[0])
+    inputs = Inputs(
+        evaluation_sha256=digest_bytes(evaluation),
+        baseline_sha256=digest_bytes(baseline),
+        eval_set_dvc_md5=measured.eval_set.dvc_md5,
+        eval_set_sha256=measured.eval_set.sha256,
+    )
+    verdict = compare(measured, agreed, inputs=inputs, tolerance_pp=tolerance_pp, groups=groups)
+    return verdict, measured, agreed
+
+
+def parse_tolerance(text: str) -> Decimal:
+    """Read a tolerance written as a fraction (``0.02``) and give it in percentage points (2).
+
+    Raises:
+        UsageFailure: when it is no plain decimal between 0 and 1.
+    """
+    if len(text) <= 24 and _TOLERANCE.fullmatch(text) and (share := Decimal(text)) <= 1:
+        return share * 100
+    raise UsageFailure(f"{text[:40]!r} is not a tolerance: write a fraction between 0 and 1, as 0.02 for 2 pp")

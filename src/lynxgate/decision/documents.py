@@ -1,0 +1,92 @@
+"""The documents exchanged with the gate, by schema name: their JSON Schemas, and what is wrong with one.
+
+- A published JSON Schema admits every document that the reader admits. The reader refuses more: what JSON Schema
+  cannot say, as `correct` beyond `n`, duplicate keys, or a placeholder in an active baseline.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from pydantic import ValidationError
+
+from lynxgate.decision.baseline import PLACEHOLDERS, SCHEMA, Baseline
+from lynxgate.decision.verdict import Verdict
+from lynxgate.errors import CannotJudge
+from minieval.contract.documents import Document, Json, list_reasons, parse_json, pretty_json
+from minieval.contract.report import Evaluation
+
+KINDS: Mapping[str, type[Document]] = MappingProxyType(
+    {"minieval.evaluation/1": Evaluation, "lynxgate.baseline/1": Baseline, "lynxgate.verdict/1": Verdict}
+)
+_DIALECT = "https://json-schema.org/draft/2020-12/schema"
+_NOISE = frozenset({"title", "default"})
+_NULL = {"type": "null"}
+_NO_OBJECT = {"not": {"type": "object"}}
+_NOTE = "^_(comment|generated_(at|by)$)"  # as minieval.contract.documents.is_note
+_WITHOUT_NULL = frozenset({"Policy", "BucketPolicy", "MetricPolicy"})
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong with a document: the path inside it (empty for the whole) and the reason."""
+
+    path: str
+    reason: str
+
+
+def file_name(schema: str) -> str:
+    """The file that a schema is published as."""
+    return f"{schema.replace('/', '-')}.schema.json"
+
+
+def write_schema(schema: str) -> bytes:
+    """The JSON Schema (draft 2020-12) of one kind of document."""
+    tree = KINDS[schema].model_json_schema(by_alias=True)
+    null: Json = _NULL
+    if schema == SCHEMA:
+        null = {"enum": list(PLACEHOLDERS)}
+        # A placeholder may stand for a whole bucket; the reader has settled it before it has a type.
+        entries = tree["properties"]["buckets"]
+        entries["additionalProperties"] = {"anyOf": [entries["additionalProperties"], _NULL]}
+    return pretty_json({"$schema": _DIALECT, "$id": f"urn:{schema.replace('/', ':')}", **_publish(tree, null)})
+
+
+def find_problems(data: bytes, *, where: str) -> tuple[str | None, tuple[Problem, ...]]:
+    """The schema a document names (`None` when that cannot be told) and everything that is wrong with it."""
+    try:
+        tree = parse_json(data, where=where)
+    except CannotJudge as error:
+        return None, (Problem("", str(error).removeprefix(f"{where}: ")),)
+    schema = tree.get("schema") if isinstance(tree, dict) else None
+    if not isinstance(schema, str) or schema not in KINDS:
+        return None, (Problem("schema", f"should be one of {', '.join(KINDS)}"),)
+    try:
+        KINDS[schema].model_validate(tree)
+    except ValidationError as error:
+        return schema, tuple(Problem(place, reason) for place, reason in list_reasons(error))
+    return schema, ()
+
+
+def _publish(node: Json, null: Json) -> Json:
+    """A generated schema with ``null`` for its null, comments admitted, and without pydantic's noise."""
+    if isinstance(node, list):
+        return [_publish(each, null) for each in node if null is not None or each != _NULL]
+    if not isinstance(node, dict):
+        return node
+    if node == _NULL:
+        return null
+    published = {}
+    for key, value in node.items():
+        if key in {"properties", "$defs"}:
+            # A null in a policy says nothing and is refused.
+            published[key] = {each: _publish(v, None if each in _WITHOUT_NULL else null) for each, v in value.items()}
+        elif key not in _NOISE:
+            published[key] = _publish(value, null)
+    if len(published.get("anyOf", ())) == 1:
+        published |= published.pop("anyOf")[0]
+    if "additionalProperties" in node:
+        published["patternProperties"] = {_NOTE: {} if node["additionalProperties"] is False else _NO_OBJECT}
+    return published

@@ -1,0 +1,134 @@
+"""Which examples of an eval set belong together, as numbers: what the clustered tests need, and no more of its labels.
+
+- Rows of one `group` have one number, from 0 in the order in which the groups appear; a row without a group is one of
+  its own. Neither names of groups nor ids nor answers are in it, so that it can be stored with a decision.
+- It is bound to the bytes it was taken from by the eval set's hashes, and follows from them alone.
+- It never reaches a predictor: minieval keeps groups with the labels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Final, Literal
+
+from pydantic import Field, model_validator
+
+from lynxgate.errors import IntegrityFailure
+from minieval.contract.documents import Document, canonical_json, digest_bytes, parse_document
+from minieval.contract.evalset import EvalSet, load_eval_set, number_groups
+from minieval.contract.report import Count, DvcMd5, Evaluation, Measured, Sha256, Table
+
+SCHEMA: Final = "lynxgate.groups/1"
+Numbers = Annotated[tuple[Count, ...], Field(strict=False, min_length=1)]
+
+
+class Source(Document):
+    """The eval set that the groups were taken from."""
+
+    dvc_md5: DvcMd5
+    sha256: Sha256
+
+
+class Groups(Document):
+    """The group of each row of an eval set, and of each row of its buckets, in eval-set order."""
+
+    schema_: Annotated[Literal["lynxgate.groups/1"], Field(alias="schema")] = SCHEMA
+    eval_set: Source
+    aggregate: Numbers
+    buckets: Table[Numbers]
+
+    @model_validator(mode="after")
+    def _is_numbered(self) -> Groups:
+        first_seen = list(dict.fromkeys(self.aggregate))
+        if first_seen != list(range(len(first_seen))):
+            raise ValueError("groups are numbered from 0 in the order in which they appear")
+        if any(not set(numbers) <= set(first_seen) for numbers in self.buckets.values()):
+            raise ValueError("a bucket has a group that the eval set has not")
+        return self
+
+    @property
+    def shared(self) -> bool:
+        """Whether two rows are of one group; else there is nothing that a test could respect."""
+        return len(set(self.aggregate)) < len(self.aggregate)
+
+    @property
+    def count(self) -> int:
+        """How many groups there are."""
+        return len(set(self.aggregate))
+
+    @property
+    def data(self) -> bytes:
+        """Its bytes: equal groups are equal bytes."""
+        return canonical_json(self.model_dump(by_alias=True))
+
+    @property
+    def sha256(self) -> str:
+        """The hash of its bytes."""
+        return digest_bytes(self.data)
+
+
+def read_groups(path: Path) -> Groups:
+    """The groups of the eval set at ``path``.
+
+    Raises:
+        CannotJudge, IntegrityFailure: as `minieval.contract.evalset.load_eval_set`.
+    """
+    return find_groups(load_eval_set(path))
+
+
+def find_groups(eval_set: EvalSet) -> Groups:
+    """The groups of an eval set that was read."""
+    numbers = number_groups(eval_set.rows)
+    buckets: dict[str, list[int]] = {}
+    for row, number in zip(eval_set.rows, numbers, strict=True):
+        for name in row.labels.buckets:
+            buckets.setdefault(name, []).append(number)
+    identity = eval_set.identity
+    return Groups.model_validate(
+        {
+            "eval_set": {"dvc_md5": identity.dvc_md5, "sha256": identity.sha256},
+            "aggregate": numbers,
+            "buckets": buckets,
+        }
+    )
+
+
+def parse_groups(data: bytes, *, where: str = "the groups") -> Groups:
+    """Groups that were stored with a decision.
+
+    Raises:
+        CannotJudge: they are none.
+    """
+    return parse_document(data, Groups, where=where)
+
+
+def check_same_eval_set(groups: Groups, dvc_md5: str, sha256: str | None) -> None:
+    """Make sure that groups are of the eval set with these hashes.
+
+    Raises:
+        IntegrityFailure: a hash differs.
+    """
+    found = groups.eval_set
+    if found.dvc_md5 != dvc_md5 or sha256 not in (None, found.sha256):
+        raise IntegrityFailure(
+            f"the eval set given is DVC md5 {found.dvc_md5} (SHA-256 {found.sha256}), and the evaluation was made on "
+            f"{dvc_md5} (SHA-256 {sha256 or 'not named'}); give the one it was made on"
+        )
+
+
+def check_rows(groups: Groups, evaluation: Evaluation) -> None:
+    """Make sure that an evaluation has as many rows in each bucket as the eval set.
+
+    Raises:
+        IntegrityFailure: it has another number, or a bucket that the eval set has not.
+    """
+    measured: Mapping[str, Measured] = evaluation.buckets
+    sides = [(f"bucket {name[:80]!r}", side.n, len(groups.buckets.get(name, ()))) for name, side in measured.items()]
+    if evaluation.aggregate is not None:
+        sides.append(("all", evaluation.aggregate.n, len(groups.aggregate)))
+    for name, n, rows in sides:
+        if n not in (None, rows):
+            raise IntegrityFailure(
+                f"the evaluation has {n} rows in {name}, and the eval set with the same hash has {rows}; evaluate again"
+            )

@@ -1,0 +1,1 @@
+"""Judge metrics that have a direction, such as latency and size, against the baseline."""

@@ -1,0 +1,255 @@
+"""Guardrails: figures with a direction (latency, size, throughput, cost) against what the baseline and policy agreed.
+
+Pure: no file, no clock, no environment. Exact: Decimals become fractions; only the rank test's p is a float.
+
+- Every metric of either side has a row, in code-point order; what cannot be compared is no pass.
+- Direction, unit and dependence on the machine are the baseline's, whatever the candidate says of itself.
+- What is at least as good as the baseline breaks no limit that compares with it. ``min`` and ``max`` hold in any case.
+- A ratio to a baseline that is zero or negative says nothing, and is refused rather than skipped; of a warning band
+  the row says so once the candidate is worse.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Literal
+
+from lynxgate.decision.metrics.policy import (
+    ABSOLUTE,
+    RELATIVE,
+    BaselineMetric,
+    Direction,
+    MetricPolicy,
+    idle_globs,
+    terms_of,
+)
+from lynxgate.decision.metrics.row import MetricRow, Outliers, Shift
+from lynxgate.decision.metrics.samples import (
+    TooFew,
+    count_outliers,
+    describe_outliers,
+    describe_shift,
+    drop_warmup,
+    is_proved,
+    measure_shift,
+    summarise,
+)
+from lynxgate.decision.outcome import Outcome
+from lynxgate.errors import CannotJudge
+from lynxgate.figures import visible, write_exactly, write_figure, write_points
+from minieval.contract.report import Metric
+
+_Figures = tuple[Fraction, Fraction]  # the baseline's, the candidate's
+
+
+def judge_metrics(
+    policy: Mapping[str, MetricPolicy],
+    baseline: Mapping[str, BaselineMetric],
+    candidate: Mapping[str, Metric],
+    *,
+    fingerprints: tuple[str | None, str | None],
+) -> tuple[MetricRow, ...]:
+    """A row for every metric of either side; none where neither the policy nor the baseline speaks of metrics.
+
+    ``fingerprints`` are those of the baseline's and the candidate's environment.
+
+    Raises:
+        CannotJudge: the policy speaks of metrics that neither side has, or sets one that would block an improvement.
+    """
+    if not policy and not baseline:
+        return ()
+    names = frozenset(baseline) | frozenset(candidate)
+    if idle := idle_globs(policy, names):
+        raise CannotJudge(f"policy.metrics: {idle[0]!r} matches no metric of either document; correct or remove it")
+    return tuple(
+        _judge(
+            _Sides(name, terms_of(policy, name), baseline.get(name), candidate.get(name), fingerprints, name in policy)
+        )
+        for name in sorted(names)
+    )
+
+
+@dataclass(frozen=True)
+class _Sides:
+    """All that is known of one metric."""
+
+    name: str
+    terms: MetricPolicy | None
+    before: BaselineMetric | None
+    now: Metric | None
+    fingerprints: tuple[str | None, str | None]
+    is_named: bool
+
+    @property
+    def unit(self) -> str:
+        return f" {visible(self.before.unit)}" if self.before and self.before.unit else ""
+
+    @property
+    def _stated(self) -> tuple[Fraction | None, Fraction | None]:
+        before, now = (side.value if side else None for side in (self.before, self.now))
+        return None if before is None else Fraction(before), None if now is None else Fraction(now)
+
+    def row(
+        self, outcome: Outcome, reason: str, measured: _Measured | None = None, warning: str | None = None
+    ) -> MetricRow:
+        was, became = self._stated if measured is None else measured.figures
+        return MetricRow(
+            metric=self.name,
+            tier=self.terms.tier if self.terms else "standard",
+            outcome=outcome,
+            direction=self.before.direction if self.before else None,
+            unit=self.before.unit if self.before else None,
+            baseline=None if was is None else write_exactly(was),
+            candidate=None if became is None else write_exactly(became),
+            change=None if was is None or became is None else write_exactly(became - was),
+            limits={name: write_exactly(limit) for name, limit in self.terms.limits.items()} if self.terms else {},
+            shift=measured.shift if measured else None,
+            outliers_baseline=measured.outliers[0] if measured else None,
+            outliers_candidate=measured.outliers[1] if measured else None,
+            warning=warning,
+            reason=reason,
+        )
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """The figures that are compared, the baseline's first, and what the samples show where both sides have some."""
+
+    figures: _Figures
+    shift: Shift | None = None
+    outliers: tuple[Outliers, Outliers] | tuple[None, None] = (None, None)
+
+    def describe(self, unit: str) -> str:
+        was, became = self.figures
+        text = f"{write_figure(was)} -> {write_figure(became)}{unit}"
+        ours, theirs = self.outliers
+        far = "" if ours is None or theirs is None else describe_outliers(ours, theirs)
+        notes = [note for note in ("" if self.shift is None else describe_shift(self.shift), far) if note]
+        return f"{text} ({', '.join(notes)})" if notes else text
+
+
+def _judge(sides: _Sides) -> MetricRow:
+    terms, before, now = sides.terms, sides.before, sides.now
+    if before is None:
+        return sides.row(Outcome.NEW, "the baseline has no such metric; add it there, or stop measuring it")
+    if now is None:
+        return sides.row(Outcome.MISSING, "the evaluation has no such metric")
+    if terms is None:
+        return sides.row(Outcome.UNMEASURED, "policy.metrics says nothing of it; name it there, or give a `default`")
+    _refuse_misdirected(sides.name, before, terms, named=sides.is_named)
+    if problem := _incomparable(sides, terms, before, now):
+        return sides.row(Outcome.UNMEASURED, problem)
+    try:
+        measured = _measure(terms, before, now)
+    except TooFew as error:
+        return sides.row(Outcome.UNMEASURED, str(error))
+    return _judge_figures(sides, terms, before.direction, measured)
+
+
+def _judge_figures(sides: _Sides, terms: MetricPolicy, direction: Direction, measured: _Measured) -> MetricRow:
+    was, became = measured.figures
+    senseless = [key for key in ("max_ratio", "max_pct") if terms.limit(key) is not None]
+    if was <= 0 and senseless and direction != "info":
+        reason = (
+            f"the baseline is {write_figure(was)}, and {senseless[0]} of that says nothing; give it max_abs instead"
+        )
+        return sides.row(Outcome.UNMEASURED, reason, measured)
+    moved = f"{write_figure(was)} -> {write_figure(became)}{sides.unit}"
+    warned = next(_broken(direction, measured.figures, terms, prefix="warn_"), None)
+    warning = None if warned is None else f"{moved}: {warned[1]}"
+    told = measured.describe(sides.unit)
+    broken = next(_broken(direction, measured.figures, terms), None)
+    if broken is None:
+        return sides.row(Outcome.HELD, f"{told}: within its limits", measured, warning)
+    name, text = broken
+    if name in RELATIVE and terms.confidence is not None and measured.shift and not is_proved(measured.shift, terms):
+        reason = f"{told}: {text}, but the samples do not prove it; measure more"
+        return sides.row(Outcome.INCONCLUSIVE, reason, measured, warning)
+    return sides.row(Outcome.REGRESSED, f"{told}: {text}", measured, warning)
+
+
+def _refuse_misdirected(name: str, before: BaselineMetric, terms: MetricPolicy, *, named: bool) -> None:
+    """A limit on the better side would block an improvement; one on a figure without a worse side says nothing."""
+    idle = {"lower": ("min", "warn_min"), "higher": ("max", "warn_max"), "info": ()}[before.direction]
+    if before.direction == "info" and named:
+        # A glob or `default` may well match a figure that is for information.
+        idle = tuple(prefix + key for prefix in ("", "warn_") for key in RELATIVE)
+    for key in idle:
+        if terms.limit(key) is not None:
+            better = "is for information" if before.direction == "info" else f"is better {before.direction}"
+            why = "says nothing" if before.direction == "info" else "would block an improvement"
+            raise CannotJudge(f"policy.metrics: {name!r} {better}, so that {key} {why}; remove it, or name the metric")
+
+
+def _incomparable(sides: _Sides, terms: MetricPolicy, before: BaselineMetric, now: Metric) -> str | None:
+    if before.value is None:
+        return "the baseline has a placeholder; rebaseline"
+    if before.unit is not None and now.unit != before.unit:
+        found = "no unit" if now.unit is None else f"unit {visible(now.unit)}"
+        return f"the baseline's unit is {visible(before.unit)}, and the evaluation names {found}"
+    agreed, found_here = sides.fingerprints
+    if before.machine and not terms.across_machines and (agreed is None or agreed != found_here):
+        state = "unknown on one side" if agreed is None or found_here is None else "another one"
+        return f"it depends on the machine, and the environment is {state}; measure both on equal machines"
+    needs = [key for key, asked in (("statistic", terms.statistic), ("confidence", terms.confidence)) if asked]
+    for side, samples in (("baseline", before.samples), ("evaluation", now.samples)):
+        if needs and samples is None:
+            return f"policy.metrics asks for a {needs[0]} of samples, and the {side} has none"
+    return None
+
+
+def _measure(terms: MetricPolicy, before: BaselineMetric, now: Metric) -> _Measured:
+    was, became = Fraction(before.value or 0), Fraction(now.value)
+    if before.samples is None or now.samples is None:
+        return _Measured((was, became))
+    ours = drop_warmup(before.samples, terms, "the baseline")
+    theirs = drop_warmup(now.samples, terms, "the evaluation")
+    if terms.statistic is not None:
+        was, became = summarise(ours, terms.statistic), summarise(theirs, terms.statistic)
+    outliers = count_outliers(ours), count_outliers(theirs)
+    if before.direction == "info":
+        return _Measured((was, became), None, outliers)
+    worse: Literal["higher", "lower"] = "higher" if before.direction == "lower" else "lower"
+    return _Measured((was, became), measure_shift(ours, theirs, worse=worse), outliers)
+
+
+def _broken(
+    direction: Direction, figures: _Figures, terms: MetricPolicy, prefix: str = ""
+) -> Iterator[tuple[str, str]]:
+    """Each limit that is broken, by name, and the words for it; those that need no baseline first."""
+    was, became = figures
+    for name in ABSOLUTE:
+        limit = terms.limit(prefix + name)
+        if limit is not None and (became < Fraction(limit) if name == "min" else became > Fraction(limit)):
+            yield name, f"{'below' if name == 'min' else 'above'} {prefix}{name} {write_exactly(limit)}"
+    if direction == "info":
+        return
+    # What should be the lower of the two comes first.
+    pair = (was, became) if direction == "lower" else (became, was)
+    for name in RELATIVE:
+        limit = terms.limit(prefix + name)
+        if limit is not None and (text := _exceeds(name, pair, was, Fraction(limit))):
+            yield name, f"{text}, and {prefix}{name} is {write_exactly(limit)}"
+
+
+def _exceeds(name: str, pair: _Figures, was: Fraction, limit: Fraction) -> str | None:
+    low, high = pair
+    if high <= low:
+        return None
+    if name == "max_abs":
+        return f"worse by {_apart(high - low, limit)}" if high - low > limit else None
+    if was <= 0:
+        # Only a warning comes here: a blocking limit was refused with its reason.
+        return f"worse, and a share of {write_figure(was)} says nothing"
+    if name == "max_pct":
+        percent = (high - low) / was * 100
+        return f"worse by {_apart(percent, limit)} %" if percent > limit else None
+    if low <= 0:
+        return "worse by more than any ratio"
+    return f"worse by a ratio of {_apart(high / low, limit)}" if high / low > limit else None
+
+
+def _apart(value: Fraction, limit: Fraction) -> str:
+    return write_points(value, limit).removeprefix("+")

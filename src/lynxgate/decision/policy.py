@@ -1,0 +1,182 @@
+"""The policy inside a baseline: which rule decides, how far a bucket may fall, and what must hold besides.
+
+- Every key that parses is enforced.
+- Of the globs that match a bucket the most specific one applies, whole: what it leaves out comes from the policy, not
+  from a less specific glob (`lynxgate.decision.globs`).
+- Without metrics a policy is the value, and has the hash, that it had before there were any.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from decimal import Decimal
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints, WithJsonSchema, model_validator
+
+from lynxgate.decision.globs import find_idle, find_most_specific
+from lynxgate.decision.metrics.policy import MetricPolicy
+from minieval.contract.documents import Document, Json, is_note
+from minieval.contract.report import Number, Share, Table
+
+DEFAULT_TOLERANCE_PP = Decimal("2.0")
+MOST_MARGIN_PP = Decimal(100)
+DEFAULT_CONFIDENCE = Decimal("0.95")
+ISOLATIONS = ("process", "bwrap")  # from the weaker to the stronger
+
+Points = Annotated[
+    Number, Field(ge=0, le=100), WithJsonSchema({"type": "number", "minimum": 0, "maximum": 100})
+]  # percentage points
+
+Confidence = Annotated[
+    Number,
+    Field(gt=0.5, lt=1),
+    WithJsonSchema({"type": "number", "exclusiveMinimum": 0.5, "exclusiveMaximum": 1}),
+]  # one-sided
+
+RegisteredModel = Annotated[str, StringConstraints(pattern=r"^models:/[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
+
+
+class Rule(StrEnum):
+    """What decides: the figures themselves, or what the paired outcomes prove."""
+
+    POINT = "point"
+    GUARD = "guard"
+    NONINFERIOR = "noninferior"
+
+    @property
+    def asks_proof(self) -> bool:
+        """Whether a tolerance is a margin within which something has to be proved."""
+        return self is not Rule.POINT
+
+
+class ShelfLife(StrEnum):
+    """What happens when an eval set has answered as many gates as it carries."""
+
+    WARN = "warn"
+    REFUSE = "refuse"
+
+
+class Tier(StrEnum):
+    """How much a bucket matters; an advisory one is shown and never blocks."""
+
+    CRITICAL = "critical"
+    STANDARD = "standard"
+    ADVISORY = "advisory"
+
+
+class _Rules(Document):
+    """What policy and bucket rules have in common: no key is there in vain."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_idle_keys(cls, value: Json) -> Json:
+        if not isinstance(value, dict):
+            return value
+        for key, entry in value.items():
+            if entry is None and not is_note(key):
+                raise ValueError(f"{key} is null, which says nothing; give it a value or leave it out")
+        return value
+
+
+class BucketPolicy(_Rules):
+    """What a glob says of the buckets it matches; ``min`` is an accuracy the candidate must reach in any case."""
+
+    tier: Annotated[Tier, Field(strict=False)] | None = None
+    tolerance_pp: Points | None = None
+    max_negative_flip_rate: Share | None = None
+    min: Share | None = None
+
+    @model_validator(mode="after")
+    def _says_something(self) -> BucketPolicy:
+        if all(value is None for value in (self.tier, self.tolerance_pp, self.max_negative_flip_rate, self.min)):
+            raise ValueError("says nothing; give it tier, tolerance_pp, max_negative_flip_rate or min, or remove it")
+        return self
+
+
+class Policy(_Rules):
+    """The reviewed terms of a decision."""
+
+    rule: Annotated[Rule, Field(strict=False)]
+    tolerance_pp: Points = DEFAULT_TOLERANCE_PP
+    overall_tolerance_pp: Points | None = None
+    confidence: Confidence = DEFAULT_CONFIDENCE
+    max_negative_flip_rate: Share | None = None
+    min_isolation: Literal["process", "bwrap"] | None = None
+    shelf_life: Annotated[ShelfLife | None, Field(strict=False)] = None
+    registered_model: RegisteredModel | None = None
+    buckets: Annotated[Table[BucketPolicy], Field(default_factory=dict, validate_default=True)]
+    metrics: Annotated[
+        Table[MetricPolicy],
+        Field(default_factory=dict, validate_default=True, exclude_if=lambda metrics: not metrics),
+    ]
+
+    @property
+    def model_name(self) -> str | None:
+        """The registered model whose alias a promotion moves, without ``models:/``."""
+        return None if self.registered_model is None else self.registered_model.removeprefix("models:/")
+
+    @model_validator(mode="after")
+    def _asks_what_can_be_answered(self) -> Policy:
+        if self.shelf_life is not None and not self.overall_terms.tolerance_pp:
+            raise ValueError("shelf_life counts gates by the overall tolerance, which is 0 here; give it one above 0")
+        if not self.rule.asks_proof:
+            if "confidence" in self.model_fields_set:
+                raise ValueError("rule 'point' proves nothing, so that `confidence` says nothing; leave it out")
+            return self
+        margins = {"tolerance_pp": self.tolerance_pp, "overall_tolerance_pp": self.overall_tolerance_pp}
+        margins |= {f"buckets.{glob}.tolerance_pp": terms.tolerance_pp for glob, terms in self.buckets.items()}
+        for place, margin in margins.items():
+            if margin is not None and margin >= MOST_MARGIN_PP:
+                raise ValueError(f"{place} is 100, and no outcome could be worse; rule {self.rule.value!r} needs less")
+        return self
+
+    @property
+    def alpha(self) -> float:
+        """The level of its tests: one minus the confidence."""
+        return float(1 - self.confidence)
+
+    @property
+    def gates_all_rows(self) -> bool:
+        """Whether the aggregate decides too."""
+        return self.rule is Rule.GUARD or self.overall_tolerance_pp is not None
+
+    @property
+    def overall_terms(self) -> Terms:
+        """The terms on which all rows together are judged."""
+        overall = self.overall_tolerance_pp
+        return Terms(
+            tier=Tier.STANDARD if self.gates_all_rows else Tier.ADVISORY,
+            tolerance_pp=self.tolerance_pp if overall is None else overall,
+            max_negative_flip_rate=self.max_negative_flip_rate if self.gates_all_rows else None,
+            min=None,
+        )
+
+    def terms_of(self, bucket: str) -> Terms:
+        """The terms on which a bucket of this name is judged."""
+        glob = find_most_specific(self.buckets, bucket)
+        special = _NOTHING_SPECIAL if glob is None else self.buckets[glob]
+        flips = special.max_negative_flip_rate
+        return Terms(
+            tier=special.tier or Tier.STANDARD,
+            tolerance_pp=self.tolerance_pp if special.tolerance_pp is None else special.tolerance_pp,
+            max_negative_flip_rate=self.max_negative_flip_rate if flips is None else flips,
+            min=special.min,
+        )
+
+    def idle_globs(self, buckets: Iterable[str]) -> tuple[str, ...]:
+        """The globs that match none of ``buckets``: probably misspelt."""
+        return find_idle(self.buckets, buckets)
+
+
+class Terms(Document):
+    """The terms of one bucket, settled."""
+
+    tier: Tier
+    tolerance_pp: Decimal
+    max_negative_flip_rate: Decimal | None
+    min: Decimal | None
+
+
+_NOTHING_SPECIAL = BucketPolicy.model_construct(tier=None, tolerance_pp=None, max_negative_flip_rate=None, min=None)

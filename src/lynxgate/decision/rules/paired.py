@@ -1,0 +1,193 @@
+"""The rules `guard` and `noninferior`: what the outcomes of both models on the same examples prove.
+
+- A bucket holds when it is proved to be less than its margin worse, at the policy's confidence, by a test whose level
+  is exact. It regressed when it is proved to be more than its margin worse; over the buckets that may block, Holm keeps
+  the chance of one false proof at the level. Else it is inconclusive.
+- ``noninferior`` asks proof of every bucket that is not advisory; ``guard`` only of critical buckets and of all rows
+  together, and of the others no proof of harm.
+- Examples of one group are not independent. Where the groups are given, both proofs must also stand by the clustered
+  test: no p is smaller, no interval narrower than of independent examples.
+- Without outcomes the two sides are compared as if on different examples: the row says so, and that it is weaker.
+- Floats decide here, unlike under `point`; a p value within rounding of the level would be a coincidence.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+
+from lynxgate.decision.outcome import Outcome
+from lynxgate.decision.policy import Rule, Tier
+from lynxgate.decision.rules.bucket_comparison import (
+    Sides,
+    describe_evidence,
+    describe_move,
+    refuse_beyond_limits,
+    refuse_incomparable,
+)
+from lynxgate.decision.statistics import (
+    Pairs,
+    Score,
+    clustered_z,
+    examples_to_settle,
+    holm_adjusted,
+    inferiority,
+    noninferiority,
+    quantile,
+    unpaired_z,
+    upper_tail,
+)
+from lynxgate.decision.verdict import Demand, Evidence, Method, Row
+from lynxgate.figures import write_exactly, write_interval
+
+FEW_GROUPS = 30
+ONE_GROUP = "all its examples are of one group, and one group proves nothing"
+
+
+@dataclass(frozen=True)
+class Tested:
+    """Both one-sided p values of a bucket: of staying within its margin, and of having left it.
+
+    ``beyond`` is corrected for the ``family`` of buckets that were tested together, ``alone`` is not.
+    """
+
+    within: float
+    beyond: float
+    alone: float
+    settled_by: int | None
+    family: int = 1
+
+
+def judge_buckets(rule: Rule, buckets: Sequence[Sides], alpha: float) -> tuple[Row, ...]:
+    """The rows of all buckets, in their order; ``alpha`` is the level of each proof."""
+    tested = [None if refuse_incomparable(sides) else run_tests(sides, alpha) for sides in buckets]
+    corrected = correct_together([sides.terms.tier for sides in buckets], tested)
+    return tuple(
+        _judge(sides, test, _demand(rule, sides.terms.tier), rule, alpha)
+        for sides, test in zip(buckets, corrected, strict=True)
+    )
+
+
+def judge_all_rows(rule: Rule, sides: Sides, alpha: float) -> Row:
+    """The row of the aggregate, which is one question and needs no correction."""
+    test = None if refuse_incomparable(sides) else run_tests(sides, alpha)
+    return _judge(sides, test, Demand.PROOF, rule, alpha)
+
+
+def correct_together(tiers: Sequence[Tier], tested: Sequence[Tested | None]) -> list[Tested | None]:
+    """Holm over the buckets that may block; an advisory one blocks nothing, and is told as if it were alone."""
+    family = {
+        index: test.alone
+        for index, (tier, test) in enumerate(zip(tiers, tested, strict=True))
+        if test is not None and tier is not Tier.ADVISORY
+    }
+    adjusted = dict(zip(family, holm_adjusted(list(family.values())), strict=True))
+    return [
+        replace(test, beyond=adjusted[index], family=len(family)) if test is not None and index in adjusted else test
+        for index, test in enumerate(tested)
+    ]
+
+
+def run_tests(sides: Sides, alpha: float) -> Tested | None:
+    """Both tests of a bucket whose sides are comparable; `None` where a side has no counts."""
+    margin = float(Fraction(sides.terms.tolerance_pp) / 100)
+    if (pairs := sides.pairs) is not None:
+        test, clusters = _test_pairs(pairs, margin, alpha), sides.clusters
+        return test if clusters is None else _respect_groups(test, clusters, margin, alpha)
+    if (scores := sides.scores) is not None:
+        return _test_scores(*scores, margin, alpha)
+    return None
+
+
+def _test_pairs(pairs: Pairs, margin: float, alpha: float) -> Tested:
+    within, beyond = noninferiority(pairs, margin, alpha).p, inferiority(pairs, margin, alpha).p
+    undecided = within >= alpha and beyond > alpha
+    return Tested(within, beyond, beyond, examples_to_settle(pairs, margin, 1 - alpha) if undecided else None)
+
+
+def _respect_groups(test: Tested, clusters: Sequence[Pairs], margin: float, alpha: float) -> Tested:
+    """Both tests again, neither p below that of independent examples: a proof has to stand either way."""
+    if len(clusters) < 2:
+        return Tested(1.0, 1.0, 1.0, None)
+    z, n = clustered_z(clusters, -margin), sum(cluster.n for cluster in clusters)
+    within, beyond = max(test.within, upper_tail(z)), max(test.alone, upper_tail(-z))
+    if within < alpha or beyond <= alpha:
+        return Tested(within, beyond, beyond, None)
+    needed = math.ceil(n * (quantile(1 - alpha) / z) ** 2) if abs(z) > 1e-3 else None
+    return Tested(within, beyond, beyond, None if needed is None else max(needed, test.settled_by or 0))
+
+
+def _test_scores(baseline: Score, candidate: Score, margin: float, alpha: float) -> Tested:
+    z = unpaired_z(baseline, candidate, -margin)
+    within, beyond = upper_tail(z), upper_tail(-z)
+    needed = math.ceil(candidate.n * (quantile(1 - alpha) / z) ** 2) if abs(z) > 1e-3 else None
+    undecided = within >= alpha and beyond > alpha
+    return Tested(within, beyond, beyond, needed if undecided else None)
+
+
+def _judge(sides: Sides, test: Tested | None, demand: Demand, rule: Rule, alpha: float) -> Row:
+    if incomparable := refuse_incomparable(sides):
+        return incomparable
+    found = describe_evidence(sides)
+    if test is None or found is None:
+        needs = f"rule {rule} needs `n` and `correct` of both sides, and better `outcomes`; evaluate with minieval"
+        return sides.row(Outcome.UNMEASURED, needs)
+    proofs = {"p_within": _write_p(test.within), "p_beyond": _write_p(test.beyond)}
+    evidence = found.model_copy(update={**proofs, "examples_to_settle": test.settled_by})
+    moved = _describe(sides, evidence)
+    if test.beyond <= alpha:
+        outcome = Outcome.REGRESSED
+        reason = f"{moved}: proved worse than the margin of {_margin(sides)} (p {_short_p(test.beyond)})"
+    elif limits := refuse_beyond_limits(sides, moved):
+        outcome, reason = limits
+    elif test.within < alpha:
+        outcome, reason = Outcome.HELD, f"{moved}: proved within {_margin(sides)} (p {_short_p(test.within)})"
+    else:
+        doubt = ONE_GROUP if evidence.groups == 1 else _explain_doubt(sides, test, alpha)
+        outcome, reason = Outcome.INCONCLUSIVE, f"{moved}: {doubt}"
+        if demand is Demand.NO_PROOF_OF_HARM:
+            reason += f"; {rule} asks no proof of this bucket"
+    return sides.row(outcome, reason + _explain_weakness(sides, evidence), demand=demand, evidence=evidence)
+
+
+def _demand(rule: Rule, tier: Tier) -> Demand:
+    return Demand.PROOF if rule is Rule.NONINFERIOR or tier is Tier.CRITICAL else Demand.NO_PROOF_OF_HARM
+
+
+def _explain_doubt(sides: Sides, test: Tested, alpha: float) -> str:
+    if test.alone <= alpha:
+        alone = f"if it were the only bucket (p {_short_p(test.alone)})"
+        return f"worse than {_margin(sides)} {alone}, and no proof among {test.family}"
+    doubt = f"neither proved within {_margin(sides)} (p {_short_p(test.within)}) nor proved beyond"
+    if test.settled_by is None:
+        return f"{doubt}, and no number of examples would settle a difference on the margin"
+    return f"{doubt}; about {test.settled_by} examples would settle it"
+
+
+def _explain_weakness(sides: Sides, evidence: Evidence) -> str:
+    if evidence.method is Method.PAIRED:
+        return ""
+    if evidence.method is Method.CLUSTERED and evidence.groups is not None:
+        few = ", which are few: the interval is too narrow as a rule" if evidence.groups < FEW_GROUPS else ""
+        return f" (in {evidence.groups} groups of examples{few})" if evidence.groups > 1 else ""
+    apart = ", and takes examples of one group as independent" if sides.groups is not None else ""
+    return f" (unpaired, since {sides.without_outcomes}: weaker, and of approximate level{apart})"
+
+
+def _describe(sides: Sides, evidence: Evidence) -> str:
+    level = f"{100 * (2 * sides.confidence - 1):.6g} %"
+    return f"{describe_move(sides)} ({level} interval {write_interval(evidence.difference_pp, signed=True)})"
+
+
+def _margin(sides: Sides) -> str:
+    return f"{write_exactly(sides.terms.tolerance_pp)} pp"
+
+
+def _write_p(p: float) -> str:
+    return f"{p:.6f}"
+
+
+def _short_p(p: float) -> str:
+    return f"{p:.4f}" if p >= 0.0001 else "below 0.0001"

@@ -1,0 +1,214 @@
+"""Exact probabilities of what Tango's statistic does, by summing over every outcome (gains, losses) of n examples.
+
+The statistic's region is summed by the number of disagreements ``m``, which is binomial; given ``m`` the losses are
+binomial with a share that does not depend on ``m``, and the largest loss inside the region grows by 0 or 1 from ``m``
+to ``m + 1``. One pass over ``m`` therefore gives the whole double sum.
+
+- `size` is the supremum over the one unknown the null hypothesis leaves open, the disagreement. By monotony of the
+  statistic in gains and losses the boundary ``d = -margin`` is where a composite null is worst.
+- Disagreements further than eight standard deviations out are counted as lying in the region: an error of at
+  most 1e-9, on the side of caution.
+- The supremum is searched on a grid finer than the function's own smoothness and refined; it is no proof between
+  grid points (a test holds it to a grid twenty times finer).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
+
+from lynxgate.decision.statistics.normal import check_margin, quantile
+
+SLACK = 1e-9  # outcomes whose statistic equals the limit but for rounding belong to the same side
+_FALLBACK = 1e-12
+
+
+def holding_limits(n: int, margin: float, z: float, correction: float = 0.0, *, strict: bool = False) -> list[int]:
+    """For each number of disagreements 0..n the most losses with ``tango_z >= z`` at ``d0 = -margin``, else -1.
+
+    ``strict`` asks for ``> z``. ``correction`` is `tango_z`'s.
+    """
+    limit = z + SLACK if strict else z - SLACK
+    limits: list[int] = []
+    losses = -1
+    for m in range(n + 1):
+        if losses < m and _holds(n, m, losses + 1, margin, limit=limit, correction=correction):
+            losses += 1
+        limits.append(losses)
+    return limits
+
+
+def _holds(n: int, m: int, losses: int, margin: float, *, limit: float, correction: float) -> bool:
+    # `tango_z` at d0 = -margin, written out: this is the innermost loop of every exact figure.
+    b = -m - (2 * n - m + 2 * losses) * margin
+    e = math.sqrt(8 * n * losses * margin * (1 + margin))
+    p = (math.sqrt(max(-b - e, 0.0)) * math.sqrt(e - b) - b) / (4 * n)
+    spread = math.sqrt(max(n * (2 * p - margin * (1 + margin)), 0.0))
+    above = m - 2 * losses + n * margin
+    if correction:
+        above = math.copysign(max(abs(above) - correction, 0.0), above)
+    return above >= limit * spread if spread else above > 0 or limit <= 0 == above
+
+
+def holding_probability(limits: Sequence[int], disagreement: float, difference: float) -> tuple[float, float]:
+    """Probability of the outcomes within ``limits``, and of the outcomes that were not looked at.
+
+    ``limits`` are from `holding_limits`; ``disagreement`` and ``difference`` are the true shares.
+
+    Raises:
+        ValueError: when ``abs(difference) <= disagreement <= 1`` does not hold.
+    """
+    n = len(limits) - 1
+    if not abs(difference) <= disagreement <= 1:
+        raise ValueError(f"models that differ by {difference} cannot disagree on {disagreement} of the examples")
+    share = min((1 - difference / disagreement) / 2, 1.0) if disagreement else 0.5
+    inside = seen = 0.0
+    for weight, below in _by_disagreements(limits, n, disagreement, share):
+        inside += weight * below
+        seen += weight
+    return min(inside, 1.0), max(1 - seen, 0.0)
+
+
+def _by_disagreements(
+    limits: Sequence[int], n: int, disagreement: float, share: float
+) -> Iterator[tuple[float, float]]:
+    """P(m disagreements) and P(losses within the limit | m), over the m that matter."""
+    if 1 - disagreement < 1e-14:
+        disagreement = 1.0  # the chance of one agreement in n is below what is summed, and its powers underflow
+    mean = n * disagreement
+    reach = 8 * math.sqrt(mean * (1 - disagreement)) + 20
+    first, last = max(0, math.floor(mean - reach)), min(n, math.ceil(mean + reach))
+    if disagreement in (0.0, 1.0):
+        first = last = round(mean)
+    weight = _binomial(n, disagreement, first)
+    odds = disagreement / (1 - disagreement) if disagreement < 1 else 0.0
+    k = limits[first]
+    point = _binomial(first, share, k)
+    below = _lower_sum(first, share, k, point)
+    for m in range(first, last + 1):
+        yield weight, below
+        if m == last:
+            return
+        weight *= (n - m) / (m + 1) * odds
+        # One more disagreement under the same limit, then the limit itself may move.
+        below -= share * point
+        point *= (m + 1) / (m + 1 - k) * (1 - share)
+        if limits[m + 1] > k:
+            k += 1
+            point = point * (m + 2 - k) / k * share / (1 - share) if k and share < 1 else _binomial(m + 1, share, k)
+            below += point
+
+
+def _binomial(n: int, share: float, k: int) -> float:
+    if k < 0 or k > n:
+        return 0.0
+    if share in (0.0, 1.0):
+        return float(k == n * share)
+    ways = math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1)
+    return math.exp(ways + k * math.log(share) + (n - k) * math.log1p(-share))
+
+
+def _lower_sum(n: int, share: float, k: int, point: float) -> float:
+    if k < 0:
+        return 0.0
+    if k >= n or share <= 0:
+        return 1.0
+    if share >= 1:
+        return 0.0
+    if k > n * share:
+        return 1 - _lower_sum(n, 1 - share, n - k - 1, _binomial(n, 1 - share, n - k - 1))
+    total, odds = 0.0, (1 - share) / share
+    for losses in range(k, -1, -1):
+        total += point
+        point *= losses / (n - losses + 1) * odds
+        if point < total * _FALLBACK:
+            break
+    return total
+
+
+def supremum(f: Callable[[float], float], n: int, margin: float) -> tuple[float, float]:
+    """Largest value of ``f`` over disagreements in [margin, 1], and where: for ``f`` made from ``n`` examples.
+
+    On the scale of ``asin(sqrt(disagreement))`` the sum over outcomes blurs everything by ``1 / (2 sqrt(n))``, so a
+    grid of that spacing sees every hill; the two highest are then searched more finely.
+    """
+    low, high = math.asin(math.sqrt(margin)), math.pi / 2
+    count = max(math.ceil((high - low) * 2 * math.sqrt(n)), 8)
+    step = (high - low) / count
+
+    def at(angle: float) -> tuple[float, float]:
+        # The ends are exact, not sines of rounded arcs.
+        share = margin if angle <= low else 1.0 if angle >= high else min(max(math.sin(angle) ** 2, margin), 1.0)
+        return f(share), angle
+
+    hills = sorted((at(low + i * step) for i in range(count + 1)), reverse=True)
+    peaks = hills[:1] + [hill for hill in hills if abs(hill[1] - hills[0][1]) > 1.5 * step][:1]
+    for index, peak in enumerate(peaks):
+        best, fine = peak, step
+        while fine > step / 20:
+            fine /= 3
+            best = max([best] + [at(best[1] + shift * fine) for shift in (-2, -1, 1, 2)])
+        peaks[index] = best
+    value, angle = max(peaks)
+    return value, margin if angle <= low else min(math.sin(angle) ** 2, 1.0)
+
+
+@lru_cache(maxsize=4096)
+def size(n: int, margin: float, z: float, correction: float = 0.0) -> tuple[float, float]:
+    """Largest probability of ``tango_z >= z`` while the candidate is truly ``margin`` worse, and at which disagreement.
+
+    ``n`` examples; ``margin`` a share. This is the exact false-pass rate of a gate that lets ``z`` through.
+
+    Raises:
+        ValueError: for ``n < 1`` or a margin outside [0, 1).
+    """
+    _check(n, margin)
+    limits = holding_limits(n, margin, z, correction)
+    return supremum(lambda share: sum(holding_probability(limits, share, -margin)), n, margin)
+
+
+@lru_cache(maxsize=4096)
+def worse_size(n: int, margin: float, z: float, correction: float = 0.0) -> tuple[float, float]:
+    """Largest probability of ``tango_z <= z`` while the candidate is only ``margin`` worse, and at which disagreement.
+
+    This is the exact false-block rate of a gate that calls ``z`` proof of a regression.
+
+    Raises:
+        ValueError: for ``n < 1`` or a margin outside [0, 1).
+    """
+    _check(n, margin)
+    limits = holding_limits(n, margin, z, correction, strict=True)
+    return supremum(lambda share: 1 - holding_probability(limits, share, -margin)[0], n, margin)
+
+
+@lru_cache(maxsize=1024)
+def critical_z(n: int, margin: float, alpha: float, toward: int = 1) -> float:
+    """Smallest limit, no lower than the normal quantile, at which Tango's statistic holds the level exactly.
+
+    ``toward`` 1: `size` of the limit is at most ``alpha``; -1: `worse_size` of minus the limit is. Found to 1e-5,
+    from the side of caution.
+
+    Raises:
+        ValueError: for ``n < 1``, a margin outside [0, 1) or a level outside (0, 1).
+    """
+    normal = quantile(1 - alpha)
+
+    def level(limit: float) -> float:
+        return (size(n, margin, limit) if toward > 0 else worse_size(n, margin, -limit))[0]
+
+    if level(normal) <= alpha:
+        return normal
+    low, high = normal, normal + 0.1
+    while level(high) > alpha:
+        low, high = high, high + 2 * (high - normal)
+    while high - low > 1e-5:
+        middle = (low + high) / 2
+        low, high = (low, middle) if level(middle) <= alpha else (middle, high)
+    return high
+
+
+def _check(n: int, margin: float) -> None:
+    check_margin(margin)
+    if n < 1:
+        raise ValueError(f"no comparison without an example (n = {n})")

@@ -1,0 +1,159 @@
+"""How many examples a decision needs, before anything is measured and when a row stayed inconclusive.
+
+- Figures of power are normal approximations at the stated disagreement; chances are exact sums (`chance_of_holding`).
+- `None` means never: no number of examples, or no drop at all, would do.
+"""
+
+from __future__ import annotations
+
+import math
+
+from lynxgate.decision.statistics.decision import EXACT_ROWS, correction, noninferior, proved_worse
+from lynxgate.decision.statistics.exact import critical_z, holding_limits, holding_probability
+from lynxgate.decision.statistics.normal import check_margin, quantile
+from lynxgate.decision.statistics.paired import Pairs, tango_z
+
+_MOST = 10**9
+
+
+def smallest_n_tango(margin: float, confidence: float = 0.95) -> int | None:
+    """Fewest examples at which Tango's test passes without one disagreement: ``n > z^2 (1 - D) / D``.
+
+    Raises:
+        ValueError: when the margin is not in [0, 1) or the confidence not in (0, 1).
+    """
+    if not check_margin(margin):
+        return None
+    z = max(quantile(confidence), 0.0)
+    return math.floor(z * z * (1 - margin) / margin) + 1
+
+
+def smallest_n_ever(margin: float, confidence: float = 0.95) -> int | None:
+    """Fewest examples with which a bucket can ever be proved non-inferior, by the gate's own test (`noninferior`).
+
+    Without a disagreement the exact test needs about ``ln(1 - confidence) / ln(1 - margin)`` examples besides.
+
+    Raises:
+        ValueError: when the margin is not in [0, 1) or the confidence not in (0, 1).
+    """
+    fewest = smallest_n_tango(margin, confidence)
+    if fewest is None:
+        return None
+    n = max(fewest, math.ceil(math.log(1 - confidence) / math.log1p(-margin)))
+    while n <= EXACT_ROWS:
+        if noninferior(Pairs(n, 0, 0), margin, confidence):
+            return n
+        n += 1
+    low, high = n - 1, n
+    while not noninferior(Pairs(high, 0, 0), margin, confidence):
+        low, high = high, 2 * high
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if noninferior(Pairs(middle, 0, 0), margin, confidence) else (middle, high)
+    return high
+
+
+def _reach(confidence: float, power: float) -> float:
+    return max(quantile(confidence) + quantile(power), 0.0)
+
+
+def examples_needed(disagreement: float, margin: float, confidence: float = 0.95, power: float = 0.8) -> int | None:
+    """Examples for an equal model to be proved non-inferior with probability ``power``: ``(z_a + z_b)^2 pi / D^2``.
+
+    Never fewer than `smallest_n_ever`; ``disagreement`` is a share.
+
+    Raises:
+        ValueError: for a share outside [0, 1] or a level outside (0, 1).
+    """
+    _check_share(disagreement)
+    fewest = smallest_n_ever(margin, confidence)
+    if fewest is None:
+        return None
+    return max(math.ceil(_reach(confidence, power) ** 2 * disagreement / margin**2), fewest)
+
+
+def minimum_detectable_drop(
+    n: int, disagreement: float, margin: float = 0.0, confidence: float = 0.95, power: float = 0.8
+) -> float | None:
+    """Smallest true drop (a share) that ``n`` examples prove to be beyond ``margin`` with probability ``power``.
+
+    ``margin + (z_a + z_b) sqrt(pi / n)``; where the drop exceeds the disagreement, it is the disagreement.
+
+    Raises:
+        ValueError: for ``n < 1``, a share or a level out of range.
+    """
+    _check_share(disagreement)
+    check_margin(margin)
+    if n < 1:
+        raise ValueError(f"no comparison without an example (n = {n})")
+    step = _reach(confidence, power) / math.sqrt(n)
+    drop = margin + step * math.sqrt(disagreement)
+    if drop > disagreement:
+        drop = ((step + math.sqrt(step * step + 4 * margin)) / 2) ** 2
+    return drop if drop <= 1 else None
+
+
+def examples_to_settle(pairs: Pairs, margin: float, confidence: float = 0.95) -> int | None:
+    """About how many examples in all would decide this row if its rates of gains and losses stayed as observed.
+
+    Z grows with ``sqrt(n)``, so ``n (z / Z)^2``, then in steps of 3 % until the gate's own test decides. `None`
+    when the observation sits on the margin itself (or so near that a thousand million would not do).
+
+    Raises:
+        ValueError: when the margin is not in [0, 1) or the confidence not in (0, 1).
+    """
+    z = tango_z(pairs, -check_margin(margin))
+    decides = noninferior if z > 0 else proved_worse
+    grown = max((quantile(confidence) / z) ** 2, 1.0) if z else math.inf
+    while pairs.n * grown <= _MOST:
+        scaled = Pairs(
+            max(math.ceil(pairs.n * grown), pairs.n + 1), round(pairs.gains * grown), round(pairs.losses * grown)
+        )
+        if decides(scaled, margin, confidence):
+            return scaled.n
+        grown *= 1.03
+    return None
+
+
+def chance_of_holding(
+    n: int, margin: float, disagreement: float, difference: float = 0.0, confidence: float = 0.95
+) -> float:
+    """Exact probability that ``n`` examples prove non-inferiority, for models that truly differ so.
+
+    ``difference`` is candidate minus baseline. With a difference of 0, one minus this is how often the rule
+    `noninferior` stops an equal model in this bucket; with ``-margin``, the false passes.
+
+    Raises:
+        ValueError: for figures out of range, or ``abs(difference) > disagreement``.
+    """
+    z = _critical(n, margin, confidence)
+    limits = holding_limits(n, margin, z, correction(margin, z, 1) if n > EXACT_ROWS else 0.0)
+    return holding_probability(limits, disagreement, difference)[0]
+
+
+def chance_of_regression(
+    n: int, margin: float, disagreement: float, difference: float = 0.0, confidence: float = 0.95
+) -> float:
+    """Exact probability that ``n`` examples prove a drop beyond ``margin``, for models that truly differ so.
+
+    With a difference of 0 this is how often an equal model is blocked by this bucket. Among ``m`` buckets Holm proves
+    the worst only at ``1 - (1 - confidence) / m``: give that confidence.
+
+    Raises:
+        ValueError: for figures out of range, or ``abs(difference) > disagreement``.
+    """
+    check_margin(margin)
+    if n < 1:
+        raise ValueError(f"no comparison without an example (n = {n})")
+    limits = holding_limits(n, margin, -quantile(confidence), strict=True)
+    return max(1 - sum(holding_probability(limits, disagreement, difference)), 0.0)
+
+
+def _critical(n: int, margin: float, confidence: float) -> float:
+    quantile(confidence)
+    return quantile(confidence) if n > EXACT_ROWS else critical_z(n, margin, 1 - confidence)
+
+
+def _check_share(disagreement: float) -> None:
+    if not 0 <= disagreement <= 1:
+        raise ValueError(f"a disagreement is a share between 0 and 1, not {disagreement}")

@@ -1,0 +1,283 @@
+"""The verdict, `lynxgate.verdict/1`: what was compared, on which terms, and what came of each bucket and metric.
+
+- It holds evidence only. Whether the candidate passes, why not, and the exit code are derived from the rows each time.
+- Equal verdicts are equal bytes: no clock, no locale, no hash order; rows stand in code-point order of their names.
+- Without metrics it has no key for them, so that a verdict from before there were any is taken again byte for byte.
+- Figures other than counts are text, exact: a decimal where there is one, else a fraction ``p/q``. Limits of intervals
+  and p values are rounded, far coarser than the last bits in which machines differ.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from fractions import Fraction
+from typing import Annotated, Final, Literal
+
+from pydantic import Field, model_validator
+
+from lynxgate.decision.baseline import Source, Status
+from lynxgate.decision.metrics.row import MetricRow
+from lynxgate.decision.outcome import WORSE, Exact, Outcome
+from lynxgate.decision.policy import Rule, Tier
+from lynxgate.errors import Exit
+from lynxgate.figures import visible, write_percent, write_points
+from minieval.contract.documents import Document, parse_document, pretty_json
+from minieval.contract.report import Candidate, Count, DvcMd5, Name, Positive, Sha256
+
+SCHEMA: Final = "lynxgate.verdict/1"
+_NAMED = 3  # reasons that a summary spells out
+
+
+def _is_none(value: object) -> bool:
+    return value is None
+
+
+class Inputs(Document):
+    """What the verdict follows from: SHA-256 of the exact bytes of both documents, and the eval set's hashes.
+
+    ``groups_sha256`` is that of the eval set's `lynxgate.decision.groups.Groups`, where they were respected.
+    """
+
+    evaluation_sha256: Sha256
+    baseline_sha256: Sha256
+    eval_set_dvc_md5: DvcMd5
+    eval_set_sha256: Sha256 | None = None
+    groups_sha256: Annotated[Sha256 | None, Field(exclude_if=_is_none)] = None
+
+
+class Figure(Document):
+    """What one side measured."""
+
+    n: Positive | None
+    correct: Count | None
+    accuracy: Exact | None
+
+    @property
+    def share(self) -> Fraction | None:
+        """The accuracy, from the counts where there are any; `None` for a placeholder."""
+        if self.correct is not None and self.n is not None:
+            return Fraction(self.correct, self.n)
+        return None if self.accuracy is None else Fraction(self.accuracy)
+
+
+Interval = Annotated[tuple[Exact, Exact], Field(strict=False)]
+
+
+class Method(StrEnum):
+    """How the two sides were compared where a chance was computed."""
+
+    PAIRED = "paired"
+    CLUSTERED = "clustered"
+    UNPAIRED = "unpaired"
+
+
+class Demand(StrEnum):
+    """What a rule asks of a bucket: that it is proved within its margin, or only that it is not proved beyond."""
+
+    PROOF = "proof"
+    NO_PROOF_OF_HARM = "no proof of harm"
+
+
+class Evidence(Document):
+    """What the counts and outcomes of one bucket say besides its figures.
+
+    Intervals are two-sided: of the accuracies in percent (Wilson) and of the difference in percentage points, all at
+    ``2 confidence - 1``, so that each end is one-sided at the confidence. ``p_within`` is the chance of such evidence
+    of staying within the margin, were the candidate worse by all of it; ``p_beyond`` of having left it, were it not,
+    corrected for the number of buckets. Only rules that prove something have them. Four decimals; ``p`` has six.
+    ``groups`` is the number of groups that the examples come in, where some share one and it was respected.
+    """
+
+    method: Annotated[Method, Field(strict=False)]
+    gains: Count | None = None
+    losses: Count | None = None
+    baseline_percent: Interval
+    candidate_percent: Interval
+    difference_pp: Interval
+    p_within: Exact | None = None
+    p_beyond: Exact | None = None
+    examples_to_settle: Positive | None = None
+    groups: Annotated[Positive | None, Field(exclude_if=_is_none)] = None
+
+
+class Row(Document):
+    """One bucket (or the aggregate): both figures, the terms, and what came of it."""
+
+    bucket: Name
+    tier: Annotated[Tier, Field(strict=False)]
+    outcome: Annotated[Outcome, Field(strict=False)]
+    baseline: Figure | None
+    candidate: Figure | None
+    difference_pp: Exact | None
+    tolerance_pp: Exact
+    min: Exact | None
+    reason: str
+    max_negative_flip_rate: Exact | None = None
+    demand: Annotated[Demand | None, Field(strict=False)] = None
+    evidence: Evidence | None = None
+
+    @property
+    def blocks(self) -> bool:
+        """Whether this row alone keeps the candidate out."""
+        return self.tier is not Tier.ADVISORY and self.outcome is not Outcome.HELD and not self.tolerated
+
+    @property
+    def tolerated(self) -> bool:
+        """Whether it is inconclusive where the rule asks for no more than no proof of harm."""
+        return self.outcome is Outcome.INCONCLUSIVE and self.demand is Demand.NO_PROOF_OF_HARM
+
+    @property
+    def negative_flip_rate(self) -> Fraction | None:
+        """Share of the examples that the baseline had right and the candidate has wrong; `None` without outcomes."""
+        n = None if self.candidate is None else self.candidate.n
+        if n is None or self.evidence is None or self.evidence.losses is None:
+            return None
+        return Fraction(self.evidence.losses, n)
+
+
+class Condition(Document):
+    """Something besides accuracy that must hold before the figures mean anything."""
+
+    name: Literal["eval set", "groups", "isolation"]
+    outcome: Annotated[Outcome, Field(strict=False)]
+    reason: str
+
+
+class Verdict(Document):
+    """The decision on one candidate, as evidence.
+
+    ``tolerance_pp`` is the general tolerance in force, ``policy_tolerance_pp`` the one the policy names; they differ
+    when the command line tightened it (or, under a report-only baseline, loosened it).
+    """
+
+    schema_: Literal["lynxgate.verdict/1"] = Field(alias="schema")
+    rule: Annotated[Rule, Field(strict=False)]
+    status: Annotated[Status, Field(strict=False)]
+    tolerance_pp: Exact
+    policy_tolerance_pp: Exact
+    confidence: Exact = "0.95"
+    inputs: Inputs
+    candidate: Candidate
+    baseline: Source
+    conditions: Annotated[tuple[Condition, ...], Field(strict=False)]
+    aggregate: Row | None
+    rows: Annotated[tuple[Row, ...], Field(strict=False, min_length=1)]
+    metrics: Annotated[tuple[MetricRow, ...], Field(strict=False, exclude_if=lambda rows: not rows)] = ()
+
+    @model_validator(mode="after")
+    def _is_ordered(self) -> Verdict:
+        for names in ([row.bucket for row in self.rows], [row.metric for row in self.metrics]):
+            if names != sorted(set(names)):
+                raise ValueError("rows stand in code-point order of their buckets or metrics, each once")
+        return self
+
+    @property
+    def blocking(self) -> tuple[Row, ...]:
+        """The buckets that keep the candidate out, the aggregate first."""
+        return tuple(row for row in self._all_rows if row.blocks)
+
+    @property
+    def blocking_metrics(self) -> tuple[MetricRow, ...]:
+        """The metrics that keep the candidate out."""
+        return tuple(row for row in self.metrics if row.blocks)
+
+    @property
+    def warnings(self) -> tuple[MetricRow, ...]:
+        """The metrics in their warning band, which block nothing."""
+        return tuple(row for row in self.metrics if row.warns)
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Why the candidate does not pass, a sentence each; empty when it does."""
+        conditions = [
+            f"{each.name}: {visible(each.reason)}" for each in self.conditions if each.outcome is not Outcome.HELD
+        ]
+        failed = [f"{visible(row.bucket)} {row.outcome}: {visible(row.reason)}" for row in self.blocking]
+        failed += [f"{visible(row.metric)} {row.outcome}: {visible(row.reason)}" for row in self.blocking_metrics]
+        idle = [] if self._gated else ["every bucket is advisory, so that nothing could fail"]
+        return (*conditions, *failed, *idle)
+
+    @property
+    def passed(self) -> bool:
+        """Whether everything that is gated held, whatever the baseline's status."""
+        return not self.reasons
+
+    @property
+    def exit(self) -> Exit:
+        """The exit code; a report-only baseline never fails a run."""
+        if self.passed or self.status is Status.REPORT_ONLY:
+            return Exit.OK
+        outcomes = {row.outcome for row in self.blocking} | {row.outcome for row in self.blocking_metrics}
+        return Exit.REGRESSION if outcomes & WORSE else Exit.CANNOT_JUDGE
+
+    @property
+    def summary(self) -> str:
+        """One line for people."""
+        warned = f"; {_count(len(self.warnings), 'warning')}" if self.warnings else ""
+        if not self.passed:
+            word = "would fail" if self.status is Status.REPORT_ONLY else "failed"
+            more = len(self.reasons) - _NAMED
+            return f"{word}: {'; '.join(self.reasons[:_NAMED])}" + (f"; and {more} more" if more > 0 else "") + warned
+        word = "would pass (report-only)" if self.status is Status.REPORT_ONLY else "passed"
+        held = sum(row.outcome is Outcome.HELD for row in self.rows)
+        terms = f"{self.tolerance_pp} pp" + (f", {self.confidence_percent} confidence" if self.rule.asks_proof else "")
+        text = f"{word}: {held} of {len(self.rows)} buckets held (rule {self.rule}, {terms})"
+        if undecided := sum(row.tolerated and row.tier is not Tier.ADVISORY for row in self.rows):
+            text += f", {undecided} inconclusive, which {self.rule} lets pass"
+        if slipped := len(self.rows) - held - undecided:
+            text += f", {slipped} advisory did not"
+        if self.metrics:
+            text += f"; {self._summarise_metrics()}"
+        return text + warned + (f"; {describe_move(self.aggregate)}" if self.aggregate else "")
+
+    @property
+    def confidence_percent(self) -> str:
+        """The one-sided confidence of its proofs, as ``95 %``."""
+        return f"{float(Fraction(self.confidence) * 100):g} %"
+
+    def to_json(self) -> bytes:
+        """The document; `parse_verdict` gives the same value back."""
+        return pretty_json(self.model_dump(mode="json", by_alias=True))
+
+    def _summarise_metrics(self) -> str:
+        held = sum(row.outcome is Outcome.HELD for row in self.metrics)
+        slipped = len(self.metrics) - held
+        text = f"{held} of {_count(len(self.metrics), 'metric')} held"
+        return text + (f", {slipped} advisory did not" if slipped else "")
+
+    @property
+    def _all_rows(self) -> tuple[Row, ...]:
+        return self.rows if self.aggregate is None else (self.aggregate, *self.rows)
+
+    @property
+    def _gated(self) -> bool:
+        return any(row.tier is not Tier.ADVISORY for row in self._all_rows) or any(
+            row.tier != "advisory" for row in self.metrics
+        )
+
+
+def parse_verdict(data: bytes, *, where: str = "the verdict") -> Verdict:
+    """Parse a verdict. Nothing may be decided by one that was stored: take the decision again from its inputs.
+
+    Raises:
+        CannotJudge: naming ``where``, the path inside the document, and the reason.
+    """
+    return parse_document(data, Verdict, where=where)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def describe_move(row: Row) -> str:
+    """The two accuracies of a row and their difference, shortly."""
+    before, now = (figure.share if figure else None for figure in (row.baseline, row.candidate))
+    shares = " -> ".join("none" if share is None else write_percent(share) for share in (before, now))
+    return f"{visible(row.bucket)} {shares}" + (f" ({describe_difference(row)})" if row.difference_pp else "")
+
+
+def describe_difference(row: Row) -> str:
+    """The difference of a row in percentage points, rounded without hiding that it missed its tolerance."""
+    if row.difference_pp is None:
+        return ""
+    return f"{write_points(Fraction(row.difference_pp), -Fraction(row.tolerance_pp))} pp"

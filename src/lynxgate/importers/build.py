@@ -1,0 +1,178 @@
+"""From what a reader found to an evaluation: a new one, or metrics added to one that minieval wrote.
+
+- An evaluation needs a bucket. A file of metrics alone is added to an evaluation; it never becomes one.
+- Figures whose names match a glob become buckets of that accuracy, only where somebody said so.
+- Added to a document, it keeps its layout, its comments and every figure it had, byte for byte.
+- Metrics from two places may come from two machines: the fingerprint is then that of both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from pydantic import ValidationError
+
+from lynxgate import __version__
+from lynxgate.decision.globs import matches
+from lynxgate.errors import CannotJudge, UsageFailure
+from lynxgate.importers import calibrax, flameiq, flat, kitt, pytest_benchmark
+from lynxgate.importers.found import Found
+from lynxgate.jsonedit import Path, edit
+from minieval.contract.documents import Json, canonical_json, digest_bytes, list_reasons, parse_document, parse_json
+from minieval.contract.report import (
+    SCHEMA,
+    Candidate,
+    Environment,
+    EvalSetIdentity,
+    Evaluation,
+    Evaluator,
+    Measured,
+)
+
+
+@dataclass(frozen=True)
+class Provider:
+    """A format that can be read: its name, what it is, and the reader of its bytes."""
+
+    name: str
+    says: str
+    read: Callable[[bytes, str], Found]
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What the foreign file does not say: which provider wrote it, on which eval set, and which model it is about."""
+
+    provider: str
+    eval_set: EvalSetIdentity
+    candidate: Candidate
+
+
+PROVIDERS = {
+    each.name: each
+    for each in (
+        Provider("calibrax", "a Calibrax run: points with scenario, tags and metrics", calibrax.read),
+        Provider("flameiq", "a FlameIQ performance snapshot, schema version 1", flameiq.read),
+        Provider("flat", "one JSON object of names and numbers", flat.read),
+        Provider("kitt", "KITT's metrics.json: benchmarks of quality and performance", kitt.read),
+        Provider(
+            "pytest-benchmark", "pytest-benchmark's --benchmark-json: median seconds a round", pytest_benchmark.read
+        ),
+    )
+}
+
+
+def read_foreign(provider: str, data: bytes, *, where: str, buckets: Sequence[str] = ()) -> Found:
+    """Read a foreign file; ``buckets`` are globs of figures that are accuracies (shares) of buckets.
+
+    Raises:
+        UsageFailure: for a provider there is none of.
+        CannotJudge: when the file is not what it should be, or a glob matches nothing or no accuracy.
+    """
+    if provider not in PROVIDERS:
+        raise UsageFailure(f"no provider {provider!r}; there are {', '.join(PROVIDERS)}")
+    found = PROVIDERS[provider].read(data, where)
+    return _as_buckets(found, buckets, where) if buckets else found
+
+
+def _as_buckets(found: Found, globs: Sequence[str], where: str) -> Found:
+    chosen = {name for name in found.metrics if any(matches(glob, name) for glob in globs)}
+    for glob in globs:
+        if not any(matches(glob, name) for name in chosen):
+            raise CannotJudge(f"{where}: no figure is called {glob!r}; correct --buckets")
+    buckets = dict(found.buckets)
+    for name in sorted(chosen):
+        value = found.metrics[name].value
+        if name in buckets:
+            raise CannotJudge(f"{where}: {name!r} is a bucket already; correct --buckets")
+        if not 0 <= value <= 1:
+            raise CannotJudge(f"{where}: {name!r} is {value}, and an accuracy lies between 0 and 1; correct --buckets")
+        buckets[name] = Measured(accuracy=value)
+    rest = {name: metric for name, metric in found.metrics.items() if name not in chosen}
+    return Found(rest, buckets, found.fingerprint, found.left_out)
+
+
+def build_evaluation(found: Found, origin: Origin, *, where: str) -> Evaluation:
+    """An evaluation of what was found.
+
+    Raises:
+        CannotJudge: without a bucket, or where a figure has a name no document may have.
+    """
+    if not found.buckets:
+        raise CannotJudge(
+            f"{where}: it holds metrics and no bucket, and an evaluation needs one; add them to an evaluation with "
+            "--into candidate_eval.json, or say which figures are accuracies with --buckets"
+        )
+    return _validate(
+        {
+            "schema": SCHEMA,
+            "candidate": origin.candidate,
+            "eval_set": origin.eval_set,
+            "evaluator": Evaluator(name=f"lynxgate import {origin.provider}", version=__version__),
+            "buckets": found.buckets,
+            "metrics": found.metrics,
+            "environment": Environment(fingerprint=found.fingerprint),
+        },
+        where,
+    )
+
+
+def add_to_evaluation(found: Found, evaluation: Evaluation, *, where: str) -> Evaluation:
+    """The evaluation with the metrics, and buckets, that were found; nothing in it is replaced.
+
+    Raises:
+        CannotJudge: when both have something of one name.
+    """
+    for kind, ours, theirs in (
+        ("metric", evaluation.metrics, found.metrics),
+        ("bucket", evaluation.buckets, found.buckets),
+    ):
+        if twice := ours.keys() & theirs.keys():
+            raise CannotJudge(f"{where}: the evaluation has a {kind} {min(twice)!r} already; import it once")
+    both = {"evaluation": evaluation.environment.fingerprint, "import": found.fingerprint}
+    fingerprint = digest_bytes(canonical_json(both)) if all(both.values()) else both["evaluation"] or both["import"]
+    return _validate(
+        {
+            **{name: getattr(evaluation, name) for name in ("candidate", "eval_set", "evaluator", "aggregate")},
+            "schema": SCHEMA,
+            "buckets": {**evaluation.buckets, **found.buckets},
+            "metrics": {**evaluation.metrics, **found.metrics},
+            "environment": evaluation.environment.model_copy(update={"fingerprint": fingerprint}),
+        },
+        where,
+    )
+
+
+def add_to_document(found: Found, data: bytes, *, where: str, into: str) -> bytes:
+    """The bytes of an evaluation with what was found added; ``into`` is what messages call it.
+
+    Raises:
+        CannotJudge: ``data`` is no evaluation, or as `add_to_evaluation`.
+    """
+    evaluation = parse_document(data, Evaluation, where=into)
+    merged = add_to_evaluation(found, evaluation, where=where)
+    tree = parse_json(data, where=into)
+    added: dict[str, dict[str, Json]] = {
+        "metrics": {name: metric.model_dump(exclude_none=True) for name, metric in found.metrics.items()},
+        "buckets": {name: figures.model_dump(exclude_none=True) for name, figures in found.buckets.items()},
+        "environment": {},
+    }
+    if merged.environment.fingerprint != evaluation.environment.fingerprint:
+        added["environment"] = {"fingerprint": merged.environment.fingerprint}
+    changes: dict[Path, Json] = {}
+    for key, entries in added.items():
+        if key in tree:
+            changes |= {(key, name): entry for name, entry in entries.items()}
+        elif entries:
+            changes[key,] = entries
+    new = edit(data.decode(), changes).encode()
+    parse_document(new, Evaluation, where=f"{where}, added to {into}")
+    return new
+
+
+def _validate(parts: dict[str, object], where: str) -> Evaluation:
+    try:
+        return Evaluation.model_validate(parts)
+    except ValidationError as error:
+        raise CannotJudge(f"{where}: makes no evaluation: {': '.join(list_reasons(error)[0])}") from error

@@ -1,0 +1,60 @@
+"""What a reader found in a foreign file, and what the readers share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from pydantic import ConfigDict
+
+from lynxgate.errors import CannotJudge
+from minieval.contract.documents import Document, Json, canonical_json, digest_bytes
+from minieval.contract.report import Measured, Metric
+
+
+@dataclass(frozen=True)
+class Found:
+    """Buckets and metrics by name, a digest of the machine where the file names one, and the names of non-figures."""
+
+    metrics: Mapping[str, Metric] = field(default_factory=dict)
+    buckets: Mapping[str, Measured] = field(default_factory=dict)
+    fingerprint: str | None = None
+    left_out: tuple[str, ...] = ()
+
+
+class Foreign(Document):
+    """A part of somebody else's document: keys that no reader needs may stand in it."""
+
+    model_config = ConfigDict(extra="ignore")
+
+
+def is_figure(value: Json) -> bool:
+    """Whether a JSON value is a number; true and false are none."""
+    return isinstance(value, int | Decimal) and not isinstance(value, bool)
+
+
+def flatten(tree: Mapping[str, Json], prefix: str = "") -> Iterator[tuple[str, Json]]:
+    """Every leaf of nested objects, its keys joined by dots; the same name may come twice."""
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            yield from flatten(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def put_once(table: dict[str, Metric], name: str, metric: Metric, where: str) -> None:
+    """Add a metric to a table.
+
+    Raises:
+        CannotJudge: when the table has one of that name.
+    """
+    if name in table:
+        raise CannotJudge(f"{where}: two figures would be called {name!r}; rename one in the source")
+    table[name] = metric
+
+
+def digest_machine(facts: Mapping[str, Json]) -> str | None:
+    """A fingerprint of what is known of a machine; `None` when nothing is."""
+    known = {key: str(value) for key, value in facts.items() if value not in (None, "")}
+    return digest_bytes(canonical_json(known)) if known else None

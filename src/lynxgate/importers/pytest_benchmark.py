@@ -1,0 +1,60 @@
+"""pytest-benchmark's JSON (``--benchmark-json``): of each benchmark the median time of a round, in seconds.
+
+A figure is called by the benchmark's ``fullname``. Its samples are the rounds, where the file has them (that option
+or ``--benchmark-save-data``). The fingerprint is taken of what stays the same from run to run on one machine.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from lynxgate.errors import CannotJudge
+from lynxgate.importers.found import Foreign, Found, digest_machine, put_once
+from minieval.contract.documents import Json, parse_document
+from minieval.contract.report import Metric, Name, Number
+
+MOST_SAMPLES = 10_000
+_MACHINE = ("node", "processor", "machine", "system", "python_implementation", "python_version")
+_CPU = ("brand_raw", "brand", "arch", "count")
+
+
+class _Stats(Foreign):
+    median: Annotated[Number, Field(ge=0)]
+    data: Annotated[tuple[Number, ...], Field(strict=False)] = ()
+
+
+class _Benchmark(Foreign):
+    fullname: Name
+    stats: _Stats
+
+
+class _Report(Foreign):
+    benchmarks: Annotated[tuple[_Benchmark, ...], Field(strict=False)]
+    machine_info: dict[str, Json] = Field(default_factory=dict)
+
+
+def read(data: bytes, where: str) -> Found:
+    """One metric for each benchmark. Samples beyond `MOST_SAMPLES` are left out as a whole, and said to be.
+
+    Raises:
+        CannotJudge: when it is no such report or has no benchmark (those with errors are missing from it).
+    """
+    report = parse_document(data, _Report, where=where)
+    if not report.benchmarks:
+        raise CannotJudge(f"{where}: it has no benchmark, which measures nothing; did they fail?")
+    metrics: dict[str, Metric] = {}
+    left_out: list[str] = []
+    for each in report.benchmarks:
+        rounds = each.stats.data
+        if len(rounds) > MOST_SAMPLES:
+            left_out.append(f"samples of {each.fullname}")
+        samples = rounds if 0 < len(rounds) <= MOST_SAMPLES else None
+        metric = Metric(value=each.stats.median, unit="s", direction="lower", samples=samples)
+        put_once(metrics, each.fullname, metric, where)
+    cpu = report.machine_info.get("cpu")
+    facts = {key: report.machine_info.get(key) for key in _MACHINE}
+    if isinstance(cpu, dict):
+        facts |= {f"cpu.{key}": cpu.get(key) for key in _CPU}
+    return Found(metrics, fingerprint=digest_machine(facts), left_out=tuple(left_out))

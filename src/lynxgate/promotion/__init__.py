@@ -1,0 +1,1 @@
+"""Write to the registry: promotion, rollback, tombstones and recovery."""

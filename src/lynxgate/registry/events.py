@@ -1,0 +1,83 @@
+"""The registry's events: what happened, in order, each line bound to the one before by its SHA-256.
+
+- An event is announced in the record of what it belongs to before it is written: whoever finishes that writes the
+  same bytes under the same number, so an event is there once however often it is tried.
+- A line is canonical JSON; `previous` is the SHA-256 of the line before it (64 zeros for the first).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from lynxgate.registry.layout import SemverText
+from minieval.contract.documents import Document, canonical_json
+from minieval.contract.report import Name, Positive, RunId, Sha256
+
+GENESIS = "0" * 64
+
+
+class Kind(StrEnum):
+    """What an event says happened."""
+
+    PROMOTED = "promoted"
+    ROLLED_BACK = "rolled-back"
+    TOMBSTONED = "tombstoned"
+
+
+_NEEDED = {
+    Kind.PROMOTED: {"semver", "mlflow_run_id", "evidence"},
+    Kind.ROLLED_BACK: {"semver", "production_before"},
+    Kind.TOMBSTONED: {"reason"},
+}
+
+
+class Event(Document):
+    """One line of `index.jsonl`; ``at`` is the store's clock, ISO 8601 in UTC. What does not apply is left out."""
+
+    schema_: Annotated[Literal["lynxgate.event/1"], Field(alias="schema")] = "lynxgate.event/1"
+    number: Positive
+    previous: Sha256
+    at: Name
+    kind: Annotated[Kind, Field(strict=False)]
+    canonical_sha: Sha256
+    semver: SemverText | None = None
+    mlflow_run_id: RunId | None = None
+    evidence: Sha256 | None = None
+    production_before: SemverText | None = None
+    reason: Name | None = None
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> Event:
+        for name in sorted(_NEEDED[self.kind]):
+            if getattr(self, name) is None:
+                raise ValueError(f"an event that something was {self.kind} needs `{name}`")
+        return self
+
+    def to_tree(self) -> dict[str, Any]:
+        """This event as plain JSON values."""
+        return self.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+    def line(self) -> bytes:
+        """The bytes of this event as they stand in the index, without the newline."""
+        return canonical_json(self.to_tree())
+
+
+@dataclass(frozen=True)
+class Promotion:
+    """A promotion as the index tells it: its event, and what such an event always has."""
+
+    event: Event
+    semver: str
+    run_id: str
+    evidence: str
+
+
+def as_promotion(event: Event) -> Promotion | None:
+    """The promotion an event tells of, if it does."""
+    if event.kind is not Kind.PROMOTED or not (event.semver and event.mlflow_run_id and event.evidence):
+        return None
+    return Promotion(event, event.semver, event.mlflow_run_id, event.evidence)

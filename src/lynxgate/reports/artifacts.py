@@ -1,0 +1,99 @@
+"""What a decision leaves for an auditor who comes later: a folder of files, and a manifest over them. Pure.
+
+- The documents are the exact bytes that were decided on; a verdict that was not made from them is refused.
+- Whatever the gate did not reach is left out, and the manifest names what there is: a gate that ended early leaves its
+  artefacts too.
+- The environment is versions only: no variable, no path, no address.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import metadata
+from typing import Final
+
+from lynxgate.decision.baseline import parse_baseline
+from lynxgate.decision.effective_policy import describe_policy
+from lynxgate.decision.verdict import Verdict, parse_verdict
+from lynxgate.errors import IntegrityFailure
+from lynxgate.reports.page import render_page
+from lynxgate.reports.tables import render_markdown
+from minieval.contract.documents import Json, digest_bytes, pretty_json
+
+SCHEMA: Final = "lynxgate.decision/1"
+MANIFEST: Final = "manifest.json"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What was asked for, and how the gate ended; `None` is unknown."""
+
+    run_id: str | None
+    semver: str | None
+    head_sha: str | None
+    exit_code: int
+
+
+def collect_artefacts(
+    asked: Asked, *, baseline: bytes, evaluation: bytes | None, verdict: bytes | None
+) -> dict[str, bytes]:
+    """The files of one decision by name: documents, verdict as JSON, Markdown and HTML, policy, environment, manifest.
+
+    Raises:
+        CannotJudge: the baseline or the verdict is not a valid document.
+        IntegrityFailure: the verdict was made from other bytes than these.
+    """
+    agreed = parse_baseline(baseline)
+    files = {
+        "eval_baseline.json": baseline,
+        "policy.json": pretty_json(describe_policy(agreed)),
+        "environment.json": pretty_json(describe_installation()),
+    }
+    if evaluation is not None:
+        files["candidate_eval.json"] = evaluation
+    decided = None if verdict is None else parse_verdict(verdict)
+    if verdict is not None and decided is not None:
+        _check_inputs(decided, baseline, evaluation)
+        files["verdict.json"] = verdict
+        files["verdict.html"] = f"{render_page(decided)}\n".encode()
+        files["verdict.md"] = f"{render_markdown(decided, every=True)}\n".encode()
+    return {**files, MANIFEST: pretty_json(_describe(asked, decided, files))}
+
+
+def describe_installation() -> dict[str, Json]:
+    """Python, the machine's kind, and every installed distribution with its version."""
+    found = {str(each.metadata["Name"]).lower(): each.version for each in metadata.distributions()}
+    return {
+        "python": platform.python_version(),
+        "implementation": platform.python_implementation(),
+        "machine": platform.machine(),
+        "system": platform.system(),
+        "packages": dict(sorted(found.items())),
+    }
+
+
+def _check_inputs(verdict: Verdict, baseline: bytes, evaluation: bytes | None) -> None:
+    for name, data, said in (
+        ("baseline", baseline, verdict.inputs.baseline_sha256),
+        ("evaluation", evaluation, verdict.inputs.evaluation_sha256),
+    ):
+        if data is None or digest_bytes(data) != said:
+            raise IntegrityFailure(f"the verdict was made from another {name} ({said}); keep the one it was made from")
+
+
+def _describe(asked: Asked, verdict: Verdict | None, files: Mapping[str, bytes]) -> dict[str, Json]:
+    inputs: Json = None if verdict is None else verdict.inputs.model_dump(mode="json")
+    return {
+        "schema": SCHEMA,
+        "tool": {"name": "lynxgate", "version": metadata.version("lynxgate")},
+        "asked": {"mlflow_run_id": asked.run_id, "semver": asked.semver, "head_sha": asked.head_sha},
+        "canonical_sha": None if verdict is None else verdict.candidate.canonical_sha,
+        "exit_code": asked.exit_code,
+        "summary": None if verdict is None else verdict.summary,
+        "inputs": inputs,
+        "files": [
+            {"path": name, "size": len(data), "sha256": digest_bytes(data)} for name, data in sorted(files.items())
+        ],
+    }

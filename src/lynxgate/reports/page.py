@@ -1,0 +1,97 @@
+"""A verdict as one HTML file, to be kept and read without a network. Pure; every text in it is escaped.
+
+- No script, no image, no address: the policy in its head forbids all but the one style sheet, which it knows by hash.
+- It says what the other forms say, every row of it, in their words; equal verdicts are equal bytes.
+- Readable on a narrow screen, on a dark one, and on paper; an outcome is a word, never a colour alone.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Iterator, Sequence
+from html import escape
+from typing import Final
+
+from lynxgate.decision.verdict import Verdict
+from lynxgate.figures import visible
+from lynxgate.reports.tables import LEFT, Grid, tabulate
+
+_STYLE: Final = """
+:root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif; }
+body { margin: 2rem auto; max-width: 75rem; padding: 0 1rem; }
+h1 { font-size: 1.4rem; }
+div { overflow-x: auto; }
+table { border-collapse: collapse; margin: 1rem 0; }
+th, td { border-bottom: 1px solid #8888; padding: .3rem .8rem; text-align: right; white-space: nowrap; }
+.left { text-align: left; }
+dt { font-weight: 600; }
+dd { margin: 0 0 .5rem; overflow-wrap: anywhere; }
+@media print { body { margin: 0; max-width: none; } div { overflow: visible; } }
+"""
+_HASH: Final = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
+
+
+def render_page(verdict: Verdict) -> str:
+    """The whole page, without a newline at its end."""
+    title = f"Lynxgate: {verdict.summary.partition(':')[0]}"
+    sentences = [*verdict.reasons, *(f"{row.metric} warning: {row.warning}" for row in verdict.warnings)]
+    return "\n".join((
+        "<!doctype html>",
+        '<html lang="en">',
+        "<head>",
+        '<meta charset="utf-8">',
+        f"<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'sha256-{_HASH}'\">",
+        '<meta name="viewport" content="width=device-width, initial-scale=1">',
+        f"<title>{_text(title)}</title>",
+        f"<style>{_STYLE}</style>",
+        "</head>",
+        "<body>",
+        f"<h1>{_text(title)}</h1>",
+        f"<p>{_text(verdict.summary)}</p>",
+        *_list(sentences),
+        *(line for grid in tabulate(verdict) for line in _table(grid)),
+        "<dl>",
+        *(f"<dt>{_text(name)}</dt><dd>{_text(value)}</dd>" for name, value in _facts(verdict)),
+        "</dl>",
+        "</body>",
+        "</html>",
+    ))  # fmt: skip
+
+
+def _facts(verdict: Verdict) -> Iterator[tuple[str, str]]:
+    unknown = "not named"
+    yield "candidate, canonical SHA", verdict.candidate.canonical_sha or unknown
+    yield "candidate, MLflow run", verdict.candidate.mlflow_run_id or unknown
+    yield "baseline, of version", verdict.baseline.semver or unknown
+    yield "baseline, canonical SHA", verdict.baseline.canonical_sha or unknown
+    yield "status of the baseline", str(verdict.status)
+    yield "rule", f"{verdict.rule}, {verdict.tolerance_pp} pp, confidence {verdict.confidence}"
+    for each in verdict.conditions:
+        yield each.name, f"{each.outcome}: {each.reason}"
+    for name, value in verdict.inputs.model_dump(mode="json").items():
+        if value is not None:
+            yield name, str(value)
+
+
+def _list(sentences: Sequence[str]) -> Iterator[str]:
+    if sentences:
+        yield "<ul>"
+        yield from (f"<li>{_text(sentence)}</li>" for sentence in sentences)
+        yield "</ul>"
+
+
+def _table(grid: Grid) -> Iterator[str]:
+    kinds = [' class="left"' if name in LEFT else "" for name in grid.columns]
+    yield "<div><table>"
+    head = (f'<th scope="col"{kind}>{_text(name)}</th>' for kind, name in zip(kinds, grid.columns, strict=True))
+    yield f"<thead><tr>{''.join(head)}</tr></thead>"
+    yield "<tbody>"
+    for row in grid.rows:
+        yield f"<tr>{''.join(f'<td{kind}>{_text(cell)}</td>' for kind, cell in zip(kinds, row, strict=True))}</tr>"
+    yield "</tbody>"
+    yield "</table></div>"
+
+
+def _text(value: str) -> str:
+    return escape(visible(value))

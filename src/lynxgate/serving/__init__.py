@@ -1,0 +1,1 @@
+"""Find the bundle of a promoted version for the process that serves it."""

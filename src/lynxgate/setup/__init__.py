@@ -1,0 +1,1 @@
+"""Set up a repository: the files that `lynxgate init` writes."""

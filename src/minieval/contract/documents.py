@@ -1,0 +1,289 @@
+"""Reading and writing bytes: strict JSON, canonical JSON, digests, and files written whole or not.
+
+- `parse_json` refuses what JSON readers usually let through: NaN and infinities, duplicate keys,
+  numbers too long to mean anything, lone surrogates, documents too large or too deep.
+- Numbers with a fraction or exponent come back as `Decimal`, exactly as written.
+- `write_atomically` leaves the old file or the new one, whenever the process dies.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Callable, Iterable
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, TypeVar
+
+import rfc8785
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+
+from minieval.contract.exits import CannotJudge
+
+MAX_DOCUMENT_BYTES = 64 * 1024 * 1024
+MAX_NUMBER_DIGITS = 40
+MAX_DEPTH = 100
+_CHUNK = 1024 * 1024
+
+Json = Any  # what json.loads gives: there is no narrower type that mypy can recurse through usefully
+
+
+def is_note(key: str) -> bool:
+    """Whether a key is for people only: ``_comment*``, ``_generated_at`` and ``_generated_by``."""
+    return str(key).startswith("_comment") or key in {"_generated_at", "_generated_by"}
+
+
+class Document(BaseModel):
+    """Base of every JSON document: frozen, no unknown keys save notes for people (`is_note`)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)  # a command uses few of them
+
+    @model_validator(mode="before")
+    @classmethod
+    def _drop_notes(cls, value: Json) -> Json:
+        if isinstance(value, dict):
+            return {key: v for key, v in value.items() if not is_note(key)}
+        return value
+
+
+D = TypeVar("D", bound=Document)
+
+
+def read_document(path: Path, kind: type[D], *, missing: str = "") -> D:
+    """Read and parse one document; ``missing`` is the advice given when there is no such file.
+
+    Raises:
+        CannotJudge: when the file is missing, too large, not strict JSON, or not a valid ``kind``.
+    """
+    return parse_document(read_bytes(path, missing=missing), kind, where=str(path))
+
+
+def parse_document(data: bytes, kind: type[D], *, where: str) -> D:
+    """Turn bytes into a verified, frozen document, or say in one sentence why they are none.
+
+    Raises:
+        CannotJudge: naming ``where``, the path inside the document, and the reason.
+    """
+    tree = parse_json(data, where=where)
+    try:
+        return kind.model_validate(tree)
+    except ValidationError as error:
+        raise CannotJudge(f"{where}: {_first_reason(error)}") from error
+
+
+def list_reasons(error: ValidationError) -> list[tuple[str, str]]:
+    """Each thing that is wrong: the path inside the document (empty for the whole of it), and the reason."""
+    reasons = []
+    for each in error.errors(include_url=False, include_input=False):
+        place = ".".join(str(part) for part in each["loc"])[:200]
+        shown = "".join(character if character.isprintable() else "?" for character in place)
+        reasons.append((shown, _PLAIN_WORDS.get(each["type"], each["msg"].removeprefix("Value error, "))))
+    return reasons
+
+
+def parse_json(data: bytes, *, where: str) -> Json:
+    """Parse strict JSON: fractions become `Decimal`, objects `dict` without duplicate keys.
+
+    Raises:
+        CannotJudge: naming ``where`` and the reason.
+    """
+    if len(data) > MAX_DOCUMENT_BYTES:
+        raise CannotJudge(
+            f"{where}: {len(data)} bytes, and a document has at most {MAX_DOCUMENT_BYTES}; is this the right file?"
+        )
+    if not data.strip():
+        raise CannotJudge(f"{where}: the file is empty; write it again with the command that makes it")
+    try:
+        text = data.decode("utf-8")
+        tree = json.loads(
+            text,
+            object_pairs_hook=_object,
+            parse_float=_fraction,
+            parse_int=_integer,
+            parse_constant=_constant,
+        )
+        _check_depth(tree)
+        if "\\ud" in text or "\\uD" in text:
+            json.dumps(tree, ensure_ascii=False, default=str).encode("utf-8")
+    except UnicodeDecodeError as error:
+        raise CannotJudge(f"{where}: not UTF-8 text at byte {error.start}; is this the right file?") from error
+    except UnicodeEncodeError as error:
+        raise CannotJudge(f"{where}: a string holds half a character (a lone surrogate)") from error
+    except RecursionError as error:
+        raise CannotJudge(f"{where}: nested too deeply to be one of our documents") from error
+    except json.JSONDecodeError as error:
+        raise CannotJudge(f"{where}: not JSON at line {error.lineno}, column {error.colno}: {error.msg}") from error
+    except _NotStrict as error:
+        raise CannotJudge(f"{where}: {error}") from error
+    return tree
+
+
+def canonical_json(value: Json) -> bytes:
+    """RFC 8785 (JCS) bytes of ``value``.
+
+    Raises:
+        ValueError: when the value has no canonical form (NaN, huge integers, keys that are no strings).
+    """
+    try:
+        return rfc8785.dumps(value)
+    except rfc8785.CanonicalizationError as error:
+        raise ValueError(str(error)) from error
+
+
+def pretty_json(value: Json) -> bytes:
+    """The form documents are written in: key order kept, two spaces, one newline at the end."""
+    return (json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False, default=_number) + "\n").encode()
+
+
+def read_bytes(path: Path, *, missing: str = "") -> bytes:
+    """The bytes of a document, at most `MAX_DOCUMENT_BYTES` of them.
+
+    Raises:
+        CannotJudge: when there is no such file, or it cannot be read, or is too large.
+    """
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_DOCUMENT_BYTES + 1)
+    except FileNotFoundError as error:
+        raise CannotJudge(f"{path}: no such file{'; ' + missing if missing else ''}") from error
+    except OSError as error:
+        raise CannotJudge(f"{path}: cannot be read: {error.strerror}") from error
+    if len(data) > MAX_DOCUMENT_BYTES:
+        raise CannotJudge(f"{path}: larger than {MAX_DOCUMENT_BYTES} bytes; is this the right file?")
+    return data
+
+
+def write_atomically(path: Path, data: bytes, *, temporary: Path | None = None) -> None:
+    """Write a file whole: temporary file beside it, flush, fsync, rename, fsync of the directory.
+
+    ``temporary`` names the temporary file for a caller that keeps other writers out; by default it is unique.
+
+    Raises:
+        OSError: as the system gives it. Unless it came from the last step, the old file is untouched.
+    """
+    if temporary is None:
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+        temporary = Path(name)
+    else:
+        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.chmod(0o644)
+        temporary.replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise
+    fsync_directory(path.parent)
+
+
+def fsync_directory(path: Path) -> None:
+    """Make the names in a directory durable."""
+    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def write_output(path: Path, data: bytes) -> None:
+    """Write what a user asked for with ``--output``, whole.
+
+    Raises:
+        CannotJudge: when the place cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, data)
+    except OSError as error:
+        raise CannotJudge(f"{path}: cannot be written: {error.strerror}; choose another --output") from error
+
+
+def digest_bytes(data: bytes) -> str:
+    """SHA-256 of ``data``, 64 hex digits."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def digest_file(path: Path, *algorithms: str, progress: Callable[[int], None] | None = None) -> tuple[str, ...]:
+    """Hex digests of one file by each named algorithm, read once; ``progress`` gets bytes read."""
+    hashes = [hashlib.new(name, usedforsecurity=False) for name in algorithms]
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            for each in hashes:
+                each.update(chunk)
+            if progress is not None:
+                progress(len(chunk))
+    return tuple(each.hexdigest() for each in hashes)
+
+
+class _NotStrict(ValueError):
+    """Inside `parse_json` only: valid for Python's reader, not for ours."""
+
+
+def _object(pairs: Iterable[tuple[str, Json]]) -> dict[str, Json]:
+    result: dict[str, Json] = {}
+    for key, value in pairs:
+        if key in result:
+            raise _NotStrict(f"the key {key[:80]!r} stands twice in one object; remove one")
+        result[key] = value
+    return result
+
+
+def _integer(text: str) -> int:
+    if len(text) > MAX_NUMBER_DIGITS:
+        raise _NotStrict(f"a number of {len(text)} digits")
+    return int(text)
+
+
+def _fraction(text: str) -> Decimal:
+    if len(text) > MAX_NUMBER_DIGITS:
+        raise _NotStrict(f"a number of {len(text)} digits")
+    number = Decimal(text)
+    if number and abs(number.adjusted()) > MAX_NUMBER_DIGITS:
+        raise _NotStrict(f"the number {text} is out of any range we measure")
+    return number
+
+
+def _constant(text: str) -> Json:
+    raise _NotStrict(f"{text} is not a number JSON knows; a figure that could not be measured is left out")
+
+
+def _check_depth(tree: Json) -> None:
+    level = [tree]
+    for _ in range(MAX_DEPTH):
+        level = [
+            child
+            for node in level
+            if isinstance(node, dict | list)
+            for child in (node.values() if isinstance(node, dict) else node)
+        ]
+        if not level:
+            return
+    raise RecursionError
+
+
+def _number(value: object) -> float | int:
+    if isinstance(value, Decimal):
+        return int(value) if value == value.to_integral_value() and value.as_tuple().exponent == 0 else float(value)
+    raise TypeError(f"{type(value).__name__} has no place in a document")
+
+
+def _first_reason(error: ValidationError) -> str:
+    (place, reason), *others = list_reasons(error)
+    more = f" (and {len(others)} more)" if others else ""
+    return f"{place or 'the document'}: {reason}{more}"
+
+
+_PLAIN_WORDS = {  # where pydantic's own sentence speaks of Python rather than of the document
+    "model_type": "should be an object with the keys this place has",
+    "dict_type": "should be an object",
+    "missing": "is missing",
+    "extra_forbidden": "is no key of this place; remove it, or check its spelling",
+    "too_short": "is empty; at least one entry is needed",
+}

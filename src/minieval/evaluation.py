@@ -1,0 +1,123 @@
+"""The story: an eval set and a bundle go in, an evaluation comes out.
+
+- The candidate sees a copy of what was hashed, and the features; it runs in a process of its own.
+- The canonical SHA in the evaluation is that of the copy that predicted.
+- Nothing is written unless everything was measured.
+"""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+
+from minieval import __version__
+from minieval.contract.bundle import Manifest, read_run_id, stage
+from minieval.contract.documents import write_output
+from minieval.contract.evalset import EvalSet, load_eval_set
+from minieval.contract.exits import UsageFailure
+from minieval.contract.report import SCHEMA, Candidate, Evaluation, Evaluator, Metric, dump_evaluation
+from minieval.runner import sandbox
+from minieval.runner.child import Limits
+from minieval.runner.machine import describe_environment
+from minieval.runner.predictions import Predictions, Progress, predict
+from minieval.runner.sandbox import Isolation
+from minieval.runner.scorers import Score, score
+
+__all__ = ["BATCH_SIZE", "Isolation", "Limits", "evaluate", "write"]
+
+BATCH_SIZE = 256
+TOO_FINE = Decimal("0.0001")  # milliseconds; finer than this a pipe measures nothing
+
+
+def _ignore(*_: object) -> None:
+    """For a caller who wants to hear nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """What one run of a predictor gave."""
+
+    manifest: Manifest
+    isolation: Isolation
+    predictions: Predictions
+
+
+def evaluate(
+    bundle: Path,
+    eval_set: Path,
+    *,
+    isolation: Isolation = Isolation.AUTO,
+    limits: Limits = Limits(),  # noqa: B008 - frozen
+    batch_size: int = BATCH_SIZE,
+    run_id: str | None = None,
+    progress: Progress = _ignore,
+    warn: Callable[[str], None] = _ignore,
+) -> Evaluation:
+    """Score a candidate on an eval set.
+
+    ``run_id`` is 32 hex digits, by default what the bundle's ``MLmodel`` says; ``progress`` gets rows done and rows
+    in all; ``warn`` gets one sentence when `AUTO` falls back.
+
+    Raises:
+        CannotJudge: when the eval set, the bundle, or anything the candidate does makes the figures worthless.
+        IntegrityFailure: when the bundle holds a link or a special file.
+        UsageFailure: when ``run_id`` is no run id, or a batch would hold nothing.
+    """
+    _check_request(run_id, batch_size)
+    rows = load_eval_set(eval_set)
+    with tempfile.TemporaryDirectory(prefix="minieval-", ignore_cleanup_errors=True) as scratch:
+        staged, home = Path(scratch) / "bundle", Path(scratch) / "home"
+        home.mkdir()
+        manifest = stage(bundle, staged)
+        chosen = sandbox.choose(isolation, warn=warn)
+        with sandbox.start(chosen, bundle=staged, eval_set=eval_set, home=home, limits=limits) as child:
+            features = [row.features for row in rows.rows]
+            predictions = predict(child, features, batch_size=batch_size, progress=progress)
+    run = _Run(manifest, chosen, predictions)
+    named = run_id or read_run_id(bundle)
+    return _compose(rows, run, score(rows.rows, predictions.texts), run_id=named, batch_size=batch_size)
+
+
+def _check_request(run_id: str | None, batch_size: int) -> None:
+    if run_id is not None and not re.fullmatch("[0-9a-f]{32}", run_id):
+        raise UsageFailure(f"{run_id[:80]!r} is not an MLflow run id (32 lower-case hex digits)")
+    if batch_size < 1:
+        raise UsageFailure(f"a batch size of {batch_size}; a batch has at least one row")
+
+
+def write(evaluation: Evaluation, path: Path) -> None:
+    """Write the document, whole or not at all.
+
+    Raises:
+        CannotJudge: when the place cannot be written.
+    """
+    write_output(path, dump_evaluation(evaluation))
+
+
+def _compose(rows: EvalSet, run: _Run, scored: Score, *, run_id: str | None, batch_size: int) -> Evaluation:
+    isolation = run.isolation.value
+    return Evaluation.model_validate(
+        {
+            "schema": SCHEMA,
+            "candidate": Candidate(canonical_sha=run.manifest.canonical_sha, mlflow_run_id=run_id),
+            "eval_set": rows.identity,
+            "evaluator": Evaluator(name="minieval", version=__version__, isolation=isolation),
+            "aggregate": scored.aggregate,
+            "buckets": scored.buckets,
+            "metrics": _metrics(run),
+            "environment": describe_environment(isolation=isolation, batch_size=batch_size),
+        }
+    )
+
+
+def _metrics(run: _Run) -> dict[str, Metric]:
+    size = sum(file.size for file in run.manifest.files)
+    metrics = {"bundle_bytes": Metric(value=Decimal(size), unit="bytes", direction="lower")}
+    if (latency := run.predictions.p95_ms) is not None:
+        rounded = max(TOO_FINE, Decimal(latency).quantize(TOO_FINE))
+        metrics["latency_ms_p95"] = Metric(value=rounded, unit="ms", direction="lower")
+    return metrics

@@ -1,0 +1,1 @@
+"""What touches a candidate: the sandbox, the predictor process, its answers and their scores."""

@@ -1,0 +1,220 @@
+"""A child process to talk with line by line: bytes out, one line back, within bounds of time and volume.
+
+- Nothing it prints is believed or kept beyond a bound: an answer is at most `Limits.answer_bytes` long, of its
+  stderr the tail is kept, and past `Limits.noise_bytes` it is stopped.
+- An answer that comes before its question is refused.
+- Whatever happens, the whole process group is killed on the way out.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import selectors
+import signal
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import IO, NoReturn, Self
+
+from minieval.contract.exits import CannotJudge, UsageFailure
+
+MIB = 1024 * 1024
+LONGEST_S = 10**6
+LARGEST_MB = 2**32
+_CHUNK = 64 * 1024
+_TAIL = 8 * 1024
+_TICK = 0.25  # seconds between looks at whether the child still lives
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds on a predictor; seconds are of wall-clock time, memory is address space."""
+
+    timeout_s: float = 1800.0
+    silence_s: float = 300.0
+    memory_mb: int = 8192
+    file_mb: int = 256
+    answer_bytes: int = 16 * MIB
+    noise_bytes: int = 16 * MIB
+
+    def __post_init__(self) -> None:
+        """Refuse bounds that bound nothing.
+
+        Raises:
+            UsageFailure: naming the bound.
+        """
+        if not 0 < self.timeout_s <= LONGEST_S or not 0 < self.silence_s <= LONGEST_S:
+            raise UsageFailure(f"a timeout is more than 0 and at most {LONGEST_S} seconds")
+        if not 0 < self.memory_mb <= LARGEST_MB or not 0 < self.file_mb <= LARGEST_MB:
+            raise UsageFailure(f"a bound on memory or files is more than 0 and at most {LARGEST_MB} MiB")
+
+
+class Child:
+    """A running child; use as a context manager, which kills it.
+
+    Raises (from every method):
+        CannotJudge: when the child ends, is silent for too long, or says too much.
+    """
+
+    def __init__(self, command: Sequence[str], *, environment: Mapping[str, str], cwd: Path, limits: Limits) -> None:
+        self._limits = limits
+        self._inbox = bytearray()
+        self._noise = bytearray()
+        self._noise_bytes = 0
+        self._end = time.monotonic() + limits.timeout_s
+        self._process = subprocess.Popen(
+            command,
+            env=dict(environment),
+            cwd=cwd,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+            bufsize=0,
+        )
+        self._selector = selectors.DefaultSelector()
+        for stream in (self._stdout, self._stderr):
+            os.set_blocking(stream.fileno(), False)
+            self._selector.register(stream, selectors.EVENT_READ)
+        os.set_blocking(self._stdin.fileno(), False)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._kill()
+        self._selector.close()
+        for stream in (self._stdin, self._stdout, self._stderr):
+            stream.close()
+
+    def ask(self, request: bytes, *, doing: str) -> bytes:
+        """Send ``request`` (may be empty) and return the one line that answers it; ``doing`` names it in errors."""
+        if self._inbox:
+            raise CannotJudge("the predictor answered before it was asked")
+        unsent = memoryview(request)
+        started = time.monotonic()
+        deadline = min(self._end, started + self._limits.silence_s)
+        if unsent:
+            self._selector.register(self._stdin, selectors.EVENT_WRITE)
+        while b"\n" not in self._inbox[-_CHUNK:]:  # no more than one chunk is received between two looks
+            if time.monotonic() >= deadline:
+                self._give_up(doing, waited=time.monotonic() - started)
+            ended = self._process.poll() is not None
+            ready = self._selector.select(0 if ended else min(_TICK, max(0.0, deadline - time.monotonic())))
+            if ended and not ready:
+                self._report_end(doing)
+            for key, _ in ready:
+                if key.fileobj is self._stdin:
+                    unsent = self._send(unsent)
+                elif key.fileobj is self._stdout:
+                    self._receive(doing)
+                else:
+                    self._listen()
+        self._stop_sending()
+        line, _, rest = bytes(self._inbox).partition(b"\n")
+        self._inbox[:] = rest
+        return line
+
+    @property
+    def _stdin(self) -> IO[bytes]:
+        return _given(self._process.stdin)
+
+    @property
+    def _stdout(self) -> IO[bytes]:
+        return _given(self._process.stdout)
+
+    @property
+    def _stderr(self) -> IO[bytes]:
+        return _given(self._process.stderr)
+
+    def _send(self, unsent: memoryview) -> memoryview:
+        try:
+            unsent = unsent[os.write(self._stdin.fileno(), unsent[:_CHUNK]) :]
+        except BlockingIOError:
+            return unsent
+        except BrokenPipeError:
+            # It no longer listens; whether it has died or will answer all the same shows on its stdout.
+            unsent = unsent[:0]
+        if not unsent:
+            self._stop_sending()
+        return unsent
+
+    def _stop_sending(self) -> None:
+        with contextlib.suppress(KeyError):
+            self._selector.unregister(self._stdin)
+
+    def _receive(self, doing: str) -> None:
+        data = os.read(self._stdout.fileno(), _CHUNK)
+        if not data:
+            self._report_end(doing)
+        self._inbox += data
+        if len(self._inbox) > self._limits.answer_bytes:
+            raise CannotJudge(
+                f"the predictor answered with more than {self._limits.answer_bytes // MIB} MiB while {doing}"
+            )
+
+    def _listen(self) -> None:
+        data = os.read(self._stderr.fileno(), _CHUNK)
+        if not data:
+            self._selector.unregister(self._stderr)
+        self._noise_bytes += len(data)
+        self._noise[:] = (self._noise + data)[-_TAIL:]
+        if self._noise_bytes > self._limits.noise_bytes:
+            raise CannotJudge(
+                f"the predictor printed more than {self._limits.noise_bytes // MIB} MiB and was stopped; "
+                "remove the output from the model's code"
+            )
+
+    def _give_up(self, doing: str, *, waited: float) -> NoReturn:
+        if time.monotonic() >= self._end:
+            raise CannotJudge(
+                f"the predictor ran for {self._limits.timeout_s:g} s without finishing and was stopped while {doing}; "
+                "raise --timeout if it needs more"
+            )
+        raise CannotJudge(
+            f"the predictor gave no answer for {waited:.0f} s while {doing} and was stopped; "
+            "if the model is slow, choose a smaller --batch-size"
+        )
+
+    def _report_end(self, doing: str) -> NoReturn:
+        """Say how it ended, with the last line it printed."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(timeout=2.0)
+        with contextlib.suppress(BlockingIOError, KeyError):
+            while self._selector.get_key(self._stderr):
+                self._listen()
+        last = next((line for line in reversed(self._noise.splitlines()) if line.strip()), b"")
+        words = f"; it last printed: {printable(last.decode(errors='replace'))}" if last else ""
+        raise CannotJudge(f"the predictor {_describe_end(self._process.poll())} while {doing}{words}")
+
+    def _kill(self) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+
+
+def printable(text: str, *, limit: int = 300) -> str:
+    """Text of the candidate's as it may stand in a message: one line, bounded, no control characters."""
+    kept = "".join(character if character.isprintable() else " " for character in text[: 4 * limit])
+    return " ".join(kept.split())[:limit]
+
+
+def _describe_end(code: int | None) -> str:
+    if code is None:
+        return "closed its output"
+    number = -code if code < 0 else code - 128  # inside bwrap a signal shows as 128 + its number
+    if number > 0:
+        with contextlib.suppress(ValueError):
+            return f"was killed by {signal.Signals(number).name}"
+    return f"ended with exit code {code}"
+
+
+def _given(stream: IO[bytes] | None) -> IO[bytes]:
+    assert stream is not None, "opened as a pipe"  # noqa: S101 - for the type checker
+    return stream

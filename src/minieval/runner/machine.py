@@ -1,0 +1,45 @@
+"""Where an evaluation ran: figures that depend on the machine are comparable only under an equal fingerprint."""
+
+from __future__ import annotations
+
+import os
+import platform
+from importlib import metadata
+from pathlib import Path
+
+from minieval.contract.documents import canonical_json, digest_bytes
+from minieval.contract.report import Environment
+
+THAT_PREDICT = ("mlflow", "numpy", "pandas")  # their versions move latency, so they are in the fingerprint
+
+
+def describe_environment(*, isolation: str, batch_size: int) -> Environment:
+    """Python, CPU, and a fingerprint over these, the cores, and how the predictor was run."""
+    python, cpu = platform.python_version(), _cpu()
+    facts = {
+        "python": f"{platform.python_implementation()} {python}",
+        "machine": platform.machine(),
+        "cpu": cpu,
+        "cores": os.cpu_count() or 1,
+        "isolation": isolation,
+        "batch_size": batch_size,
+        "packages": {name: _version(name) for name in THAT_PREDICT},
+    }
+    return Environment(python=python, cpu=cpu, fingerprint=digest_bytes(canonical_json(facts)))
+
+
+def _cpu() -> str:
+    """The processor's name as Linux gives it, else its architecture."""
+    try:
+        text = Path("/proc/cpuinfo").read_text(errors="replace")
+    except OSError:
+        text = ""
+    names = (line.partition(":")[2].strip() for line in text.splitlines() if line.startswith("model name"))
+    return next(names, "")[:200] or platform.machine() or "unknown"
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None

@@ -1,0 +1,121 @@
+"""Asking a predictor for predictions, and believing none of what it says without a look.
+
+- One batch is asked at a time, and only features are sent.
+- Every id that was sent comes back exactly once, with a string of bounded length; nothing else comes back.
+- Time is taken on this side of the pipe: a candidate can reach its own clock, not ours.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from minieval.contract.documents import Json, parse_json
+from minieval.contract.evalset import Features
+from minieval.contract.exits import CannotJudge
+from minieval.runner.child import Child, printable
+
+MAX_PREDICTION = 65_536  # characters
+_WHERE = "the predictor's answer"
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Predictions:
+    """One prediction a row, in the order asked, and the seconds a row of each batch after the first."""
+
+    texts: tuple[str, ...]
+    seconds_per_row: tuple[float, ...]
+
+    @property
+    def p95_ms(self) -> float | None:
+        """The 95th percentile (nearest rank) of milliseconds a row; None when there was but a warm-up batch."""
+        if not self.seconds_per_row:
+            return None
+        ranked = sorted(self.seconds_per_row)
+        return 1000.0 * ranked[math.ceil(0.95 * len(ranked)) - 1]
+
+
+def predict(child: Child, rows: Sequence[Features], *, batch_size: int, progress: Progress) -> Predictions:
+    """Wait for the model to load, then ask for all rows; ``progress`` gets rows done and rows in all.
+
+    Raises:
+        CannotJudge: when the predictor fails, or an answer is not one string for each id that was sent.
+    """
+    _answer(child.ask(b"", doing="loading the model"), "ready")
+    progress(0, len(rows))
+    texts: list[str] = []
+    seconds: list[float] = []
+    for batch in _batches(rows, batch_size):
+        request = f"[{', '.join(row.payload for row in batch)}]\n".encode()
+        started = time.perf_counter()
+        line = child.ask(request, doing=f"predicting rows {len(texts) + 1} to {len(texts) + len(batch)}")
+        seconds.append((time.perf_counter() - started) / len(batch))
+        texts += match([row.id for row in batch], _answer(line, "predictions"))
+        progress(len(texts), len(rows))
+    return Predictions(texts=tuple(texts), seconds_per_row=tuple(seconds[1:]))
+
+
+def match(ids: Sequence[str], answer: Json) -> list[str]:
+    """The predictions for ``ids`` (unique), in their order, out of a list of ``[id, prediction]``.
+
+    Raises:
+        CannotJudge: on an id that is missing, doubled or foreign, and a prediction that is no bounded string.
+    """
+    if not isinstance(answer, list):
+        raise CannotJudge(f"{_WHERE} is {_kind(answer)}, not a list of pairs")
+    wanted = set(ids)
+    found: dict[str, str] = {}
+    for pair in answer:
+        if not isinstance(pair, list) or len(pair) != 2:
+            raise CannotJudge(f"{_WHERE} holds something that is no pair of id and prediction")
+        identity, text = pair
+        if not isinstance(identity, str):
+            raise CannotJudge(f"{_WHERE} has an id that is {_kind(identity)}, not a string")
+        if identity not in wanted:
+            raise CannotJudge(f"{_WHERE} names the id {_quote(identity)}, which was not asked for")
+        if identity in found:
+            raise CannotJudge(f"{_WHERE} has the id {_quote(identity)} twice")
+        if not isinstance(text, str):
+            raise CannotJudge(f"the prediction for {_quote(identity)} is {_kind(text)}, not a string")
+        if len(text) > MAX_PREDICTION:
+            raise CannotJudge(
+                f"the prediction for {_quote(identity)} has {len(text)} characters; at most {MAX_PREDICTION} are read"
+            )
+        found[identity] = text
+    if missing := [identity for identity in ids if identity not in found]:
+        raise CannotJudge(f"{_WHERE} lacks {len(missing)} of {len(ids)} ids, the first being {_quote(missing[0])}")
+    return [found[identity] for identity in ids]
+
+
+def _batches(rows: Sequence[Features], size: int) -> Iterator[Sequence[Features]]:
+    return (rows[start : start + size] for start in range(0, len(rows), size))
+
+
+def _answer(line: bytes, key: str) -> Json:
+    message = parse_json(line, where=_WHERE)
+    if not isinstance(message, dict) or set(message) not in ({key}, {"error"}):
+        raise CannotJudge(f"{_WHERE} is no message of our predictor; the candidate wrote to its channel")
+    if "error" in message:
+        raise CannotJudge(_explain(printable(str(message["error"])), loading=key == "ready"))
+    return message[key]
+
+
+def _explain(reason: str, *, loading: bool) -> str:
+    advice = ""
+    if reason.startswith("MemoryError") or "Unable to allocate" in reason or "Cannot allocate" in reason:
+        advice = " (out of memory: raise --memory-mb if the model needs more)"
+    elif reason.startswith("ModuleNotFoundError: No module named 'mlflow"):
+        advice = " (install lynxgate[mlflow])"
+    return f"the model could not be loaded: {reason}{advice}" if loading else f"the model failed: {reason}{advice}"
+
+
+def _kind(value: Json) -> str:
+    return "null" if value is None else f"a {type(value).__name__}"
+
+
+def _quote(text: str) -> str:
+    return repr(text[:80])

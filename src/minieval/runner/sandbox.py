@@ -1,0 +1,186 @@
+"""Where the predictor runs: under bwrap, or in a bare process with limits.
+
+In both: its own session, no inherited descriptors, an environment of a handful of variables of ours, no
+capabilities, limits on address space, CPU time, file size and processes, and a bundle that is a copy.
+
+- `bwrap`: no network, no other process in sight, and a read-only file system of the system's libraries, the Python
+  that runs this, and the bundle. The eval set is refused when it lies inside any of these. ``/proc`` is read-only:
+  a root without capabilities could otherwise still write the host's ``/proc/sys``.
+- `process`: the same user, the same file system and the network. Labels are not sent, and this process's memory and
+  environment are closed to it. **A candidate that looks for the eval-set file finds it**, other processes of the
+  same user (a shell that holds secrets, say) are open to it, and one that starts a session of its own outlives its
+  group. It guards against accidents, not malice; the evaluation says which isolation was in force, and a policy
+  may require `bwrap`.
+- Neither bounds what many processes of the candidate use together; the runner's own limits do.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import functools
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from enum import StrEnum
+from pathlib import Path
+
+from minieval.contract.exits import CannotJudge
+from minieval.runner.child import MIB, Child, Limits
+
+BUNDLE = "/bundle"
+PREDICTOR = "/predictor.py"
+SYSTEM_FOLDERS = ("/usr", "/lib", "/lib32", "/lib64", "/libx32", "/bin", "/sbin")
+SYSTEM_FILES = ("/etc/ld.so.cache", "/etc/localtime")
+PYTHON_OPTIONS = ("-P", "-s", "-B")  # with an environment of our making, as shut as -I, and PYTHONHASHSEED holds
+PR_GET_DUMPABLE, PR_SET_DUMPABLE = 3, 4
+
+
+class Isolation(StrEnum):
+    """How far the candidate is kept from the rest; `AUTO` is never in force, it chooses."""
+
+    AUTO = "auto"
+    BWRAP = "bwrap"
+    PROCESS = "process"
+
+
+def choose(wanted: Isolation, *, warn: Callable[[str], None]) -> Isolation:
+    """The isolation that will be in force: `bwrap` where it works, else `process` with a warning.
+
+    Raises:
+        CannotJudge: when `bwrap` is required and does not work.
+    """
+    if wanted is Isolation.PROCESS:
+        return Isolation.PROCESS
+    reason = why_no_bwrap()
+    if not reason:
+        return Isolation.BWRAP
+    if wanted is Isolation.BWRAP:
+        raise CannotJudge(f"--isolation bwrap: {reason}; install bubblewrap, or allow user namespaces")
+    warn(f"no bwrap ({reason}): the candidate runs as a plain process, which can read this machine's files")
+    return Isolation.PROCESS
+
+
+@contextlib.contextmanager
+def start(isolation: Isolation, *, bundle: Path, eval_set: Path, home: Path, limits: Limits) -> Iterator[Child]:
+    """A predictor over the staged ``bundle``; ``home`` is an empty directory it may write to.
+
+    Raises:
+        CannotJudge: when the eval set could be seen under `bwrap`, or the process cannot be started.
+    """
+    if isolation is Isolation.BWRAP:
+        _refuse_visible(eval_set)
+        command = [*bwrap(limits, bundle=bundle), *_python(PREDICTOR, BUNDLE, limits)]
+        environment = _environment("/tmp")  # noqa: S108 - the sandbox's own
+    else:
+        command = _python(_predictor(), str(bundle), limits)
+        environment = _environment(str(home))
+    with _closed_memory(), _spawn(command, environment, home, limits) as child:
+        yield child
+
+
+@functools.cache
+def why_no_bwrap() -> str:
+    """Why bwrap cannot be used here, found by running `true` in it; empty when it can."""
+    if shutil.which("bwrap") is None:
+        return "bwrap is not on PATH"
+    command = [*bwrap(Limits()), "/usr/bin/true"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False, env={})
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return f"bwrap does not start: {error}"
+    return "" if done.returncode == 0 else f"bwrap does not work: {done.stderr.strip()[:200] or done.returncode}"
+
+
+def bwrap(limits: Limits, *, bundle: Path | None = None) -> list[str]:
+    """The command line up to the program: what is unshared, and all that can be seen."""
+    scratch = ("--size", str(limits.file_mb * MIB), "--tmpfs")
+    command = [shutil.which("bwrap") or "bwrap", "--unshare-all", "--die-with-parent", "--new-session"]
+    command += ["--cap-drop", "ALL", "--proc", "/proc", "--remount-ro", "/proc"]
+    command += ["--dev", "/dev", *scratch, "/dev/shm", "--remount-ro", "/dev"]  # noqa: S108 - the sandbox's own
+    command += [*scratch, "/tmp", "--chdir", "/tmp"]  # noqa: S108 - the sandbox's own
+    for folder in SYSTEM_FOLDERS:
+        command += _bind_system(Path(folder))
+    for path in (*SYSTEM_FILES, *_python_paths()):
+        command += ["--ro-bind-try", path, path]
+    command += ["--ro-bind", _predictor(), PREDICTOR]
+    if bundle is not None:
+        command += ["--ro-bind", str(bundle), BUNDLE]
+    return [*command, "--remount-ro", "/", "--"]
+
+
+def _bind_system(folder: Path) -> list[str]:
+    if folder.is_symlink():
+        return ["--symlink", str(folder.readlink()), str(folder)]
+    return ["--ro-bind", str(folder), str(folder)] if folder.is_dir() else []
+
+
+def _python_paths() -> list[str]:
+    """This Python's prefixes, as named and as resolved, and the links from its name to its file."""
+    roots = [str(name) for prefix in (sys.prefix, sys.base_prefix) for name in (prefix, Path(prefix).resolve())]
+    paths = [path for path in dict.fromkeys(roots) if not path.startswith("/usr/") and path != "/usr"]
+    link = Path(sys.executable)
+    while link.is_symlink():
+        link = link.parent / link.readlink()
+        if not any(link.is_relative_to(root) for root in (*paths, *SYSTEM_FOLDERS)):
+            paths.append(str(link))
+    return paths
+
+
+def _refuse_visible(eval_set: Path) -> None:
+    real = eval_set.resolve()
+    for path in (*SYSTEM_FOLDERS, *_python_paths()):
+        if real.is_relative_to(Path(path).resolve()) and Path(path).is_dir():
+            raise CannotJudge(
+                f"{eval_set}: lies inside {path}, which the candidate has to see; keep the eval set outside of it"
+            )
+
+
+def _python(predictor: str, bundle: str, limits: Limits) -> list[str]:
+    seconds = int(limits.timeout_s * (os.cpu_count() or 1)) + 1
+    return [
+        *(sys.executable, *PYTHON_OPTIONS, predictor, "--bundle", bundle),
+        *("--memory-mb", str(limits.memory_mb), "--file-mb", str(limits.file_mb), "--cpu-seconds", str(seconds)),
+    ]
+
+
+def _predictor() -> str:
+    return str(Path(__file__).resolve().with_name("predictor.py"))
+
+
+def _environment(home: str) -> dict[str, str]:
+    """All that the candidate's environment holds: nothing of ours, and one thread, so that sums repeat."""
+    return {
+        "PATH": "/usr/bin:/bin",
+        "HOME": home,
+        "TMPDIR": home,
+        "USER": "minieval",
+        "LOGNAME": "minieval",
+        "LANG": "C.UTF-8",
+        "TZ": "UTC",
+        "PYTHONHASHSEED": "0",
+        "PYTHONUTF8": "1",
+        "DO_NOT_TRACK": "true",
+        **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"),
+    }
+
+
+def _spawn(command: Sequence[str], environment: dict[str, str], home: Path, limits: Limits) -> Child:
+    try:
+        return Child(command, environment=environment, cwd=home, limits=limits)
+    except OSError as error:
+        raise CannotJudge(f"the predictor cannot be started: {error.strerror}") from error
+
+
+@contextlib.contextmanager
+def _closed_memory() -> Iterator[None]:
+    """Keep other processes of the same user out of this one's memory, which holds the labels."""
+    prctl = ctypes.CDLL(None).prctl
+    before = prctl(PR_GET_DUMPABLE, 0, 0, 0, 0)
+    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
+    try:
+        yield
+    finally:
+        prctl(PR_SET_DUMPABLE, before, 0, 0, 0)

@@ -1,0 +1,48 @@
+"""Scoring: which predictions are right, as a whole and in each bucket. Pure.
+
+- A prediction is right when it equals ``expected`` or one of ``accepted``, character by character. Nothing is
+  stripped or folded: what else counts as right is for the eval set to say, in the open, not for the scorer.
+- Outcomes keep the order of the eval set, so that two evaluations of it can be paired row by row.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from minieval.contract.evalset import Row
+from minieval.contract.report import Measured, pack_outcomes
+
+FOUR_DECIMALS = Decimal("0.0001")
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """What was measured on all rows, and on those of each bucket, by name in code-point order."""
+
+    aggregate: Measured
+    buckets: dict[str, Measured]
+
+
+def score(rows: Sequence[Row], predictions: Sequence[str]) -> Score:
+    """Score one prediction a row, in the order of the rows; there is at least one row.
+
+    Raises:
+        ValueError: when there are more or fewer predictions than rows.
+    """
+    outcomes: list[bool] = []
+    by_bucket: defaultdict[str, list[bool]] = defaultdict(list)
+    for row, prediction in zip(rows, predictions, strict=True):
+        right = prediction in row.labels.right
+        outcomes.append(right)
+        for bucket in row.labels.buckets:
+            by_bucket[bucket].append(right)
+    return Score(_measure(outcomes), {name: _measure(by_bucket[name]) for name in sorted(by_bucket)})
+
+
+def _measure(outcomes: Sequence[bool]) -> Measured:
+    n, correct = len(outcomes), sum(outcomes)
+    accuracy = (Decimal(correct) / n).quantize(FOUR_DECIMALS)
+    return Measured(n=n, correct=correct, accuracy=accuracy, outcomes=pack_outcomes(outcomes))

@@ -1,0 +1,72 @@
+"""Stage one: what is installed against what the lock names."""
+
+from __future__ import annotations
+
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+from lynxgate.candidate.lock_check import check_lock
+from lynxgate.errors import CannotJudge, IntegrityFailure
+
+
+def pin(name: str, version: str | None = None) -> str:
+    return f"{name}=={version or metadata.version(name)} \\\n    --hash=sha256:{'0' * 64}\n    # via something==9.9\n"
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "requirements.lock"
+    path.write_text(text)
+    return path
+
+
+def test_what_is_installed_as_locked_is_counted(tmp_path: Path) -> None:
+    assert check_lock(write(tmp_path, f"# a comment\n{pin('pydantic')}{pin('typer')}")) == 2
+
+
+def test_names_are_compared_as_package_indexes_do(tmp_path: Path) -> None:
+    version = metadata.version("pydantic-core")
+    assert check_lock(write(tmp_path, pin("Pydantic_Core", version) + pin("pydantic.core", version))) == 2
+
+
+def test_a_marker_after_the_version_is_no_part_of_it(tmp_path: Path) -> None:
+    assert check_lock(write(tmp_path, f"pydantic=={metadata.version('pydantic')} ; python_version >= '3.11'\n")) == 1
+
+
+def test_another_version_and_a_missing_package_are_named(tmp_path: Path) -> None:
+    lock = write(tmp_path, pin("pydantic", "0.1") + pin("no-such-package-at-all", "1.0") + pin("typer"))
+    with pytest.raises(IntegrityFailure) as failure:
+        check_lock(lock)
+    said = str(failure.value)
+    assert f"pydantic is {metadata.version('pydantic')}, locked 0.1" in said
+    assert "no-such-package-at-all is missing, locked 1.0" in said
+    assert "typer" not in said
+    assert "just setup" in said
+
+
+def test_of_many_differences_three_are_named(tmp_path: Path) -> None:
+    lock = write(tmp_path, "".join(pin(f"no-such-package-{number}", "1.0") for number in range(5)))
+    with pytest.raises(IntegrityFailure, match="and 2 more"):
+        check_lock(lock)
+
+
+@pytest.mark.parametrize("text", ["", "# nothing\n", "pydantic>=2\n", "\x00"])
+def test_a_lock_that_pins_nothing_decides_nothing(tmp_path: Path, text: str) -> None:
+    with pytest.raises(CannotJudge, match="pins nothing"):
+        check_lock(write(tmp_path, text))
+
+
+def test_a_missing_or_binary_lock_decides_nothing(tmp_path: Path) -> None:
+    with pytest.raises(CannotJudge, match="--lock"):
+        check_lock(tmp_path / "requirements.lock")
+    (tmp_path / "binary.lock").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(CannotJudge, match="--lock"):
+        check_lock(tmp_path / "binary.lock")
+
+
+def test_the_lock_of_this_checkout_names_what_runs_it() -> None:
+    lock = (Path(__file__).parents[2] / "requirements.lock").read_text()
+    for name in ("uv", "rust-just", "pytest", "mlflow", "dvc", "boto3"):
+        assert f"\n{name}==" in lock
+    assert "://" not in lock

@@ -1,0 +1,275 @@
+"""The rules that ask for proof, beside the statistics taken directly; and the caps that hold under every rule."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lynxgate.decision.outcome import Outcome
+from lynxgate.decision.statistics import Pairs, holm, inferiority, noninferior, tango_interval, wilson
+from lynxgate.decision.statistics.proportions import Score
+from lynxgate.decision.verdict import Demand, Method, Row, Verdict, parse_verdict
+from lynxgate.errors import CannotJudge, Exit, UsageFailure
+from minieval.contract.report import pack_outcomes
+from tests.samples import baseline, evaluation, judge
+
+Counts = tuple[int, int, int]  # n, gains, losses
+
+
+def figures(n: int, gains: int, losses: int, wrong: int = 0) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Both sides of a bucket with these pairs; the other examples are right on both, save ``wrong`` on neither."""
+    before = [index >= gains for index in range(n - wrong)] + [False] * wrong
+    now = [not gains <= index < gains + losses for index in range(n - wrong)] + [False] * wrong
+    return measured(before), measured(now)
+
+
+def measured(outcomes: list[bool]) -> dict[str, Any]:
+    return {"n": len(outcomes), "correct": sum(outcomes), "outcomes": pack_outcomes(outcomes)}
+
+
+def decide(
+    table: Mapping[str, Counts], rule: str = "guard", all_rows: Counts = (5000, 10, 10), **policy: Any
+) -> Verdict:
+    sides = {name: figures(*counts) for name, counts in table.items()}
+    before, now = figures(*all_rows)
+    terms = {"rule": rule, "tolerance_pp": 3.0, "overall_tolerance_pp": 1.0, **policy}
+    return judge(
+        evaluation({name: each[1] for name, each in sides.items()}, aggregate=now),
+        baseline({name: each[0] for name, each in sides.items()}, aggregate=before, policy=terms),
+    )
+
+
+def row(verdict: Verdict, bucket: str) -> Row:
+    return next(each for each in verdict.rows if each.bucket == bucket)
+
+
+def test_an_equal_candidate_passes_under_both_rules() -> None:
+    for rule in ("guard", "noninferior"):
+        verdict = decide({"a": (500, 5, 5), "b": (1000, 20, 22)}, rule)
+        assert (verdict.passed, verdict.exit) == (True, Exit.OK)
+        assert verdict.aggregate is not None
+        assert {each.outcome for each in (verdict.aggregate, *verdict.rows)} == {Outcome.HELD}
+
+
+def test_a_bucket_proved_worse_blocks_although_all_rows_hold() -> None:
+    verdict = decide({"a": (500, 5, 50), "b": (1000, 20, 22)})
+    assert [each.bucket for each in verdict.blocking] == ["a"]
+    assert verdict.exit is Exit.REGRESSION
+    (reason,) = verdict.reasons
+    assert reason.startswith("a regressed: -9.00 pp (90 % interval -")
+    assert reason.endswith("proved worse than the margin of 3.0 pp (p below 0.0001)")
+
+
+def test_all_rows_together_must_be_proved_under_guard() -> None:
+    buckets = {"a": (500, 5, 5)}
+    doubtful = decide(buckets, all_rows=(500, 20, 22))
+    assert [each.bucket for each in doubtful.blocking] == ["all rows"]
+    assert doubtful.exit is Exit.CANNOT_JUDGE
+    assert "about " in doubtful.reasons[0]
+    assert "examples would settle it" in doubtful.reasons[0]
+    assert decide(buckets, all_rows=(5000, 10, 200)).exit is Exit.REGRESSION
+    tree = baseline({"a": figures(500, 5, 5)[0]}, policy={"rule": "guard"})
+    without = judge(evaluation({"a": figures(500, 5, 5)[1]}), tree)
+    assert without.reasons == ("all rows unmeasured: the baseline has no aggregate",)
+    assert without.exit is Exit.CANNOT_JUDGE
+
+
+def test_all_rows_take_the_general_margin_where_the_policy_names_none() -> None:
+    before, now = figures(5000, 0, 90)
+    tree = baseline({"a": figures(500, 5, 5)[0]}, aggregate=before, policy={"rule": "guard", "tolerance_pp": 3})
+    verdict = judge(evaluation({"a": figures(500, 5, 5)[1]}, aggregate=now), tree)
+    assert verdict.passed
+    assert verdict.aggregate is not None
+    assert verdict.aggregate.tolerance_pp == "3.0"
+    assert not judge(evaluation({"a": figures(500, 5, 5)[1]}, aggregate=now), tree, "1").passed
+
+
+@pytest.mark.parametrize(
+    ("rule", "tier", "code"),
+    [
+        ("guard", "standard", Exit.OK),
+        ("guard", "critical", Exit.CANNOT_JUDGE),
+        ("guard", "advisory", Exit.OK),
+        ("noninferior", "standard", Exit.CANNOT_JUDGE),
+        ("noninferior", "critical", Exit.CANNOT_JUDGE),
+        ("noninferior", "advisory", Exit.OK),
+    ],
+)
+def test_doubt_blocks_where_the_rule_asks_for_proof(rule: str, tier: str, code: Exit) -> None:
+    """Models that never disagree prove nothing on 40 examples: a bootstrap would pass them."""
+    verdict = decide({"a": (40, 0, 0), "b": (1000, 20, 22)}, rule, buckets={"a": {"tier": tier}})
+    assert (row(verdict, "a").outcome, verdict.exit) == (Outcome.INCONCLUSIVE, code)
+    assert "about 99 examples would settle it" in row(verdict, "a").reason
+    if (rule, tier) == ("guard", "standard"):
+        assert row(verdict, "a").demand is Demand.NO_PROOF_OF_HARM
+        assert verdict.summary.startswith(
+            "passed: 1 of 2 buckets held (rule guard, 3.0 pp, 95 % confidence), 1 inconclusive, which guard lets pass"
+        )
+        assert "guard asks no proof of this bucket" in row(verdict, "a").reason
+
+
+def test_one_lucky_bucket_among_many_is_no_proof_of_harm() -> None:
+    unlucky = (500, 10, 36)
+    assert inferiority(Pairs(*unlucky), 0.03).p <= 0.05
+    alone = decide({"a": unlucky})
+    assert row(alone, "a").outcome is Outcome.REGRESSED
+    among = decide({"a": unlucky, **{f"b{number}": (500, 10, 10) for number in range(19)}})
+    assert row(among, "a").outcome is Outcome.INCONCLUSIVE
+    assert "no proof among 20" in row(among, "a").reason
+    assert among.passed
+    # What blocks nothing does not blunt the rest.
+    advisory = decide(
+        {"a": unlucky, **{f"b{number}": (500, 10, 10) for number in range(19)}}, buckets={"b*": {"tier": "advisory"}}
+    )
+    assert row(advisory, "a").outcome is Outcome.REGRESSED
+
+
+counts = st.integers(1, 300).flatmap(
+    lambda n: st.tuples(st.just(n), st.integers(0, n // 2), st.integers(0, n // 2)),
+)
+
+
+@settings(deadline=None)
+@given(
+    st.dictionaries(st.sampled_from("abcdef"), counts, min_size=1),
+    st.sampled_from([Decimal("0.5"), Decimal(3), Decimal(20)]),
+    st.sampled_from([Decimal("0.9"), Decimal("0.95")]),
+    st.sampled_from(["guard", "noninferior"]),
+)
+def test_the_verdict_is_what_the_statistics_say(
+    table: dict[str, Counts], points: Decimal, confidence: Decimal, rule: str
+) -> None:
+    verdict = decide(
+        table,
+        rule,
+        tolerance_pp=points,
+        confidence=confidence,
+        buckets={"a": {"tier": "critical"}} if "a" in table else {},
+    )
+    margin, level, names = float(points) / 100, float(1 - confidence), sorted(table)
+    pairs = {name: Pairs(*table[name]) for name in names}
+    worse = dict(zip(names, holm([inferiority(pairs[name], margin).p for name in names], level), strict=True))
+    fine = {name: noninferior(pairs[name], margin, float(confidence)) for name in names}
+    for name in names:
+        found, each = row(verdict, name), pairs[name]
+        expected = Outcome.REGRESSED if worse[name] else Outcome.HELD if fine[name] else Outcome.INCONCLUSIVE
+        assert found.outcome is expected
+        assert found.evidence is not None
+        assert (found.evidence.gains, found.evidence.losses) == (each.gains, each.losses)
+        assert found.negative_flip_rate == Fraction(each.losses, each.n)
+        ends = [float(end) / 100 for end in found.evidence.difference_pp]
+        assert ends == pytest.approx(tango_interval(each, 2 * float(confidence) - 1), abs=1e-6)
+        whole = [float(end) / 100 for end in found.evidence.candidate_percent]
+        assert whole == pytest.approx(wilson(Score(each.n - each.losses, each.n), 2 * float(confidence) - 1), abs=1e-6)
+    needed = names if rule == "noninferior" else [name for name in names if name == "a"]
+    assert verdict.passed == (not any(worse.values()) and all(fine[name] for name in needed))
+    assert parse_verdict(verdict.to_json()) == verdict
+    assert parse_verdict(verdict.to_json()).to_json() == verdict.to_json()
+
+
+def without_outcomes(side: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in side.items() if key != "outcomes"}
+
+
+@pytest.mark.parametrize("missing", ["baseline", "evaluation", "both"])
+def test_without_outcomes_the_comparison_is_unpaired_and_says_that_it_is_weaker(missing: str) -> None:
+    before, now = figures(700, 10, 12, wrong=100)
+    if missing != "evaluation":
+        before = without_outcomes(before)
+    if missing != "baseline":
+        now = without_outcomes(now)
+    rows = figures(5000, 10, 10)
+    terms = {"rule": "noninferior", "tolerance_pp": 3.0}
+    verdict = judge(evaluation({"a": now}, aggregate=rows[1]), baseline({"a": before}, aggregate=rows[0], policy=terms))
+    found = row(verdict, "a")
+    assert found.evidence is not None
+    assert (found.evidence.method, found.evidence.gains) == (Method.UNPAIRED, None)
+    who = {
+        "baseline": "the baseline has",
+        "evaluation": "the evaluation has",
+        "both": "the baseline and the evaluation have",
+    }
+    assert f"(unpaired, since {who[missing]} no outcomes: weaker, and of approximate level)" in found.reason
+    sides = figures(700, 10, 12, wrong=100)
+    paired = judge(
+        evaluation({"a": sides[1]}, aggregate=rows[1]), baseline({"a": sides[0]}, aggregate=rows[0], policy=terms)
+    ).rows[0]
+    assert paired.evidence is not None
+    assert float(found.evidence.difference_pp[0]) < float(paired.evidence.difference_pp[0])
+    assert float(found.evidence.difference_pp[1]) > float(paired.evidence.difference_pp[1])
+
+
+def test_a_great_unpaired_drop_is_still_proof() -> None:
+    before, now = (without_outcomes(side) for side in figures(700, 0, 150))
+    verdict = judge(evaluation({"a": now}), baseline({"a": before}, policy={"rule": "noninferior", "tolerance_pp": 3}))
+    assert row(verdict, "a").outcome is Outcome.REGRESSED
+
+
+def test_a_mere_accuracy_cannot_be_judged_by_a_rule_that_proves() -> None:
+    verdict = judge(
+        evaluation({"a": {"accuracy": 0.95}}), baseline({"a": {"accuracy": 0.95}}, policy={"rule": "noninferior"})
+    )
+    assert (row(verdict, "a").outcome, verdict.exit) == (Outcome.UNMEASURED, Exit.CANNOT_JUDGE)
+    assert "needs `n` and `correct` of both sides" in row(verdict, "a").reason
+
+
+@pytest.mark.parametrize("rule", ["point", "guard", "noninferior"])
+def test_a_cap_on_negative_flips_holds_under_every_rule(rule: str) -> None:
+    rows = {"a": (500, 10, 10), "b": (500, 4, 4)}
+    everywhere = decide(rows, rule, max_negative_flip_rate=0.0199)
+    assert [each.bucket for each in everywhere.blocking] == ["a"]
+    assert "10 of 500 examples were lost, 2.00 %, and at most 1.99 % may be" in everywhere.reasons[0]
+    assert everywhere.exit is Exit.REGRESSION
+    assert decide(rows, rule, max_negative_flip_rate=0.02).passed
+    one = decide(rows, rule, buckets={"b": {"max_negative_flip_rate": 0.005}})
+    assert [each.bucket for each in one.blocking] == ["b"]
+    before, now = figures(500, 10, 10)
+    blind = judge(
+        evaluation({"a": without_outcomes(now)}, aggregate=figures(5000, 9, 9)[1]),
+        baseline({"a": before}, aggregate=figures(5000, 9, 9)[0], policy={"rule": rule, "max_negative_flip_rate": 0.5}),
+    )
+    assert (row(blind, "a").outcome, blind.exit) == (Outcome.UNMEASURED, Exit.CANNOT_JUDGE)
+    assert "needs the outcomes of both sides, and the evaluation has no outcomes" in row(blind, "a").reason
+
+
+def test_point_shows_intervals_and_is_not_moved_by_them() -> None:
+    verdict = decide({"a": (500, 0, 15), "b": (500, 0, 16)}, "point")
+    assert [each.outcome for each in verdict.rows] == [Outcome.HELD, Outcome.REGRESSED]
+    evidence = verdict.rows[0].evidence
+    assert evidence is not None
+    assert (evidence.losses, evidence.p_within, evidence.p_beyond) == (15, None, None)
+    assert verdict.rows[0].demand is None
+
+
+@pytest.mark.parametrize(
+    ("policy", "said"),
+    [
+        ({"rule": "point", "confidence": 0.95}, "rule 'point' proves nothing"),
+        ({"rule": "guard", "tolerance_pp": 100}, "tolerance_pp is 100"),
+        ({"rule": "noninferior", "overall_tolerance_pp": 100}, "overall_tolerance_pp is 100"),
+        ({"rule": "guard", "buckets": {"a": {"tolerance_pp": 100}}}, r"buckets\.a\.tolerance_pp is 100"),
+        ({"rule": "guard", "confidence": 1}, "policy.confidence"),
+        ({"rule": "guard", "confidence": 0.2}, "policy.confidence"),
+    ],
+)
+def test_a_policy_asks_only_what_its_rule_can_answer(policy: Any, said: str) -> None:
+    with pytest.raises(CannotJudge, match=said):
+        judge(evaluation({"a": {"accuracy": 1}}), baseline({"a": {"accuracy": 1}}, policy=policy))
+
+
+def test_a_margin_of_everything_cannot_be_given_on_the_command_line_either() -> None:
+    tree = baseline({"a": figures(5, 0, 0)[0]}, status="report-only", policy={"rule": "guard"})
+    with pytest.raises(UsageFailure, match="would prove anything"):
+        judge(evaluation({"a": figures(5, 0, 0)[1]}), tree, "100")
+
+
+def test_a_minimum_holds_under_a_rule_that_proves() -> None:
+    verdict = decide({"a": (500, 10, 10)}, buckets={"a": {"min": 0.99}})
+    assert row(verdict, "a").outcome is Outcome.REGRESSED
+    assert "is below the minimum of 99.00 %" in row(verdict, "a").reason

@@ -1,0 +1,301 @@
+"""Groups of examples decide under the rules that ask for proof: never more kindly or more harshly than proofs allow."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lynxgate.analysis.calibrate import calibrate
+from lynxgate.cli.app import run
+from lynxgate.decision.baseline import parse_baseline
+from lynxgate.decision.decide import decide_bytes
+from lynxgate.decision.groups import Groups, find_groups, parse_groups, read_groups
+from lynxgate.decision.outcome import Outcome
+from lynxgate.decision.statistics import clustered_interval, clustered_z, upper_tail
+from lynxgate.decision.statistics.clusters import cluster_pairs
+from lynxgate.decision.verdict import Evidence, Method, Row, Verdict
+from lynxgate.errors import CannotJudge, Exit, IntegrityFailure
+from minieval.contract.documents import parse_document
+from minieval.contract.evalset import load_eval_set
+from minieval.contract.report import Evaluation, pack_outcomes
+from tests.samples import baseline, evaluation, write
+
+Bits = Sequence[bool]
+GUARD = {"rule": "guard", "tolerance_pp": 3.0, "overall_tolerance_pp": 2.0}
+
+
+def write_rows(path: Path, groups: Sequence[str | None], buckets: Callable[[int], list[str]] = lambda _: ["a"]) -> Path:
+    rows = [
+        {"id": f"r{index}", "prompt": "p", "expected": "x", "buckets": buckets(index)}
+        | ({} if group is None else {"group": group})
+        for index, group in enumerate(groups)
+    ]
+    path.write_text("".join(json.dumps(each) + "\n" for each in rows))
+    return path
+
+
+def measured(outcomes: Bits) -> dict[str, Any]:
+    return {"n": len(outcomes), "correct": sum(outcomes), "outcomes": pack_outcomes(outcomes)}
+
+
+def documents(of: Groups, before: Bits, now: Bits, policy: Any = GUARD, /, **identity: Any) -> tuple[bytes, bytes]:
+    """An evaluation and a baseline of one bucket `a` with all rows."""
+    named = {"dvc_md5": of.eval_set.dvc_md5, "sha256": of.eval_set.sha256, **identity}
+    old, new = measured(before), measured(now)
+    agreed = baseline({"a": old}, aggregate=old, policy=policy)
+    agreed |= {"eval_set_dvc_hash": named["dvc_md5"], "eval_set_sha256": named["sha256"]}
+    return write(evaluation({"a": new}, aggregate=new, eval_set=named)), write(agreed)
+
+
+def judge(groups: Groups | None, pair: tuple[bytes, bytes]) -> Verdict:
+    return decide_bytes(*pair, groups=groups)[0]
+
+
+def numbered(numbers: Sequence[int]) -> Groups:
+    first = {group: index for index, group in enumerate(dict.fromkeys(numbers))}
+    tidy = [first[group] for group in numbers]
+    source = {"dvc_md5": "a" * 32, "sha256": "b" * 64}
+    return Groups.model_validate({"eval_set": source, "aggregate": tidy, "buckets": {"a": tidy}})
+
+
+def rows_of(verdict: Verdict) -> tuple[Row, ...]:
+    assert verdict.aggregate is not None
+    return (verdict.aggregate, *verdict.rows)
+
+
+def evidence_of(row: Row) -> Evidence:
+    assert row.evidence is not None
+    return row.evidence
+
+
+EXAMPLES = st.lists(st.tuples(st.integers(0, 6), st.booleans(), st.booleans()), min_size=1, max_size=60)
+REPEATS = st.integers(1, 8)
+
+
+@settings(max_examples=150, deadline=None)
+@given(EXAMPLES, REPEATS, st.sampled_from(["guard", "noninferior"]), st.sampled_from(["standard", "critical"]))
+def test_groups_never_prove_what_independent_examples_do_not(
+    examples: list[tuple[int, bool, bool]], repeats: int, rule: str, tier: str
+) -> None:
+    examples = examples * repeats
+    groups = numbered([group for group, _, _ in examples])
+    policy = {**GUARD, "rule": rule, "buckets": {"a": {"tier": tier}}}
+    pair = documents(groups, [before for _, before, _ in examples], [now for _, _, now in examples], policy)
+    apart, together = judge(None, pair), judge(groups, pair)
+    for alone, grouped in zip(rows_of(apart), rows_of(together), strict=True):
+        one, other = evidence_of(alone), evidence_of(grouped)
+        assert float(other.p_within or 0) >= float(one.p_within or 0)
+        assert float(other.p_beyond or 0) >= float(one.p_beyond or 0)
+        assert float(other.difference_pp[0]) <= float(one.difference_pp[0])
+        assert float(other.difference_pp[1]) >= float(one.difference_pp[1])
+        if grouped.outcome in (Outcome.HELD, Outcome.REGRESSED):
+            assert grouped.outcome is alone.outcome
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=80))
+def test_rows_that_are_groups_of_their_own_change_nothing(examples: list[tuple[bool, bool]]) -> None:
+    groups = numbered(range(len(examples)))
+    pair = documents(groups, [before for before, _ in examples], [now for _, now in examples])
+    assert not groups.shared
+    assert judge(groups, pair).to_json() == judge(None, pair).to_json()
+
+
+def test_an_eval_set_without_groups_changes_nothing_byte_for_byte(tmp_path: Path) -> None:
+    path = write_rows(tmp_path / "set.jsonl", [None] * 40)
+    groups = read_groups(path)
+    pair = documents(groups, [True] * 40, [index > 1 for index in range(40)])
+    assert judge(groups, pair).to_json() == judge(None, pair).to_json()
+    assert b"groups" not in judge(groups, pair).to_json()
+    assert load_eval_set(path).identity.groups is None
+
+
+def test_point_compares_figures_and_takes_no_notice_of_groups() -> None:
+    groups = numbered([index // 4 for index in range(40)])
+    pair = documents(groups, [True] * 40, [index > 1 for index in range(40)], {"rule": "point"}, groups=10)
+    assert judge(groups, pair).to_json() == judge(None, pair).to_json()
+
+
+def test_losses_that_come_in_one_group_prove_less_than_scattered_ones() -> None:
+    """60 groups of 10; twelve groups lost whole, or the same losses one or more in every group."""
+    numbers = [index // 10 for index in range(600)]
+    groups = numbered(numbers)
+    clumped = [group >= 12 for group in numbers]
+    scattered = [index % 5 > 0 for index in range(600)]
+    assert sum(clumped) == sum(scattered)
+    (_, lumps) = rows_of(judge(groups, documents(groups, [True] * 600, clumped)))
+    (_, spread) = rows_of(judge(groups, documents(groups, [True] * 600, scattered)))
+    bits = [int("".join("1" if each else "0" for each in outcomes), 2) for outcomes in ([True] * 600, clumped)]
+    clusters = cluster_pairs(bits[0], bits[1], numbers)
+    expected = upper_tail(-clustered_z(clusters, -0.03))
+    assert float(evidence_of(lumps).p_beyond or 0) == pytest.approx(expected, abs=1e-6)
+    low, high = (100 * limit for limit in clustered_interval(clusters, 0.9))
+    assert [float(limit) for limit in evidence_of(lumps).difference_pp] == pytest.approx([low, high], abs=1e-3)
+    assert evidence_of(lumps).method is evidence_of(spread).method is Method.CLUSTERED
+    assert evidence_of(lumps).groups == 60
+    assert float(evidence_of(spread).p_beyond or 0) < float(evidence_of(lumps).p_beyond or 0)
+    assert lumps.reason.endswith("(in 60 groups of examples)")
+
+
+def test_groups_turn_a_proof_into_doubt_and_say_how_many_examples_would_do() -> None:
+    """20 losses and 10 gains of 500 are within 5 pp; not when they are two whole groups of 10, and one, of 50."""
+    numbers = [index // 10 for index in range(500)]
+    groups = numbered(numbers)
+    before = [group != 2 for group in numbers]
+    now = [group not in (0, 1) for group in numbers]
+    pair = documents(groups, before, now, {**GUARD, "rule": "noninferior", "tolerance_pp": 5.0})
+    (_, alone), (_, grouped) = rows_of(judge(None, pair)), rows_of(judge(groups, pair))
+    assert (alone.outcome, grouped.outcome) == (Outcome.HELD, Outcome.INCONCLUSIVE)
+    settled = evidence_of(grouped).examples_to_settle
+    assert settled is not None
+    assert settled > 500
+    assert f"about {settled} examples would settle it" in grouped.reason
+    assert judge(groups, pair).exit is Exit.CANNOT_JUDGE
+
+
+def test_one_group_proves_nothing_and_few_are_said_to_be_few() -> None:
+    single = numbered([0] * 300)
+    for now in ([True] * 300, [False] * 300):
+        (_, row) = rows_of(judge(single, documents(single, [True] * 300, now)))
+        assert row.outcome is Outcome.INCONCLUSIVE
+        assert "all its examples are of one group, and one group proves nothing" in row.reason
+        assert evidence_of(row).groups == 1
+        assert evidence_of(row).difference_pp == ("-100.0000", "100.0000")
+    few = numbered([index % 29 for index in range(580)])
+    (_, row) = rows_of(judge(few, documents(few, [True] * 580, [True] * 580)))
+    assert row.outcome is Outcome.HELD
+    assert row.reason.endswith("(in 29 groups of examples, which are few: the interval is too narrow as a rule)")
+
+
+def test_only_buckets_in_which_examples_share_a_group_are_tested_by_groups(tmp_path: Path) -> None:
+    """Each verb once in each tense: the tenses have independent examples, all rows together have not."""
+    path = write_rows(
+        tmp_path / "set.jsonl", [f"verb {index // 2}" for index in range(400)], lambda index: [f"tense {index % 2}"]
+    )
+    groups = read_groups(path)
+    side = measured([True] * 200)
+    agreed = baseline({"tense 0": side, "tense 1": side}, aggregate=measured([True] * 400), policy=GUARD)
+    named = {"dvc_md5": groups.eval_set.dvc_md5, "sha256": groups.eval_set.sha256, "groups": 200}
+    agreed |= {"eval_set_dvc_hash": named["dvc_md5"], "eval_set_sha256": named["sha256"]}
+    tree = evaluation({"tense 0": side, "tense 1": side}, aggregate=measured([True] * 400), eval_set=named)
+    verdict = judge(groups, (write(tree), write(agreed)))
+    assert [evidence_of(row).method for row in rows_of(verdict)] == [Method.CLUSTERED, Method.PAIRED, Method.PAIRED]
+    assert [each.reason for each in verdict.conditions if each.name == "groups"] == [
+        "the rows come in 200 groups, which the tests respect"
+    ]
+    assert verdict.inputs.groups_sha256 == groups.sha256
+    assert verdict.passed
+
+
+def test_without_outcomes_a_row_says_that_it_does_not_respect_groups() -> None:
+    groups = numbered([index // 2 for index in range(600)])
+    evaluated, agreed = documents(groups, [True] * 600, [True] * 600)
+    tree = json.loads(agreed)
+    del tree["buckets"]["a"]["outcomes"]
+    (_, row) = rows_of(judge(groups, (evaluated, json.dumps(tree).encode())))
+    assert evidence_of(row).method is Method.UNPAIRED
+    assert row.reason.endswith("of approximate level, and takes examples of one group as independent)")
+
+
+def test_an_evaluation_that_says_it_has_groups_is_not_judged_without_them() -> None:
+    groups = numbered([index // 2 for index in range(600)])
+    pair = documents(groups, [True] * 600, [True] * 600, groups=300)
+    refused = judge(None, pair)
+    assert refused.exit is Exit.CANNOT_JUDGE
+    assert refused.reasons == (
+        "groups: the rows come in 300 groups, which rule guard has to know: name the eval set with --eval-set",
+    )
+    assert judge(groups, pair).passed
+
+
+def test_groups_of_another_eval_set_are_an_integrity_failure() -> None:
+    groups = numbered([index // 2 for index in range(10)])
+    pair = documents(groups, [True] * 10, [True] * 10, dvc_md5="f" * 32)
+    with pytest.raises(IntegrityFailure, match=f"the eval set given is DVC md5 {'a' * 32}"):
+        judge(groups, pair)
+    with pytest.raises(IntegrityFailure, match="the eval set given is"):
+        judge(groups, documents(groups, [True] * 10, [True] * 10, {"rule": "point"}, sha256="f" * 64))
+    with pytest.raises(IntegrityFailure, match="12 rows in bucket 'a', and the eval set with the same hash has 10"):
+        judge(groups, documents(groups, [True] * 12, [True] * 12))
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"aggregate": [1, 0]}, "numbered from 0"),
+        ({"aggregate": [0, 2]}, "numbered from 0"),
+        ({"aggregate": []}, "aggregate"),
+        ({"buckets": {"a": [1]}}, "a group that the eval set has not"),
+        ({"eval_set": {"dvc_md5": "a" * 32}}, "sha256"),
+        ({"names": ["walk"]}, "names"),
+    ],
+)
+def test_stored_groups_are_numbers_in_order_and_nothing_else(change: dict[str, Any], reason: str) -> None:
+    tree = json.loads(numbered([0, 0]).data)
+    assert parse_groups(json.dumps(tree).encode()) == numbered([0, 0])
+    with pytest.raises(CannotJudge, match=reason):
+        parse_groups(json.dumps({**tree, **change}).encode())
+
+
+def test_groups_name_nobody_and_follow_from_the_eval_set_alone(tmp_path: Path) -> None:
+    path = write_rows(tmp_path / "set.jsonl", ["walk", None, "walk", "see", None])
+    groups, eval_set = read_groups(path), load_eval_set(path)
+    assert groups.aggregate == groups.buckets["a"] == (0, 1, 0, 2, 3)
+    assert groups == find_groups(eval_set)
+    assert (groups.eval_set.dvc_md5, groups.eval_set.sha256) == (eval_set.identity.dvc_md5, eval_set.identity.sha256)
+    assert b"walk" not in groups.data
+    assert eval_set.identity.groups == groups.count == 4
+    assert all("walk" not in row.features.payload and "group" not in row.features.payload for row in eval_set.rows)
+
+
+@pytest.mark.parametrize(("size", "blocked"), [(600, 10), (1, 0)])
+def test_calibrate_draws_and_judges_whole_groups(tmp_path: Path, size: int, blocked: int) -> None:
+    """Of one group alone no copy is ever proved; of rows that are their own groups every one."""
+    eval_set = load_eval_set(write_rows(tmp_path / "set.jsonl", [f"g{index // size}" for index in range(600)]))
+    outcomes = [index > 1 for index in range(600)], [index < 598 for index in range(600)]
+    pair = documents(find_groups(eval_set), *outcomes)
+    measured_on = parse_document(pair[0], Evaluation, where="e"), parse_baseline(pair[1])
+    found = calibrate(*measured_on, eval_set, drop=None, repetitions=10, seed=1)
+    assert (found.blocked_equal.correct, found.blocked_equal.n) == (blocked, 10)
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Documents of a candidate that lost two whole groups: within 5 pp if examples were independent."""
+    monkeypatch.chdir(tmp_path)
+    numbers = [index // 10 for index in range(500)]
+    groups = read_groups(write_rows(tmp_path / "set.jsonl", [f"g{number}" for number in numbers]))
+    policy = {**GUARD, "rule": "noninferior", "tolerance_pp": 5.0, "overall_tolerance_pp": 5.0}
+    before, now = [number != 2 for number in numbers], [number not in (0, 1) for number in numbers]
+    (tmp_path / "candidate_eval.json").write_bytes(documents(groups, before, now, policy)[0])
+    (tmp_path / "eval_baseline.json").write_bytes(documents(groups, before, now, policy)[1])
+    return tmp_path
+
+
+def test_compare_replay_and_explain_agree_on_groups(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["compare"]) == Exit.OK
+    assert run(["compare", "--eval-set", "set.jsonl", "--output", "verdict.json"]) == Exit.CANNOT_JUDGE
+    assert "(in 50 groups of examples)" in capsys.readouterr().err
+    assert run(["replay", "verdict.json", "--eval-set", "set.jsonl"]) == Exit.OK
+    assert "verdict.json: the same, byte for byte" in capsys.readouterr().out
+    assert run(["replay", "verdict.json"]) == Exit.CANNOT_JUDGE
+    assert "respects the groups of its eval set; name the eval set with --eval-set" in capsys.readouterr().err
+    assert run(["explain", "verdict.json", "--bucket", "a", "--eval-set", "set.jsonl"]) == Exit.OK
+    told = capsys.readouterr().out
+    assert "pp (90 % interval, clustered)" in told
+    assert "decides nothing" not in told
+    write_rows(place / "other.jsonl", ["g"] * 500)
+    for command in (["compare"], ["replay", "verdict.json"]):
+        assert run([*command, "--eval-set", "other.jsonl"]) == Exit.INTEGRITY
+        assert "the eval set given is DVC md5" in capsys.readouterr().err
+    stored = json.loads((place / "verdict.json").read_text())
+    stored["inputs"]["groups_sha256"] = "0" * 64
+    (place / "verdict.json").write_text(json.dumps(stored))
+    assert run(["replay", "verdict.json", "--eval-set", "set.jsonl"]) == Exit.INTEGRITY
+    assert "names groups 000" in capsys.readouterr().err

@@ -1,0 +1,215 @@
+"""The readers: what each format becomes, and what each refuses."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lynxgate.errors import CannotJudge, UsageFailure
+from lynxgate.importers import PROVIDERS, Found, read_foreign
+from tests.importers import samples
+
+
+def read(provider: str, tree: object, **more: Any) -> Found:
+    return read_foreign(provider, samples.written(tree), where="file", **more)
+
+
+def changed(provider: str, change: Callable[[Any], Any]) -> Any:
+    tree = copy.deepcopy(samples.ALL[provider])
+    change(tree)
+    return tree
+
+
+def figures(found: Found) -> dict[str, tuple[Decimal, str | None, str | None]]:
+    return {name: (each.value, each.unit, each.direction) for name, each in found.metrics.items()}
+
+
+def test_flat() -> None:
+    found = read("flat", samples.FLAT)
+    assert {name: each.value for name, each in found.metrics.items()} == {
+        "accuracy.tense.past": Decimal("0.93"),
+        "accuracy.tense.future": 1,
+        "latency_ms": Decimal("12.5"),
+    }
+    assert (found.buckets, found.fingerprint) == ({}, None)
+
+
+def test_flameiq() -> None:
+    assert figures(read("flameiq", samples.FLAMEIQ)) == {
+        "latency.mean": (Decimal("12.5"), "ms", "lower"),
+        "latency.p95": (18, "ms", "lower"),
+        "throughput": (Decimal("950.25"), "1/s", "higher"),
+        "memory_mb": (512, "MB", "lower"),
+        "custom.tokens_per_second": (Decimal("125.5"), None, None),
+    }
+
+
+def test_calibrax_names_carry_every_dimension() -> None:
+    found = read("calibrax", samples.CALIBRAX)
+    assert figures(found) == {
+        "verbs/past/a=b/batch=8/accuracy": (Decimal("0.9"), None, None),
+        "verbs/present/latency": (Decimal("2.5"), "ms", "lower"),
+    }
+    assert found.metrics["verbs/present/latency"].samples == (Decimal(2), Decimal(3))
+    assert found.fingerprint is not None
+    other = changed("calibrax", lambda tree: tree["environment"]["devices"].update(gpu=1))
+    assert read("calibrax", other).fingerprint != found.fingerprint
+
+
+def test_kitt_counts_become_buckets_and_runs_become_samples() -> None:
+    found = read("kitt", samples.KITT)
+    assert {name: (each.n, each.correct, each.accuracy) for name, each in found.buckets.items()} == {
+        "mmlu": (3, 2, None),
+        "mmlu.law": (None, None, Decimal("0.5")),
+        "mmlu.music": (None, None, 1),
+    }
+    assert {name: each.value for name, each in found.metrics.items()} == {
+        "mmlu.num_subjects": 2,
+        "mmlu.error_count": 0,
+        "latency.ttft_ms.p95": 12,
+    }
+    assert found.metrics["latency.ttft_ms.p95"].samples == (Decimal(10), Decimal(12), Decimal("13.5"))
+    assert found.left_out == ("latency.note",)
+
+
+def test_pytest_benchmark_is_the_median_with_its_rounds() -> None:
+    found = read("pytest-benchmark", samples.PYTEST_BENCHMARK)
+    assert figures(found) == {
+        "tests/test_speed.py::test_parse[10]": (Decimal("0.002"), "s", "lower"),
+        "tests/test_speed.py::test_write": (Decimal("3E-7"), "s", "lower"),
+    }
+    assert found.metrics["tests/test_speed.py::test_parse[10]"].samples == (
+        Decimal("0.001"),
+        Decimal("0.002"),
+        Decimal("0.003"),
+    )
+
+
+def test_pytest_benchmarks_fingerprint_is_what_stays_on_one_machine() -> None:
+    found = read("pytest-benchmark", samples.PYTEST_BENCHMARK).fingerprint
+    faster = changed("pytest-benchmark", lambda tree: tree["machine_info"]["cpu"].update(hz_actual=[1, 0]))
+    other = changed("pytest-benchmark", lambda tree: tree["machine_info"]["cpu"].update(count=64))
+    assert read("pytest-benchmark", faster).fingerprint == found
+    assert read("pytest-benchmark", other).fingerprint != found
+
+
+def test_more_rounds_than_an_evaluation_holds_are_left_out_and_said_to_be() -> None:
+    many = changed("pytest-benchmark", lambda tree: tree["benchmarks"][0]["stats"].update(data=[0.1] * 10_001))
+    found = read("pytest-benchmark", many)
+    assert found.left_out == ("samples of tests/test_speed.py::test_parse[10]",)
+    assert found.metrics["tests/test_speed.py::test_parse[10]"].samples is None
+
+
+@pytest.mark.parametrize(
+    ("provider", "change", "reason"),
+    [
+        ("flat", lambda tree: tree.update(latency_ms="12"), "'latency_ms' is no number"),
+        ("flat", lambda tree: tree.update(latency_ms=True), "is no number"),
+        ("flat", lambda tree: tree.update(latency_ms=None), "is no number"),
+        ("flameiq", lambda tree: tree.update(schema_version=2), "schema_version"),
+        ("flameiq", lambda tree: tree["metrics"].update(throughput=-5), "throughput"),
+        ("flameiq", lambda tree: tree["metrics"].update(cpu_percent=500), "cpu_percent"),
+        ("flameiq", lambda tree: tree["metrics"].update(memory_mb="12"), "memory_mb"),
+        ("flameiq", lambda tree: tree["metrics"].update(memory_mb=True), "memory_mb"),
+        ("flameiq", lambda tree: tree["metrics"].update(latncy=1), "latncy"),
+        ("flameiq", lambda tree: tree["metrics"]["custom"].update({"a.b": 1}), "has a dot"),
+        ("flameiq", lambda tree: tree.update(metrics={}), "no figure"),
+        ("calibrax", lambda tree: tree.update(points=[]), "points"),
+        ("calibrax", lambda tree: tree["points"][0].update(metrics={}), "metrics"),
+        ("calibrax", lambda tree: tree["points"].append(tree["points"][0]), "two figures would be called"),
+        ("calibrax", lambda tree: tree["points"][0].update(scenario="x" * 199), "longer than 200"),
+        ("calibrax", lambda tree: tree["metric_defs"]["latency"].update(direction="up"), "direction"),
+        ("kitt", lambda tree: tree.update(results=[]), "results"),
+        ("kitt", lambda tree: tree["results"][0].update(passed=False), "has errors"),
+        ("kitt", lambda tree: tree["results"][0].update(errors=["timeout"]), "has errors"),
+        ("kitt", lambda tree: tree["results"][0].update(metrics={"total_samples": 0, "note": "none"}), "no samples"),
+        ("kitt", lambda tree: tree["results"][0]["metrics"].update(total=0), "no samples"),
+        ("kitt", lambda tree: tree["results"][0]["metrics"].update(correct=4), "no valid measurement: .*4 > n 3"),
+        ("kitt", lambda tree: tree["results"][0]["metrics"].update(accuracy=0.9), "contradicts 2/3"),
+        ("kitt", lambda tree: tree["results"][0]["metrics"].pop("correct"), "no valid measurement"),
+        (
+            "kitt",
+            lambda tree: tree["results"].append(
+                {**tree["results"][0], "run_number": 2, "metrics": {"correct": 1, "total": 3}}
+            ),
+            "contradict",
+        ),
+        ("kitt", lambda tree: tree["results"][1]["metrics"].pop("ttft_ms"), "missing from a run"),
+        ("pytest-benchmark", lambda tree: tree.update(benchmarks=[]), "no benchmark"),
+        ("pytest-benchmark", lambda tree: tree["benchmarks"].append(tree["benchmarks"][0]), "two figures"),
+        ("pytest-benchmark", lambda tree: tree["benchmarks"][0]["stats"].pop("median"), "median"),
+    ],
+)
+def test_what_is_refused(provider: str, change: Callable[[Any], Any], reason: str) -> None:
+    with pytest.raises(CannotJudge, match=reason) as refused:
+        read(provider, changed(provider, change))
+    assert str(refused.value).startswith("file: ")
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_no_reader_lets_through_what_is_no_strict_json(provider: str) -> None:
+    text = json.dumps(samples.ALL[provider])
+    number = {"flat": "12.5", "flameiq": "950.25", "calibrax": "0.9", "kitt": "0.6667", "pytest-benchmark": "0.002"}[
+        provider
+    ]
+    assert number in text
+    for bad in ("NaN", "Infinity", "-Infinity", "1e999"):
+        with pytest.raises(CannotJudge):
+            read_foreign(provider, text.replace(number, bad, 1).encode(), where="file")
+    for whole in (b"", b"[]", b"null", b"{}", b"{", b'{"a": 1, "a": 2}', b"\xff"):
+        if (provider, whole) != ("flat", b"{}"):
+            with pytest.raises(CannotJudge):
+                read_foreign(provider, whole, where="file")
+
+
+trees = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-5, 5)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+@given(data=st.data())
+def test_any_part_may_be_anything_and_nothing_but_a_sentence_comes_of_it(provider: str, data: st.DataObject) -> None:
+    tree = copy.deepcopy(samples.ALL[provider])
+    node: Any = tree
+    while True:
+        key = data.draw(st.sampled_from(sorted(node) if isinstance(node, dict) else range(len(node))))
+        inner = node[key]
+        if not isinstance(inner, dict | list) or not inner or data.draw(st.booleans()):
+            node[key] = data.draw(trees)
+            break
+        node = inner
+    try:
+        found = read(provider, tree)
+    except CannotJudge as refused:
+        assert "\n" not in str(refused)
+        return
+    assert all(each.value.is_finite() for each in found.metrics.values())
+
+
+def test_figures_become_buckets_only_where_somebody_says_so() -> None:
+    found = read("flat", samples.FLAT, buckets=["accuracy.*"])
+    assert sorted(found.buckets) == ["accuracy.tense.future", "accuracy.tense.past"]
+    assert list(found.metrics) == ["latency_ms"]
+    with pytest.raises(CannotJudge, match="no figure is called 'acuracy"):
+        read("flat", samples.FLAT, buckets=["acuracy.*"])
+    with pytest.raises(CannotJudge, match="accuracy lies between 0 and 1"):
+        read("flat", samples.FLAT, buckets=["*"])
+
+
+def test_an_unknown_provider_is_a_usage_error() -> None:
+    with pytest.raises(UsageFailure, match="there are calibrax, flameiq, flat, kitt, pytest-benchmark"):
+        read("csv", {})

@@ -1,0 +1,119 @@
+"""What a predictor answers is believed only where every id comes back once with a string."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from minieval.contract.evalset import Features
+from minieval.contract.exits import CannotJudge
+from minieval.runner.child import Child, Limits
+from minieval.runner.predictions import MAX_PREDICTION, Predictions, match, predict
+
+ROWS = [Features(f"r{i}", json.dumps({"id": f"r{i}", "prompt": f"p{i}"})) for i in range(5)]
+
+
+@given(st.lists(st.tuples(st.text(min_size=1), st.text()), unique_by=lambda pair: pair[0]), st.randoms())
+def test_any_order_comes_back_in_ours(pairs: list[tuple[str, str]], random: Any) -> None:
+    shuffled = [list(pair) for pair in pairs]
+    random.shuffle(shuffled)
+    assert match([identity for identity, _ in pairs], shuffled) == [text for _, text in pairs]
+
+
+REFUSED: dict[str, tuple[Any, str]] = {
+    "missing": ([["a", "x"]], "lacks 1 of 2 ids, the first being 'b'"),
+    "none": ([], "lacks 2 of 2"),
+    "doubled": ([["a", "x"], ["b", "x"], ["a", "x"]], "the id 'a' twice"),
+    "doubled, other text": ([["a", "x"], ["a", "y"]], "the id 'a' twice"),
+    "foreign": ([["a", "x"], ["b", "x"], ["c", "x"]], "'c', which was not asked for"),
+    "number": ([["a", 1], ["b", "x"]], "for 'a' is a int, not a string"),
+    "null": ([["a", None], ["b", "x"]], "for 'a' is null, not a string"),
+    "boolean": ([["a", True], ["b", "x"]], "is a bool"),
+    "list": ([["a", ["x"]], ["b", "x"]], "is a list"),
+    "id a number": ([[1, "x"], ["b", "x"]], "an id that is a int"),
+    "id a list": ([[[], "x"]], "an id that is a list"),
+    "too long": ([["a", "x" * (MAX_PREDICTION + 1)], ["b", ""]], "at most 65536"),
+    "triple": ([["a", "x", "y"]], "no pair"),
+    "text": ("ab", "not a list"),
+    "mapping": ({"a": "x", "b": "y"}, "not a list"),
+    "null answer": (None, "is null"),
+    "escape in id": ([["\x1b[2J", "x"]], r"'\\x1b\[2J', which"),
+}
+
+
+@pytest.mark.parametrize(("answer", "words"), REFUSED.values(), ids=REFUSED.keys())
+def test_answers_that_do_not_match_are_refused(answer: Any, words: str) -> None:
+    with pytest.raises(CannotJudge, match=words) as caught:
+        match(["a", "b"], answer)
+    assert str(caught.value).isprintable()
+
+
+def run(body: str, tmp_path: Path, *, batch_size: int = 2) -> tuple[Predictions, list[tuple[int, int]]]:
+    """`predict` against a small process that speaks, or breaks, the protocol."""
+    script = f"import os, sys, json, time\ndef say(x): print(x, flush=True)\n{body}"
+    seen: list[tuple[int, int]] = []
+    command = [sys.executable, "-I", "-S", "-c", script]
+    with Child(command, environment={}, cwd=tmp_path, limits=Limits(timeout_s=20)) as child:
+        done = predict(child, ROWS, batch_size=batch_size, progress=lambda *step: seen.append(step))
+    return done, seen
+
+
+HONEST = """
+say(json.dumps({"ready": True}))
+for line in sys.stdin:
+    say(json.dumps({"predictions": [[row["id"], row["prompt"].upper()] for row in json.loads(line)]}))
+"""
+
+
+def test_an_honest_predictor_is_heard_in_batches(tmp_path: Path) -> None:
+    done, seen = run(HONEST, tmp_path)
+    assert done.texts == ("P0", "P1", "P2", "P3", "P4")
+    assert len(done.seconds_per_row) == 2
+    assert done.p95_ms is not None and 0 < done.p95_ms < 1000
+    assert seen == [(0, 5), (2, 5), (4, 5), (5, 5)]
+
+
+def test_the_warm_up_batch_is_no_latency(tmp_path: Path) -> None:
+    done, _ = run(HONEST, tmp_path, batch_size=5)
+    assert done.p95_ms is None
+
+
+def test_p95_is_the_nearest_rank() -> None:
+    assert Predictions((), tuple(i / 1000 for i in range(1, 101))).p95_ms == pytest.approx(95.0)
+    assert Predictions((), (0.001, 0.003)).p95_ms == pytest.approx(3.0)
+
+
+READY = 'say(json.dumps({"ready": True}))\nline = sys.stdin.readline()\n'
+BROKEN = {
+    "load error": ("say(json.dumps({'error': 'ValueError: no \\x1b[2J weights'}))", r"loaded: ValueError: no \[2J"),
+    "load memory": ("say(json.dumps({'error': 'MemoryError: '}))", "out of memory: raise --memory-mb"),
+    "error of no text": ("say(json.dumps({'error': [1, {}]}))", "could not be loaded"),
+    "predicts before it is ready": ("say(json.dumps({'predictions': []}))", "no message of our predictor"),
+    "not json": (READY + "say('hello')", "not JSON"),
+    "nan": (READY + "say('{\"predictions\": [[\"r0\", NaN]]}')", "NaN"),
+    "not utf-8": (READY + "os.write(1, b'\\xff\\n')", "not UTF-8"),
+    "half a character": (READY + "say('{\"predictions\": [[\"r0\", \"\\\\ud800\"]]}')", "half a character"),
+    "twice the key": (READY + "say('{\"predictions\": [], \"predictions\": []}')", "twice"),
+    "deep": (READY + "say('[' * 100000)", "nested too deeply"),
+    "both": (READY + "say(json.dumps({'predictions': [], 'error': 'x'}))", "no message of our predictor"),
+    "a list": (READY + "say('[]')", "no message of our predictor"),
+    "empty line": (READY + "say('')", "empty"),
+    "short": (READY + "say(json.dumps({'predictions': [['r0', 'x']]}))", "lacks 1 of 2"),
+    "row of another batch": (READY + "say(json.dumps({'predictions': [['r0','x'],['r4','x']]}))", "not asked for"),
+    "model error": (READY + "say(json.dumps({'error': 'KeyError: x'}))", "the model failed: KeyError: x"),
+    "dies": (READY + "os.abort()", "killed by SIGABRT while predicting rows 1 to 2"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("body", "words"), BROKEN.values(), ids=BROKEN.keys())
+def test_a_broken_conversation_is_one_sentence(body: str, words: str, tmp_path: Path) -> None:
+    with pytest.raises(CannotJudge, match=words) as caught:
+        run(body, tmp_path)
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 700

@@ -1,0 +1,194 @@
+"""The whole story through real mlflow: an honest candidate, and hostile ones that end in exit 3 and write nothing."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from minieval.__main__ import run
+from minieval.contract.bundle import read_manifest
+from minieval.contract.documents import parse_document
+from minieval.contract.evalset import load_eval_set
+from minieval.contract.exits import UsageFailure
+from minieval.contract.report import Evaluation, unpack_outcomes
+from minieval.evaluation import Isolation, evaluate
+from minieval.runner.predictor import _describe, _pairs
+from tests.minieval.candidates import UPPER, model, upper_rows, write_bundle, write_rows
+
+RUN = "0123456789abcdef" * 2
+
+
+@pytest.fixture
+def rows(tmp_path: Path) -> Path:
+    return write_rows(tmp_path / "eval.jsonl", upper_rows(10))
+
+
+def arguments(bundle: Path, rows: Path, output: Path, *more: str) -> list[str]:
+    return ["--bundle", str(bundle), "--eval-set", str(rows), "--output", str(output), *more]
+
+
+def test_an_honest_candidate_is_scored(rows: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bundle = write_bundle(tmp_path / "bundle", "print('hello from the loader')\n" + UPPER)
+    output = tmp_path / "out" / "candidate_eval.json"
+    assert run(arguments(bundle, rows, output, "--run-id", RUN, "--batch-size", "4")) == 0
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "6 of 10 rows right (0.6000), isolation bwrap" in err
+    evaluation = parse_document(output.read_bytes(), Evaluation, where="it")
+    assert evaluation.candidate.canonical_sha == read_manifest(bundle).canonical_sha
+    assert evaluation.candidate.mlflow_run_id == RUN
+    assert evaluation.eval_set == load_eval_set(rows).identity
+    assert {name: (m.n, m.correct) for name, m in evaluation.buckets.items()} == {
+        "all": (10, 6), "parity.even": (5, 3), "parity.odd": (5, 3)
+    }  # fmt: skip
+    assert evaluation.aggregate is not None and evaluation.aggregate.outcomes is not None
+    assert unpack_outcomes(evaluation.aggregate.outcomes, 10) == int("0110110110", 2)
+    assert evaluation.metrics["latency_ms_p95"].value > 0
+    assert evaluation.evaluator is not None and evaluation.evaluator.isolation == "bwrap"
+    assert evaluation.environment.fingerprint is not None
+
+
+def test_a_frame_of_ids_and_predictions_is_read_by_id_and_twice_is_the_same(rows: Path, tmp_path: Path) -> None:
+    frame = model("""
+        import pandas, random
+        answer = pandas.DataFrame({"prediction": frame["prompt"].str.upper(), "id": frame["id"], "x": 1})
+        return answer.sample(frac=1)
+    """)
+    bundle = write_bundle(tmp_path / "bundle", frame)
+    first, second = (evaluate(bundle, rows, isolation=Isolation.PROCESS) for _ in range(2))
+    assert first.aggregate is not None and first.aggregate.correct == 6
+    assert first.model_copy(update={"metrics": {}}) == second.model_copy(update={"metrics": {}})
+
+
+FIND_CHANNEL = """
+import os
+channels = [int(fd) for fd in os.listdir("/proc/self/fd") if int(fd) > 2]
+def say(data):
+    for fd in channels:
+        try:
+            os.write(fd, data)
+        except OSError:
+            pass
+"""
+
+HOSTILE = {
+    "fails to load": ("raise RuntimeError('weights are gone\\nsecond line')", "not be loaded: .*weights are gone"),
+    "exits while loading": ("import sys; sys.exit(0)", "could not be loaded: SystemExit: 0"),
+    "dies": (model("import os; print('last words', flush=True); os._exit(9)"), "exit code 9 .* last words"),
+    "crashes": (model("import ctypes; ctypes.string_at(0)"), "was killed by SIGSEGV"),
+    "prints a gigabyte": (
+        model("for _ in range(1024): print('x' * 2**20)"),
+        "printed more than 16 MiB and was stopped",
+    ),
+    "too much memory": (model("return bytearray(2**45)"), "out of memory: raise --memory-mb"),
+    "returns too few": (model("return ['x']"), "1 predictions for 10 rows"),
+    "returns numbers": (model("return [1.5] * len(frame)"), "is a Decimal, not a string"),
+    "returns nan": (model("return frame['prompt'].map(lambda _: float('nan'))"), "NaN is not a number"),
+    "forges answers": (
+        FIND_CHANNEL + model('say(b\'{"predictions": [["row-0", "wrong"]]}\\n\'); return [\'x\'] * 10'),
+        "lacks 9 of 10 ids",
+    ),
+    "floods the channel": (FIND_CHANNEL + model("while True: say(b'x' * 2**16)"), "answered with more than 16 MiB"),
+}
+
+
+@pytest.mark.parametrize(("source", "words"), HOSTILE.values(), ids=HOSTILE.keys())
+def test_a_hostile_candidate_ends_in_exit_3_with_the_reason(
+    source: str, words: str, rows: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import re
+
+    bundle = write_bundle(tmp_path / "bundle", source)
+    output = tmp_path / "candidate_eval.json"
+    assert run(arguments(bundle, rows, output)) == 3
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert not output.exists()
+    last = err.splitlines()[-1]
+    assert re.search(words, last), last
+    assert last.startswith("minieval: ")
+    assert last.isprintable()
+    assert "Traceback" not in err
+
+
+def test_a_candidate_that_hangs_is_stopped_with_its_children(rows: Path, tmp_path: Path) -> None:
+    marker = f"{tmp_path.name}-sleeper"
+    hang = model(
+        f"import os, subprocess; subprocess.Popen(['sleep', '61.{abs(hash(marker)) % 10**8}']); os.system('sleep 60')"
+    )
+    bundle = write_bundle(tmp_path / "bundle", hang)
+    done = subprocess.run(
+        [sys.executable, "-m", "minieval", *arguments(bundle, rows, tmp_path / "o.json", "--timeout", "8")],
+        capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 3
+    assert "ran for 8 s without finishing and was stopped" in done.stderr
+    commands = [p.read_bytes() for p in Path("/proc").glob("[0-9]*/cmdline") if p.exists()]
+    assert not any(f"61.{abs(hash(marker)) % 10**8}".encode() in command for command in commands)
+
+
+def test_foreseen_mistakes_are_refused_before_anything_runs(
+    rows: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bundle = write_bundle(tmp_path / "bundle", UPPER)
+    output = tmp_path / "o.json"
+    (tmp_path / "broken.jsonl").write_text("{")
+    for argv, code in (
+        (arguments(tmp_path / "none", rows, output), 3),
+        (arguments(bundle, tmp_path / "none.jsonl", output), 3),
+        (arguments(bundle, tmp_path / "broken.jsonl", output), 3),
+        (arguments(bundle, rows, output, "--run-id", "x"), 64),
+        (arguments(bundle, rows, output, "--isolation", "docker"), 64),
+        (arguments(bundle, rows, output, "--timeout", "nan"), 64),
+        (arguments(bundle, rows, output, "--batch-size", "0"), 64),
+        (["--bundle", str(bundle)], 64),
+    ):
+        assert run(argv) == code, argv
+        assert len(capsys.readouterr().err.splitlines()) == 1
+    with pytest.raises(UsageFailure):
+        evaluate(bundle, rows, batch_size=0)
+    (bundle / "link").symlink_to("/etc/passwd")
+    assert run(arguments(bundle, rows, output)) == 4
+    assert not output.exists()
+
+
+def test_help_imports_nothing_heavy() -> None:
+    script = (
+        "import sys; from minieval.__main__ import run; code = run(['--help'])\n"
+        "heavy = {'mlflow', 'pandas', 'numpy', 'scipy', 'dvc', 'boto3', 'yaml'} & set(sys.modules)\n"
+        "sys.exit(code or len(heavy))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert all(f"--{name}" in done.stdout for name in ("bundle", "eval-set", "output", "isolation", "run-id"))
+
+
+def test_the_predictor_reads_every_form_a_model_may_return() -> None:
+    import numpy
+    import pandas
+
+    wanted = [("a", "x"), ("b", "y")]
+    for result in (
+        ["x", "y"],
+        ("x", "y"),
+        numpy.array(["x", "y"]),
+        pandas.Series(["x", "y"]),
+        pandas.DataFrame({"id": ["a", "b"], "prediction": ["x", "y"]}),
+    ):
+        assert json.loads(json.dumps(_pairs(["a", "b"], result))) == [list(pair) for pair in wanted]
+    for result in ("xy", {"a": "x"}, None, 3, pandas.DataFrame({"x": [1]})):
+        with pytest.raises(TypeError, match="the model returned"):
+            _pairs(["a", "b"], result)
+
+
+def test_an_exception_that_cannot_be_told_is_still_told() -> None:
+    class Mute(Exception):
+        def __str__(self) -> str:
+            raise self
+
+    assert _describe(Mute()) == "an exception that cannot be printed"
+    assert len(_describe(ValueError("x" * 10**6))) <= 400

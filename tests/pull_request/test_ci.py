@@ -1,0 +1,378 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from lynxgate.errors import UsageFailure
+from lynxgate.pull_request.workflow_env import read_workflow, write_outputs
+from minieval.contract.exits import Exit
+from tests.github_standin import BOT, GithubStandIn, Token
+from tests.pull_request.conftest import HEAD, LABEL, PULL, REPOSITORY, REQUEST, RUN, TOKEN, Step, at
+from tests.samples import MODEL, baseline, evaluation, judge
+
+Said = Callable[[], tuple[str, str]]
+OTHER = REQUEST.replace(RUN, "cd" * 16)
+OUTPUTS = f"run_id={RUN}\nsemver=v0.3.1\nhead_sha={HEAD}\npr={PULL}\n"
+READ_ONLY = Token(BOT, {"pull-requests": "read"})
+
+
+def comments(github: GithubStandIn) -> str:
+    """Our one comment."""
+    (body,) = github.bodies(PULL)
+    return body
+
+
+class TestRequest:
+    def test_accepted(self, github: GithubStandIn, step: Step, said: Said) -> None:
+        github.add_comment(PULL, "ann", f"Ready.\n{REQUEST}\n", at(1))
+        step.label()
+        assert step.run("ci", "request") == Exit.OK
+        assert step.outputs == OUTPUTS
+        assert said() == (OUTPUTS, "")
+        assert github.bodies(PULL) == []
+
+    def test_reading_is_enough(self, github: GithubStandIn, step: Step) -> None:
+        github.tokens[TOKEN] = READ_ONLY
+        github.add_comment(PULL, "ann", REQUEST, at(1))
+        step.label()
+        assert step.run("ci", "request") == Exit.OK
+
+    @pytest.mark.parametrize(
+        ("talk", "says"),
+        [
+            ([], "There is no request in this pull request."),
+            ([("ann", "mlflow_run_id=12 semver=v1", 1, None)], "does not have its form"),
+            ([("eve", REQUEST, 1, None)], "may not write to this repository"),
+            ([("tim", REQUEST, 1, None)], "may not write to this repository"),
+            ([("ann", REQUEST, 1, None), ("bob", OTHER, 2, None)], "There are different requests"),
+            ([("ann", REQUEST, 10, None)], "not older than the label"),
+            ([("ann", REQUEST, 11, None)], "not older than the label"),
+            ([("ann", REQUEST, 1, 11)], "edited after the label"),
+            ([("ann", f"mlflow_run_id={RUN}$(touch owned) semver=v0.3.1", 1, None)], "does not have its form"),
+            ([("ann", f"{REQUEST}`touch owned`", 1, None)], "does not have its form"),
+        ],
+    )
+    def test_refused_with_a_comment_that_says_how(
+        self, github: GithubStandIn, step: Step, said: Said, talk: list[tuple[str, str, int, int | None]], says: str
+    ) -> None:
+        for author, body, minutes, edited in talk:
+            github.add_comment(PULL, author, body, at(minutes), at(edited) if edited else None)
+        step.label()
+        for _ in range(2):
+            assert step.run("ci", "request") == Exit.REFUSED
+        assert says in comments(github)
+        assert "mlflow_run_id=<the 32 hex digits" in comments(github)
+        assert says in step.summary
+        assert step.outputs == ""
+        out, err = said()
+        assert out == "" and "lynxgate: " in err
+        assert not Path("owned").exists()
+
+    def test_the_next_verdict_takes_the_refusals_place(self, github: GithubStandIn, step: Step) -> None:
+        step.label()
+        assert step.run("ci", "request") == Exit.REFUSED
+        write_verdict(step)
+        assert step.run("ci", "comment") == Exit.OK
+        assert "nothing is promoted yet" in comments(github)
+
+    def test_a_label_by_a_stranger(self, github: GithubStandIn, step: Step) -> None:
+        github.add_comment(PULL, "ann", REQUEST, at(1))
+        step.label(actor="tim")
+        assert step.run("ci", "request") == Exit.REFUSED
+        assert "Whoever set the label may not write" in comments(github)
+
+    def test_the_api_decides_not_the_association(self, github: GithubStandIn, step: Step) -> None:
+        github.add_comment(PULL, "eve", REQUEST, at(1))
+        assert github.comments[PULL][0]["author_association"] == "OWNER"
+        step.label()
+        assert step.run("ci", "request") == Exit.REFUSED
+        assert github.calls("GET", "collaborators/eve/permission")
+
+    def test_a_push_after_the_label(self, github: GithubStandIn, step: Step) -> None:
+        github.add_comment(PULL, "ann", REQUEST, at(1))
+        step.label()
+        github.pulls[PULL]["head"]["sha"] = "b2" * 20
+        assert step.run("ci", "request") == Exit.REFUSED
+        assert "Commits were pushed after the label" in comments(github)
+
+    def test_the_label_taken_off(self, github: GithubStandIn, step: Step) -> None:
+        github.add_comment(PULL, "ann", REQUEST, at(1))
+        step.label()
+        github.add_label(PULL, LABEL, "bob", at(11), added=False)
+        assert step.run("ci", "request") == Exit.REFUSED
+        assert "has been taken off" in comments(github)
+
+    def test_a_closed_pull_request(self, github: GithubStandIn, step: Step) -> None:
+        step.label()
+        github.pulls[PULL]["state"] = "closed"
+        assert step.run("ci", "request") == Exit.REFUSED
+
+    @pytest.mark.parametrize(
+        ("files", "renamed"),
+        [
+            (("eval_baseline.json", "a.py"), {}),
+            ((), {"eval_baseline.json": "x.json"}),
+            ((), {"x.json": "eval_baseline.json"}),
+            ((*tuple(f"f{n}" for n in range(70)), "eval_baseline.json"), {}),
+        ],
+    )
+    def test_a_changed_baseline(
+        self, github: GithubStandIn, step: Step, files: tuple[str, ...], renamed: dict[str, str]
+    ) -> None:
+        github.add_pull(PULL, HEAD, *files, renamed=renamed)
+        github.add_comment(PULL, "ann", REQUEST, at(1))
+        step.label()
+        assert step.run("ci", "request", "--baseline", "./eval_baseline.json") == Exit.REFUSED
+        assert "changes eval_baseline.json, and a baseline gets its own PR" in comments(github)
+
+    def test_more_files_than_github_lists(self, github: GithubStandIn, step: Step) -> None:
+        github.add_comment(PULL, "ann", REQUEST, at(1))
+        step.label()
+        github.pulls[PULL]["changed_files"] = 3001
+        assert step.run("ci", "request") == Exit.REFUSED
+        assert "more files than GitHub lists" in comments(github)
+
+    @pytest.mark.parametrize("fork", ["eve/grammar", "lynx/grammar-2"])
+    def test_a_fork_is_refused_without_a_word_or_a_token(
+        self, github: GithubStandIn, step: Step, said: Said, fork: str
+    ) -> None:
+        step.event(fork=fork)
+        step.monkeypatch.delenv("GITHUB_TOKEN")
+        assert step.run("ci", "request") == Exit.REFUSED
+        assert "comes from a fork, whose workflows get no secrets" in step.summary
+        assert "fork" in said()[1]
+        assert github.journal == []
+        assert step.outputs == ""
+
+    def test_a_fork_that_is_gone(self, step: Step) -> None:
+        step.event()
+        payload = json.loads((step.root / "event.json").read_text())
+        payload["pull_request"]["head"]["repo"] = None
+        (step.root / "event.json").write_text(json.dumps(payload))
+        assert step.run("ci", "request") == Exit.REFUSED
+        assert "fork" in step.summary
+
+    def test_another_label_says_nothing_in_the_pull_request(self, github: GithubStandIn, step: Step) -> None:
+        step.event(label="bug")
+        assert step.run("ci", "request") == Exit.REFUSED
+        assert github.journal == []
+
+    def test_a_newer_run_speaks_for_itself(self, github: GithubStandIn, step: Step) -> None:
+        github.add_comment(PULL, "ann", REQUEST, at(1))
+        step.label()
+        github.add_label(PULL, LABEL, "bob", at(12))
+        assert step.run("ci", "request") == Exit.REFUSED
+        assert github.bodies(PULL) == []
+
+    @pytest.mark.parametrize(
+        ("option", "value"),
+        [("--expect-run-id", "cd" * 16), ("--expect-semver", "v0.3.2"), ("--expect-head-sha", "b2" * 20)],
+    )
+    def test_asked_again_before_promotion(self, github: GithubStandIn, step: Step, option: str, value: str) -> None:
+        github.add_comment(PULL, "ann", REQUEST, at(1))
+        step.label()
+        same = ("--expect-run-id", RUN, "--expect-semver", "v0.3.1", "--expect-head-sha", HEAD)
+        assert step.run("ci", "request", *same) == Exit.OK
+        assert step.run("ci", "request", option, value) == Exit.REFUSED
+        assert step.outputs == OUTPUTS
+
+    def test_a_refusal_that_cannot_be_told_is_still_one(self, github: GithubStandIn, step: Step, said: Said) -> None:
+        github.tokens[TOKEN] = READ_ONLY
+        step.label()
+        assert step.run("ci", "request") == Exit.REFUSED
+        assert "could not be told in the pull request" in said()[1]
+        assert "no request" in step.summary
+
+    def test_without_a_comment(self, github: GithubStandIn, step: Step) -> None:
+        step.label()
+        assert step.run("ci", "request", "--no-comment") == Exit.REFUSED
+        assert github.bodies(PULL) == []
+
+    def test_github_down(self, github: GithubStandIn, step: Step, said: Said) -> None:
+        step.label()
+        github.fail("GET", "/comments", 503)
+        assert step.run("ci", "request") == Exit.STORE
+        assert "HTTP 503" in said()[1]
+        assert step.outputs == ""
+
+    @pytest.mark.parametrize(
+        ("name", "value", "code"),
+        [
+            ("GITHUB_TOKEN", "", Exit.USAGE),
+            ("GITHUB_REPOSITORY", "", Exit.USAGE),
+            ("GITHUB_REPOSITORY", "../../etc", Exit.USAGE),
+            ("GITHUB_REPOSITORY", "other/repository", Exit.REFUSED),
+            ("GITHUB_API_URL", "file:///etc", Exit.USAGE),
+            ("GITHUB_EVENT_PATH", "", Exit.USAGE),
+            ("GITHUB_EVENT_PATH", "nowhere.json", Exit.CANNOT_JUDGE),
+        ],
+    )
+    def test_a_wrong_environment(self, step: Step, name: str, value: str, code: Exit) -> None:
+        step.event()
+        step.monkeypatch.setenv(name, value)
+        assert step.run("ci", "request") == code
+
+    @pytest.mark.parametrize("text", ["", "{}", "[]", "not json", '{"action": "opened"}', '{"action": "labeled"}'])
+    def test_a_wrong_event(self, step: Step, said: Said, text: str) -> None:
+        (step.root / "event.json").write_text(text)
+        assert step.run("ci", "request") == Exit.CANNOT_JUDGE
+        assert "event.json" in said()[1]
+
+
+def write_verdict(step: Step, correct: int = 90) -> Path:
+    """A verdict on a bucket that had 90 of 100."""
+    measured, agreed = evaluation({"a": {"n": 100, "correct": correct}}), baseline({"a": {"n": 100, "correct": 90}})
+    path = step.root / "verdict.json"
+    path.write_bytes(judge(measured, agreed).to_json())
+    return path
+
+
+class TestComment:
+    def test_promoted_then_already_promoted(self, github: GithubStandIn, step: Step) -> None:
+        step.label()
+        write_verdict(step)
+        for ending in ("promoted", "already promoted"):
+            (step.root / "receipt.txt").write_text(f"{ending} v0.3.1 {MODEL}\n")
+            assert step.run("ci", "comment", "--receipt", "receipt.txt") == Exit.OK
+            assert f"### Lynxgate: {ending} v0.3.1" in comments(github)
+        assert f"- head: `{HEAD}`" in comments(github)
+        assert f"https://github.com/{REPOSITORY}/actions/runs/4711" in comments(github)
+        assert "### Lynxgate: promoted v0.3.1" in step.summary
+        assert "<!--" not in step.summary
+
+    def test_a_regression(self, github: GithubStandIn, step: Step) -> None:
+        step.label()
+        write_verdict(step, 80)
+        assert step.run("ci", "comment", "--exit-code", "2", "--receipt", "none.txt") == Exit.OK
+        assert "| `a` | 100 | 90.00 % | 80.00 % | -10.00 pp | 2.0 pp | regressed |" in comments(github)
+
+    def test_stopped_before_a_verdict(self, github: GithubStandIn, step: Step) -> None:
+        step.label()
+        (step.root / "stderr.txt").write_text("lynxgate: md5 differs @everyone\n")
+        argv = ("--exit-code", "4", "--said", "stderr.txt", "--run-id", RUN, "--semver", "v0.3.1")
+        assert step.run("ci", "comment", *argv) == Exit.OK
+        assert "before there was a verdict" in comments(github)
+        assert "`lynxgate: md5 differs @everyone`" in comments(github)
+
+    @pytest.mark.parametrize("status", [500, 502, 403, 0])
+    def test_github_failing_changes_no_verdict(
+        self, github: GithubStandIn, step: Step, said: Said, status: int
+    ) -> None:
+        step.label()
+        verdict = write_verdict(step)
+        before = verdict.read_bytes()
+        github.fail("POST", "/comments", status)
+        assert step.run("ci", "comment") == Exit.STORE
+        assert verdict.read_bytes() == before
+        assert "cannot comment on pull request 7" in said()[1]
+        assert "passed" in step.summary
+
+    @pytest.mark.parametrize(
+        ("argv", "code"),
+        [
+            ((), Exit.CANNOT_JUDGE),
+            (("--exit-code", "2", "--run-id", "$(id)"), Exit.USAGE),
+            (("--exit-code", "2", "--semver", "latest"), Exit.USAGE),
+            (("--exit-code", "2", "--head-sha", "main"), Exit.USAGE),
+            (("--exit-code", "2", "--kind", "-->"), Exit.CANNOT_JUDGE),
+            (("--exit-code", "two"), Exit.USAGE),
+        ],
+    )
+    def test_wrong_calls_say_nothing(
+        self, github: GithubStandIn, step: Step, argv: tuple[str, ...], code: Exit
+    ) -> None:
+        step.label()
+        assert step.run("ci", "comment", *argv) == code
+        assert github.journal == []
+
+    def test_a_forged_verdict(self, github: GithubStandIn, step: Step) -> None:
+        step.label()
+        (step.root / "verdict.json").write_text('{"schema": "lynxgate.verdict/1", "passed": true}')
+        assert step.run("ci", "comment") == Exit.CANNOT_JUDGE
+        write_verdict(step, 80)
+        (step.root / "receipt.txt").write_text(f"promoted v0.3.1 {MODEL}\n")
+        assert step.run("ci", "comment", "--receipt", "receipt.txt") == Exit.INTEGRITY
+        assert github.journal == []
+
+    def test_a_dry_run_needs_nothing_of_github(self, github: GithubStandIn, step: Step, said: Said) -> None:
+        for name in ("GITHUB_TOKEN", "GITHUB_REPOSITORY", "GITHUB_EVENT_PATH"):
+            step.monkeypatch.delenv(name)
+        write_verdict(step, 80)
+        assert step.run("ci", "comment", "--dry-run") == Exit.OK
+        assert "not promoted: a regression (exit 2)" in said()[0]
+        assert github.journal == []
+
+    def test_a_long_log_is_read_from_its_end(self, github: GithubStandIn, step: Step) -> None:
+        step.label()
+        (step.root / "stderr.txt").write_text("x\n" * 200_000 + "the end\n")
+        assert step.run("ci", "comment", "--exit-code", "5", "--said", "stderr.txt") == Exit.OK
+        assert "`the end`" in comments(github)
+
+
+class TestCheck:
+    def test_a_regression(self, github: GithubStandIn, step: Step) -> None:
+        step.label()
+        write_verdict(step, 80)
+        (step.root / "eval_baseline.json").write_text('{\n "buckets": {\n  "a": {"n": 100}\n }\n}\n')
+        assert step.run("ci", "check", "--exit-code", "2") == Exit.OK
+        ((number, run),) = github.checks.items()
+        assert (run["name"], run["head_sha"], run["conclusion"]) == ("lynxgate", HEAD, "failure")
+        assert run["output"]["title"] == "not promoted: a regression (exit 2)"
+        assert "regressed" in run["output"]["summary"]
+        (pinned,) = github.annotations[number]
+        assert (pinned["path"], pinned["start_line"], pinned["end_line"]) == ("eval_baseline.json", 3, 3)
+
+    def test_a_pass(self, github: GithubStandIn, step: Step) -> None:
+        step.label()
+        write_verdict(step)
+        assert step.run("ci", "check") == Exit.OK
+        assert [run["conclusion"] for run in github.checks.values()] == ["success"]
+
+    def test_github_failing(self, github: GithubStandIn, step: Step) -> None:
+        step.label()
+        before = write_verdict(step).read_bytes()
+        github.fail("POST", "/check-runs", 500)
+        assert step.run("ci", "check") == Exit.STORE
+        assert (step.root / "verdict.json").read_bytes() == before
+
+    def test_a_dry_run(self, step: Step, said: Said) -> None:
+        write_verdict(step, 80)
+        assert step.run("ci", "check", "--dry-run") == Exit.USAGE
+        assert step.run("ci", "check", "--dry-run", "--head-sha", HEAD) == Exit.OK
+        out, _ = said()
+        assert out.startswith("failure: not promoted: a regression (exit 2)")
+        assert "eval_baseline.json:1: failure: a regressed: a 90.00 % -> 80.00 %" in out
+
+
+class TestStep:
+    def test_the_token_is_in_no_repr(self) -> None:
+        assert TOKEN not in repr(read_workflow({"GITHUB_TOKEN": TOKEN}))
+
+    @pytest.mark.parametrize("value", ["a\nb=c", "", "$(id)", "a b", "x" * 201])
+    def test_an_output_is_one_word(self, step: Step, value: str) -> None:
+        import os
+
+        with pytest.raises(ValueError, match="plain word"):
+            write_outputs(read_workflow(os.environ), {"run_id": value})
+        assert step.outputs == ""
+
+    def test_an_address_that_is_none(self) -> None:
+        with pytest.raises(UsageFailure, match="GITHUB_API_URL"):
+            read_workflow({"GITHUB_API_URL": "http://user:secret@host"})
+
+    def test_as_a_process(self, github: GithubStandIn, step: Step) -> None:
+        github.add_comment(PULL, "ann", REQUEST, at(1))
+        step.label()
+        command = [sys.executable, "-c", "from lynxgate.cli.app import main; main()", "ci", "request"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stdout, done.stderr) == (0, OUTPUTS, "")
+
+    def test_the_command_line_pays_for_no_client(self) -> None:
+        look = "import sys, lynxgate.cli.app; print(sorted({'github', 'requests', 'pydantic'} & sys.modules.keys()))"
+        done = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True)
+        assert done.stdout == "[]\n"
