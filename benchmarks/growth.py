@@ -37,9 +37,9 @@ from lynxgate.audit.history import read_last_events
 from lynxgate.decision.decide import decide_bytes
 from lynxgate.ports import RegistryStore, Tracking
 from lynxgate.promotion.promote import Request, promote
-from lynxgate.promotion.steps import Desk
+from lynxgate.promotion.steps import PromotionContext
 from lynxgate.registry.events import GENESIS, Event, Kind
-from lynxgate.registry.evidence import write_evidence
+from lynxgate.registry.evidence import build_evidence
 from lynxgate.registry.layout import (
     TAGS_KEY,
     Environment,
@@ -86,8 +86,8 @@ class Bench:
 
     def promote(self, number: int) -> None:
         """Make promotion ``number`` as users do."""
-        desk = Desk(self.store, Journal(self.store, name_owner(), timedelta(minutes=5)), self.tracking)
-        promote(self.request(number), desk, self.tracking, DEV)
+        context = PromotionContext(self.store, Journal(self.store, name_owner(), timedelta(minutes=5)), self.tracking)
+        promote(self.request(number), context, self.tracking, DEV)
 
     def fill(self, size: int) -> None:
         """Write what promotions up to number ``size`` would have written."""
@@ -105,7 +105,7 @@ class Bench:
         verdict, _, _ = decide_bytes(self.evaluation, self.baseline)
         for number in range(first, last + 1):
             before = semver(number - 1) if number > 1 else None
-            evidence = write_evidence(
+            evidence = build_evidence(
                 self.manifest,
                 verdict,
                 evaluation=self.evaluation,

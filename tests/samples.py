@@ -10,7 +10,7 @@ from typing import Any
 from lynxgate.decision.baseline import Baseline
 from lynxgate.decision.decide import decide_bytes
 from lynxgate.decision.verdict import Verdict
-from lynxgate.jsonedit import write_value
+from lynxgate.jsonedit import format_value
 from minieval.contract.documents import parse_document
 from minieval.contract.report import Evaluation
 
@@ -61,7 +61,7 @@ def baseline(buckets: Mapping[str, Any] = BEFORE, *, policy: Any = None, **chang
 
 def write(tree: Any) -> bytes:
     """Its bytes; decimals are written exactly."""
-    return write_value(tree, "").encode()
+    return format_value(tree, "").encode()
 
 
 def judge(measured: Any, agreed: Any, tolerance_pp: str | None = None) -> Verdict:

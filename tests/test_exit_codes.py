@@ -30,7 +30,7 @@ MEANINGS = {
     Exit.REGRESSION: "a bucket fell, is missing or is new; the table is on stdout",
     Exit.CANNOT_JUDGE: "input that is bad, empty or not comparable, or evidence that decides nothing",
     Exit.INTEGRITY: "a hash differs from what was agreed",
-    Exit.STORE: "a store or service could not be reached, or failed",
+    Exit.UNAVAILABLE: "a store or service could not be reached, or failed",
     Exit.REFUSED: "not authorised, semver taken, or changed by somebody else meanwhile",
     Exit.USAGE: "the command was called wrongly",
 }
@@ -43,7 +43,7 @@ COMMANDS: list[tuple[Exit, list[str]]] = [
     (Exit.REGRESSION, [*COMPARE, "--candidate", "fallen.json"]),
     (Exit.CANNOT_JUDGE, [*COMPARE, "--candidate", "missing.json"]),
     (Exit.INTEGRITY, [*COMPARE, "--candidate", "other_set.json"]),
-    (Exit.STORE, ["lynxgate", "fetch", "--run-id", "e" * 32, "--tracking-uri", "http://127.0.0.1:1"]),
+    (Exit.UNAVAILABLE, ["lynxgate", "fetch", "--run-id", "e" * 32, "--tracking-uri", "http://127.0.0.1:1"]),
     (Exit.REFUSED, [*COMPARE, "--tolerance", "0.03"]),
     (Exit.REFUSED, ["lynxgate", "gate", "--run-id", "e" * 32, "--semver", "v0.1.0"]),
     (Exit.USAGE, [*COMPARE, "--tolerance", "2 pp"]),

@@ -20,7 +20,7 @@ __all__ = [
 class StoreFailure(GateError):
     """A store or service could not be reached, or answered that it failed."""
 
-    exit = Exit.STORE
+    exit = Exit.UNAVAILABLE
 
 
 class OutcomeUnknown(StoreFailure):

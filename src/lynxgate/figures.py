@@ -14,7 +14,7 @@ _PLAIN = re.compile(r"[^`|\\\s]+( [^`|\\\s]+)*")
 _DIGITS = range(2, 9)
 
 
-def write_exactly(value: Fraction | Decimal) -> str:
+def format_exactly(value: Fraction | Decimal) -> str:
     """A decimal where the value has one (as ``2.0`` or ``-1.25``), else the fraction ``p/q`` in lowest terms."""
     value = Fraction(value)
     twos, fives, rest = 0, 0, value.denominator
@@ -25,28 +25,28 @@ def write_exactly(value: Fraction | Decimal) -> str:
     return f"{value.numerator}/{value.denominator}" if rest > 1 else _round(value, max(twos, fives, 1))
 
 
-def write_figure(value: Fraction | Decimal) -> str:
+def format_figure(value: Fraction | Decimal) -> str:
     """Exactly where that is short, else six significant digits; a whole number without a point."""
-    text = write_exactly(value).removesuffix(".0")
+    text = format_exactly(value).removesuffix(".0")
     return text if "/" not in text and len(text) <= 16 else f"{float(value):.6g}"
 
 
-def write_change(value: Fraction) -> str:
-    """As `write_figure`, with its sign."""
-    return ("+" if value > 0 else "") + write_figure(value)
+def format_change(value: Fraction) -> str:
+    """As `format_figure`, with its sign."""
+    return ("+" if value > 0 else "") + format_figure(value)
 
 
-def write_points(points: Fraction, limit: Fraction | None = None) -> str:
+def format_points(points: Fraction, limit: Fraction | None = None) -> str:
     """Signed percentage points with two decimals, or as many more as it takes to differ from 0 and ``limit``."""
     return ("+" if points > 0 else "") + _round_apart(points, Fraction(0) if limit is None else limit, Fraction(0))
 
 
-def write_percent(share: Fraction, limit: Fraction | None = None) -> str:
+def format_percent(share: Fraction, limit: Fraction | None = None) -> str:
     """A share as a percentage with two decimals, or as many more as it takes to differ from ``limit``."""
     return f"{_round_apart(share * 100, *(() if limit is None else (limit * 100,)))} %"
 
 
-def write_interval(interval: tuple[str, str], *, signed: bool = False) -> str:
+def format_interval(interval: tuple[str, str], *, signed: bool = False) -> str:
     """Both limits of an interval with two decimals, as ``-1.25 to +0.40`` (``signed``) or ``93.10 to 96.22``."""
     low, high = (_round(Fraction(limit), 2) for limit in interval)
     return f"{_sign(low)} to {_sign(high)}" if signed else f"{low} to {high}"
@@ -73,7 +73,7 @@ def _round_apart(value: Fraction, *others: Fraction) -> str:
         text = _round(value, digits)
         if value in others or Fraction(text) not in others:
             return text
-    return write_exactly(value)
+    return format_exactly(value)
 
 
 def _round(value: Fraction, digits: int) -> str:

@@ -56,7 +56,7 @@ def edit(text: str, changes: Mapping[Path, Json]) -> str:
     return "".join([*pieces, text[position:]])
 
 
-def write_value(value: Json, indent: str | None = None) -> str:
+def format_value(value: Json, indent: str | None = None) -> str:
     """A value as JSON text, decimals exactly; on lines of its own below ``indent``, or without it on one line."""
     match value:
         case Decimal():
@@ -64,14 +64,14 @@ def write_value(value: Json, indent: str | None = None) -> str:
         case dict():
             inner = None if indent is None else indent + "  "
             entries = [
-                f"{json.dumps(key, ensure_ascii=False)}: {write_value(each, inner)}" for key, each in value.items()
+                f"{json.dumps(key, ensure_ascii=False)}: {format_value(each, inner)}" for key, each in value.items()
             ]
             if indent is None or not entries:
                 return "{" + ", ".join(entries) + "}"
             lines = ",".join(f"\n{inner}{entry}" for entry in entries)
             return f"{{{lines}\n{indent}}}"
         case list() | tuple():
-            return f"[{', '.join(write_value(each) for each in value)}]"
+            return f"[{', '.join(format_value(each) for each in value)}]"
         case _:
             return json.dumps(value, ensure_ascii=False, allow_nan=False)
 
@@ -87,7 +87,7 @@ def _edits(text: str, start: int, changes: dict[Path, Json]) -> Iterator[_Edit]:
         if member.key in below:
             yield from _edits(text, member.value, below.pop(member.key))
         elif member.key in here and here[member.key] is not REMOVED:
-            yield _Edit(member.value, member.end, write_value(here[member.key], _indent(text, member)))
+            yield _Edit(member.value, member.end, format_value(here[member.key], _indent(text, member)))
     if below:
         raise KeyError(f"no {next(iter(below))!r} to lead through")
     kept = [member for member in members if here.get(member.key) is not REMOVED]
@@ -113,13 +113,13 @@ def _removals(members: list[_Member], kept: list[_Member], start: int) -> Iterat
 
 def _addition(text: str, last: _Member | None, start: int, added: Mapping[str, Json]) -> _Edit:
     if last is None:
-        inside = write_value(added)[1:-1]
+        inside = format_value(added)[1:-1]
         return _Edit(start + 1, start + 1, inside)
     before = _gap(text, last)
     inline = "\n" not in before
     indent = None if inline or "\n" not in text[last.value : last.end] else before.rpartition("\n")[2]
     pieces = [
-        f",{before or ' '}{json.dumps(key, ensure_ascii=False)}: {write_value(v, indent)}" for key, v in added.items()
+        f",{before or ' '}{json.dumps(key, ensure_ascii=False)}: {format_value(v, indent)}" for key, v in added.items()
     ]
     return _Edit(last.end, last.end, "".join(pieces))
 

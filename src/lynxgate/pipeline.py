@@ -17,9 +17,9 @@ from lynxgate.decision.decide import decide_bytes
 from lynxgate.decision.groups import Groups, read_groups
 from lynxgate.errors import CannotJudge
 from lynxgate.ports import EvalData, Progress, Tracking
-from lynxgate.promotion.eval_set_usage import Wear, count_gate
-from lynxgate.promotion.promote import Against, Receipt, Request, promote
-from lynxgate.promotion.steps import Desk
+from lynxgate.promotion.eval_set_usage import EvalSetUsage, count_gate
+from lynxgate.promotion.promote import ExpectedProduction, Receipt, Request, promote
+from lynxgate.promotion.steps import PromotionContext
 from lynxgate.registry.resolve import find_production
 from minieval.contract.documents import parse_document, read_bytes, write_output
 from minieval.contract.report import EvalSetIdentity, Evaluation
@@ -28,7 +28,7 @@ Say = Callable[[int, str], None]  # a stage (1 to 6) and one sentence about it
 
 
 @dataclass(frozen=True)
-class Workplace:
+class GatePaths:
     """Where a gate reads and leaves its files; paths relative to the checkout it runs in."""
 
     baseline: Path = Path("eval_baseline.json")
@@ -40,27 +40,27 @@ class Workplace:
 
 
 @dataclass(frozen=True)
-class Parts:
+class GateServices:
     """The outside the gate works with, opened by `lynxgate.wiring`."""
 
     eval_data: EvalData
     tracking: Tracking
-    desk: Desk
+    context: PromotionContext
     cache: Cache
     environ: Mapping[str, str]
     progress: Progress | None = None
 
 
 @dataclass(frozen=True)
-class Outcome:
+class GateResult:
     """What the gate decided; ``receipt`` is there when it promoted (now or earlier), ``wear`` when it was counted."""
 
     verdict: Verdict
     receipt: Receipt | None
-    wear: Wear | None = None
+    wear: EvalSetUsage | None = None
 
 
-def gate(run_id: str, semver: str, place: Workplace, parts: Parts, say: Say) -> Outcome:
+def gate(run_id: str, semver: str, place: GatePaths, parts: GateServices, say: Say) -> GateResult:
     """Gate one run.
 
     1. Check that what is installed is what the lock names.
@@ -73,9 +73,9 @@ def gate(run_id: str, semver: str, place: Workplace, parts: Parts, say: Say) -> 
     Raises:
         GateError: with the exit code of whatever kept it from deciding. A regression is an outcome, not an error.
     """
-    install(place, say)
-    against = Against(find_production(parts.desk.store))
-    baseline, eval_set = agree_on_eval_set(place, parts, say)
+    check_environment(place, say)
+    against = ExpectedProduction(find_production(parts.context.store))
+    baseline, eval_set = verify_eval_set(place, parts, say)
     candidate = bring_candidate(run_id, place, parts, say)
     evaluation = evaluate(run_id, eval_set, place, say)
     groups = read_groups(eval_set)
@@ -84,22 +84,22 @@ def gate(run_id: str, semver: str, place: Workplace, parts: Parts, say: Say) -> 
     if not verdict.passed or verdict.status != "active":
         asked = " but that this gate was asked" if wear and not wear.free else ""
         say(6, f"promotion: none, and nothing was written{asked}")
-        return Outcome(verdict, None, wear)
+        return GateResult(verdict, None, wear)
     request = Request(candidate.canonical_sha, semver, evaluation, baseline, place.bundle, against, groups)
-    receipt = promote(request, parts.desk, parts.tracking, parts.environ)
+    receipt = promote(request, parts.context, parts.tracking, parts.environ)
     say(6, f"promotion: {receipt.ending} (after {receipt.production_before or 'nothing'})")
-    return Outcome(verdict, receipt, wear)
+    return GateResult(verdict, receipt, wear)
 
 
-def install(place: Workplace, say: Say) -> None:
+def check_environment(place: GatePaths, say: Say) -> None:
     """Stage 1."""
     if place.lock is None:
-        say(1, "install: no lock was named, so what is installed is not checked")
+        say(1, "check_environment: no lock was named, so what is installed is not checked")
         return
-    say(1, f"install: {check_lock(place.lock)} packages are as {place.lock} names them")
+    say(1, f"check_environment: {check_lock(place.lock)} packages are as {place.lock} names them")
 
 
-def agree_on_eval_set(place: Workplace, parts: Parts, say: Say) -> tuple[bytes, Path]:
+def verify_eval_set(place: GatePaths, parts: GateServices, say: Say) -> tuple[bytes, Path]:
     """Stage 2; the bytes of the baseline, and where its eval set is."""
     data = read_bytes(place.baseline, missing="make one with `lynxgate baseline init`")
     baseline = parse_document(data, Baseline, where=str(place.baseline))
@@ -110,7 +110,7 @@ def agree_on_eval_set(place: Workplace, parts: Parts, say: Say) -> tuple[bytes, 
     return data, eval_set
 
 
-def bring_candidate(run_id: str, place: Workplace, parts: Parts, say: Say) -> Fetched:
+def bring_candidate(run_id: str, place: GatePaths, parts: GateServices, say: Say) -> Fetched:
     """Stage 3."""
     found = fetch(parts.tracking, run_id, place.bundle, parts.cache, parts.progress, notify=lambda line: say(3, line))
     source = "the cache, verified" if found.from_cache else parts.tracking.location
@@ -118,26 +118,26 @@ def bring_candidate(run_id: str, place: Workplace, parts: Parts, say: Say) -> Fe
     return found
 
 
-def evaluate(run_id: str, eval_set: Path, place: Workplace, say: Say) -> bytes:
+def evaluate(run_id: str, eval_set: Path, place: GatePaths, say: Say) -> bytes:
     """Stage 4; the bytes of the evaluation."""
     run_evaluator(place.bundle, eval_set, place.evaluation, run_id=run_id, isolation=place.isolation)
     say(4, f"evaluation: {place.evaluation}")
     return read_bytes(place.evaluation)
 
 
-def count(evaluation: bytes, baseline: bytes, place: Workplace, parts: Parts, say: Say) -> Wear | None:
-    """Stage 5, before the answer: charge the eval set; `None` where the policy does not count."""
+def count(evaluation: bytes, baseline: bytes, place: GatePaths, parts: GateServices, say: Say) -> EvalSetUsage | None:
+    """Stage 5, before the answer: record_use the eval set; `None` where the policy does not count."""
     agreed = parse_document(baseline, Baseline, where=str(place.baseline))
     if agreed.policy.shelf_life is None:
         return None
     place.verdict.unlink(missing_ok=True)
     measured = parse_document(evaluation, Evaluation, where=str(place.evaluation))
-    wear = count_gate(parts.desk.store, parts.environ, measured, agreed)
+    wear = count_gate(parts.context.store, parts.environ, measured, agreed)
     say(5, wear.sentence if wear else "")
     return wear
 
 
-def compare(evaluation: bytes, baseline: bytes, groups: Groups, place: Workplace, say: Say) -> Verdict:
+def compare(evaluation: bytes, baseline: bytes, groups: Groups, place: GatePaths, say: Say) -> Verdict:
     """Stage 5; the verdict, which is also written."""
     verdict, _, _ = decide_bytes(evaluation, baseline, groups=groups)
     write_output(place.verdict, verdict.to_json())

@@ -119,7 +119,7 @@ class ModelSource(Protocol):
         ...
 
 
-class TagCarrier(Protocol):
+class RunTags(Protocol):
     """What carries a promotion where models are tracked (MLflow): tags of runs, and a registered model's alias.
 
     Raises as `ModelSource`; after `OutcomeUnknown` the change may be there or not.
@@ -133,7 +133,7 @@ class TagCarrier(Protocol):
         """Set a tag of a run, once, without retrying."""
         ...
 
-    def point_alias(self, model: str, run_id: str, tags: Mapping[str, str]) -> None:
+    def set_alias(self, model: str, run_id: str, tags: Mapping[str, str]) -> None:
         """Make the run's version of a registered model the one in production, and tag it.
 
         The model and the version are registered where they are not yet. Doing it again changes nothing.
@@ -155,7 +155,7 @@ class RunFacts:
     training_data_sha256: str | None = None
 
 
-class FactSource(Protocol):
+class RunMetadata(Protocol):
     """What runs say of themselves (MLflow); their own claims, which nothing proves. Raises as `ModelSource`."""
 
     def read_facts(self, run_id: str) -> RunFacts:
@@ -167,7 +167,7 @@ class FactSource(Protocol):
         ...
 
 
-class Tracking(ModelSource, TagCarrier, FactSource, Protocol):
+class Tracking(ModelSource, RunTags, RunMetadata, Protocol):
     """The whole tracking server."""
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from lynxgate.adapters.local import DirectoryStore
 from lynxgate.errors import CannotJudge, UsageFailure
 from lynxgate.ports import EvalData, RegistryStore, Signer, Tracking, Verifier
-from lynxgate.promotion.steps import Desk
+from lynxgate.promotion.steps import PromotionContext
 from lynxgate.pull_request.forge import Forge
 from lynxgate.pull_request.workflow_env import Workflow
 from lynxgate.registry.layout import read_environment
@@ -100,10 +100,12 @@ def open_existing_store(registry: str) -> RegistryStore:
     return store
 
 
-def open_desk(registry: str, tracking: Tracking, signer: Signer | None = None) -> Desk:
+def open_promotion(registry: str, tracking: Tracking, signer: Signer | None = None) -> PromotionContext:
     """A registry together with MLflow, for one owner who promotes, and who signs where there is a ``signer``."""
     store = open_store(registry)
-    return Desk(store, Journal(store, name_owner(), LEASE), tracking, mlflow_bounds().step_seconds, signer=signer)
+    return PromotionContext(
+        store, Journal(store, name_owner(), LEASE), tracking, mlflow_bounds().step_seconds, signer=signer
+    )
 
 
 def open_signer(key: Path) -> Signer:

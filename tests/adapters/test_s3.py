@@ -60,7 +60,7 @@ def proxy(seaweedfs: S3Server, s3_registry: str, monkeypatch: pytest.MonkeyPatch
 def failing(call: Callable[[S3Store], object], store: S3Store) -> StoreFailure:
     with pytest.raises(StoreFailure) as caught:
         call(store)
-    assert caught.value.exit is Exit.STORE
+    assert caught.value.exit is Exit.UNAVAILABLE
     for secret in (WRITER[1], READER[1], "hunter2"):
         assert secret not in str(caught.value)
     return caught.value

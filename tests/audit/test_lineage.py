@@ -94,7 +94,7 @@ def test_cyclic_parents_fail(workshop: Workshop) -> None:
 
 def test_altered_evidence_fails(workshop: Workshop) -> None:
     line(workshop)
-    held = workshop.desk().journal.read("v0.3.1")
+    held = workshop.context().journal.read("v0.3.1")
     assert held is not None
     path = workshop.folder / "registry" / evidence_key(held.record.canonical_sha, held.record.evidence)
     path.write_bytes(path.read_bytes().replace(b"v0.3.0", b"v0.2.0"))

@@ -89,7 +89,7 @@ def test_what_is_in_production_with_its_version_and_outcomes(
     assert rebase("--from", "production") == Exit.OK
     assert "nothing moved, nothing written" in capsys.readouterr().out
     # After a rollback it is the version that production went back to.
-    roll_back("v0.2.0", workshop.desk(), DEV)
+    roll_back("v0.2.0", workshop.context(), DEV)
     assert rebase("--from", "production") == Exit.OK
     assert rebaselined(place)["source"]["semver"] == "v0.2.0"
     assert rebaselined(place)["aggregate"]["correct"] == 98
@@ -154,7 +154,7 @@ def test_an_ambiguous_tag_and_evidence_that_was_changed_are_integrity_failures(
 
 
 def test_a_tombstoned_bundle_is_no_source(place: Path, workshop: Workshop) -> None:
-    tombstone(workshop.candidate("c").sha, "it swore", workshop.desk(), DEV)
+    tombstone(workshop.candidate("c").sha, "it swore", workshop.context(), DEV)
     assert rebase("--from", "tagged", "--semver", "v0.3.0") == Exit.REFUSED
     assert rebase("--from", "median", "--last", "3") == Exit.OK
     assert rebaselined(place)["source"]["median_of"] == ["v0.10.0", "v0.2.0", "v0.1.0"]
@@ -190,7 +190,7 @@ def test_a_median_is_marked_and_has_no_outcomes(place: Path, capsys: pytest.Capt
 
 
 def test_a_version_that_production_went_back_from_is_in_no_median(place: Path, workshop: Workshop) -> None:
-    roll_back("v0.3.0", workshop.desk(), DEV)
+    roll_back("v0.3.0", workshop.context(), DEV)
     assert rebase("--from", "median", "--last", "2") == Exit.OK
     assert rebaselined(place)["source"]["median_of"] == ["v0.3.0", "v0.2.0"]
 

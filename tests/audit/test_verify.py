@@ -37,7 +37,7 @@ def replace_in(path: Path, old: bytes, new: bytes) -> None:
 
 
 def evidence_of(workshop: Workshop) -> tuple[Path, str]:
-    held = workshop.desk().journal.read("v0.3.1")
+    held = workshop.context().journal.read("v0.3.1")
     assert held is not None
     key = evidence_key(held.record.canonical_sha, held.record.evidence)
     return workshop.folder / "registry" / key, key

@@ -45,11 +45,11 @@ def bucket(workshop: Workshop, s3_registry: str, seaweedfs: S3Server) -> Iterato
     """See `Bucket`."""
     store = S3Store(s3_registry)
     create_registry(store, Environment.DEV)
-    desk = workshop.desk(store)
+    context = workshop.context(store)
     for name, semver in (("a", "v0.3.0"), ("b", "v0.3.1")):
-        promote(workshop.candidate(name).request(semver), desk, workshop.tracking, DEV)
-    roll_back("v0.3.0", desk, DEV)
-    tombstone(workshop.candidate("b").sha, "leaks names", desk, DEV)
+        promote(workshop.candidate(name).request(semver), context, workshop.tracking, DEV)
+    roll_back("v0.3.0", context, DEV)
+    tombstone(workshop.candidate("b").sha, "leaks names", context, DEV)
     client = seaweedfs.client()
     yield Bucket(workshop, store, client, s3_registry)
     client.close()
@@ -89,7 +89,7 @@ def test_any_object_that_is_gone(bucket: Bucket) -> None:
 
 
 def test_each_finding_names_its_object(bucket: Bucket) -> None:
-    held = bucket.workshop.desk(bucket.store).journal.read("v0.3.1")
+    held = bucket.workshop.context(bucket.store).journal.read("v0.3.1")
     assert held is not None
     sha = bucket.workshop.candidate("b").sha
     for key in (manifest_key(sha), evidence_key(sha, held.record.evidence)):

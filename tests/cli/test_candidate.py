@@ -99,7 +99,7 @@ class TestFetch:
         nobody = f"http://user:s3cret@127.0.0.1:{free_port()}"
         for uri in (None, nobody):
             arguments = ["--tracking-uri", uri] if uri else []
-            assert run(["fetch", "--run-id", "0" * 32, *arguments]) == Exit.STORE
+            assert run(["fetch", "--run-id", "0" * 32, *arguments]) == Exit.UNAVAILABLE
             out, err = capfd.readouterr()
             assert out == ""
             assert "s3cret" not in err

@@ -9,7 +9,7 @@ import pytest
 from lynxgate.audit.verify import audit
 from lynxgate.decision.baseline import parse_baseline
 from lynxgate.errors import Refused
-from lynxgate.promotion.eval_set_usage import PREFIX, Question, Wear, charge, measure
+from lynxgate.promotion.eval_set_usage import PREFIX, EvalSetUsage, UsageEntry, measure, record_use
 from lynxgate.registry.layout import Environment, create_registry
 from minieval.contract.documents import parse_document
 from minieval.contract.report import Evaluation
@@ -18,17 +18,17 @@ from tests.promotion.test_eval_set_usage import LIFE, counting, measured
 from tests.promotion.workshop import EVAL_SET
 
 
-def ask(place: Place, number: int, action: str = "refuse") -> Wear | None:
+def ask(place: Place, number: int, action: str = "refuse") -> EvalSetUsage | None:
     """One gate of one bundle, by a handle of its own."""
     evaluation = parse_document(measured(f"{number:064x}"), Evaluation, where="e")
-    return charge(place.open(), evaluation, parse_baseline(counting(action)))
+    return record_use(place.open(), evaluation, parse_baseline(counting(action)))
 
 
 def test_the_ledger_counts_refuses_and_is_audited(place: Place) -> None:
     store = place.open()
     create_registry(store, Environment.DEV)
-    assert ask(place, 0) == Wear(1, LIFE, free=False)
-    assert ask(place, 0) == Wear(1, LIFE, free=True)
+    assert ask(place, 0) == EvalSetUsage(1, LIFE, free=False)
+    assert ask(place, 0) == EvalSetUsage(1, LIFE, free=True)
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda number: ask(place, number, "warn"), range(1, LIFE)))
     keys = list(store.keys(PREFIX))
@@ -37,14 +37,14 @@ def test_the_ledger_counts_refuses_and_is_audited(place: Place) -> None:
     with pytest.raises(Refused, match=f"has answered {LIFE} gates and is good for {LIFE}"):
         ask(place, LIFE)
     assert list(store.keys(PREFIX)) == keys
-    assert ask(place, 0) == Wear(LIFE, LIFE, free=True)
+    assert ask(place, 0) == EvalSetUsage(LIFE, LIFE, free=True)
     new = parse_document(measured("f" * 64), Evaluation, where="e")
-    assert measure(store, new, parse_baseline(counting())) == Wear(LIFE + 1, LIFE, free=False)
+    assert measure(store, new, parse_baseline(counting())) == EvalSetUsage(LIFE + 1, LIFE, free=False)
     assert list(store.keys(PREFIX)) == keys
     assert audit(store, None).findings == ()
     found = store.read(keys[0])
     assert found is not None
-    forged = parse_document(found.data, Question, where="q").model_copy(update={"policy_sha256": "0" * 64})
+    forged = parse_document(found.data, UsageEntry, where="q").model_copy(update={"policy_sha256": "0" * 64})
     store.replace(keys[0], forged.data, found.version)
     assert [finding.place for finding in audit(store, None).findings] == [keys[0]]
 

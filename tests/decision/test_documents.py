@@ -9,7 +9,7 @@ from typing import Any
 import jsonschema  # type: ignore[import-untyped]  # it ships no types
 import pytest
 
-from lynxgate.decision.documents import KINDS, file_name, find_problems, write_schema
+from lynxgate.decision.documents import KINDS, file_name, find_problems, render_schema
 from lynxgate.rebaseline.rebaseline import rebaseline
 from minieval.contract.documents import parse_document
 from tests.samples import FIXTURES, baseline, evaluation, judge, parse_evaluation, write
@@ -18,7 +18,7 @@ OLD_DOCUMENTS = sorted(FIXTURES.glob("*.json"))
 
 
 def validator(schema: str) -> Any:
-    return jsonschema.Draft202012Validator(json.loads(write_schema(schema)))
+    return jsonschema.Draft202012Validator(json.loads(render_schema(schema)))
 
 
 @pytest.mark.parametrize("path", OLD_DOCUMENTS, ids=lambda path: path.stem)
@@ -36,7 +36,7 @@ def test_every_schema_has_an_old_document() -> None:
 @pytest.mark.parametrize("schema", KINDS)
 def test_the_published_schemas_are_up_to_date(schema: str) -> None:
     published = files("lynxgate.decision") / "schemas" / file_name(schema)
-    assert published.read_bytes() == write_schema(schema), "run: lynxgate schema --write src/lynxgate/decision/schemas"
+    assert published.read_bytes() == render_schema(schema), "run: lynxgate schema --write src/lynxgate/decision/schemas"
     jsonschema.Draft202012Validator.check_schema(json.loads(published.read_bytes()))
 
 

@@ -19,7 +19,7 @@ from lynxgate.decision.groups import Groups, find_groups, parse_groups, read_gro
 from lynxgate.decision.outcome import Outcome
 from lynxgate.decision.statistics import clustered_interval, clustered_z, upper_tail
 from lynxgate.decision.statistics.clusters import cluster_pairs
-from lynxgate.decision.verdict import Evidence, Method, Row, Verdict
+from lynxgate.decision.verdict import BucketStatistics, Method, Row, Verdict
 from lynxgate.errors import CannotJudge, Exit, IntegrityFailure
 from minieval.contract.documents import parse_document
 from minieval.contract.evalset import load_eval_set
@@ -69,7 +69,7 @@ def rows_of(verdict: Verdict) -> tuple[Row, ...]:
     return (verdict.aggregate, *verdict.rows)
 
 
-def evidence_of(row: Row) -> Evidence:
+def evidence_of(row: Row) -> BucketStatistics:
     assert row.evidence is not None
     return row.evidence
 

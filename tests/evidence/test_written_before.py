@@ -157,7 +157,7 @@ def test_verdicts_of_every_kind_are_there() -> None:
 @pytest.fixture
 def copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The registries and runs, copied into the current folder, as a laptop works on them."""
-    folder = tmp_path / "desk"
+    folder = tmp_path / "context"
     shutil.copytree(REGISTRIES, folder)
     monkeypatch.chdir(folder)
     for name in ("LYNXGATE_REGISTRY", "LYNXGATE_SIGNING_KEY", "MLFLOW_TRACKING_URI"):
@@ -275,13 +275,13 @@ def test_the_registry_goes_on(copied: Path, capfd: pytest.CaptureFixture[str]) -
     workshop = Workshop(copied)
     evaluation, baseline = documents_of(copied, "v0.2.0")
     bundle = workshop.tracking.root / B[:32] / "model"
-    again = promote(Request(B, "v0.2.0", evaluation, baseline, bundle), workshop.desk(), workshop.tracking, DEV)
+    again = promote(Request(B, "v0.2.0", evaluation, baseline, bundle), workshop.context(), workshop.tracking, DEV)
     assert again.ending is Ending.ALREADY
     assert answer(capfd, "recover", *NOWHERE) == []
     for semver, before in (("v0.4.0", "v0.2.0"), ("v0.4.1", "v0.4.0")):
         evaluation, baseline = documents_of(copied, semver)
         request = Request(D, semver, evaluation, baseline, workshop.tracking.root / D[:32] / "model")
-        receipt = promote(request, workshop.desk(), workshop.tracking, DEV)
+        receipt = promote(request, workshop.context(), workshop.tracking, DEV)
         assert (receipt.ending, receipt.production_before) == (Ending.PROMOTED, before)
     assert run(["registry", "rollback", "--to", "v0.3.0", "--registry", "registry", *NOWHERE]) == Exit.REFUSED
     assert answer(capfd, "rollback", "--to", "v0.1.0", *NOWHERE)["production"] == "v0.1.0"

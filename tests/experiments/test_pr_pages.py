@@ -15,7 +15,7 @@ from PIL import Image
 
 from lynxgate.pull_request.comment import KIND, marker
 from lynxgate.pull_request.forge import blob_sha
-from lynxgate.pull_request.request import Asked, parse_requests
+from lynxgate.pull_request.request import PromotionRequest, parse_requests
 from pr_pages.browser import find_browser, read_page, take_picture
 from pr_pages.gfm import render_comment
 from pr_pages.html import Check, Conversation, draw_conversation, draw_terminal
@@ -66,7 +66,7 @@ def test_a_page_tells_of_the_run_that_the_manifest_names(name: str) -> None:
     about, text = manifest()[name], page(name)
     assert about["page"] == PAGES[name]
     (request,) = re.findall(r"^ *(mlflow_run_id=.*)$", text, re.M)
-    assert parse_requests(request) == (Asked(about["mlflow_run_id"], about["semver"]),)
+    assert parse_requests(request) == (PromotionRequest(about["mlflow_run_id"], about["semver"]),)
     assert set(re.findall(r"\b[0-9a-f]{32}\b", text)) == {about["mlflow_run_id"], manifest()["eval_set"]["md5"]}
     assert set(re.findall(r"\b[0-9a-f]{64}\b", text)) == {about["canonical_sha"]}
     assert f"exit code {about['exit_code']}." in text

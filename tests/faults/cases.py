@@ -19,7 +19,7 @@ from typing import Any, Protocol
 from lynxgate.audit.history import recover_all
 from lynxgate.audit.verify import audit
 from lynxgate.ports import RegistryStore, Tracking
-from lynxgate.promotion.steps import Desk
+from lynxgate.promotion.steps import PromotionContext
 from lynxgate.registry.record import Journal, name_owner
 from tests.faults import invariants
 from tests.faults.catalogue import Call, Case, Fault
@@ -165,7 +165,9 @@ def _go_on(
 
 
 def _recover(bench: Bench, result: Result, story: list[Look]) -> None:
-    recover_all(Desk(bench.later, Journal(bench.later, name_owner(), LEASE), bench.tracking, tag_seconds=0.05))
+    recover_all(
+        PromotionContext(bench.later, Journal(bench.later, name_owner(), LEASE), bench.tracking, tag_seconds=0.05)
+    )
     story = [*story, take_look(bench.later, bench.tracking, story[-1].may_be, ended=True)]
     _judge(result, story)
     result.checks += 1

@@ -14,7 +14,7 @@ from datetime import datetime
 from itertools import pairwise
 from typing import Any
 
-from lynxgate.ports import RegistryStore, TagCarrier
+from lynxgate.ports import RegistryStore, RunTags
 from lynxgate.promotion.steps import tag_key
 from lynxgate.registry.resolve import find_production
 
@@ -59,7 +59,7 @@ Invariant = Callable[[Story], Iterator[str]]
 
 def take_look(
     store: RegistryStore,
-    tracking: TagCarrier,
+    tracking: RunTags,
     may_be: frozenset[str | None],
     *,
     attempt: Attempt | None = None,

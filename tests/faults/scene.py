@@ -15,7 +15,7 @@ from lynxgate.adapters.s3 import S3Store
 from lynxgate.errors import GateError
 from lynxgate.ports import RegistryStore, Tracking
 from lynxgate.promotion.promote import promote
-from lynxgate.promotion.steps import Desk
+from lynxgate.promotion.steps import PromotionContext
 from lynxgate.registry.layout import Environment, create_registry
 from lynxgate.registry.record import Journal, name_owner
 from tests.faults.invariants import BUG, Attempt
@@ -60,8 +60,10 @@ class Try:
         self, store: RegistryStore, tracking: Tracking, allowed: frozenset[int] = ANY_ENDING, owner: str = ""
     ) -> Attempt:
         """Try it; whatever it raises becomes an exit code and words."""
-        desk = Desk(store, Journal(store, owner or name_owner(), LEASE), tracking, tag_seconds=self.tag_seconds)
-        code, said = end_of(lambda: promote(self.candidate.request(self.semver), desk, tracking, DEV).ending)
+        context = PromotionContext(
+            store, Journal(store, owner or name_owner(), LEASE), tracking, tag_seconds=self.tag_seconds
+        )
+        code, said = end_of(lambda: promote(self.candidate.request(self.semver), context, tracking, DEV).ending)
         return Attempt(self.semver, code, said, allowed)
 
 

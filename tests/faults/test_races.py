@@ -17,7 +17,7 @@ import pytest
 from lynxgate.audit.history import recover_all
 from lynxgate.audit.verify import audit
 from lynxgate.identity import parse_semver
-from lynxgate.promotion.steps import Desk
+from lynxgate.promotion.steps import PromotionContext
 from lynxgate.registry.record import Journal, name_owner
 from tests.fault_proxy import FaultProxy
 from tests.faults import invariants
@@ -66,8 +66,10 @@ class Ground:
         return attempt.run(self.store, self.field.tracking)
 
     def check(self) -> None:
-        desk = Desk(self.later, Journal(self.later, name_owner(), timedelta(minutes=5)), self.field.tracking)
-        assert recover_all(desk) == []
+        context = PromotionContext(
+            self.later, Journal(self.later, name_owner(), timedelta(minutes=5)), self.field.tracking
+        )
+        assert recover_all(context) == []
         assert audit(self.later, self.field.tracking).findings == ()
 
 
@@ -160,8 +162,10 @@ def test_an_owner_on_s3_that_sleeps_past_its_deadline_and_wakes_does_no_harm(
             woken = asleep.wake()
             endings[_in_short(woken)] += 1
             story.append(take_look(bench.later, bench.tracking, may_be, attempt=woken))
-            desk = Desk(bench.later, Journal(bench.later, name_owner(), timedelta(minutes=5)), bench.tracking)
-            recover_all(desk)
+            context = PromotionContext(
+                bench.later, Journal(bench.later, name_owner(), timedelta(minutes=5)), bench.tracking
+            )
+            recover_all(context)
             story.append(take_look(bench.later, bench.tracking, may_be, ended=True))
             assert invariants.check(story) == [], call.name
             assert audit(bench.later, bench.tracking).findings == ()

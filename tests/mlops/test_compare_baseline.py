@@ -29,7 +29,7 @@ class Ended:
 
 
 @dataclass(frozen=True)
-class Desk:
+class Folder:
     """A directory with the two documents, and both ways to compare them."""
 
     folder: Path
@@ -49,8 +49,8 @@ class Desk:
 
 
 @pytest.fixture
-def desk(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> Desk:
-    return Desk(tmp_path, capfd)
+def desk(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> Folder:
+    return Folder(tmp_path, capfd)
 
 
 def call_module(*arguments: str) -> Ended:
@@ -59,12 +59,12 @@ def call_module(*arguments: str) -> Ended:
     return Ended(done.returncode, done.stdout, done.stderr)
 
 
-def test_pass(desk: Desk) -> None:
+def test_pass(desk: Folder) -> None:
     ended = desk.compare(evaluation(), baseline(), "--tolerance", "0.02")
     assert ended == Ended(Exit.OK, "passed: 3 of 3 buckets held (rule point, 2.0 pp)\n", "")
 
 
-def test_fail_shows_the_failing_buckets_alone(desk: Desk) -> None:
+def test_fail_shows_the_failing_buckets_alone(desk: Folder) -> None:
     ended = desk.compare(evaluation(FALLEN), baseline(), "--tolerance", "0.02")
     assert ended.code == 2
     assert ended.out.splitlines()[2:] == [
@@ -74,38 +74,38 @@ def test_fail_shows_the_failing_buckets_alone(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize(("now", "code"), [(0.90, 0), (0.8999, 2)])
-def test_boundary_at_exactly_two_points(desk: Desk, now: float, code: int) -> None:
+def test_boundary_at_exactly_two_points(desk: Folder, now: float, code: int) -> None:
     assert 0.92 - 0.90 > 0.02  # what floats would make of it
     measured, agreed = evaluation({"x": {"accuracy": now}}), baseline({"x": {"accuracy": 0.92}})
     assert desk.compare(measured, agreed, "--tolerance", "0.02").code == code
 
 
 @pytest.mark.parametrize(("measured", "word"), [({"x": {"accuracy": 1}}, "missing"), ({"x": 1, "y": 1, "z": 1}, "new")])
-def test_schema_drift_refuses_in_both_directions(desk: Desk, measured: dict[str, Any], word: str) -> None:
+def test_schema_drift_refuses_in_both_directions(desk: Folder, measured: dict[str, Any], word: str) -> None:
     perfect = {name: {"accuracy": 1} for name in measured}
     ended = desk.compare(evaluation(perfect), baseline({"x": {"accuracy": 0.5}, "y": {"accuracy": 0.5}}))
     assert (ended.code, word in ended.out, word in ended.err) == (2, True, True)
 
 
 @pytest.mark.parametrize("figure", [b"NaN", b"Infinity", b"-Infinity", b"true", b'"0.9"', b"-0.1", b"1.1"])
-def test_what_is_no_accuracy_cannot_be_judged(desk: Desk, figure: bytes) -> None:
+def test_what_is_no_accuracy_cannot_be_judged(desk: Folder, figure: bytes) -> None:
     good, agreed = write(evaluation({"x": {"accuracy": 0.9}})), write(baseline({"x": {"accuracy": 0.9}}))
     for pair in ((good.replace(b"0.9", figure), agreed), (good, agreed.replace(b"0.9", figure))):
         assert desk.compare(*pair).code == 3
 
 
-def test_one_bucket_down_fails_although_the_aggregate_rises(desk: Desk) -> None:
+def test_one_bucket_down_fails_although_the_aggregate_rises(desk: Folder) -> None:
     ended = desk.compare(evaluation(FALLEN, aggregate={"accuracy": 0.97}), baseline(aggregate={"accuracy": 0.95}))
     assert (ended.code, "all rows" in ended.out) == (2, False)
 
 
-def test_report_only_prints_what_would_fail_and_exits_0(desk: Desk) -> None:
+def test_report_only_prints_what_would_fail_and_exits_0(desk: Folder) -> None:
     ended = desk.compare(evaluation(FALLEN), baseline(status="report-only"))
     assert (ended.code, ended.err) == (0, "")
     assert ended.out.startswith("would fail: tense.past_participle regressed")
 
 
-def test_a_stale_eval_set_fails_fast(desk: Desk) -> None:
+def test_a_stale_eval_set_fails_fast(desk: Folder) -> None:
     verdict = desk.folder / "verdict.json"
     verdict.write_text("an older verdict")
     stale = evaluation(eval_set={"dvc_md5": "0" * 32})
@@ -116,11 +116,11 @@ def test_a_stale_eval_set_fails_fast(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("tolerance", ["nan", "inf", "-0.1", "2", "true", "", "1e-2"])
-def test_what_is_no_tolerance_is_a_usage_error(desk: Desk, tolerance: str) -> None:
+def test_what_is_no_tolerance_is_a_usage_error(desk: Folder, tolerance: str) -> None:
     assert desk.compare(evaluation(FALLEN), baseline(), "--tolerance", tolerance).code == 64
 
 
-def test_no_option_and_no_variable_loosens_an_active_policy(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_option_and_no_variable_loosens_an_active_policy(desk: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
     assert desk.compare(evaluation(FALLEN), baseline(), "--tolerance", "0.2").code == 6
     assert desk.compare(evaluation(FALLEN), baseline(), "--force").code == 64
     for name in ("LYNX_TOLERANCE", "TOLERANCE", "LYNXGATE_COMPARE_TOLERANCE", "COMPARE_TOLERANCE", "LYNX_ENV"):
@@ -128,7 +128,7 @@ def test_no_option_and_no_variable_loosens_an_active_policy(desk: Desk, monkeypa
     assert desk.compare(evaluation(FALLEN), baseline()).code == 2
 
 
-def test_the_verdict_and_the_exit_code_agree(desk: Desk) -> None:
+def test_the_verdict_and_the_exit_code_agree(desk: Folder) -> None:
     for measured, code in ((evaluation(), 0), (evaluation(FALLEN), 2)):
         path = desk.folder / "verdict.json"
         ended = desk.compare(measured, baseline(), "--output", str(path), "--format", "json")
@@ -138,13 +138,13 @@ def test_the_verdict_and_the_exit_code_agree(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("form", ["table", "markdown"])
-def test_the_other_formats_show_every_row(desk: Desk, form: str) -> None:
+def test_the_other_formats_show_every_row(desk: Folder, form: str) -> None:
     ended = desk.compare(evaluation(FALLEN), baseline(), "--format", form)
     assert ended.code == 2
     assert all(name in ended.out for name in AFTER)
 
 
-def test_the_verdict_never_overwrites_what_it_came_from(desk: Desk) -> None:
+def test_the_verdict_never_overwrites_what_it_came_from(desk: Folder) -> None:
     arguments = desk.arguments(evaluation(), baseline())
     for path in (arguments[1], arguments[3], f"{desk.folder}/../{desk.folder.name}/eval_baseline.json"):
         before = Path(path).read_bytes()
@@ -152,14 +152,14 @@ def test_the_verdict_never_overwrites_what_it_came_from(desk: Desk) -> None:
         assert Path(path).read_bytes() == before
 
 
-def test_no_baseline_is_no_pass_and_says_how_to_make_one(desk: Desk) -> None:
+def test_no_baseline_is_no_pass_and_says_how_to_make_one(desk: Folder) -> None:
     arguments = desk.arguments(evaluation(), baseline())
     Path(arguments[3]).unlink()
     assert run(["compare", *arguments]) == 3
     assert "lynxgate baseline init --evaluation candidate_eval.json" in desk.capfd.readouterr().err
 
 
-def test_the_module_entry_is_the_same_function(desk: Desk) -> None:
+def test_the_module_entry_is_the_same_function(desk: Folder) -> None:
     cases = [
         (evaluation(), baseline(), "0.02", 0),
         (evaluation(FALLEN), baseline(), "0.02", 2),
@@ -181,7 +181,7 @@ IMPORTS = (
 
 
 @pytest.mark.parametrize("command", ["compare", "--help", "validate"])
-def test_nothing_heavy_is_imported(desk: Desk, command: str) -> None:
+def test_nothing_heavy_is_imported(desk: Folder, command: str) -> None:
     arguments = desk.arguments(evaluation(), baseline())
     options = {"compare": arguments, "--help": [], "validate": [arguments[1]]}[command]
     done = subprocess.run(
@@ -192,7 +192,7 @@ def test_nothing_heavy_is_imported(desk: Desk, command: str) -> None:
     assert HEAVY.isdisjoint(modules)
 
 
-def test_a_name_outside_the_locale_is_printed_all_the_same(desk: Desk) -> None:
+def test_a_name_outside_the_locale_is_printed_all_the_same(desk: Folder) -> None:
     measured, agreed = evaluation({"zeit.übel": {"accuracy": 0}}), baseline({"zeit.übel": {"accuracy": 1}})
     command = [sys.executable, "-m", "scripts.mlops.compare_baseline", *desk.arguments(measured, agreed)]
     environment = {**os.environ, "LC_ALL": "C", "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}

@@ -88,12 +88,12 @@ def kill_everywhere(base: Workshop, calls: list[str], folder: Path) -> Iterator[
 def look(killed: Workshop, folder: Path) -> Left:
     """What is left, and how each of the two ways goes on from it."""
     candidate = killed.candidate("b")
-    held = killed.desk().journal.read(SEMVER)
+    held = killed.context().journal.read(SEMVER)
     production = find_production(killed.store)
     tag = killed.tracking.read_tag(candidate.run_id, tag_key(SEMVER))
     again, recovered = copy(killed, folder / "again"), copy(killed, folder / "recovered")
     receipt = again.promote(candidate, SEMVER, later=True)
-    recover_all(recovered.desk(recovered.later))
+    recover_all(recovered.context(recovered.later))
     left = Left(
         record="none" if held is None else f"{held.record.state}{', with event' * (held.record.event is not None)}",
         tags=f"has {SEMVER}" if SEMVER in read_tags(killed.store).tags.semver else "as before",

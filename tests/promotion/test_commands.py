@@ -72,10 +72,10 @@ def test_the_last_events_on_every_store(place: Place, workshop: Workshop) -> Non
     """The same from the end as from the beginning, for any number."""
     store = place.open()
     assert read_last_events(store, 5) == (None, [], 0)
-    desk = workshop.desk(store)
+    context = workshop.context(store)
     for number in range(4):
-        promote(workshop.candidate("a").request(f"v0.3.{number}"), desk, workshop.tracking, DEV)
-    roll_back("v0.3.1", desk, DEV)
+        promote(workshop.candidate("a").request(f"v0.3.{number}"), context, workshop.tracking, DEV)
+    roll_back("v0.3.1", context, DEV)
     production, events = read_events(store)
     for count in (1, 2, 5, 6, 100):
         assert read_last_events(store, count) == (production, events[-count:], max(0, 5 - count))

@@ -17,7 +17,7 @@ from lynxgate.decision.statistics import shelf_life
 from lynxgate.errors import CannotJudge, Refused
 from lynxgate.ports import Store
 from lynxgate.promotion.authorization import CI_VARIABLES
-from lynxgate.promotion.eval_set_usage import Wear, ask, charge, count_gate
+from lynxgate.promotion.eval_set_usage import EvalSetUsage, ask, count_gate, record_use
 from lynxgate.promotion.promote import Ending, NotPassed, promote
 from lynxgate.registry.layout import Environment
 from minieval.contract.documents import parse_document
@@ -48,9 +48,9 @@ def measured(sha: str, correct: int = 950, rows: int | None = 1000) -> bytes:
     return json.dumps(tree).encode()
 
 
-def counted(store: Store, sha: str, baseline: bytes) -> Wear | None:
+def counted(store: Store, sha: str, baseline: bytes) -> EvalSetUsage | None:
     evaluation = parse_document(measured(sha), Evaluation, where="e")
-    return charge(store, evaluation, parse_baseline(baseline))
+    return record_use(store, evaluation, parse_baseline(baseline))
 
 
 def keys(store: Store) -> list[str]:
@@ -60,17 +60,17 @@ def keys(store: Store) -> list[str]:
 def test_each_question_is_counted_once_and_asking_again_is_free(workshop: Workshop) -> None:
     store = workshop.store
     first = counted(store, "1" * 64, counting())
-    assert first == Wear(1, LIFE, free=False)
+    assert first == EvalSetUsage(1, LIFE, free=False)
     assert first is not None
     assert first.sentence == f"gate 1 of {LIFE} on this eval set"
     before = snapshot(workshop.folder)
     again = counted(store, "1" * 64, counting())
-    assert again == Wear(1, LIFE, free=True)
+    assert again == EvalSetUsage(1, LIFE, free=True)
     assert snapshot(workshop.folder) == before
-    assert counted(store, "2" * 64, counting()) == Wear(2, LIFE, free=False)
+    assert counted(store, "2" * 64, counting()) == EvalSetUsage(2, LIFE, free=False)
     # Other terms are another question; another layout of the same terms is not.
-    assert counted(store, "1" * 64, counting(tolerance_pp=5.00)) == Wear(2, LIFE, free=True)
-    assert counted(store, "1" * 64, counting(min_isolation="process")) == Wear(3, LIFE, free=False)
+    assert counted(store, "1" * 64, counting(tolerance_pp=5.00)) == EvalSetUsage(2, LIFE, free=True)
+    assert counted(store, "1" * 64, counting(min_isolation="process")) == EvalSetUsage(3, LIFE, free=False)
     (one, *_) = keys(store)
     assert one.startswith(f"gates/{EVAL_SET}/")
     assert len(keys(store)) == 3
@@ -90,9 +90,9 @@ def test_the_end_of_life_refuses_new_questions_and_answers_old_ones(workshop: Wo
     with pytest.raises(Refused, match=f"has answered {LIFE} gates and is good for {LIFE}"):
         counted(store, "f" * 64, counting())
     assert len(keys(store)) == LIFE
-    assert counted(store, "0" * 64, counting()) == Wear(LIFE, LIFE, free=True)
+    assert counted(store, "0" * 64, counting()) == EvalSetUsage(LIFE, LIFE, free=True)
     over = counted(store, "f" * 64, counting("warn"))
-    assert over == Wear(LIFE + 1, LIFE, free=False)
+    assert over == EvalSetUsage(LIFE + 1, LIFE, free=False)
     assert over is not None
     assert over.over
     assert "it is worn out: build a new one" in over.sentence
@@ -137,24 +137,24 @@ def test_a_promotion_is_counted_unless_the_gate_counted_it(workshop: Workshop) -
 
 def test_a_promotion_tells_how_worn_the_eval_set_is_each_time_it_is_asked(workshop: Workshop) -> None:
     workshop.open_registry(Environment.DEV)
-    one, told = candidate(workshop, "a"), list[Wear]()
+    one, told = candidate(workshop, "a"), list[EvalSetUsage]()
     for _ in range(2):
-        promote(one.request("v0.1.0"), workshop.desk(), workshop.tracking, DEV, told.append)
-    assert told == [Wear(1, LIFE, free=False), Wear(1, LIFE, free=True)]
+        promote(one.request("v0.1.0"), workshop.context(), workshop.tracking, DEV, told.append)
+    assert told == [EvalSetUsage(1, LIFE, free=False), EvalSetUsage(1, LIFE, free=True)]
     before = snapshot(workshop.folder / "registry")
     # Nothing is counted for what has been promoted under a policy that did not count.
     uncounted = workshop.candidate("b")
     workshop.promote(uncounted, "v0.2.0")
     assert promote(
         replace(candidate(workshop, "b"), bundle=uncounted.bundle).request("v0.2.0"),
-        workshop.desk(), workshop.tracking, DEV, told.append,
+        workshop.context(), workshop.tracking, DEV, told.append,
     ).ending is Ending.ALREADY  # fmt: skip
-    assert told[2:] == [Wear(2, LIFE, free=False)]
+    assert told[2:] == [EvalSetUsage(2, LIFE, free=False)]
     assert {path for path in snapshot(workshop.folder / "registry") if "gates" in str(path)} == {
         path for path in before if "gates" in str(path)
     }
     broken = replace(one, evaluation=b"no document").request("v0.1.0")
-    assert promote(broken, workshop.desk(), workshop.tracking, DEV, told.append).ending is Ending.ALREADY
+    assert promote(broken, workshop.context(), workshop.tracking, DEV, told.append).ending is Ending.ALREADY
     assert len(told) == 3
 
 
@@ -247,7 +247,7 @@ def test_the_counting_role_is_enough_to_count(workshop: Workshop) -> None:
     evaluation = parse_document(measured("1" * 64), Evaluation, where="e")
     for free in (False, True):
         wear = count_gate(store, {"GITHUB_ACTIONS": "true"}, evaluation, parse_baseline(counting()))
-        assert wear == Wear(1, LIFE, free=free)
+        assert wear == EvalSetUsage(1, LIFE, free=free)
 
 
 def test_a_worn_out_eval_set_promotes_nothing_and_a_refusal_writes_nothing(workshop: Workshop) -> None:
@@ -260,7 +260,7 @@ def test_a_worn_out_eval_set_promotes_nothing_and_a_refusal_writes_nothing(works
         workshop.promote(made, "v0.1.0")
     worse = candidate(workshop, "a", correct=800)
     with pytest.raises(NotPassed):
-        promote(worse.request("v0.1.0"), workshop.desk(), workshop.tracking, DEV)
+        promote(worse.request("v0.1.0"), workshop.context(), workshop.tracking, DEV)
     assert snapshot(workshop.folder / "registry") == before
 
 

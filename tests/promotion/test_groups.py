@@ -70,7 +70,7 @@ def test_promotion_and_audit_take_the_comparisons_decision(workshop: Workshop) -
     groups = write_rows(workshop.folder / "set.jsonl")
     candidate = prepare(workshop, groups, lost_verbs=1)
     verdict, _, _ = decide_bytes(candidate.evaluation, candidate.baseline, groups=groups)
-    assert promote(ask(candidate, groups), workshop.desk(), workshop.tracking, DEV).ending is Ending.PROMOTED
+    assert promote(ask(candidate, groups), workshop.context(), workshop.tracking, DEV).ending is Ending.PROMOTED
     _, statement = stored(workshop, candidate)
     predicate = statement["predicate"]
     assert predicate["verdict"] == json.loads(verdict.to_json())
@@ -87,7 +87,7 @@ def test_what_groups_leave_in_doubt_is_not_promoted_and_writes_nothing(workshop:
     assert decide_bytes(candidate.evaluation, candidate.baseline)[0].passed
     before = snapshot(workshop.folder / "registry")
     with pytest.raises(NotPassed, match=f"in {VERBS} groups of examples") as refusal:
-        promote(ask(candidate, groups), workshop.desk(), workshop.tracking, DEV)
+        promote(ask(candidate, groups), workshop.context(), workshop.tracking, DEV)
     assert refusal.value.exit is Exit.CANNOT_JUDGE
     assert snapshot(workshop.folder / "registry") == before
 
@@ -97,17 +97,17 @@ def test_groups_cannot_be_left_out_or_be_those_of_another_eval_set(workshop: Wor
     groups = write_rows(workshop.folder / "set.jsonl")
     candidate = prepare(workshop, groups, lost_verbs=1)
     with pytest.raises(NotPassed, match="name the eval set with --eval-set") as refusal:
-        promote(ask(candidate, None), workshop.desk(), workshop.tracking, DEV)
+        promote(ask(candidate, None), workshop.context(), workshop.tracking, DEV)
     assert refusal.value.exit is Exit.CANNOT_JUDGE
     other = write_rows(workshop.folder / "other.jsonl", grouped=False)
     with pytest.raises(IntegrityFailure, match="the eval set given is"):
-        promote(ask(candidate, other), workshop.desk(), workshop.tracking, DEV)
+        promote(ask(candidate, other), workshop.context(), workshop.tracking, DEV)
 
 
 def test_evidence_of_an_eval_set_without_groups_is_what_it_was(workshop: Workshop) -> None:
     workshop.open_registry()
     candidate = prepare(workshop, groups := write_rows(workshop.folder / "set.jsonl", grouped=False), lost_verbs=1)
-    promote(ask(candidate, groups), workshop.desk(), workshop.tracking, DEV)
+    promote(ask(candidate, groups), workshop.context(), workshop.tracking, DEV)
     path, statement = stored(workshop, candidate)
     assert statement["predicate"]["documents"].keys() == {"evaluation", "baseline"}
     assert b"groups" not in path.read_bytes()
@@ -118,7 +118,7 @@ def test_an_auditor_sees_groups_that_were_changed(workshop: Workshop, forgery: s
     workshop.open_registry()
     groups = write_rows(workshop.folder / "set.jsonl")
     candidate = prepare(workshop, groups, lost_verbs=1, declared=False)
-    promote(ask(candidate, groups), workshop.desk(), workshop.tracking, DEV)
+    promote(ask(candidate, groups), workshop.context(), workshop.tracking, DEV)
     path, statement = stored(workshop, candidate)
     documents = statement["predicate"]["documents"]
     tree = json.loads(documents["groups"])

@@ -16,7 +16,7 @@ from lynxgate.adapters.s3 import S3Store
 from lynxgate.audit.history import read_last_events
 from lynxgate.audit.verify import audit
 from lynxgate.promotion.promote import promote
-from lynxgate.promotion.steps import Desk
+from lynxgate.promotion.steps import PromotionContext
 from lynxgate.registry.record import Journal, name_owner
 from lynxgate.serving.releases import find_release
 from tests.promotion.workshop import DEV, Workshop
@@ -46,8 +46,8 @@ def count_requests(bench: Bench, number: int) -> Counter[str]:
             return getattr(bench.store, name)
 
     store: Any = Counting()
-    desk = Desk(store, Journal(store, name_owner(), timedelta(minutes=5)), bench.tracking)
-    promote(bench.request(number), desk, bench.tracking, DEV)
+    context = PromotionContext(store, Journal(store, name_owner(), timedelta(minutes=5)), bench.tracking)
+    promote(bench.request(number), context, bench.tracking, DEV)
     assert find_release(store, None).semver == semver(number)
     assert read_last_events(store, 2)[2] == number - 2
     return calls

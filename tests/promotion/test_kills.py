@@ -40,7 +40,7 @@ def check_reader(workshop: Workshop, candidate: Candidate, old: str | None) -> b
     production = find_production(workshop.store)
     assert production in (old, "v0.3.1")
     for semver, sha in read_tags(workshop.store).tags.semver.items():
-        held = workshop.desk().journal.read(semver)
+        held = workshop.context().journal.read(semver)
         assert held is not None
         assert held.record.canonical_sha == sha
         carried = workshop.tracking.read_tag(held.record.mlflow_run_id, tag_key(semver)) == sha
@@ -52,7 +52,7 @@ def check_reader(workshop: Workshop, candidate: Candidate, old: str | None) -> b
 
 def check_ended(workshop: Workshop) -> None:
     """After recovery nothing is unfinished and an auditor finds nothing, and each promotion is in the index once."""
-    recover_all(workshop.desk(workshop.later))
+    recover_all(workshop.context(workshop.later))
     assert audit(workshop.store, workshop.tracking).findings == ()
 
 
@@ -91,7 +91,7 @@ def test_killed_anywhere_it_is_old_or_new_and_the_next_run_ends_it(memory: Path,
             assert find_production(after_recover.store) == "v0.3.1"
 
         with_other_sha = killed.candidate("c")
-        if killed.desk().journal.read("v0.3.1") is not None:
+        if killed.context().journal.read("v0.3.1") is not None:
             with pytest.raises(Refused):
                 killed.promote(with_other_sha, "v0.3.1", later=True)
         for folder in (killed, after_rerun, after_other, after_recover):

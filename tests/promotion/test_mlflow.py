@@ -13,7 +13,7 @@ from lynxgate.adapters.mlflow import MlflowTracking
 from lynxgate.audit.verify import audit
 from lynxgate.errors import StoreFailure
 from lynxgate.promotion.promote import Ending, Receipt, Request, promote
-from lynxgate.promotion.steps import Desk, tag_key
+from lynxgate.promotion.steps import PromotionContext, tag_key
 from lynxgate.registry.layout import Environment, create_registry, read_tags
 from lynxgate.registry.record import Journal, State, name_owner
 from lynxgate.registry.resolve import find_production
@@ -38,8 +38,10 @@ class Scene:
     def promote(self, *, later: bool = False) -> Receipt:
         tracking = MlflowTracking(self.proxy.url, timeout=2)
         store = LaterStore(self.workshop.folder / "registry") if later else self.workshop.store
-        desk = Desk(store, Journal(store, name_owner(), timedelta(minutes=5)), tracking, tag_seconds=TAG_SECONDS)
-        return promote(self.request, desk, tracking, DEV)
+        context = PromotionContext(
+            store, Journal(store, name_owner(), timedelta(minutes=5)), tracking, tag_seconds=TAG_SECONDS
+        )
+        return promote(self.request, context, tracking, DEV)
 
     def tag(self) -> str | None:
         return MlflowTracking(self.server.url).read_tag(self.run_id, tag_key("v0.3.1"))
@@ -93,7 +95,7 @@ def test_not_applied_is_undone_in_bounded_time_and_the_next_run_promotes(
     with pytest.raises(StoreFailure, match=r"is not promoted and production is v0\.3\.0 as before"):
         scene.promote()
     assert time.monotonic() - started < 30
-    held = scene.workshop.desk().journal.read("v0.3.1")
+    held = scene.workshop.context().journal.read("v0.3.1")
     assert held is not None
     assert held.record.state is state
     assert find_production(scene.workshop.store) == "v0.3.0"

@@ -49,7 +49,7 @@ class Locked:
     run_id: str
 
     def promote(self, tracking: Tracking) -> Receipt:
-        return promote(self.request, self.workshop.desk(tracking=tracking), tracking, DEV)
+        return promote(self.request, self.workshop.context(tracking=tracking), tracking, DEV)
 
 
 def sign_in(patch: pytest.MonkeyPatch, user: str, password: str) -> None:
@@ -124,7 +124,7 @@ def test_a_wrong_password_is_refused_in_clear_words(
         locked.promote(MlflowTracking(url))
     assert "does not accept the credentials (MLFLOW_TRACKING_USERNAME" in str(refusal.value)
     assert has_no_secret(str(refusal.value))
-    assert refusal.value.exit is Exit.STORE
+    assert refusal.value.exit is Exit.UNAVAILABLE
     assert snapshot(locked.workshop.folder) == before
 
 
@@ -152,7 +152,7 @@ def test_the_command_shows_no_credential(
     command = ["promote", "--canonical-sha", locked.request.canonical_sha, "--semver", "v0.3.1"]
     command += ["--registry", str(locked.workshop.folder / "registry"), "--bundle", str(locked.request.bundle)]
     command += [part for name in documents for part in (f"--{name}", str(tmp_path / f"{name}.json"))]
-    for password, code in ((WRONG, Exit.STORE), (PASSWORD, Exit.OK)):
+    for password, code in ((WRONG, Exit.UNAVAILABLE), (PASSWORD, Exit.OK)):
         assert run([*command, "--tracking-uri", address(locked.server, "admin", password)]) == code
         captured = capfd.readouterr()
         assert has_no_secret(captured.out + captured.err)

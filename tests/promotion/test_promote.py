@@ -171,11 +171,11 @@ def test_there_is_no_third_path(environ: dict[str, str], allowed: Environment | 
 def test_dev_writes_only_to_a_dev_registry_and_ci_only_to_production(workshop: Workshop) -> None:
     candidate = workshop.candidate("a")
     with pytest.raises(Refused, match="registry init"):
-        promote(candidate.request("v0.3.0"), workshop.desk(), workshop.tracking, CI)
+        promote(candidate.request("v0.3.0"), workshop.context(), workshop.tracking, CI)
     create_registry(workshop.store, Environment.PRODUCTION)
     with pytest.raises(Refused, match="registry for production"):
-        promote(candidate.request("v0.3.0"), workshop.desk(), workshop.tracking, DEV)
-    promote(candidate.request("v0.3.0"), workshop.desk(), workshop.tracking, CI)
+        promote(candidate.request("v0.3.0"), workshop.context(), workshop.tracking, DEV)
+    promote(candidate.request("v0.3.0"), workshop.context(), workshop.tracking, CI)
     with pytest.raises(Refused, match="is a registry for production"):
         create_registry(workshop.store, Environment.DEV)
 
@@ -215,9 +215,9 @@ def test_when_mlflow_does_not_carry_the_tag_everything_is_undone(workshop: Works
     failing = FailingTracking(workshop.tracking.root, way)
     tags, index = read_tags(workshop.store).tags, list(workshop.store.lines())
     with pytest.raises(StoreFailure, match=r"v0\.3\.1 is not promoted and production is v0\.3\.0 as before"):
-        promote(candidate.request("v0.3.1"), workshop.desk(tracking=failing), failing, DEV)
+        promote(candidate.request("v0.3.1"), workshop.context(tracking=failing), failing, DEV)
     assert (read_tags(workshop.store).tags, list(workshop.store.lines())) == (tags, index)
-    held = workshop.desk().journal.read("v0.3.1")
+    held = workshop.context().journal.read("v0.3.1")
     assert held is not None
     assert held.record.state is state
     with pytest.raises(Refused, match="for ever"):
@@ -229,7 +229,7 @@ def test_when_mlflow_does_not_carry_the_tag_everything_is_undone(workshop: Works
 def test_a_lost_answer_is_no_failure_when_the_tag_is_there(workshop: Workshop) -> None:
     candidate = workshop.candidate("a")
     failing = FailingTracking(workshop.tracking.root, "applied, answer lost")
-    receipt = promote(candidate.request("v0.3.0"), workshop.desk(tracking=failing), failing, DEV)
+    receipt = promote(candidate.request("v0.3.0"), workshop.context(tracking=failing), failing, DEV)
     assert receipt.ending is Ending.PROMOTED
 
 
@@ -240,13 +240,13 @@ def test_an_owner_that_lost_its_record_stops(workshop: Workshop) -> None:
 
     class Sleeper(DirectoryTracking):
         def set_tag(self, run_id: str, key: str, value: str) -> None:
-            settled = recover_all(workshop.desk(workshop.later))
+            settled = recover_all(workshop.context(workshop.later))
             assert [record.state for record in settled] == [State.ROLLED_BACK]
             super().set_tag(run_id, key, value)
 
     sleeper = Sleeper(workshop.tracking.root)
     with pytest.raises(Refused, match="another process"):
-        promote(candidate.request("v0.3.1"), workshop.desk(tracking=sleeper), sleeper, DEV)
+        promote(candidate.request("v0.3.1"), workshop.context(tracking=sleeper), sleeper, DEV)
     assert find_production(workshop.store) == "v0.3.0"
     assert workshop.promote(candidate, "v0.3.1").ending is Ending.PROMOTED
 
@@ -266,7 +266,7 @@ def test_a_higher_version_that_wins_meanwhile_is_not_overtaken(workshop: Worksho
 
     tracking = Overtaken(workshop.tracking.root)
     with pytest.raises(Refused, match=r"production moved from v0\.3\.0 to v0\.3\.2"):
-        promote(slow.request("v0.3.1"), workshop.desk(tracking=tracking), tracking, DEV)
+        promote(slow.request("v0.3.1"), workshop.context(tracking=tracking), tracking, DEV)
     assert find_production(workshop.store) == "v0.3.2"
     assert "v0.3.1" not in read_tags(workshop.store).tags.semver
 
@@ -285,5 +285,5 @@ def test_artefacts_overwritten_after_the_claim_are_seen(workshop: Workshop) -> N
 
     tracking = Moved(workshop.tracking.root)
     with pytest.raises(IntegrityFailure, match=r"changed: weights\.json"):
-        promote(candidate.request("v0.3.0"), workshop.desk(tracking=tracking), tracking, DEV)
+        promote(candidate.request("v0.3.0"), workshop.context(tracking=tracking), tracking, DEV)
     assert find_production(workshop.store) is None

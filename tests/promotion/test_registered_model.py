@@ -16,7 +16,7 @@ from lynxgate.audit.verify import audit
 from lynxgate.errors import Exit, StoreFailure
 from lynxgate.promotion.promote import Ending, Receipt, Request, promote
 from lynxgate.promotion.rollback import roll_back
-from lynxgate.promotion.steps import Desk, tag_key
+from lynxgate.promotion.steps import PromotionContext, tag_key
 from lynxgate.registry.layout import Environment, create_registry
 from lynxgate.registry.record import Journal, name_owner
 from lynxgate.registry.resolve import find_production
@@ -42,16 +42,18 @@ class Scene:
     def direct(self) -> MlflowTracking:
         return MlflowTracking(self.server.url)
 
-    def desk(self) -> Desk:
+    def context(self) -> PromotionContext:
         store, tracking = self.workshop.store, MlflowTracking(self.proxy.url, timeout=REQUEST_SECONDS)
-        return Desk(store, Journal(store, name_owner(), timedelta(minutes=5)), tracking, tag_seconds=self.step_seconds)
+        return PromotionContext(
+            store, Journal(store, name_owner(), timedelta(minutes=5)), tracking, tag_seconds=self.step_seconds
+        )
 
     def promote(self, name: str, semver: str) -> Receipt:
-        candidate, run_id, desk = self.workshop.candidate(name), self.runs[name], self.desk()
+        candidate, run_id, context = self.workshop.candidate(name), self.runs[name], self.context()
         policy = f'"registered_model": "models:/{self.model}", "rule"'.encode()
         evaluation, baseline = write_evaluation(candidate.sha, run_id), write_baseline().replace(b'"rule"', policy)
         request = Request(candidate.sha, semver, evaluation, baseline, candidate.bundle)
-        return promote(request, desk, MlflowTracking(self.proxy.url, timeout=REQUEST_SECONDS), DEV)
+        return promote(request, context, MlflowTracking(self.proxy.url, timeout=REQUEST_SECONDS), DEV)
 
     def problems(self) -> list[str]:
         return [f"{each.place}: {each.problem}" for each in audit(self.workshop.store, self.direct).findings]
@@ -81,7 +83,7 @@ def test_promote_points_it_rollback_moves_it_and_verify_watches_it(scene: Scene)
         scene.runs["b"]: {tag_key("v0.3.1"): shas["b"]},
     }
     assert scene.problems() == []
-    roll_back("v0.3.0", scene.desk(), DEV)
+    roll_back("v0.3.0", scene.context(), DEV)
     assert scene.direct.read_alias(scene.model) == scene.runs["a"]
     assert scene.problems() == []
     client = client_of(scene.server.url)
@@ -118,7 +120,7 @@ def test_a_failing_alias_leaves_the_promotion_standing_and_the_next_run_complete
     scene.proxy.fail(fault, path=path)
     with pytest.raises(StoreFailure, match=r"v0\.3\.0 is promoted, and not everything that follows") as failure:
         scene.promote("a", "v0.3.0")
-    assert failure.value.exit is Exit.STORE
+    assert failure.value.exit is Exit.UNAVAILABLE
     assert find_production(scene.workshop.store) == "v0.3.0"
     assert scene.direct.read_tag(scene.runs["a"], tag_key("v0.3.0")) == scene.workshop.candidate("a").sha
     assert scene.direct.read_alias(scene.model) is None
@@ -143,7 +145,7 @@ def test_recover_finishes_it(scene: Scene) -> None:
         scene.promote("a", "v0.3.0")
     assert any("unfinished" in problem for problem in scene.problems())
     scene.proxy.clear()
-    assert [record.semver for record in recover_all(scene.desk())] == ["v0.3.0"]
+    assert [record.semver for record in recover_all(scene.context())] == ["v0.3.0"]
     assert scene.direct.read_alias(scene.model) == scene.runs["a"]
     assert scene.problems() == []
 
@@ -153,11 +155,11 @@ def test_a_rollback_whose_alias_fails_stands_and_is_finished(scene: Scene) -> No
     scene.promote("b", "v0.3.1")
     scene.proxy.fail(Fault.FORBIDDEN, path=ALIAS)
     with pytest.raises(StoreFailure, match=r"production is v0\.3\.0 again, and not everything"):
-        roll_back("v0.3.0", scene.desk(), DEV)
+        roll_back("v0.3.0", scene.context(), DEV)
     assert find_production(scene.workshop.store) == "v0.3.0"
     assert scene.direct.read_alias(scene.model) == scene.runs["b"]
     scene.proxy.clear()
-    assert roll_back("v0.3.0", scene.desk(), DEV)[0].semver == "v0.3.0"
+    assert roll_back("v0.3.0", scene.context(), DEV)[0].semver == "v0.3.0"
     assert scene.direct.read_alias(scene.model) == scene.runs["a"]
     assert scene.problems() == []
 

@@ -44,7 +44,7 @@ def aliased(candidate: Candidate) -> Candidate:
 
 
 def back(workshop: Workshop, target: str = "v0.3.0", *, later: bool = False) -> tuple[Record, str | None]:
-    return roll_back(target, workshop.desk(workshop.later if later else workshop.store), DEV)
+    return roll_back(target, workshop.context(workshop.later if later else workshop.store), DEV)
 
 
 def kinds(workshop: Workshop) -> list[str]:
@@ -107,7 +107,7 @@ def test_killed_anywhere_a_rollback_has_happened_or_not(memory: Path, moment: Mo
         production = find_production(killed.store)
         endings.add(production)
         recovered = Workshop(Path(shutil.copytree(killed.folder, memory / f"{point}-recover")))
-        recover_all(recovered.desk(recovered.later))
+        recover_all(recovered.context(recovered.later))
         assert find_production(recovered.store) == production
         assert holds(recovered), call
         rerun = Workshop(Path(shutil.copytree(killed.folder, memory / f"{point}-rerun")))
@@ -116,7 +116,7 @@ def test_killed_anywhere_a_rollback_has_happened_or_not(memory: Path, moment: Mo
         assert holds(rerun), call
         other = Workshop(Path(shutil.copytree(killed.folder, memory / f"{point}-other")))
         other.promote(aliased(other.candidate("c")), "v0.4.0", later=True)
-        recover_all(other.desk(other.later))
+        recover_all(other.context(other.later))
         assert find_production(other.store) == "v0.4.0"
         assert holds(other), call
     assert endings == {"v0.3.0", "v0.3.1"}
@@ -125,10 +125,10 @@ def test_killed_anywhere_a_rollback_has_happened_or_not(memory: Path, moment: Mo
 def test_a_tombstoned_bundle_is_never_promoted_again(promoted: Workshop) -> None:
     a, b = promoted.candidate("a"), promoted.candidate("b")
     with pytest.raises(Refused, match="roll back first"):
-        tombstone(b.sha, "leaks names", promoted.desk(), DEV)
-    stone = tombstone(a.sha, "leaks names", promoted.desk(), DEV)
+        tombstone(b.sha, "leaks names", promoted.context(), DEV)
+    stone = tombstone(a.sha, "leaks names", promoted.context(), DEV)
     assert stone.reason == "leaks names"
-    assert tombstone(a.sha, "another reason", promoted.desk(), DEV).reason == "leaks names"
+    assert tombstone(a.sha, "another reason", promoted.context(), DEV).reason == "leaks names"
     assert kinds(promoted) == ["promoted", "promoted", "tombstoned"]
     for attempt in (lambda: promoted.promote(a, "v0.3.5"), lambda: back(promoted)):
         with pytest.raises(Refused, match="leaks names"):
@@ -145,12 +145,12 @@ def test_a_tombstone_laid_while_its_bundle_is_promoted_stops_it(promoted: Worksh
         def download(self, run_id: str, destination: Path, progress: object = None) -> None:
             self.downloads += 1
             if self.downloads == 2:  # after the claim
-                tombstone(candidate.sha, "found out just now", promoted.desk(), DEV)
+                tombstone(candidate.sha, "found out just now", promoted.context(), DEV)
             super().download(run_id, destination)
 
     tracking = Tombstoner(promoted.tracking.root)
     with pytest.raises(Refused, match="found out just now"):
-        promote(candidate.request("v0.3.2"), promoted.desk(tracking=tracking), tracking, DEV)
+        promote(candidate.request("v0.3.2"), promoted.context(tracking=tracking), tracking, DEV)
     assert find_production(promoted.store) == "v0.3.1"
     assert holds(promoted)
 
@@ -161,14 +161,14 @@ def test_killed_anywhere_a_tombstone_has_one_event(memory: Path, moment: Moment)
     sha = base.candidate("a").sha
 
     def lay(workshop: Workshop) -> None:
-        tombstone(sha, "withdrawn", workshop.desk(), DEV)
+        tombstone(sha, "withdrawn", workshop.context(), DEV)
 
     trial = Workshop(Path(shutil.copytree(base.folder, memory / "trial")))
     calls = record_calls(lambda: lay(trial), trial.folder)
     for point, call in enumerate(calls):
         killed = Workshop(Path(shutil.copytree(base.folder, memory / f"{point}")))
         assert kill_at(lambda: lay(killed), killed.folder, point, moment), call  # noqa: B023
-        recover_all(killed.desk(killed.later))
+        recover_all(killed.context(killed.later))
         assert holds(killed), call
         lay(killed)
         assert kinds(killed) == ["promoted", "promoted", "tombstoned"]

@@ -15,9 +15,9 @@ from pathlib import Path
 
 from lynxgate.adapters.local import DirectoryStore
 from lynxgate.errors import CannotJudge, StoreFailure
-from lynxgate.ports import Progress, RegistryStore, RunFacts, RunModel, TagCarrier
+from lynxgate.ports import Progress, RegistryStore, RunFacts, RunModel, RunTags
 from lynxgate.promotion.promote import Receipt, Request, promote
-from lynxgate.promotion.steps import Desk
+from lynxgate.promotion.steps import PromotionContext
 from lynxgate.registry.layout import Environment, create_registry
 from lynxgate.registry.record import Journal, name_owner
 from minieval.contract.bundle import read_manifest
@@ -66,7 +66,7 @@ class DirectoryTracking:
     def set_tag(self, run_id: str, key: str, value: str) -> None:
         write_atomically(self._tag(run_id, key), value.encode())
 
-    def point_alias(self, model: str, run_id: str, tags: Mapping[str, str]) -> None:
+    def set_alias(self, model: str, run_id: str, tags: Mapping[str, str]) -> None:
         for key, value in tags.items():
             write_atomically(self._tag(run_id, f"{model}.{key}"), value.encode())
         write_atomically(self.root / f"{model}.production", run_id.encode())
@@ -120,10 +120,10 @@ class Workshop:
     def tracking(self) -> DirectoryTracking:
         return DirectoryTracking(self.folder / "mlflow")
 
-    def desk(self, store: RegistryStore | None = None, tracking: TagCarrier | None = None) -> Desk:
+    def context(self, store: RegistryStore | None = None, tracking: RunTags | None = None) -> PromotionContext:
         store = store or self.store
         journal = Journal(store, name_owner(), timedelta(minutes=5))
-        return Desk(store, journal, tracking or self.tracking, tag_seconds=0.05)
+        return PromotionContext(store, journal, tracking or self.tracking, tag_seconds=0.05)
 
     def open_registry(self, environment: Environment = Environment.DEV) -> None:
         create_registry(self.store, environment)
@@ -139,8 +139,8 @@ class Workshop:
         return Candidate(bundle, run_id, sha, write_evaluation(sha, run_id, correct), write_baseline(status))
 
     def promote(self, candidate: Candidate, semver: str, *, later: bool = False) -> Receipt:
-        desk = self.desk(self.later if later else self.store)
-        return promote(candidate.request(semver), desk, self.tracking, DEV)
+        context = self.context(self.later if later else self.store)
+        return promote(candidate.request(semver), context, self.tracking, DEV)
 
 
 def write_bundle(bundle: Path, name: str) -> None:

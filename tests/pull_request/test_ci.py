@@ -196,7 +196,7 @@ class TestRequest:
     def test_github_down(self, github: GithubStandIn, step: Step, said: Said) -> None:
         step.label()
         github.fail("GET", "/comments", 503)
-        assert step.run("ci", "request") == Exit.STORE
+        assert step.run("ci", "request") == Exit.UNAVAILABLE
         assert "HTTP 503" in said()[1]
         assert step.outputs == ""
 
@@ -267,7 +267,7 @@ class TestComment:
         verdict = write_verdict(step)
         before = verdict.read_bytes()
         github.fail("POST", "/comments", status)
-        assert step.run("ci", "comment") == Exit.STORE
+        assert step.run("ci", "comment") == Exit.UNAVAILABLE
         assert verdict.read_bytes() == before
         assert "cannot comment on pull request 7" in said()[1]
         assert "passed" in step.summary
@@ -337,7 +337,7 @@ class TestCheck:
         step.label()
         before = write_verdict(step).read_bytes()
         github.fail("POST", "/check-runs", 500)
-        assert step.run("ci", "check") == Exit.STORE
+        assert step.run("ci", "check") == Exit.UNAVAILABLE
         assert (step.root / "verdict.json").read_bytes() == before
 
     def test_a_dry_run(self, step: Step, said: Said) -> None:

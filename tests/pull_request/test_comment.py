@@ -14,18 +14,18 @@ from markdown_it import MarkdownIt
 from lynxgate.decision.verdict import Verdict
 from lynxgate.errors import CannotJudge, IntegrityFailure
 from lynxgate.identity import parse_semver
-from lynxgate.promotion.eval_set_usage import Wear
+from lynxgate.promotion.eval_set_usage import EvalSetUsage
 from lynxgate.pull_request.comment import (
     Context,
+    ParsedReceipt,
     Report,
-    Told,
+    build_check,
     conclude,
     marker,
     parse_receipt,
     parse_wear,
-    write_check,
-    write_comment,
-    write_refusal,
+    render_comment,
+    render_refusal,
 )
 from lynxgate.pull_request.forge import Conclusion, Level
 from lynxgate.pull_request.request import Declined, parse_requests
@@ -36,7 +36,7 @@ from tests.samples import MODEL, RUN, baseline, evaluation, judge
 GOLDEN = Path(__file__).parent / "golden"
 HEAD = "a1" * 20
 WHERE = Context(HEAD, RUN, "v0.3.1", "https://github.com/lynx/grammar/actions/runs/4711")
-TOLD = Told("promoted", parse_semver("v0.3.1"), MODEL)
+TOLD = ParsedReceipt("promoted", parse_semver("v0.3.1"), MODEL)
 PASSED = judge(evaluation(), baseline())
 FELL = judge(evaluation({"a": {"n": 100, "correct": 80}}), baseline({"a": {"n": 100, "correct": 90}}))
 MISSED = judge(evaluation({"b": {"accuracy": 0.9}}), baseline({"a": {"accuracy": 0.9}}))
@@ -80,27 +80,27 @@ class TestGolden:
         slow = measuring(latency_ms_p95=latency("1.2"), bundle_bytes={"value": 125000, "unit": "bytes"})
         warned = {**LIMITS, "bundle_bytes": {"max_pct": 10, "warn_max_pct": 2}}
         verdict = judge(slow, guarding(limits=warned))
-        golden("metrics.md", write_comment(Report(verdict, exit_code=2), WHERE))
+        golden("metrics.md", render_comment(Report(verdict, exit_code=2), WHERE))
 
     def test_promoted(self) -> None:
-        golden("promoted.md", write_comment(Report(PASSED, TOLD), WHERE))
+        golden("promoted.md", render_comment(Report(PASSED, TOLD), WHERE))
 
     def test_counted(self) -> None:
         wear = "gate 12 of 44 on this eval set"
-        golden("counted.md", write_comment(Report(PASSED, TOLD, wear=wear), WHERE))
+        golden("counted.md", render_comment(Report(PASSED, TOLD, wear=wear), WHERE))
 
     def test_regressed(self) -> None:
-        golden("regressed.md", write_comment(Report(FELL, exit_code=2), WHERE))
+        golden("regressed.md", render_comment(Report(FELL, exit_code=2), WHERE))
 
     def test_hostile_names(self) -> None:
-        golden("hostile.md", write_comment(Report(hostile_verdict(), exit_code=2), WHERE))
+        golden("hostile.md", render_comment(Report(hostile_verdict(), exit_code=2), WHERE))
 
     def test_stopped(self) -> None:
         said = "[2/6] eval set\nlynxgate: data/eval.jsonl: md5 is @not | what `was` agreed\n"
-        golden("stopped.md", write_comment(Report(None, exit_code=4, said=said), WHERE))
+        golden("stopped.md", render_comment(Report(None, exit_code=4, said=said), WHERE))
 
     def test_refusal(self) -> None:
-        golden("refusal.md", write_refusal(Declined("there is no request", "Ask with `x`."), WHERE))
+        golden("refusal.md", render_refusal(Declined("there is no request", "Ask with `x`."), WHERE))
 
 
 class TestWear:
@@ -109,16 +109,16 @@ class TestWear:
     @pytest.mark.parametrize("report", [Report(PASSED, TOLD), Report(FELL, exit_code=2), Report(PASSED, exit_code=5)])
     def test_comment_and_check_say_it(self, report: Report) -> None:
         report = replace(report, wear="gate 12 of 44 on this eval set")
-        check = write_check(report, WHERE, name="lynxgate", head_sha=HEAD, baseline=("b.json", ""))
-        for text in (write_comment(report, WHERE), check.summary):
+        check = build_check(report, WHERE, name="lynxgate", head_sha=HEAD, baseline=("b.json", ""))
+        for text in (render_comment(report, WHERE), check.summary):
             assert "\n- gate 12 of 44 on this eval set\n" in text
 
     def test_it_is_left_out_where_nothing_is_counted(self) -> None:
-        assert "eval set" not in write_comment(Report(PASSED, TOLD), WHERE)
+        assert "eval set" not in render_comment(Report(PASSED, TOLD), WHERE)
 
     @pytest.mark.parametrize(("used", "free"), [(12, False), (12, True), (45, False), (45, True)])
     def test_what_the_ledger_says_is_understood(self, used: int, free: bool) -> None:
-        sentence = Wear(used, 44, free=free).sentence
+        sentence = EvalSetUsage(used, 44, free=free).sentence
         assert parse_wear(f"{sentence}\n\npromoted v0.3.1 {MODEL}\n") == sentence
         assert parse_receipt(f"{sentence}\n\npromoted v0.3.1 {MODEL}\n") == TOLD
 
@@ -141,7 +141,11 @@ class TestTruth:
         ("report", "says", "conclusion"),
         [
             (Report(PASSED, TOLD), "promoted v0.3.1\n", Conclusion.SUCCESS),
-            (Report(PASSED, Told("already promoted", TOLD.semver, MODEL)), "already promoted v0.3.1\n", "success"),
+            (
+                Report(PASSED, ParsedReceipt("already promoted", TOLD.semver, MODEL)),
+                "already promoted v0.3.1\n",
+                "success",
+            ),
             (Report(PASSED), "passed; nothing is promoted yet\n", Conclusion.SUCCESS),
             (Report(PASSED, exit_code=5), "passed, and not promoted: a store or service failed (exit 5)", "failure"),
             (Report(PASSED, TOLD, 5), "promoted v0.3.1, and then: a store or service failed (exit 5)", "failure"),
@@ -154,11 +158,11 @@ class TestTruth:
         ],
     )
     def test_the_headline_and_the_check_agree(self, report: Report, says: str, conclusion: Conclusion) -> None:
-        assert says in write_comment(report, WHERE)
+        assert says in render_comment(report, WHERE)
         assert conclude(report) == conclusion
-        check = write_check(report, WHERE, name="lynxgate", head_sha=HEAD, baseline=("b.json", ""))
+        check = build_check(report, WHERE, name="lynxgate", head_sha=HEAD, baseline=("b.json", ""))
         assert check.conclusion == conclusion
-        assert check.title in write_comment(report, WHERE)
+        assert check.title in render_comment(report, WHERE)
 
     @pytest.mark.parametrize(
         "report",
@@ -166,31 +170,31 @@ class TestTruth:
             Report(FELL, TOLD),
             Report(REPORT_ONLY, TOLD),
             Report(None, TOLD),
-            Report(PASSED, Told("promoted", TOLD.semver, "f" * 64)),
+            Report(PASSED, ParsedReceipt("promoted", TOLD.semver, "f" * 64)),
         ],
     )
     def test_a_receipt_that_fits_no_verdict_is_refused(self, report: Report) -> None:
         with pytest.raises(IntegrityFailure):
-            write_comment(report, WHERE)
+            render_comment(report, WHERE)
         with pytest.raises(IntegrityFailure):
-            write_check(report, WHERE, name="lynxgate", head_sha=HEAD, baseline=("b.json", ""))
+            build_check(report, WHERE, name="lynxgate", head_sha=HEAD, baseline=("b.json", ""))
 
     def test_saying_nothing_is_an_error(self) -> None:
         with pytest.raises(CannotJudge, match="no verdict"):
-            write_comment(Report(None), WHERE)
+            render_comment(Report(None), WHERE)
 
     @pytest.mark.parametrize(
         ("text", "receipt"),
         [
             (f"promoted v0.3.1 {MODEL}\n", TOLD),
-            (f"noise\nalready promoted v0.3.1 {MODEL}", Told("already promoted", TOLD.semver, MODEL)),
+            (f"noise\nalready promoted v0.3.1 {MODEL}", ParsedReceipt("already promoted", TOLD.semver, MODEL)),
             ("", None),
             ("| bucket |\n", None),
             (f"promoted v0.3.1 {MODEL}\n| a table after it |", None),
             (f"not promoted v0.3.1 {MODEL}", None),
         ],
     )
-    def test_receipts(self, text: str, receipt: Told | None) -> None:
+    def test_receipts(self, text: str, receipt: ParsedReceipt | None) -> None:
         assert parse_receipt(text) == receipt
 
 
@@ -198,13 +202,13 @@ class TestHarmless:
     @given(st.lists(st.text(min_size=1, max_size=40).filter(str.isprintable), min_size=1))
     def test_any_name_stays_in_its_cell(self, names: list[str]) -> None:
         unique = tuple(dict.fromkeys(name for name in names if not is_note(name))) or ("x",)
-        _hold(write_comment(Report(hostile_verdict(unique), exit_code=2), WHERE), rows=len(unique))
+        _hold(render_comment(Report(hostile_verdict(unique), exit_code=2), WHERE), rows=len(unique))
 
     def test_hostile_names(self) -> None:
-        _hold(write_comment(Report(hostile_verdict(), exit_code=2), WHERE), rows=len(HOSTILE))
+        _hold(render_comment(Report(hostile_verdict(), exit_code=2), WHERE), rows=len(HOSTILE))
 
     def test_a_markdown_reader_sees_names_only(self) -> None:
-        body = write_comment(Report(hostile_verdict(), exit_code=2, said="\n".join(HOSTILE)), WHERE)
+        body = render_comment(Report(hostile_verdict(), exit_code=2, said="\n".join(HOSTILE)), WHERE)
         tokens = MarkdownIt("commonmark").enable("table").parse(body)
         inline = [child for token in tokens for child in token.children or ()]
         assert [each.content for each in tokens if each.type == "html_block"] == [f"{marker()}\n"]
@@ -215,25 +219,25 @@ class TestHarmless:
 
     @given(st.text())
     def test_what_a_step_said_is_text(self, said: str) -> None:
-        body = write_comment(Report(None, exit_code=5, said=said), WHERE)
+        body = render_comment(Report(None, exit_code=5, said=said), WHERE)
         _hold(body, rows=0)
 
     def test_a_verdict_from_a_file_is_text(self) -> None:
         row = MISSED.rows[0].model_copy(update={"reason": "@everyone <b> | [x](http://evil.example)"})
         forged = MISSED.model_copy(update={"rows": (row, *MISSED.rows[1:])})
-        body = write_comment(Report(forged, exit_code=2), WHERE)
+        body = render_comment(Report(forged, exit_code=2), WHERE)
         assert "@everyone" not in _outside_code(body)
         assert "evil" not in _outside_code(body)
 
     def test_a_verdict_whose_aggregate_has_a_name_is_none_of_ours(self) -> None:
         named = PASSED.rows[0].model_copy(update={"bucket": "@everyone"})
         with pytest.raises(CannotJudge, match="aggregate"):
-            write_comment(Report(PASSED.model_copy(update={"aggregate": named})), WHERE)
+            render_comment(Report(PASSED.model_copy(update={"aggregate": named})), WHERE)
 
     def test_no_comment_of_ours_is_a_request(self) -> None:
         request = f"mlflow_run_id={RUN} semver=v0.3.1"
         for said in (request, f"\n{request}\n", f"x\r{request}\r"):
-            assert parse_requests(write_comment(Report(None, exit_code=5, said=said), WHERE)) == ()
+            assert parse_requests(render_comment(Report(None, exit_code=5, said=said), WHERE)) == ()
 
     def test_kinds_are_plain_words(self) -> None:
         assert marker("gate") == "<!-- lynxgate:gate -->"
@@ -246,7 +250,7 @@ class TestTrimming:
         return hostile_verdict(tuple(f"bucket.{n:05}.<{'é' * 60}>" for n in range(count)))
 
     def test_a_long_table_is_cut_between_rows_and_says_so(self) -> None:
-        body = write_comment(Report(self._many(900), exit_code=2), WHERE)
+        body = render_comment(Report(self._many(900), exit_code=2), WHERE)
         assert 63_000 < len(body.encode()) <= 65_536
         kept = body.count("regressed |")
         assert f"{900 - kept} more lines are left out here, since GitHub takes 65,536 characters" in body
@@ -255,14 +259,14 @@ class TestTrimming:
 
     @pytest.mark.parametrize("size", [0, 1, 200, 70_000])
     def test_what_a_step_said_is_bounded(self, size: int) -> None:
-        body = write_comment(Report(self._many(900), exit_code=2, said="\n".join(["|" * size] * 9)), WHERE)
+        body = render_comment(Report(self._many(900), exit_code=2, said="\n".join(["|" * size] * 9)), WHERE)
         assert len(body.encode()) <= 65_536
 
     def test_a_short_one_is_whole(self) -> None:
-        assert "left out" not in write_comment(Report(self._many(3), exit_code=2), WHERE)
+        assert "left out" not in render_comment(Report(self._many(3), exit_code=2), WHERE)
 
     def test_the_checks_summary_has_the_same_limit(self) -> None:
-        check = write_check(
+        check = build_check(
             Report(self._many(900), exit_code=2), WHERE, name="lynxgate", head_sha=HEAD, baseline=("b", "")
         )
         assert len(check.summary.encode()) <= 65_536
@@ -301,20 +305,20 @@ class TestAnnotations:
         measured = {name: {"value": 2, "unit": name} for name in HOSTILE}
         limits = {"default": {"max_pct": 5}}
         verdict = judge(evaluation(metrics=measured), baseline(policy={"metrics": limits}, metrics=agreed))
-        body = write_comment(Report(verdict, exit_code=2), WHERE)
+        body = render_comment(Report(verdict, exit_code=2), WHERE)
         bare = _outside_code("\n".join(body.split("\n")[1:])).replace(f"[The run]({WHERE.run_url})", "")
         assert not re.search(r"[@<>`\[\]\\]|https?:|www", bare), bare
         assert body.count("regressed |") == len(HOSTILE)
         assert all(each.title.isprintable() for each in self._annotations(verdict, ""))
 
     def test_a_pass_with_a_warning_says_so(self) -> None:
-        body = write_comment(Report(judge(measuring(latency_ms_p95=latency("0.9")), guarding())), WHERE)
+        body = render_comment(Report(judge(measuring(latency_ms_p95=latency("0.9")), guarding())), WHERE)
         assert "3 of 3 metrics held; 1 warning" in body
         assert "- `latency_ms_p95` warning: `0.8 -> 0.9 ms:" in body
 
     def _annotations(self, verdict: Verdict, text: str) -> tuple[Any, ...]:
         at = ("eval_baseline.json", text)
-        return write_check(Report(verdict), WHERE, name="lynxgate", head_sha=HEAD, baseline=at).annotations
+        return build_check(Report(verdict), WHERE, name="lynxgate", head_sha=HEAD, baseline=at).annotations
 
 
 def _outside_code(body: str) -> str:

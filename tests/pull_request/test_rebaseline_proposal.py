@@ -96,7 +96,7 @@ def test_whatever_a_failure_left_the_next_run_completes(
     github: GithubStandIn, here: Step, said: Said, died_at: tuple[str, str], after: bool
 ) -> None:
     github.fail(*died_at, 502, times=1, after=after)
-    assert here.run(*CALL) == Exit.STORE
+    assert here.run(*CALL) == Exit.UNAVAILABLE
     said()
     assert here.run(*CALL) == Exit.OK
     branch, new = proposed(github)
@@ -106,7 +106,7 @@ def test_whatever_a_failure_left_the_next_run_completes(
 
 def test_a_branch_with_something_else_on_it_is_left_alone(github: GithubStandIn, here: Step, said: Said) -> None:
     github.fail("PUT", "/contents/", 502, times=1)
-    assert here.run(*CALL) == Exit.STORE
+    assert here.run(*CALL) == Exit.UNAVAILABLE
     branch, _ = proposed(github)
     github.files[branch, "eval_baseline.json"] = b"{}\n"
     assert here.run(*CALL) == Exit.REFUSED
@@ -116,7 +116,7 @@ def test_a_branch_with_something_else_on_it_is_left_alone(github: GithubStandIn,
 
 def test_a_token_that_may_not_is_told(github: GithubStandIn, here: Step, said: Said) -> None:
     github.tokens[TOKEN] = Token(BOT, {"contents": "read", "pull-requests": "write"})
-    assert here.run(*CALL) == Exit.STORE
+    assert here.run(*CALL) == Exit.UNAVAILABLE
     assert "this token may not do that" in said()[1]
 
 

@@ -11,9 +11,9 @@ from lynxgate.identity import parse_run_id, parse_semver
 from lynxgate.pull_request.forge import Comment, LabelEvent, Permission
 from lynxgate.pull_request.request import (
     HOW_TO_ASK,
-    Asked,
     Chosen,
     Declined,
+    PromotionRequest,
     choose,
     find_label_event,
     looks_like_request,
@@ -74,7 +74,7 @@ class TestGrammar:
         ],
     )
     def test_a_whole_line_is_a_request(self, body: str) -> None:
-        assert parse_requests(body) == (Asked(RUN, "v0.3.1"),)
+        assert parse_requests(body) == (PromotionRequest(RUN, "v0.3.1"),)
 
     @pytest.mark.parametrize(
         "body",
@@ -166,7 +166,7 @@ def _declined(found: LabelEvent | Declined) -> Declined:
 
 class TestChoice:
     def test_the_request_before_the_label(self) -> None:
-        assert pick([said(1, "hello"), said(2)]) == Chosen(Asked(RUN, "v0.3.1"), "ann", said(2).id)
+        assert pick([said(1, "hello"), said(2)]) == Chosen(PromotionRequest(RUN, "v0.3.1"), "ann", said(2).id)
 
     @pytest.mark.parametrize("author", ["ann", "bob", "max", "ANN"])
     def test_whoever_may_write_may_ask(self, author: str) -> None:
@@ -215,11 +215,11 @@ class TestChoice:
         assert "different" in reason(pick([said(1, line(OTHER)), said(2)], set_at(3), set_at(4), set_at(5)))
 
     def test_the_same_request_twice_is_one(self) -> None:
-        assert pick([said(1), said(2, author="bob")]) == Chosen(Asked(RUN, "v0.3.1"), "bob", said(2).id)
+        assert pick([said(1), said(2, author="bob")]) == Chosen(PromotionRequest(RUN, "v0.3.1"), "bob", said(2).id)
 
     def test_a_label_between_two_requests_tells_them_apart(self) -> None:
         found = pick([said(1, line(OTHER)), said(5)], set_at(3), set_at(10))
-        assert found == Chosen(Asked(RUN, "v0.3.1"), "ann", said(5).id)
+        assert found == Chosen(PromotionRequest(RUN, "v0.3.1"), "ann", said(5).id)
 
     def test_asking_again_without_a_new_comment(self) -> None:
         assert isinstance(pick([said(1)], set_at(3), set_at(4, added=False), set_at(10)), Chosen)

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from lynxgate.cli.app import run
 from lynxgate.errors import CannotJudge, Refused, UsageFailure
-from lynxgate.jsonedit import write_value
-from lynxgate.pull_request.rebaseline_proposal import write_title
+from lynxgate.jsonedit import format_value
+from lynxgate.pull_request.rebaseline_proposal import format_title
 from lynxgate.rebaseline.rebaseline import Rebaselined, arm, rebaseline
 from lynxgate.reports.tables import render_moves
 from minieval.contract.documents import parse_json
@@ -177,14 +177,14 @@ def test_a_proposal_counts_metrics() -> None:
     same = write(guarding())
     buckets = json.loads(same)["buckets"]
     moved = rebaseline(same, parse_evaluation(measuring(buckets=buckets, latency_ms_p95=latency("0.9"))))
-    assert write_title(moved).endswith(", 3 metrics")
+    assert format_title(moved).endswith(", 3 metrics")
 
 
 @given(
     st.lists(st.decimals(allow_nan=False, allow_infinity=False, places=4, min_value=-999, max_value=999), min_size=1)
 )
 def test_samples_are_written_exactly(values: list[Decimal]) -> None:
-    assert [Decimal(value) for value in parse_json(write_value(values).encode(), where="x")] == values
+    assert [Decimal(value) for value in parse_json(format_value(values).encode(), where="x")] == values
 
 
 def test_hostile_names_do_nothing_in_the_table() -> None:

@@ -16,7 +16,7 @@ from lynxgate.adapters.dsse import DsseSigner, DsseVerifier
 from lynxgate.audit.verify import audit
 from lynxgate.cli.app import run
 from lynxgate.errors import IntegrityFailure, Refused, UsageFailure
-from lynxgate.promotion.promote import Against, promote
+from lynxgate.promotion.promote import ExpectedProduction, promote
 from lynxgate.registry.events import Event, Promotion, as_promotion
 from lynxgate.registry.evidence_check import find_flaws
 from lynxgate.registry.layout import evidence_key, signature_key
@@ -44,8 +44,8 @@ def keys(tmp_path: Path) -> tuple[Path, Path]:
 
 
 def promote_signed(workshop: Workshop, name: str, semver: str, key: Path | None) -> None:
-    desk = replace(workshop.desk(), signer=None if key is None else DsseSigner(key))
-    promote(workshop.candidate(name).request(semver), desk, workshop.tracking, DEV)
+    context = replace(workshop.context(), signer=None if key is None else DsseSigner(key))
+    promote(workshop.candidate(name).request(semver), context, workshop.tracking, DEV)
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ def signed(workshop: Workshop, keys: tuple[Path, Path]) -> Workshop:
 
 
 def read_record(workshop: Workshop, semver: str = "v0.3.1") -> Record:
-    held = workshop.desk().journal.read(semver)
+    held = workshop.context().journal.read(semver)
     assert held is not None
     return held.record
 
@@ -210,18 +210,20 @@ def test_a_decision_against_another_production_is_refused_and_writes_nothing(wor
     workshop.promote(workshop.candidate("a"), "v0.3.0")
     request = workshop.candidate("b").request("v0.3.2")
     before = snapshot(workshop.folder)
-    for stale in (Against(None), Against("v0.2.0")):
+    for stale in (ExpectedProduction(None), ExpectedProduction("v0.2.0")):
         with pytest.raises(Refused, match=r"and v0\.3\.0 is now; decide again"):
-            promote(replace(request, against=stale), workshop.desk(), workshop.tracking, DEV)
+            promote(replace(request, against=stale), workshop.context(), workshop.tracking, DEV)
     assert snapshot(workshop.folder) == before
-    promote(replace(request, against=Against("v0.3.0")), workshop.desk(), workshop.tracking, DEV)
-    promote(replace(request, against=Against("v0.3.0")), workshop.desk(), workshop.tracking, DEV)  # again: as it is
+    promote(replace(request, against=ExpectedProduction("v0.3.0")), workshop.context(), workshop.tracking, DEV)
+    promote(
+        replace(request, against=ExpectedProduction("v0.3.0")), workshop.context(), workshop.tracking, DEV
+    )  # again: as it is
 
 
 def test_production_that_moves_after_the_check_is_still_seen(workshop: Workshop) -> None:
     """It moves between the examination and the claim, to a version that is still lower than ours."""
     workshop.promote(workshop.candidate("a"), "v0.3.0")
-    request = replace(workshop.candidate("b").request("v0.3.2"), against=Against("v0.3.0"))
+    request = replace(workshop.candidate("b").request("v0.3.2"), against=ExpectedProduction("v0.3.0"))
 
     class Overtaken(DirectoryTracking):
         downloads = 0
@@ -234,8 +236,8 @@ def test_production_that_moves_after_the_check_is_still_seen(workshop: Workshop)
 
     tracking = Overtaken(workshop.tracking.root)
     with pytest.raises(Refused, match=r"decided while v0\.3\.0 was in production, and v0\.3\.1 is now"):
-        promote(request, workshop.desk(), tracking, DEV)
-    assert workshop.desk().journal.read("v0.3.2") is None
+        promote(request, workshop.context(), tracking, DEV)
+    assert workshop.context().journal.read("v0.3.2") is None
 
 
 # --- signatures

@@ -29,7 +29,7 @@ def test_a_server_that_ignores_a_condition(
     with FaultProxy(moto.url, keep_host=True, withheld=frozenset({header})) as proxy:
         for name, value in moto.environment(url=proxy.url).items():
             monkeypatch.setenv(name, value)
-        assert make(address) == Exit.STORE
+        assert make(address) == Exit.UNAVAILABLE
     assert "the server ignores If-" in capfd.readouterr().err
     bucket, _, prefix = address.removeprefix("s3://").partition("/")
     assert moto.client().list_objects_v2(Bucket=bucket, Prefix=prefix).get("Contents", []) == []

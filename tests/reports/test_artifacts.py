@@ -14,13 +14,13 @@ from lynxgate.decision.decide import decide_bytes
 from lynxgate.decision.effective_policy import describe_policy, digest_policy
 from lynxgate.decision.verdict import parse_verdict
 from lynxgate.errors import IntegrityFailure
-from lynxgate.reports.artifacts import Asked, collect_artefacts
+from lynxgate.reports.artifacts import DecisionContext, collect_artefacts
 from minieval.contract.documents import digest_bytes
 from tests.samples import AFTER, baseline, evaluation, parse_agreed
 
 FALLEN = {**AFTER, "tense.past_participle": {"n": 679, "correct": 558}}
 POLICY = {"overall_tolerance_pp": 1.0, "buckets": {"tense.*": {"tier": "critical", "min": 0.5}}}
-ASKED = Asked("e" * 32, "v0.3.1", "f" * 40, exit_code=2)
+ASKED = DecisionContext("e" * 32, "v0.3.1", "f" * 40, exit_code=2)
 
 
 def documents(**changes: Any) -> tuple[bytes, bytes, bytes]:
@@ -90,7 +90,7 @@ def test_the_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: py
     assert run(["ci", "keep", "--dest", "decision", *asked]) == 0
     kept = {path.name: path.read_bytes() for path in Path("decision").iterdir()}
     assert kept == collect_artefacts(
-        Asked("e" * 32, None, None, 2), baseline=agreed, evaluation=measured, verdict=verdict
+        DecisionContext("e" * 32, None, None, 2), baseline=agreed, evaluation=measured, verdict=verdict
     )
     capfd.readouterr()
     assert run(["ci", "keep", "--dest", "decision"]) == 64

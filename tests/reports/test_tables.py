@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from lynxgate.analysis.explain import render_verdict
 from lynxgate.decision.verdict import parse_verdict
-from lynxgate.figures import as_code, visible, write_exactly, write_figure, write_percent, write_points
+from lynxgate.figures import as_code, format_exactly, format_figure, format_percent, format_points, visible
 from lynxgate.reports.tables import render_markdown, render_table
 from tests.decision.guarded import guarding, latency, measuring
 from tests.samples import AFTER, baseline, evaluation, judge
@@ -87,23 +87,23 @@ def test_names_as_code_cannot_leave_the_code(name: str) -> None:
 
 @given(st.fractions())
 def test_exact_figures_are_exact(value: Fraction) -> None:
-    assert Fraction(write_exactly(value)) == value
+    assert Fraction(format_exactly(value)) == value
 
 
 @given(st.fractions(-100, 100), st.fractions(0, 100))
 def test_a_shortened_difference_never_looks_like_the_tolerance(points: Fraction, tolerance: Fraction) -> None:
-    shown = Fraction(write_points(points, -tolerance))
+    shown = Fraction(format_points(points, -tolerance))
     assert abs(shown - points) <= Fraction(1, 200)
     assert (shown == -tolerance) <= (points == -tolerance)
     assert (shown == 0) <= (points == 0 or tolerance == 0)
 
 
 def test_figures_for_people() -> None:
-    assert write_points(Fraction(-7400, 679)) == "-10.90"
-    assert write_points(Fraction(5, 2)) == "+2.50"
-    assert write_points(Fraction(0)) == "0.00"
-    assert write_points(Fraction(-2_000_001, 1_000_000), Fraction(-2)) == "-2.000001"
-    assert write_percent(Fraction(2, 3)) == "66.67 %"
+    assert format_points(Fraction(-7400, 679)) == "-10.90"
+    assert format_points(Fraction(5, 2)) == "+2.50"
+    assert format_points(Fraction(0)) == "0.00"
+    assert format_points(Fraction(-2_000_001, 1_000_000), Fraction(-2)) == "-2.000001"
+    assert format_percent(Fraction(2, 3)) == "66.67 %"
 
 
 def outside_code(text: str) -> str:
@@ -173,6 +173,6 @@ def test_metrics_have_a_table_of_their_own() -> None:
 
 @given(st.fractions())
 def test_a_short_figure_is_exact_or_says_six_digits(value: Fraction) -> None:
-    text = write_figure(value)
+    text = format_figure(value)
     assert Fraction(text) == value or abs(Fraction(text) - value) <= abs(value) * Fraction(1, 10**5)
     assert not text.endswith(".0")

@@ -50,7 +50,7 @@ def test_a_version_and_production_are_brought_and_verified(promoted: Workshop) -
 
 
 def test_production_follows_a_rollback(promoted: Workshop) -> None:
-    roll_back("v0.3.0", promoted.desk(), DEV)
+    roll_back("v0.3.0", promoted.context(), DEV)
     assert find_release(promoted.store, None).semver == "v0.3.0"
     assert find_release(promoted.store, "v0.3.1").canonical_sha == promoted.candidate("b").sha
 
@@ -83,13 +83,13 @@ def test_a_version_that_mlflow_never_took_is_not_served(promoted: Workshop) -> N
 
     silent, candidate = Silent(promoted.tracking.root), promoted.candidate("c")
     with pytest.raises(OutcomeUnknown.__mro__[1], match="not promoted"):
-        promote(candidate.request("v0.3.2"), promoted.desk(tracking=silent), silent, DEV)
+        promote(candidate.request("v0.3.2"), promoted.context(tracking=silent), silent, DEV)
     with pytest.raises(CannotJudge, match=r"its record is in-doubt"):
         find_release(promoted.store, "v0.3.2")
 
 
 def test_a_tombstoned_bundle_is_not_served(promoted: Workshop) -> None:
-    tombstone(promoted.candidate("a").sha, "leaks names", promoted.desk(), DEV)
+    tombstone(promoted.candidate("a").sha, "leaks names", promoted.context(), DEV)
     with pytest.raises(Refused, match="leaks names"):
         find_release(promoted.store, "v0.3.0")
     assert find_release(promoted.store, None).semver == "v0.3.1"
@@ -141,7 +141,7 @@ def test_the_command_on_a_real_server(
     tracking = MlflowTracking(mlflow_server.url)
     create_registry(workshop.store, Environment.DEV)
     request = Request(sha, "v0.3.1", write_evaluation(sha, run_id), write_baseline(), logged_model[2])
-    promote(request, workshop.desk(tracking=tracking), tracking, DEV)
+    promote(request, workshop.context(tracking=tracking), tracking, DEV)
     place = ["--registry", str(workshop.folder / "registry"), "--tracking-uri", mlflow_server.url]
     place += ["--cache", str(workshop.folder / "cache")]
     for which, name in ((["--semver", "v0.3.1"], "first"), (["--production"], "second")):

@@ -84,11 +84,11 @@ class MlflowTracking:
         with self._translated(f"set a tag of run {run_id}"):
             self._client.set_tag(run_id, key, value)
 
-    def point_alias(self, model: str, run_id: str, tags: Mapping[str, str]) -> None:
+    def set_alias(self, model: str, run_id: str, tags: Mapping[str, str]) -> None:
         """Make the run's version of ``model`` the one in production; errors as `lynxgate.ports.Tracking`."""
         found, _, _ = self._find(run_id)
         with self._translated(f"point the alias of {model}"):
-            mlflow_models.point_alias(self._client, model, run_id, found.source, tags)
+            mlflow_models.set_alias(self._client, model, run_id, found.source, tags)
 
     def read_alias(self, model: str) -> str | None:
         """The run in production of a registered model; errors as `lynxgate.ports.Tracking`."""
@@ -96,7 +96,7 @@ class MlflowTracking:
             return mlflow_models.read_alias(self._client, model)
 
     def read_facts(self, run_id: str) -> RunFacts:
-        """What the run says of its training data, as a parameter or a tag; errors as `lynxgate.ports.FactSource`."""
+        """What the run says of its training data, as a parameter or a tag; errors as `lynxgate.ports.RunMetadata`."""
         try:
             with self._translated(f"read run {run_id}"):
                 data = self._client.get_run(run_id).data

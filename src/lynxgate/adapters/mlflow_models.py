@@ -15,7 +15,7 @@ from mlflow.exceptions import MlflowException
 ALIAS = "production"
 
 
-def point_alias(client: MlflowClient, model: str, run_id: str, source: str, tags: Mapping[str, str]) -> None:
+def set_alias(client: MlflowClient, model: str, run_id: str, source: str, tags: Mapping[str, str]) -> None:
     """Register ``source`` as a version of ``model`` where the run has none, tag it, and put the alias on it."""
     version = _find_version(client, model, run_id) or _create_version(client, model, run_id, source)
     for key, value in tags.items():

@@ -14,9 +14,9 @@ from lynxgate.decision.baseline import Baseline
 from lynxgate.decision.metrics.row import MetricRow
 from lynxgate.decision.outcome import Outcome
 from lynxgate.decision.statistics import Pairs, cluster_pairs, clustered_interval, mcnemar_mid_p
-from lynxgate.decision.verdict import Demand, Evidence, Figure, Method, Row, Verdict
+from lynxgate.decision.verdict import BucketStatistics, Demand, Figure, Method, Row, Verdict
 from lynxgate.errors import CannotJudge, IntegrityFailure
-from lynxgate.figures import visible, write_interval, write_percent
+from lynxgate.figures import format_interval, format_percent, visible
 from minieval.contract.evalset import EvalSet
 from minieval.contract.report import Evaluation, Measured, unpack_outcomes
 
@@ -114,17 +114,17 @@ def render_row(verdict: Verdict, row: Row, examples: Examples | None = None, *, 
     level = f"{float(200 * Fraction(verdict.confidence) - 100):g} % interval"
     intervals = (None, None) if evidence is None else (evidence.baseline_percent, evidence.candidate_percent)
     for name, figure, interval in zip(("baseline", "candidate"), (row.baseline, row.candidate), intervals, strict=True):
-        shown = "" if interval is None else f" ({level} {write_interval(interval)})"
+        shown = "" if interval is None else f" ({level} {format_interval(interval)})"
         lines.append(f"  {name:<11}{_describe_figure(figure)}{shown}")
     if evidence is not None:
         lines.append(
-            f"  difference {write_interval(evidence.difference_pp, signed=True)} pp ({level}, {evidence.method})"
+            f"  difference {format_interval(evidence.difference_pp, signed=True)} pp ({level}, {evidence.method})"
         )
     if row.negative_flip_rate is not None and evidence is not None and evidence.gains is not None:
-        cap = f", at most {write_percent(Fraction(row.max_negative_flip_rate))}" if row.max_negative_flip_rate else ""
+        cap = f", at most {format_percent(Fraction(row.max_negative_flip_rate))}" if row.max_negative_flip_rate else ""
         lines.append(
             f"  changes    {evidence.gains} gained, {evidence.losses} lost "
-            f"(negative flips {write_percent(row.negative_flip_rate)}{cap}); "
+            f"(negative flips {format_percent(row.negative_flip_rate)}{cap}); "
             f"that anything changed: {_short_p(mcnemar_mid_p(_pairs(row, evidence)))} (McNemar, mid-p)"
         )
     if evidence is not None and evidence.method is Method.UNPAIRED:
@@ -150,7 +150,7 @@ def render_metric(row: MetricRow) -> str:
     if row.limits:
         lines.append(f"  limits     {visible(', '.join(f'{name} {limit}' for name, limit in row.limits.items()))}")
     if row.shift is not None:
-        share = write_percent(Fraction(row.shift.share))
+        share = format_percent(Fraction(row.shift.share))
         lines.append(
             f"  samples    {row.shift.n_baseline} and {row.shift.n_candidate}; the candidate's is worse in {share} of "
             f"the pairs (Mann-Whitney p {row.shift.p}, {row.shift.method})"
@@ -182,7 +182,7 @@ def _describe_figure(figure: Figure | None) -> str:
     if figure is None or figure.share is None:
         return "no figure"
     counts = "" if figure.correct is None else f", {figure.correct} of {figure.n}"
-    return f"{write_percent(figure.share)}{counts}"
+    return f"{format_percent(figure.share)}{counts}"
 
 
 def _describe_examples(examples: Examples, most: int, *, decides: bool) -> list[str]:
@@ -200,7 +200,7 @@ def _has_outcomes(side: Measured | None) -> bool:
     return side is not None and side.outcomes is not None
 
 
-def _pairs(row: Row, evidence: Evidence) -> Pairs:
+def _pairs(row: Row, evidence: BucketStatistics) -> Pairs:
     n = None if row.candidate is None else row.candidate.n
     return Pairs(n or 1, evidence.gains or 0, evidence.losses or 0)
 

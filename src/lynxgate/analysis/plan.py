@@ -126,7 +126,7 @@ def render_plan(plan: Plan) -> str:
     return "\n".join([*_assumptions(plan), "", *(_line(cells, widths) for cells in table), "", *_conclusions(plan)])
 
 
-def write_plan(plan: Plan) -> bytes:
+def render_plan_json(plan: Plan) -> bytes:
     """The plan as JSON."""
     return pretty_json({**asdict(plan), "blocks_equal_at_most": plan.blocks_equal_at_most})
 

@@ -6,7 +6,7 @@ from lynxgate.errors import CannotJudge, Conflict, IntegrityFailure, UsageFailur
 from lynxgate.identity import parse_semver, parse_sha
 from lynxgate.ports import RegistryStore
 from lynxgate.promotion.rollback import end
-from lynxgate.promotion.steps import Desk
+from lynxgate.promotion.steps import PromotionContext
 from lynxgate.promotion.tombstones import finish_tombstone
 from lynxgate.registry.events import Event
 from lynxgate.registry.layout import journal_key
@@ -74,17 +74,17 @@ def find_records(store: RegistryStore, which: str) -> list[Record]:
     return matching
 
 
-def recover_all(desk: Desk) -> list[Record]:
+def recover_all(context: PromotionContext) -> list[Record]:
     """End every promotion, rollback and tombstone that a dead owner left; the records as they ended."""
     ended = []
-    for key in desk.store.keys("journal/"):
-        held = desk.journal.read(key.removeprefix("journal/").removesuffix(".json"))
-        if held is None or not held.record.unfinished or held.record.is_alive(desk.store.now()):
+    for key in context.store.keys("journal/"):
+        held = context.journal.read(key.removeprefix("journal/").removesuffix(".json"))
+        if held is None or not held.record.unfinished or held.record.is_alive(context.store.now()):
             continue
         try:
-            ended.append(end(desk, held).record)
+            ended.append(end(context, held).record)
         except Conflict:
             continue  # somebody else is settling it
-    for key in desk.store.keys("tombstones/"):
-        finish_tombstone(desk, key.removeprefix("tombstones/").removesuffix(".json"))
+    for key in context.store.keys("tombstones/"):
+        finish_tombstone(context, key.removeprefix("tombstones/").removesuffix(".json"))
     return ended

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from lynxgate.errors import CannotJudge, IntegrityFailure
 from lynxgate.identity import parse_semver
-from lynxgate.ports import FactSource, Store
+from lynxgate.ports import RunMetadata, Store
 from lynxgate.registry.events import Promotion, as_promotion
 from lynxgate.registry.evidence_check import Statement, find_flaws
 from lynxgate.registry.layout import evidence_key, journal_key, read_tags
@@ -40,7 +40,7 @@ class Generation:
     training_data_sha256: str | None
 
 
-def trace(store: Store, semver: str, facts: FactSource | None) -> tuple[Generation, ...]:
+def trace(store: Store, semver: str, facts: RunMetadata | None) -> tuple[Generation, ...]:
     """The generations of ``semver``, the newest first; without ``facts`` no run is asked for its training data.
 
     Raises:
@@ -59,7 +59,7 @@ def trace(store: Store, semver: str, facts: FactSource | None) -> tuple[Generati
     return tuple(generations)
 
 
-def _read_generation(store: Store, semver: str, child: list[Generation], facts: FactSource | None) -> Generation:
+def _read_generation(store: Store, semver: str, child: list[Generation], facts: RunMetadata | None) -> Generation:
     promotion = _read_promotion(store, semver, child)
     sha = promotion.event.canonical_sha
     key = evidence_key(sha, promotion.evidence)

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from lynxgate.errors import CannotJudge, IntegrityFailure, StoreFailure
-from lynxgate.ports import RegistryStore, TagCarrier, Verifier
-from lynxgate.promotion.eval_set_usage import PREFIX, Question
+from lynxgate.ports import RegistryStore, RunTags, Verifier
+from lynxgate.promotion.eval_set_usage import PREFIX, UsageEntry
 from lynxgate.promotion.steps import tag_key
 from lynxgate.promotion.tombstones import Tombstone
 from lynxgate.registry.events import GENESIS, Event, Kind, Promotion, as_promotion
@@ -54,7 +54,7 @@ class Audit:
     findings: tuple[Finding, ...]
 
 
-def audit(store: RegistryStore, tracking: TagCarrier | None, verifier: Verifier | None = None) -> Audit:
+def audit(store: RegistryStore, tracking: RunTags | None, verifier: Verifier | None = None) -> Audit:
     """Verify a whole registry; without ``tracking``, MLflow's tags are left out.
 
     With ``verifier``, the evidence of every promotion must carry a signature of its key.
@@ -230,7 +230,7 @@ def _check_signature(store: RegistryStore, promotion: Promotion, verifier: Verif
             yield Finding(key, str(error))
 
 
-def _check_tag(tracking: TagCarrier, promotion: Promotion) -> Iterator[Finding]:
+def _check_tag(tracking: RunTags, promotion: Promotion) -> Iterator[Finding]:
     place = f"MLflow run {promotion.run_id}"
     try:
         value = tracking.read_tag(promotion.run_id, tag_key(promotion.semver))
@@ -242,7 +242,7 @@ def _check_tag(tracking: TagCarrier, promotion: Promotion) -> Iterator[Finding]:
         yield Finding(place, f"tag {tag_key(promotion.semver)} is {value or 'absent'}, not {expected}")
 
 
-def _check_alias(tracking: TagCarrier, tags: Tags, records: dict[str, Record]) -> Iterator[Finding]:
+def _check_alias(tracking: RunTags, tags: Tags, records: dict[str, Record]) -> Iterator[Finding]:
     record = records.get(tags.production or "")
     if record is None or record.registered_model is None or record.unfinished:
         return
@@ -285,7 +285,7 @@ def _check_tombstones(store: RegistryStore, events: list[Event], tags: Tags, fin
 def _check_gates(store: RegistryStore, findings: list[Finding]) -> None:
     for key in store.keys(PREFIX):
         data = _bytes(store, key)
-        question = _parse(data, Question, key, findings)
+        question = _parse(data, UsageEntry, key, findings)
         if question is not None and (question.key, question.data) != (key, data):
             findings.append(Finding(key, "is not the entry of the gate that it names"))
 

@@ -95,13 +95,13 @@ def plan(
     as_json: Annotated[bool, typer.Option("--json", help="Print the plan as JSON.")] = False,
 ) -> int:
     """Say what a baseline's policy can see, before anything is evaluated."""
-    from lynxgate.analysis.plan import make_plan, render_plan, write_plan
+    from lynxgate.analysis.plan import make_plan, render_plan, render_plan_json
     from lynxgate.decision.baseline import CREATE_IT, parse_baseline
     from minieval.contract.documents import read_bytes
 
     agreed = parse_baseline(read_bytes(baseline, missing=CREATE_IT), where=str(baseline))
     made = make_plan(agreed, disagreement=_share(disagreement), power=_share(power))
-    _print(write_plan(made).decode().rstrip() if as_json else render_plan(made))
+    _print(render_plan_json(made).decode().rstrip() if as_json else render_plan(made))
     return Exit.OK
 
 

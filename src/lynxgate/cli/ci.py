@@ -110,18 +110,18 @@ def comment(
     dry_run: DryRun = False,
 ) -> int:
     """Say how the gate ended, in the pull request's one comment; exit 5 when GitHub does not take it."""
-    from lynxgate.pull_request.comment import write_comment
+    from lynxgate.pull_request.comment import render_comment
     from lynxgate.pull_request.workflow_env import read_workflow, write_summary
     from lynxgate.wiring import open_forge
 
     workflow = read_workflow(os.environ)
     report = _read_report(verdict, receipt, exit_code, said, counted)
     if dry_run:
-        print(write_comment(report, _context(workflow, run_id, semver, head_sha), kind))
+        print(render_comment(report, _context(workflow, run_id, semver, head_sha), kind))
         return Exit.OK
     labelled = _read_event(event, workflow)
     context = _context(workflow, run_id, semver, head_sha or labelled.head_sha)
-    body = write_comment(report, context, kind)
+    body = render_comment(report, context, kind)
     write_summary(workflow, _without_marker(body))
     open_forge(workflow).upsert_comment(labelled.number, _marker(body), body)
     print(f"commented on pull request {labelled.number}", file=sys.stderr)
@@ -146,7 +146,7 @@ def check(
 ) -> int:
     """Make a check run of how the gate ended, with an annotation for each bucket that keeps the candidate out."""
     from lynxgate.errors import UsageFailure
-    from lynxgate.pull_request.comment import write_check
+    from lynxgate.pull_request.comment import build_check
     from lynxgate.pull_request.workflow_env import read_workflow
     from lynxgate.wiring import open_forge
 
@@ -157,7 +157,7 @@ def check(
         raise UsageFailure("--dry-run needs --head-sha")
     context = _context(workflow, run_id, semver, head)
     text = baseline.read_text(encoding="utf-8", errors="replace") if baseline.is_file() else ""
-    made = write_check(report, context, name=name, head_sha=head, baseline=(baseline.as_posix(), text))
+    made = build_check(report, context, name=name, head_sha=head, baseline=(baseline.as_posix(), text))
     if dry_run:
         print(f"{made.conclusion}: {made.title}\n\n{made.summary}")
         for each in made.annotations:
@@ -171,10 +171,10 @@ def check(
 def _refuse(declined: Declined, labelled: LabelledEvent, workflow: Workflow, forge: Forge | None, kind: str) -> None:
     """Say it in the summary, and in the pull request where that is possible; neither changes the refusal."""
     from lynxgate.errors import GateError
-    from lynxgate.pull_request.comment import Context, write_refusal
+    from lynxgate.pull_request.comment import Context, render_refusal
     from lynxgate.pull_request.workflow_env import write_summary
 
-    body = write_refusal(declined, Context(run_url=workflow.run_url), kind)
+    body = render_refusal(declined, Context(run_url=workflow.run_url), kind)
     try:
         write_summary(workflow, _without_marker(body))
         if forge is not None and declined.speak:

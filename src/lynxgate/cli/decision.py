@@ -120,7 +120,7 @@ def schema(
     write: Annotated[Path | None, typer.Option("--write", help="A directory to write all of them to.")] = None,
 ) -> int:
     """Print the JSON Schema of a document, write all of them, or list their names."""
-    from lynxgate.decision.documents import KINDS, file_name, write_schema
+    from lynxgate.decision.documents import KINDS, file_name, render_schema
     from lynxgate.errors import UsageFailure
     from minieval.contract.documents import write_output
 
@@ -128,11 +128,11 @@ def schema(
         raise UsageFailure(f"{name!r} is no schema; there are {', '.join(KINDS)}")
     if write is not None:
         for each in KINDS if name is None else (name,):
-            write_output(write / file_name(each), write_schema(each))
+            write_output(write / file_name(each), render_schema(each))
     elif name is None:
         _print("\n".join(KINDS))
     else:
-        _print(write_schema(name).decode().rstrip())
+        _print(render_schema(name).decode().rstrip())
     return Exit.OK
 
 
@@ -180,7 +180,7 @@ def rebaseline(
     ] = None,
 ) -> int:
     """Move the baseline's numbers to those of an evaluation; everything else stays as it is."""
-    from lynxgate.cli.numbers import Asked, bring_numbers
+    from lynxgate.cli.numbers import RebaselineOptions, bring_numbers
     from lynxgate.decision.baseline import CREATE_IT
     from lynxgate.rebaseline.rebaseline import rebaseline as move_numbers
     from lynxgate.reports.tables import render_moves
@@ -188,7 +188,10 @@ def rebaseline(
 
     data = read_bytes(baseline, missing=CREATE_IT)
     numbers = bring_numbers(
-        Asked(evaluation, source, _version(semver), last, registry), data, where=str(baseline), default=CANDIDATE
+        RebaselineOptions(evaluation, source, _version(semver), last, registry),
+        data,
+        where=str(baseline),
+        default=CANDIDATE,
     )
     moved = move_numbers(
         data,

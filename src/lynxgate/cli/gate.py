@@ -37,25 +37,25 @@ def gate(
     """Gate one run: eval set, candidate, evaluation, comparison, and on a pass its promotion."""
     from lynxgate.candidate.cache import Cache
     from lynxgate.identity import parse_run_id, parse_semver
-    from lynxgate.pipeline import Parts, Workplace
+    from lynxgate.pipeline import GatePaths, GateServices
     from lynxgate.pipeline import gate as run_gate
     from lynxgate.promotion.authorization import authorise
     from lynxgate.reports.tables import render_answer
     from lynxgate.settings import DEFAULT_CACHE
-    from lynxgate.wiring import open_desk, open_eval_data, open_signer, open_tracking
+    from lynxgate.wiring import open_eval_data, open_promotion, open_signer, open_tracking
 
     run_id, semver = parse_run_id(run_id), str(parse_semver(semver))
     authorise(os.environ)
     warn_if_dev()
     tracking = open_tracking(tracking_uri)
-    parts = Parts(
+    parts = GateServices(
         eval_data=open_eval_data(Path()),
         tracking=tracking,
-        desk=open_desk(registry, tracking, open_signer(signing_key) if signing_key else None),
+        context=open_promotion(registry, tracking, open_signer(signing_key) if signing_key else None),
         cache=Cache(DEFAULT_CACHE),
         environ=os.environ,
     )
-    place = Workplace(baseline, None if no_lock else lock, bundle, evaluation, verdict, isolation)
+    place = GatePaths(baseline, None if no_lock else lock, bundle, evaluation, verdict, isolation)
     outcome = run_gate(run_id, semver, place, parts, _say)
     if outcome.wear is not None:
         print(f"{outcome.wear.sentence}\n")

@@ -30,13 +30,13 @@ def keep(
     """Put everything one decision was made from into a folder, with a manifest over it."""
     from lynxgate.decision.baseline import CREATE_IT
     from lynxgate.errors import UsageFailure
-    from lynxgate.reports.artifacts import Asked, collect_artefacts
+    from lynxgate.reports.artifacts import DecisionContext, collect_artefacts
     from minieval.contract.documents import read_bytes, write_output
 
     if dest.exists() and (not dest.is_dir() or any(dest.iterdir())):
         raise UsageFailure(f"--dest {dest} is not an empty directory; name another")
     files = collect_artefacts(
-        Asked(run_id or None, semver or None, head_sha or None, exit_code),
+        DecisionContext(run_id or None, semver or None, head_sha or None, exit_code),
         baseline=read_bytes(baseline, missing=CREATE_IT),
         evaluation=read_bytes(evaluation) if evaluation.exists() else None,
         verdict=read_bytes(verdict) if verdict.exists() else None,

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Asked:
+class RebaselineOptions:
     """The options, as they were given."""
 
     evaluation: Path | None
@@ -36,7 +36,7 @@ class Numbers:
     notes: tuple[str, ...] = ()
 
 
-def bring_numbers(asked: Asked, baseline: bytes, *, where: str, default: Path) -> Numbers:
+def bring_numbers(asked: RebaselineOptions, baseline: bytes, *, where: str, default: Path) -> Numbers:
     """The numbers that were asked for; ``default`` is the file where nothing else is named.
 
     Raises:
@@ -84,7 +84,7 @@ def _take_median(versions: tuple[Promoted, ...], agreed: Baseline) -> Numbers:
     )
 
 
-def _check_options(asked: Asked) -> None:
+def _check_options(asked: RebaselineOptions) -> None:
     if asked.evaluation is not None and asked.source is not None:
         raise UsageFailure("--evaluation and --from both say where the numbers come from; name one")
     if (asked.last is not None) != (asked.source == "median"):

@@ -49,7 +49,7 @@ def rebaseline_pr(
     from lynxgate.errors import UsageFailure
     from lynxgate.identity import parse_semver
     from lynxgate.pull_request.forge import blob_sha
-    from lynxgate.pull_request.rebaseline_proposal import write_proposal
+    from lynxgate.pull_request.rebaseline_proposal import build_proposal
     from lynxgate.pull_request.workflow_env import read_workflow, write_outputs, write_summary
     from lynxgate.rebaseline.rebaseline import rebaseline as move_numbers
     from lynxgate.wiring import open_forge
@@ -72,7 +72,7 @@ def rebaseline_pr(
         write_outputs(workflow, {"moved": "false"})
         print(f"nothing moved: {base} has these numbers already")
         return Exit.OK
-    proposal = write_proposal(
+    proposal = build_proposal(
         moved,
         parse_baseline(data, where=str(baseline)),
         measured,

@@ -15,7 +15,7 @@ from lynxgate.settings import DEFAULT_REGISTRY
 from minieval.contract.exits import Exit
 
 if TYPE_CHECKING:
-    from lynxgate.promotion.eval_set_usage import Wear
+    from lynxgate.promotion.eval_set_usage import EvalSetUsage
 
 Registry = Annotated[
     str,
@@ -74,10 +74,10 @@ def promote(
     """Promote a bundle that passes: tags.json, the MLflow tag, the index. Idempotent on (SHA, semver)."""
     from lynxgate.decision.groups import read_groups
     from lynxgate.identity import parse_semver, parse_sha
-    from lynxgate.promotion.promote import Against, NotPassed, Request
+    from lynxgate.promotion.promote import ExpectedProduction, NotPassed, Request
     from lynxgate.promotion.promote import promote as run_promotion
     from lynxgate.reports.tables import render_markdown
-    from lynxgate.wiring import open_desk, open_signer, open_tracking
+    from lynxgate.wiring import open_promotion, open_signer, open_tracking
     from minieval.contract.documents import read_bytes
 
     expected = None if expect_production in (None, "none") else str(parse_semver(expect_production))
@@ -87,20 +87,20 @@ def promote(
         evaluation=read_bytes(evaluation, missing="evaluate the candidate first (python -m minieval)"),
         baseline=read_bytes(baseline, missing="make one with `lynxgate baseline init`"),
         bundle=bundle,
-        against=None if expect_production is None else Against(expected),
+        against=None if expect_production is None else ExpectedProduction(expected),
         groups=None if eval_set is None else read_groups(eval_set),
     )
     signer = None if signing_key is None else open_signer(signing_key)
     warn_if_dev()
     tracking = open_tracking(tracking_uri)
-    found: list[Wear] = []
+    found: list[EvalSetUsage] = []
     try:
         receipt = run_promotion(
             request,
-            open_desk(registry, tracking, signer),
+            open_promotion(registry, tracking, signer),
             tracking,
             os.environ,
-            found.append if as_json else _print_wear,
+            found.append if as_json else _print_usage,
         )
     except NotPassed as refusal:
         if not as_json:
@@ -121,7 +121,7 @@ def promote(
     return Exit.OK
 
 
-def _print_wear(wear: Wear) -> None:
+def _print_usage(wear: EvalSetUsage) -> None:
     """At once: it has been counted, however the promotion ends."""
     print(f"{wear.sentence}\n", flush=True)
 
@@ -294,11 +294,11 @@ def rollback(
     """Put production back to an earlier version: a new event, nothing deleted."""
     from lynxgate.identity import parse_semver
     from lynxgate.promotion.rollback import roll_back
-    from lynxgate.wiring import open_desk, open_tracking
+    from lynxgate.wiring import open_promotion, open_tracking
 
     warn_if_dev()
-    desk = open_desk(registry, open_tracking(tracking_uri))
-    record, before = roll_back(str(parse_semver(to)), desk, os.environ)
+    context = open_promotion(registry, open_tracking(tracking_uri))
+    record, before = roll_back(str(parse_semver(to)), context, os.environ)
     if as_json:
         answer = {"production": record.semver, "canonical_sha": record.canonical_sha, "production_before": before}
         _print_json(answer)
@@ -320,12 +320,12 @@ def tombstone(
     from lynxgate.errors import UsageFailure
     from lynxgate.identity import parse_sha
     from lynxgate.promotion.tombstones import tombstone as lay
-    from lynxgate.wiring import open_desk, open_tracking
+    from lynxgate.wiring import open_promotion, open_tracking
 
     if not reason.isprintable() or not 0 < len(reason) <= 200:
         raise UsageFailure("--reason is one line of 1 to 200 printable characters")
     warn_if_dev()
-    stone = lay(parse_sha(sha), reason, open_desk(registry, open_tracking(tracking_uri)), os.environ)
+    stone = lay(parse_sha(sha), reason, open_promotion(registry, open_tracking(tracking_uri)), os.environ)
     if as_json:
         _print_json(stone.model_dump(mode="json", by_alias=True, exclude_none=True))
     else:
@@ -338,11 +338,11 @@ def recover(registry: Registry = DEFAULT_REGISTRY, tracking_uri: TrackingUri = N
     from lynxgate.audit.history import recover_all
     from lynxgate.promotion.authorization import authorise, check_registry
     from lynxgate.registry.layout import read_environment
-    from lynxgate.wiring import open_desk, open_tracking
+    from lynxgate.wiring import open_promotion, open_tracking
 
-    desk = open_desk(registry, open_tracking(tracking_uri))
-    check_registry(authorise(os.environ), read_environment(desk.store), desk.store.location)
-    ended = recover_all(desk)
+    context = open_promotion(registry, open_tracking(tracking_uri))
+    check_registry(authorise(os.environ), read_environment(context.store), context.store.location)
+    ended = recover_all(context)
     if as_json:
         _print_json([json.loads(record.to_bytes()) for record in ended])
         return Exit.OK

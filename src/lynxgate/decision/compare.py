@@ -19,10 +19,10 @@ from lynxgate.decision.metrics.judge import judge_metrics
 from lynxgate.decision.outcome import Outcome
 from lynxgate.decision.policy import ISOLATIONS, MOST_MARGIN_PP, Policy, Rule
 from lynxgate.decision.rules import paired, point
-from lynxgate.decision.rules.bucket_comparison import Sides
+from lynxgate.decision.rules.bucket_comparison import BucketComparison
 from lynxgate.decision.verdict import SCHEMA, Condition, Inputs, Row, Verdict, parse_verdict
 from lynxgate.errors import CannotJudge, IntegrityFailure, Refused, UsageFailure
-from lynxgate.figures import write_exactly
+from lynxgate.figures import format_exactly
 from minieval.contract.report import Evaluation, Measured
 
 __all__ = ["Inputs", "Outcome", "Verdict", "compare", "parse_verdict"]
@@ -61,7 +61,7 @@ def compare(
     if idle := policy.idle_globs(names):
         raise CannotJudge(f"policy.buckets: {idle[0]!r} matches no bucket of either document; correct or remove it")
     buckets = [
-        Sides(
+        BucketComparison(
             name,
             policy.terms_of(name),
             baseline.buckets.get(name),
@@ -75,9 +75,9 @@ def compare(
         schema=SCHEMA,
         rule=policy.rule,
         status=baseline.status,
-        tolerance_pp=write_exactly(policy.tolerance_pp),
-        policy_tolerance_pp=write_exactly(baseline.policy.tolerance_pp),
-        confidence=write_exactly(policy.confidence),
+        tolerance_pp=format_exactly(policy.tolerance_pp),
+        policy_tolerance_pp=format_exactly(baseline.policy.tolerance_pp),
+        confidence=format_exactly(policy.confidence),
         inputs=inputs if respected is None else inputs.model_copy(update={"groups_sha256": respected.sha256}),
         candidate=evaluation.candidate,
         baseline=baseline.source,
@@ -99,8 +99,8 @@ def _apply_tolerance(baseline: Baseline, tolerance_pp: Decimal | None) -> Policy
     reviewed = baseline.policy.tolerance_pp
     if baseline.status is Status.ACTIVE and tolerance_pp > reviewed:
         raise Refused(
-            f"a tolerance of {write_exactly(tolerance_pp)} pp would loosen the active policy, which says "
-            f"{write_exactly(reviewed)} pp; change the baseline by its own pull request, or name a smaller one"
+            f"a tolerance of {format_exactly(tolerance_pp)} pp would loosen the active policy, which says "
+            f"{format_exactly(reviewed)} pp; change the baseline by its own pull request, or name a smaller one"
         )
     if baseline.policy.rule.asks_proof and tolerance_pp >= MOST_MARGIN_PP:
         raise UsageFailure(f"a margin of 100 pp under rule {baseline.policy.rule} would prove anything; name a smaller")
@@ -161,7 +161,7 @@ def _judge_aggregate(
     if not policy.gates_all_rows and before is None and now is None:
         return None
     numbers = None if groups is None else groups.aggregate
-    sides = Sides(ALL_ROWS, policy.overall_terms, before, now, float(policy.confidence), numbers)
+    sides = BucketComparison(ALL_ROWS, policy.overall_terms, before, now, float(policy.confidence), numbers)
     if before is None or now is None:
         reason = f"the {'baseline' if before is None else 'evaluation'} has no aggregate"
         return sides.row(Outcome.UNMEASURED, reason)
@@ -170,7 +170,7 @@ def _judge_aggregate(
     return paired.judge_all_rows(policy.rule, sides, policy.alpha)
 
 
-def _judge_buckets(policy: Policy, buckets: Sequence[Sides]) -> tuple[Row, ...]:
+def _judge_buckets(policy: Policy, buckets: Sequence[BucketComparison]) -> tuple[Row, ...]:
     match policy.rule:
         case Rule.POINT:
             return tuple(point.judge(sides) for sides in buckets)

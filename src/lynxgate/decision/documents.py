@@ -42,7 +42,7 @@ def file_name(schema: str) -> str:
     return f"{schema.replace('/', '-')}.schema.json"
 
 
-def write_schema(schema: str) -> bytes:
+def render_schema(schema: str) -> bytes:
     """The JSON Schema (draft 2020-12) of one kind of document."""
     tree = KINDS[schema].model_json_schema(by_alias=True)
     null: Json = _NULL

@@ -20,7 +20,7 @@ from lynxgate.decision.metrics.row import MetricRow
 from lynxgate.decision.outcome import WORSE, Exact, Outcome
 from lynxgate.decision.policy import Rule, Tier
 from lynxgate.errors import Exit
-from lynxgate.figures import visible, write_percent, write_points
+from lynxgate.figures import format_percent, format_points, visible
 from minieval.contract.documents import Document, parse_document, pretty_json
 from minieval.contract.report import Candidate, Count, DvcMd5, Name, Positive, Sha256
 
@@ -78,7 +78,7 @@ class Demand(StrEnum):
     NO_PROOF_OF_HARM = "no proof of harm"
 
 
-class Evidence(Document):
+class BucketStatistics(Document):
     """What the counts and outcomes of one bucket say besides its figures.
 
     Intervals are two-sided: of the accuracies in percent (Wilson) and of the difference in percentage points, all at
@@ -114,7 +114,7 @@ class Row(Document):
     reason: str
     max_negative_flip_rate: Exact | None = None
     demand: Annotated[Demand | None, Field(strict=False)] = None
-    evidence: Evidence | None = None
+    evidence: BucketStatistics | None = None
 
     @property
     def blocks(self) -> bool:
@@ -272,7 +272,7 @@ def _count(number: int, noun: str) -> str:
 def describe_move(row: Row) -> str:
     """The two accuracies of a row and their difference, shortly."""
     before, now = (figure.share if figure else None for figure in (row.baseline, row.candidate))
-    shares = " -> ".join("none" if share is None else write_percent(share) for share in (before, now))
+    shares = " -> ".join("none" if share is None else format_percent(share) for share in (before, now))
     return f"{visible(row.bucket)} {shares}" + (f" ({describe_difference(row)})" if row.difference_pp else "")
 
 
@@ -280,4 +280,4 @@ def describe_difference(row: Row) -> str:
     """The difference of a row in percentage points, rounded without hiding that it missed its tolerance."""
     if row.difference_pp is None:
         return ""
-    return f"{write_points(Fraction(row.difference_pp), -Fraction(row.tolerance_pp))} pp"
+    return f"{format_points(Fraction(row.difference_pp), -Fraction(row.tolerance_pp))} pp"

@@ -1,6 +1,6 @@
 """How often an eval set was asked: one entry in the registry for each distinct question, and when it is worn out.
 
-A question is a bundle, an eval set and a policy (`Question`); its entry is `gates/<eval set md5>/<SHA-256>.json`,
+A question is a bundle, an eval set and a policy (`UsageEntry`); its entry is `gates/<eval set md5>/<SHA-256>.json`,
 named by the hash of its own bytes.
 
 - The same question again is free: its answer is known already. An entry is created once and never changes.
@@ -31,7 +31,7 @@ from minieval.contract.report import DvcMd5, Evaluation, Sha256
 PREFIX = "gates/"
 
 
-class Question(Document):
+class UsageEntry(Document):
     """What one gate asks of an eval set."""
 
     schema_: Annotated[Literal["lynxgate.gate/1"], Field(alias="schema")] = "lynxgate.gate/1"
@@ -51,7 +51,7 @@ class Question(Document):
 
 
 @dataclass(frozen=True)
-class Wear:
+class EvalSetUsage:
     """How often an eval set was asked, this question included, and how often it may be (`life`); ``free``: a retry."""
 
     used: int
@@ -70,7 +70,7 @@ class Wear:
         return text + ("; it is worn out: build a new one" if self.over else "")
 
 
-def ask(evaluation: Evaluation, baseline: Baseline) -> Question:
+def ask(evaluation: Evaluation, baseline: Baseline) -> UsageEntry:
     """The question that judging ``evaluation`` by ``baseline`` asks.
 
     Raises:
@@ -78,7 +78,7 @@ def ask(evaluation: Evaluation, baseline: Baseline) -> Question:
     """
     if evaluation.candidate.canonical_sha is None:
         raise CannotJudge("the policy counts gates by bundle (shelf_life), and the evaluation names none")
-    return Question(
+    return UsageEntry(
         canonical_sha=evaluation.candidate.canonical_sha,
         eval_set_dvc_md5=evaluation.eval_set.dvc_md5,
         policy_sha256=digest_policy(baseline.policy),
@@ -87,12 +87,12 @@ def ask(evaluation: Evaluation, baseline: Baseline) -> Question:
 
 def count_gate(
     store: RegistryStore, environ: Mapping[str, str], evaluation: Evaluation, baseline: Baseline
-) -> Wear | None:
+) -> EvalSetUsage | None:
     """Count a gate in the registry that this process may write to; a dev registry is made where there is none.
 
     Raises:
-        Refused: this process may not write there, or as `charge`.
-        CannotJudge, StoreFailure: as `charge`.
+        Refused: this process may not write there, or as `record_use`.
+        CannotJudge, StoreFailure: as `record_use`.
     """
     if baseline.policy.shelf_life is None:
         return None
@@ -100,10 +100,10 @@ def count_gate(
     check_registry(environment, found, store.location)
     if found is None:
         create_registry(store, environment)
-    return charge(store, evaluation, baseline)
+    return record_use(store, evaluation, baseline)
 
 
-def charge(store: Store, evaluation: Evaluation, baseline: Baseline) -> Wear | None:
+def record_use(store: Store, evaluation: Evaluation, baseline: Baseline) -> EvalSetUsage | None:
     """Count a gate before it is answered; `None`, and nothing written, where the policy does not count.
 
     Raises:
@@ -124,18 +124,18 @@ def charge(store: Store, evaluation: Evaluation, baseline: Baseline) -> Wear | N
     return wear
 
 
-def measure(store: Store, evaluation: Evaluation, baseline: Baseline) -> Wear | None:
+def measure(store: Store, evaluation: Evaluation, baseline: Baseline) -> EvalSetUsage | None:
     """How often an eval set was asked, with this question; only reads. `None` where the policy does not count.
 
     Raises:
-        CannotJudge, StoreFailure: as `charge`.
+        CannotJudge, StoreFailure: as `record_use`.
     """
     if baseline.policy.shelf_life is None:
         return None
     question, life = ask(evaluation, baseline), life_of(evaluation, baseline)
     # One listing answers both: between two, somebody else may have asked the same.
     keys = set(store.keys(f"{PREFIX}{question.eval_set_dvc_md5}/"))
-    return Wear(len(keys | {question.key}), life, free=question.key in keys)
+    return EvalSetUsage(len(keys | {question.key}), life, free=question.key in keys)
 
 
 def life_of(evaluation: Evaluation, baseline: Baseline) -> int:

@@ -24,11 +24,20 @@ from lynxgate.errors import CannotJudge, Conflict, Exit, GateError, IntegrityFai
 from lynxgate.identity import parse_semver, parse_sha
 from lynxgate.ports import ModelSource
 from lynxgate.promotion.authorization import authorise, check_registry
-from lynxgate.promotion.eval_set_usage import Wear, charge, measure
-from lynxgate.promotion.rollback import settle_unfinished
-from lynxgate.promotion.steps import Desk, TagState, carry_tag, commit, finish, point_tags, settle, undo
+from lynxgate.promotion.eval_set_usage import EvalSetUsage, measure, record_use
+from lynxgate.promotion.rollback import recover_unfinished
+from lynxgate.promotion.steps import (
+    PromotionContext,
+    TagState,
+    commit,
+    finish,
+    recover,
+    set_and_confirm_tag,
+    undo,
+    update_tags_json,
+)
 from lynxgate.promotion.tombstones import check_not_tombstoned
-from lynxgate.registry.evidence import write_evidence
+from lynxgate.registry.evidence import build_evidence
 from lynxgate.registry.layout import (
     Environment,
     create_registry,
@@ -39,7 +48,7 @@ from lynxgate.registry.layout import (
     read_tags,
     signature_key,
 )
-from lynxgate.registry.record import Held, Record, State
+from lynxgate.registry.record import Record, State, VersionedRecord
 from lynxgate.registry.resolve import find_production
 from minieval.contract.bundle import read_manifest
 from minieval.contract.documents import parse_document
@@ -55,7 +64,7 @@ class Ending(StrEnum):
 
 
 @dataclass(frozen=True)
-class Against:
+class ExpectedProduction:
     """The version in production when a decision was taken; `None`: there was none."""
 
     semver: str | None
@@ -73,7 +82,7 @@ class Request:
     evaluation: bytes
     baseline: bytes
     bundle: Path
-    against: Against | None = None
+    against: ExpectedProduction | None = None
     groups: Groups | None = None
 
 
@@ -87,7 +96,7 @@ class Receipt:
     production_before: str | None
 
 
-TellWear = Callable[[Wear], None]
+ReportUsage = Callable[[EvalSetUsage], None]
 
 
 class NotPassed(GateError):
@@ -104,7 +113,7 @@ class NotPassed(GateError):
 
 
 @dataclass(frozen=True)
-class Case:
+class VerifiedCandidate:
     """What `examine` found: the bundle, the verdict that lets it through, the run and the model that carry it."""
 
     manifest: Manifest
@@ -117,16 +126,16 @@ class Case:
 
 def promote(
     request: Request,
-    desk: Desk,
+    context: PromotionContext,
     tracking: ModelSource,
     environ: Mapping[str, str],
-    tell_wear: TellWear = lambda _: None,
+    report_usage: ReportUsage = lambda _: None,
 ) -> Receipt:
     """Promote a bundle, once for all on (canonical SHA, semver).
 
-    ``tell_wear`` is given how worn the eval set is, where the policy counts, before the semver is claimed.
+    ``report_usage`` is given how worn the eval set is, where the policy counts, before the semver is claimed.
 
-    1. Authorise; look whether it is promoted already; examine the case. A refusal here has written nothing.
+    1. Authorise; look whether it is promoted already; examine the candidate. A refusal here has written nothing.
     2. Settle what owners that died have left, and look again.
     3. Claim the semver: manifest, evidence, transaction record.
     4. Point `tags.json`, carry the tag to MLflow, commit; or undo.
@@ -139,44 +148,44 @@ def promote(
         Refused: not authorised, semver taken, or changed by somebody else meanwhile (6).
     """
     environment = authorise(environ)
-    check_registry(environment, read_environment(desk.store), desk.store.location)
-    if receipt := find_promoted(request, desk):
-        _tell_wear_again(request, desk, tell_wear)
+    check_registry(environment, read_environment(context.store), context.store.location)
+    if receipt := find_promoted(request, context):
+        _report_usage_again(request, context, report_usage)
         return receipt
-    case = examine(request, desk, tracking)
-    settle_unfinished((read_tags(desk.store).tags.production, request.semver), desk)
-    if receipt := find_promoted(request, desk):
-        _tell_wear_again(request, desk, tell_wear)
+    candidate = examine(request, context, tracking)
+    recover_unfinished((read_tags(context.store).tags.production, request.semver), context)
+    if receipt := find_promoted(request, context):
+        _report_usage_again(request, context, report_usage)
         return receipt
-    held = claim(request, case, desk, environment, tell_wear)
-    held = write_promotion(held, case, desk, tracking)
-    held = finish(desk, held)
-    return _receipt(held.record, Ending.PROMOTED)
+    versioned = claim(request, candidate, context, environment, report_usage)
+    versioned = write_promotion(versioned, candidate, context, tracking)
+    versioned = finish(context, versioned)
+    return _receipt(versioned.record, Ending.PROMOTED)
 
 
-def find_promoted(request: Request, desk: Desk) -> Receipt | None:
+def find_promoted(request: Request, context: PromotionContext) -> Receipt | None:
     """The receipt of this very promotion, when it has been made; one whose owner died after committing is finished.
 
     Raises:
         Refused: the semver belongs to another SHA (for ever), or somebody is promoting it just now.
     """
-    held = desk.journal.read(request.semver)
-    if held is None:
+    versioned = context.journal.read(request.semver)
+    if versioned is None:
         return None
-    record = held.record
+    record = versioned.record
     if record.canonical_sha != request.canonical_sha:
         raise Refused(
             f"{request.semver} belongs to {record.canonical_sha} ({record.state}) and to no other, for ever; "
             "choose the next version"
         )
-    if record.state is State.PENDING and record.is_alive(desk.store.now()):
+    if record.state is State.PENDING and record.is_alive(context.store.now()):
         raise Refused(f"{record.semver} is being promoted by {record.owner}, at most until {record.deadline}")
     if record.committed and record.state is State.PENDING:
-        record = settle(desk, held).record
+        record = recover(context, versioned).record
     return _receipt(record, Ending.ALREADY) if record.state is State.PROMOTED else None
 
 
-def examine(request: Request, desk: Desk, tracking: ModelSource) -> Case:
+def examine(request: Request, context: PromotionContext, tracking: ModelSource) -> VerifiedCandidate:
     """Check everything that can be checked by reading.
 
     Raises: as `promote`.
@@ -197,10 +206,10 @@ def examine(request: Request, desk: Desk, tracking: ModelSource) -> Case:
     manifest = read_manifest(request.bundle)
     if manifest.canonical_sha != sha:
         raise IntegrityFailure(f"{request.bundle} hashes to {manifest.canonical_sha}, not to {sha}; fetch it again")
-    check_not_tombstoned(desk.store, sha)
-    check_order(request, find_production(desk.store))
+    check_not_tombstoned(context.store, sha)
+    check_order(request, find_production(context.store))
     check_artefacts(manifest, run_id, tracking)
-    return Case(manifest, verdict, run_id, baseline.policy.model_name, evaluation, baseline)
+    return VerifiedCandidate(manifest, verdict, run_id, baseline.policy.model_name, evaluation, baseline)
 
 
 def check_artefacts(manifest: Manifest, run_id: str, tracking: ModelSource) -> None:
@@ -238,100 +247,109 @@ def check_order(request: Request, production: str | None) -> None:
         )
 
 
-def claim(request: Request, case: Case, desk: Desk, environment: Environment, tell_wear: TellWear) -> Held:
+def claim(
+    request: Request,
+    candidate: VerifiedCandidate,
+    context: PromotionContext,
+    environment: Environment,
+    report_usage: ReportUsage,
+) -> VersionedRecord:
     """Write manifest and evidence, then make the semver's record ours: from here on it belongs to this SHA.
 
     Raises:
         Refused: production moved past us, or somebody else has the record.
     """
-    before = find_production(desk.store)
+    before = find_production(context.store)
     check_order(request, before)
-    evidence = write_evidence(
-        case.manifest,
-        case.verdict,
+    evidence = build_evidence(
+        candidate.manifest,
+        candidate.verdict,
         evaluation=request.evaluation,
         baseline=request.baseline,
         groups=request.groups,
-        run_id=case.run_id,
+        run_id=candidate.run_id,
         semver=request.semver,
         production_before=before,
     )
     if environment is Environment.DEV:
-        create_registry(desk.store, environment)
-    if wear := charge(desk.store, case.evaluation, case.baseline):
-        tell_wear(wear)
-    sha, signer = request.canonical_sha, desk.signer
-    put_once(desk.store, manifest_key(sha), case.manifest.canonical_bytes())
-    put_once(desk.store, evidence_key(sha, evidence.sha), evidence.data)
+        create_registry(context.store, environment)
+    if wear := record_use(context.store, candidate.evaluation, candidate.baseline):
+        report_usage(wear)
+    sha, signer = request.canonical_sha, context.signer
+    put_once(context.store, manifest_key(sha), candidate.manifest.canonical_bytes())
+    put_once(context.store, evidence_key(sha, evidence.sha), evidence.data)
     if signer is not None:
-        put_once(desk.store, signature_key(sha, evidence.sha, signer.key_id), signer.sign(evidence.data))
-    found = desk.journal.read(request.semver)
+        put_once(context.store, signature_key(sha, evidence.sha, signer.key_id), signer.sign(evidence.data))
+    found = context.journal.read(request.semver)
     facts = {
-        "mlflow_run_id": case.run_id,
+        "mlflow_run_id": candidate.run_id,
         "evidence": evidence.sha,
         "production_before": before,
-        "registered_model": case.registered_model,
+        "registered_model": candidate.registered_model,
     }
     if found is not None:
         retry = {"state": State.PENDING, "attempt": found.record.attempt + 1, "event": None, "note": None}
         if found.record.canonical_sha != request.canonical_sha or found.record.state in (State.PENDING, State.PROMOTED):
             raise Refused(f"{request.semver} was claimed by somebody else just now; run it again")
-        return desk.journal.take_over(found, **retry, **facts)
-    return desk.journal.claim(
+        return context.journal.take_over(found, **retry, **facts)
+    return context.journal.claim(
         Record.model_validate(
             {
                 "semver": request.semver,
                 "canonical_sha": request.canonical_sha,
                 "state": State.PENDING,
-                "owner": desk.journal.owner,
-                "deadline": desk.store.now().isoformat(),
+                "owner": context.journal.owner,
+                "deadline": context.store.now().isoformat(),
                 **facts,
             }
         )
     )
 
 
-def write_promotion(held: Held, case: Case, desk: Desk, tracking: ModelSource) -> Held:
+def write_promotion(
+    versioned: VersionedRecord, candidate: VerifiedCandidate, context: PromotionContext, tracking: ModelSource
+) -> VersionedRecord:
     """From the claim to the commit point; what fails before it is undone.
 
     Raises:
         IntegrityFailure, StoreFailure, Refused: after undoing, or saying that undoing failed too.
     """
     try:
-        check_artefacts(case.manifest, case.run_id, tracking)
-        held = desk.journal.advance(held)  # a new lease: hashing a large model may have used up the first
-        point_tags(desk, held)
-        check_not_tombstoned(desk.store, held.record.canonical_sha)
+        check_artefacts(candidate.manifest, candidate.run_id, tracking)
+        versioned = context.journal.advance(versioned)  # a new lease: hashing a large model may have used up the first
+        update_tags_json(context, versioned)
+        check_not_tombstoned(context.store, versioned.record.canonical_sha)
     except Conflict:
         raise  # the record is not ours any more, and neither is anything to undo
     except GateError as error:
-        _undo(desk, held, State.ROLLED_BACK, error)
+        _undo(context, versioned, State.ROLLED_BACK, error)
         raise
-    answer = carry_tag(desk, held.record)
+    answer = set_and_confirm_tag(context, versioned.record)
     if answer.state is TagState.THERE:
-        return commit(desk, held)
+        return commit(context, versioned)
     sure = answer.state is TagState.ABSENT
     said = f"MLflow did not take the tag in {answer.tries} tries: {answer.said}"
     failure = StoreFailure(
-        f"{held.record.semver} is not promoted and production is {held.record.production_before or 'empty'} as before; "
+        f"{versioned.record.semver} is not promoted; "
+        f"production is {versioned.record.production_before or 'empty'} as before; "
         + said
         + ("" if sure else "; it may still carry a stray tag, which means nothing (record: in-doubt)")
     )
-    _undo(desk, held, State.ROLLED_BACK if sure else State.IN_DOUBT, failure)
+    _undo(context, versioned, State.ROLLED_BACK if sure else State.IN_DOUBT, failure)
     raise failure
 
 
-def _tell_wear_again(request: Request, desk: Desk, tell_wear: TellWear) -> None:
+def _report_usage_again(request: Request, context: PromotionContext, report_usage: ReportUsage) -> None:
     """For a promotion that has been made; whatever keeps this from being known changes nothing about it."""
     with contextlib.suppress(GateError):
         evaluation = parse_document(request.evaluation, Evaluation, where="the evaluation")
-        if wear := measure(desk.store, evaluation, parse_baseline(request.baseline)):
-            tell_wear(wear)
+        if wear := measure(context.store, evaluation, parse_baseline(request.baseline)):
+            report_usage(wear)
 
 
-def _undo(desk: Desk, held: Held, state: State, cause: GateError) -> None:
+def _undo(context: PromotionContext, versioned: VersionedRecord, state: State, cause: GateError) -> None:
     try:
-        undo(desk, held, state, str(cause))
+        undo(context, versioned, state, str(cause))
     except StoreFailure as error:
         raise StoreFailure(
             f"{cause}; and undoing it failed: {error}; the next promotion, or `lynxgate registry recover`, undoes it"

@@ -12,14 +12,22 @@ from collections.abc import Mapping
 from lynxgate.errors import CannotJudge, Conflict, GateError, Refused, StoreFailure
 from lynxgate.identity import parse_semver
 from lynxgate.promotion.authorization import authorise, check_registry
-from lynxgate.promotion.steps import Desk, carry_alias, find_hint, next_event, settle, take_over, write_event
+from lynxgate.promotion.steps import (
+    PromotionContext,
+    find_hint,
+    move_alias,
+    next_event,
+    recover,
+    take_over,
+    write_event,
+)
 from lynxgate.promotion.tombstones import check_not_tombstoned
 from lynxgate.registry.events import Event, Kind
 from lynxgate.registry.layout import Tags, change_tags, read_environment, read_tags
-from lynxgate.registry.record import Held, Record, Rollback, State
+from lynxgate.registry.record import Record, Rollback, State, VersionedRecord
 
 
-def roll_back(target: str, desk: Desk, environ: Mapping[str, str]) -> tuple[Record, str | None]:
+def roll_back(target: str, context: PromotionContext, environ: Mapping[str, str]) -> tuple[Record, str | None]:
     """Put production back to ``target``; its record, and the version it came from (`None`: it was there already).
 
     Raises:
@@ -27,25 +35,25 @@ def roll_back(target: str, desk: Desk, environ: Mapping[str, str]) -> tuple[Reco
         Refused: not authorised, not a lower promoted version, tombstoned, or somebody else is at work.
         StoreFailure: the registry or MLflow failed; the message says what that left.
     """
-    check_registry(authorise(environ), read_environment(desk.store), desk.store.location)
-    settle_unfinished((read_tags(desk.store).tags.production, target), desk)
-    production = read_tags(desk.store).tags.production
-    held = desk.journal.read(target)
-    if production is None or held is None or held.record.state is not State.PROMOTED:
-        raise CannotJudge(f"{desk.store.location}: {target} was never promoted; see lynxgate registry list")
+    check_registry(authorise(environ), read_environment(context.store), context.store.location)
+    recover_unfinished((read_tags(context.store).tags.production, target), context)
+    production = read_tags(context.store).tags.production
+    versioned = context.journal.read(target)
+    if production is None or versioned is None or versioned.record.state is not State.PROMOTED:
+        raise CannotJudge(f"{context.store.location}: {target} was never promoted; see lynxgate registry list")
     if production == target:
-        return held.record, None
+        return versioned.record, None
     if parse_semver(target) > parse_semver(production):
         raise Refused(
             f"{target} is higher than {production}, in production; promote its bundle as a new version instead"
         )
-    check_not_tombstoned(desk.store, held.record.canonical_sha)
-    held = desk.journal.take_over(held, rollback=Rollback(production_before=production).model_dump())
-    move_production(desk, held, production)
-    return finish_rollback(desk, held).record, production
+    check_not_tombstoned(context.store, versioned.record.canonical_sha)
+    versioned = context.journal.take_over(versioned, rollback=Rollback(production_before=production).model_dump())
+    move_production(context, versioned, production)
+    return finish_rollback(context, versioned).record, production
 
 
-def move_production(desk: Desk, held: Held, production: str) -> None:
+def move_production(context: PromotionContext, versioned: VersionedRecord, production: str) -> None:
     """The commit point of a rollback.
 
     Raises:
@@ -55,89 +63,93 @@ def move_production(desk: Desk, held: Held, production: str) -> None:
     def move(tags: Tags) -> Tags:
         if tags.production != production:
             raise Refused(f"production moved from {production} to {tags.production} meanwhile; look, and run it again")
-        return tags.with_production(held.record.semver)
+        return tags.with_production(versioned.record.semver)
 
     try:
-        change_tags(desk.store, desk.journal.owner, move, lambda: desk.journal.check_ours(held))
+        change_tags(context.store, context.journal.owner, move, lambda: context.journal.check_ours(versioned))
     except Conflict:
         raise
     except Refused:
-        desk.journal.advance(held, rollback=None)
+        context.journal.advance(versioned, rollback=None)
         raise
     except StoreFailure:
-        desk.journal.release(held)
+        context.journal.release(versioned)
         raise
 
 
-def finish_rollback(desk: Desk, held: Held) -> Held:
+def finish_rollback(context: PromotionContext, versioned: VersionedRecord) -> VersionedRecord:
     """What follows from a rollback: the event, once, the registered model's alias, and the record closed.
 
     Raises:
         StoreFailure: production is back; what is left is done by the next run, or by `recover`.
     """
     try:
-        while (event := _announced(held.record)) is None or not write_event(desk.store, event):
-            held = desk.journal.advance(held, rollback=_announce(desk, held.record).model_dump(by_alias=True))
-        carry_alias(desk, held)
-        return desk.journal.advance(held, rollback=None)
+        while (event := _announced(versioned.record)) is None or not write_event(context.store, event):
+            versioned = context.journal.advance(
+                versioned, rollback=_announce(context, versioned.record).model_dump(by_alias=True)
+            )
+        move_alias(context, versioned)
+        return context.journal.advance(versioned, rollback=None)
     except StoreFailure as error:
-        desk.journal.release(held)
+        context.journal.release(versioned)
         raise StoreFailure(
-            f"production is {held.record.semver} again, and not everything that follows could be written: {error}; "
+            f"production is {versioned.record.semver} again, and not every later step could be written: {error}; "
             "run it again, or `lynxgate registry recover`"
         ) from error
 
 
-def settle_rollback(desk: Desk, held: Held) -> Held:
+def recover_rollback(context: PromotionContext, versioned: VersionedRecord) -> VersionedRecord:
     """Take over a rollback whose owner is gone: finish it when production has moved, else forget it.
 
     Raises:
         Conflict: somebody else settles it.
     """
-    held = take_over(desk, held)
-    if read_tags(desk.store).tags.production == held.record.semver:
-        return finish_rollback(desk, held)
-    return desk.journal.advance(held, rollback=None)
+    versioned = take_over(context, versioned)
+    if read_tags(context.store).tags.production == versioned.record.semver:
+        return finish_rollback(context, versioned)
+    return context.journal.advance(versioned, rollback=None)
 
 
-def settle_unfinished(semvers: tuple[str | None, ...], desk: Desk) -> None:
+def recover_unfinished(semvers: tuple[str | None, ...], context: PromotionContext) -> None:
     """End what dead owners left of these versions.
 
     Raises:
         Refused: an owner is alive, or somebody else is settling it.
     """
     for semver in dict.fromkeys(semvers):
-        held = None if semver is None else desk.journal.read(semver)
-        if held is None or not held.record.unfinished:
+        versioned = None if semver is None else context.journal.read(semver)
+        if versioned is None or not versioned.record.unfinished:
             continue
-        if held.record.is_alive(desk.store.now()):
+        if versioned.record.is_alive(context.store.now()):
             raise Refused(
-                f"{semver} is in the hands of {held.record.owner}, at most until {held.record.deadline}; "
+                f"{semver} is in the hands of {versioned.record.owner}, at most until {versioned.record.deadline}; "
                 "run it again after that"
             )
-        end(desk, held)
+        end(context, versioned)
 
 
-def end(desk: Desk, held: Held) -> Held:
+def end(context: PromotionContext, versioned: VersionedRecord) -> VersionedRecord:
     """Settle whatever was begun on a record.
 
     Raises:
         Conflict: somebody else does.
     """
-    return settle_rollback(desk, held) if held.record.rollback is not None else settle(desk, held)
+    return (
+        recover_rollback(context, versioned) if versioned.record.rollback is not None else recover(context, versioned)
+    )
 
 
 def _announced(record: Record) -> Event | None:
     return None if record.rollback is None else record.rollback.event
 
 
-def _announce(desk: Desk, record: Record) -> Rollback:
+def _announce(context: PromotionContext, record: Record) -> Rollback:
     if record.rollback is None:
         raise GateError(f"{record.semver}: its rollback is gone from the record")
     before = record.rollback.production_before
     event = next_event(
-        desk.store,
-        find_hint(desk, before),
+        context.store,
+        find_hint(context, before),
         kind=Kind.ROLLED_BACK,
         semver=record.semver,
         canonical_sha=record.canonical_sha,

@@ -15,20 +15,20 @@ from enum import Enum
 from typing import Any
 
 from lynxgate.errors import Conflict, IntegrityFailure, OutcomeUnknown, Refused, StoreFailure
-from lynxgate.ports import RegistryStore, Signer, TagCarrier
+from lynxgate.ports import RegistryStore, RunTags, Signer
 from lynxgate.registry.events import GENESIS, Event, Kind
 from lynxgate.registry.layout import Tags, change_tags, read_tags
-from lynxgate.registry.record import Held, Journal, Record, State
+from lynxgate.registry.record import Journal, Record, State, VersionedRecord
 from minieval.contract.documents import digest_bytes
 
 
 @dataclass(frozen=True)
-class Desk:
+class PromotionContext:
     """What the steps work with: the registry, its records as we hold them, MLflow, and how long we try."""
 
     store: RegistryStore
     journal: Journal
-    tracking: TagCarrier
+    tracking: RunTags
     tag_seconds: float = 30.0
     pause: Callable[[float], None] = field(default=time.sleep)
     signer: Signer | None = None
@@ -56,13 +56,13 @@ def tag_key(semver: str) -> str:
     return f"lynxgate.semver.{semver}"
 
 
-def point_tags(desk: Desk, held: Held) -> None:
+def update_tags_json(context: PromotionContext, versioned: VersionedRecord) -> None:
     """Put our semver into `tags.json` and production on it.
 
     Raises:
         Refused: production is no longer what this promotion was decided against.
     """
-    record = held.record
+    record = versioned.record
 
     def add(tags: Tags) -> Tags:
         if tags.production not in (record.production_before, record.semver):
@@ -72,11 +72,11 @@ def point_tags(desk: Desk, held: Held) -> None:
             )
         return tags.with_version(record.semver, record.canonical_sha)
 
-    change_tags(desk.store, desk.journal.owner, add, lambda: desk.journal.check_ours(held))
+    change_tags(context.store, context.journal.owner, add, lambda: context.journal.check_ours(versioned))
 
 
-def carry_tag(desk: Desk, record: Record) -> TagAnswer:
-    """Set the tag on the run and read it back, again with back-off inside ``desk.tag_seconds``.
+def set_and_confirm_tag(context: PromotionContext, record: Record) -> TagAnswer:
+    """Set the tag on the run and read it back, again with back-off inside ``context.tag_seconds``.
 
     It is absent for sure only where no try is left open: each was refused, or was answered and the tag is not there.
     """
@@ -86,75 +86,77 @@ def carry_tag(desk: Desk, record: Record) -> TagAnswer:
         tries += 1
         refused = False
         try:
-            desk.tracking.set_tag(record.mlflow_run_id, tag_key(record.semver), record.canonical_sha)
+            context.tracking.set_tag(record.mlflow_run_id, tag_key(record.semver), record.canonical_sha)
             only_refusals = False
         except OutcomeUnknown as error:
             said, only_refusals, answered = str(error), False, False
         except StoreFailure as error:
             said, refused = str(error), True
-        found = look_at_tag(desk, record)
+        found = read_tag_state(context, record)
         said = said or found.said
         if found.state is TagState.THERE:
             return TagAnswer(TagState.THERE, said, tries)
         pause = min(2.0, 0.2 * 2 ** (tries - 1))
-        if refused or time.monotonic() - started + pause > desk.tag_seconds:
+        if refused or time.monotonic() - started + pause > context.tag_seconds:
             absent = only_refusals or (answered and found.state is TagState.ABSENT)
             return TagAnswer(TagState.ABSENT if absent else TagState.UNKNOWN, said, tries)
-        desk.pause(pause)
+        context.pause(pause)
 
 
-def look_at_tag(desk: Desk, record: Record) -> TagAnswer:
+def read_tag_state(context: PromotionContext, record: Record) -> TagAnswer:
     """Read the tag; a tag of another value counts as absent, since it names no promotion of this SHA."""
     try:
-        value = desk.tracking.read_tag(record.mlflow_run_id, tag_key(record.semver))
+        value = context.tracking.read_tag(record.mlflow_run_id, tag_key(record.semver))
     except StoreFailure as error:
         return TagAnswer(TagState.UNKNOWN, str(error))
     return TagAnswer(TagState.THERE if value == record.canonical_sha else TagState.ABSENT)
 
 
-def commit(desk: Desk, held: Held) -> Held:
+def commit(context: PromotionContext, versioned: VersionedRecord) -> VersionedRecord:
     """The commit point: announce the event in our record. From here on the promotion is only finished, never undone."""
-    return desk.journal.advance(held, event=_announce_promotion(desk, held.record).to_tree())
+    return context.journal.advance(versioned, event=_announce_promotion(context, versioned.record).to_tree())
 
 
-def finish(desk: Desk, held: Held) -> Held:
+def finish(context: PromotionContext, versioned: VersionedRecord) -> VersionedRecord:
     """What follows from a commit: the registered model's alias, the event, once, and the record closed.
 
     Raises:
         StoreFailure: the promotion stands; what is left is done by the next run, or by `recover`.
     """
     try:
-        carry_alias(desk, held)
-        while not write_event(desk.store, _announced(held.record)):
-            held = desk.journal.advance(held, event=_announce_promotion(desk, held.record).to_tree())
-        return desk.journal.advance(held, state=State.PROMOTED)
+        move_alias(context, versioned)
+        while not write_event(context.store, _announced(versioned.record)):
+            versioned = context.journal.advance(
+                versioned, event=_announce_promotion(context, versioned.record).to_tree()
+            )
+        return context.journal.advance(versioned, state=State.PROMOTED)
     except StoreFailure as error:
-        desk.journal.release(held)
+        context.journal.release(versioned)
         raise StoreFailure(
-            f"{held.record.semver} is promoted, and not everything that follows could be written: {error}; "
+            f"{versioned.record.semver} is promoted, and not everything that follows could be written: {error}; "
             "run it again, or `lynxgate registry recover`"
         ) from error
 
 
-def carry_alias(desk: Desk, held: Held) -> None:
-    """Make the run's version of the policy's registered model the one in production, within ``desk.tag_seconds``.
+def move_alias(context: PromotionContext, versioned: VersionedRecord) -> None:
+    """Make the run's version of the policy's registered model the one in production, within ``context.tag_seconds``.
 
     MLflow has no compare-and-swap: that the record is ours is checked just before, and `verify` sees an alias that an
     owner moved who slept in between.
     """
-    record, started = held.record, time.monotonic()
+    record, started = versioned.record, time.monotonic()
     if record.registered_model is None:
         return
     while True:
-        desk.journal.check_ours(held)
+        context.journal.check_ours(versioned)
         try:
             tags = {tag_key(record.semver): record.canonical_sha}
-            desk.tracking.point_alias(record.registered_model, record.mlflow_run_id, tags)
+            context.tracking.set_alias(record.registered_model, record.mlflow_run_id, tags)
             return
         except OutcomeUnknown:
-            if time.monotonic() - started > desk.tag_seconds:
+            if time.monotonic() - started > context.tag_seconds:
                 raise
-        desk.pause(0.5)
+        context.pause(0.5)
 
 
 def write_event(store: RegistryStore, event: Event) -> bool:
@@ -182,7 +184,7 @@ def next_event(store: RegistryStore, hint: int, **facts: Any) -> Event:
     return Event.model_validate({**place, "at": store.now().isoformat(), **facts})
 
 
-def find_hint(desk: Desk, production: str | None) -> int:
+def find_hint(context: PromotionContext, production: str | None) -> int:
     """The number of an event known to exist: that of the version in production.
 
     Raises:
@@ -190,61 +192,63 @@ def find_hint(desk: Desk, production: str | None) -> int:
     """
     if production is None:
         return 0
-    held = desk.journal.read(production)
-    if held is None or held.record.event is None or held.record.state is not State.PROMOTED:
+    versioned = context.journal.read(production)
+    if versioned is None or versioned.record.event is None or versioned.record.state is not State.PROMOTED:
         raise IntegrityFailure(
-            f"{desk.store.location}: {production} is in production without a promoted record; "
+            f"{context.store.location}: {production} is in production without a promoted record; "
             "see lynxgate registry verify"
         )
-    return held.record.event.number
+    return versioned.record.event.number
 
 
-def undo(desk: Desk, held: Held, state: State, note: str) -> Held:
+def undo(context: PromotionContext, versioned: VersionedRecord, state: State, note: str) -> VersionedRecord:
     """Take what this transaction changed out of `tags.json`, and close the record as ``state``.
 
     `tags.json` is rewritten even where our semver is not in it: a write of ours that was given up may still be on
     its way, and must find another version than it expects.
     """
-    record = held.record
+    record = versioned.record
 
     def remove(tags: Tags) -> Tags:
         return tags.without_version(record.semver, record.production_before)
 
-    change_tags(desk.store, desk.journal.owner, remove, lambda: desk.journal.check_ours(held))
-    return desk.journal.advance(held, state=state, note=note)
+    change_tags(context.store, context.journal.owner, remove, lambda: context.journal.check_ours(versioned))
+    return context.journal.advance(versioned, state=state, note=note)
 
 
-def take_over(desk: Desk, held: Held) -> Held:
+def take_over(context: PromotionContext, versioned: VersionedRecord) -> VersionedRecord:
     """Make a record ours whose owner is gone, and keep what it may still have in hand from landing.
 
     Raises:
         Conflict: somebody else was faster.
     """
-    held = desk.journal.take_over(held)
-    change_tags(desk.store, desk.journal.owner, lambda tags: tags, lambda: desk.journal.check_ours(held))
-    return held
+    versioned = context.journal.take_over(versioned)
+    change_tags(context.store, context.journal.owner, lambda tags: tags, lambda: context.journal.check_ours(versioned))
+    return versioned
 
 
-def settle(desk: Desk, held: Held) -> Held:
+def recover(context: PromotionContext, versioned: VersionedRecord) -> VersionedRecord:
     """Take over a promotion whose owner is gone, and end it: forward where MLflow has the tag, else back.
 
     Raises:
         Conflict: somebody else settles it.
     """
-    held = take_over(desk, held)
-    if held.record.event is not None:
-        return finish(desk, held)
-    answer = look_at_tag(desk, held.record)
-    in_tags = held.record.semver in read_tags(desk.store).tags.semver
+    versioned = take_over(context, versioned)
+    if versioned.record.event is not None:
+        return finish(context, versioned)
+    answer = read_tag_state(context, versioned.record)
+    in_tags = versioned.record.semver in read_tags(context.store).tags.semver
     match answer.state:
         case TagState.THERE if in_tags:
-            return finish(desk, commit(desk, held))
+            return finish(context, commit(context, versioned))
         case TagState.THERE:
-            return undo(desk, held, State.IN_DOUBT, "its owner ended before tags.json; MLflow carries a stray tag")
+            return undo(
+                context, versioned, State.IN_DOUBT, "its owner ended before tags.json; MLflow carries a stray tag"
+            )
         case TagState.ABSENT:
-            return undo(desk, held, State.ROLLED_BACK, "its owner ended before MLflow had the tag")
+            return undo(context, versioned, State.ROLLED_BACK, "its owner ended before MLflow had the tag")
         case TagState.UNKNOWN:
-            return undo(desk, held, State.IN_DOUBT, f"its owner ended, and MLflow did not say: {answer.said}")
+            return undo(context, versioned, State.IN_DOUBT, f"its owner ended, and MLflow did not say: {answer.said}")
 
 
 def _announced(record: Record) -> Event:
@@ -253,10 +257,10 @@ def _announced(record: Record) -> Event:
     return record.event
 
 
-def _announce_promotion(desk: Desk, record: Record) -> Event:
+def _announce_promotion(context: PromotionContext, record: Record) -> Event:
     return next_event(
-        desk.store,
-        find_hint(desk, record.production_before),
+        context.store,
+        find_hint(context, record.production_before),
         kind=Kind.PROMOTED,
         semver=record.semver,
         canonical_sha=record.canonical_sha,

@@ -16,7 +16,7 @@ from pydantic import Field
 from lynxgate.errors import Conflict, Refused, StoreFailure
 from lynxgate.ports import RegistryStore, Store
 from lynxgate.promotion.authorization import authorise, check_registry
-from lynxgate.promotion.steps import Desk, find_hint, next_event, write_event
+from lynxgate.promotion.steps import PromotionContext, find_hint, next_event, write_event
 from lynxgate.registry.events import Event, Kind
 from lynxgate.registry.layout import put, read_environment, read_tags, tombstone_key
 from lynxgate.registry.resolve import find_production
@@ -63,53 +63,53 @@ def check_not_tombstoned(store: Store, sha: str) -> None:
         raise Refused(f"{sha} is tombstoned: {found[0].reason}")
 
 
-def tombstone(sha: str, reason: str, desk: Desk, environ: Mapping[str, str]) -> Tombstone:
+def tombstone(sha: str, reason: str, context: PromotionContext, environ: Mapping[str, str]) -> Tombstone:
     """Tombstone a bundle, once; the tombstone as it stands, an older one's reason included.
 
     Raises:
         Refused: not authorised, or the bundle is in production.
         StoreFailure: the registry failed; run it again to end what was begun.
     """
-    check_registry(authorise(environ), read_environment(desk.store), desk.store.location)
-    if read_tombstone(desk.store, sha) is None:
-        _check_not_in_production(desk.store, sha)
+    check_registry(authorise(environ), read_environment(context.store), context.store.location)
+    if read_tombstone(context.store, sha) is None:
+        _check_not_in_production(context.store, sha)
         begun = Tombstone(canonical_sha=sha, reason=reason)
         with contextlib.suppress(Conflict):  # somebody else tombstones it too: theirs stands, and is finished below
-            put(desk.store, tombstone_key(sha), begun.to_bytes(), None)
-    ended = finish_tombstone(desk, sha)
-    _check_not_in_production(desk.store, sha)
+            put(context.store, tombstone_key(sha), begun.to_bytes(), None)
+    ended = finish_tombstone(context, sha)
+    _check_not_in_production(context.store, sha)
     return ended
 
 
-def finish_tombstone(desk: Desk, sha: str) -> Tombstone:
+def finish_tombstone(context: PromotionContext, sha: str) -> Tombstone:
     """Write the event of a tombstone that is there, and mark it written; again is the same.
 
     Raises:
         StoreFailure: the registry failed, or too many swaps were lost.
     """
     for _ in range(_SWAPS):
-        found = read_tombstone(desk.store, sha)
+        found = read_tombstone(context.store, sha)
         if found is None:
             break
         stone, version = found
         if stone.written:
             return stone
-        if stone.event is None or not write_event(desk.store, stone.event):
-            changed = stone.with_changes(event=_announce(desk, stone).to_tree())
+        if stone.event is None or not write_event(context.store, stone.event):
+            changed = stone.with_changes(event=_announce(context, stone).to_tree())
         else:
             changed = stone.with_changes(written=True)
         try:
-            put(desk.store, tombstone_key(sha), changed.to_bytes(), version)
+            put(context.store, tombstone_key(sha), changed.to_bytes(), version)
         except Conflict:
             continue  # somebody else is finishing it as well
-    raise StoreFailure(f"{desk.store.location}: the tombstone of {sha} could not be finished; run it again")
+    raise StoreFailure(f"{context.store.location}: the tombstone of {sha} could not be finished; run it again")
 
 
-def _announce(desk: Desk, stone: Tombstone) -> Event:
-    production = find_production(desk.store)
+def _announce(context: PromotionContext, stone: Tombstone) -> Event:
+    production = find_production(context.store)
     return next_event(
-        desk.store,
-        find_hint(desk, production),
+        context.store,
+        find_hint(context, production),
         kind=Kind.TOMBSTONED,
         canonical_sha=stone.canonical_sha,
         reason=stone.reason,

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from lynxgate.pull_request.event import LabelledEvent
 from lynxgate.pull_request.forge import Forge
-from lynxgate.pull_request.request import Asked, Declined, choose, find_label_event, requesters
+from lynxgate.pull_request.request import Declined, PromotionRequest, choose, find_label_event, requesters
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Terms:
 class Admitted:
     """A request that counts, for exactly this head; ``head_sha`` has 40 hex digits."""
 
-    asked: Asked
+    asked: PromotionRequest
     head_sha: str
     number: int
     author: str

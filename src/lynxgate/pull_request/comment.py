@@ -38,14 +38,14 @@ _MEANING = {
     Exit.REGRESSION: "a regression",
     Exit.CANNOT_JUDGE: "it could not be judged",
     Exit.INTEGRITY: "a hash differs from what was agreed",
-    Exit.STORE: "a store or service failed",
+    Exit.UNAVAILABLE: "a store or service failed",
     Exit.REFUSED: "it was refused",
     Exit.USAGE: "a wrong call",
 }
 
 
 @dataclass(frozen=True)
-class Told:
+class ParsedReceipt:
     """What `promote` printed when it ended well: the receipt of a promotion."""
 
     ending: str
@@ -61,7 +61,7 @@ class Report:
     """
 
     verdict: Verdict | None
-    receipt: Told | None = None
+    receipt: ParsedReceipt | None = None
     exit_code: int = 0
     said: str = ""
     wear: str | None = None
@@ -88,11 +88,11 @@ def marker(kind: str = KIND) -> str:
     return f"{OUR_MARK}{kind} -->"
 
 
-def parse_receipt(text: str) -> Told | None:
+def parse_receipt(text: str) -> ParsedReceipt | None:
     """The receipt in what `promote` printed, by its last line; `None` when nothing was promoted."""
     lines = text.strip().splitlines()
     match = _RECEIPT.fullmatch(lines[-1].strip()) if lines else None
-    return None if match is None else Told(match[1], parse_semver(match[2]), match[3])
+    return None if match is None else ParsedReceipt(match[1], parse_semver(match[2]), match[3])
 
 
 def parse_wear(text: str) -> str | None:
@@ -135,7 +135,7 @@ def conclude(report: Report) -> Conclusion:
     return Conclusion.SUCCESS if verdict.passed and verdict.status == "active" else Conclusion.NEUTRAL
 
 
-def write_headline(report: Report) -> str:
+def format_headline(report: Report) -> str:
     """How the gate ended, in a few words without anybody else's names."""
     verdict, receipt = report.verdict, report.receipt
     meaning = _meaning(report.exit_code)
@@ -151,25 +151,25 @@ def write_headline(report: Report) -> str:
     return f"passed, and not promoted: {meaning}" if report.exit_code else "passed; nothing is promoted yet"
 
 
-def write_comment(report: Report, context: Context, kind: str = KIND) -> str:
+def render_comment(report: Report, context: Context, kind: str = KIND) -> str:
     """The comment's whole body.
 
     Raises:
         IntegrityFailure, CannotJudge: as `check_report`.
     """
     check_report(report)
-    head = [marker(kind), f"### Lynxgate: {write_headline(report)}", _facts(report, context)]
+    head = [marker(kind), f"### Lynxgate: {format_headline(report)}", _facts(report, context)]
     table = [] if report.verdict is None else render_markdown(report.verdict).split("\n")
     return fit(_blocks(*head), table, _end(report, context))
 
 
-def write_refusal(declined: Declined, context: Context, kind: str = KIND) -> str:
+def render_refusal(declined: Declined, context: Context, kind: str = KIND) -> str:
     """The comment that says why there is nothing to gate, and what to do."""
     reason = f"{declined.reason[:1].upper()}{declined.reason[1:]}."
     return _blocks(marker(kind), "### Lynxgate: no request to act on", reason, declined.advice, _footer(context))
 
 
-def write_check(report: Report, context: Context, *, name: str, head_sha: str, baseline: tuple[str, str]) -> Check:
+def build_check(report: Report, context: Context, *, name: str, head_sha: str, baseline: tuple[str, str]) -> Check:
     """The check run; ``baseline`` is path and text of the committed one, to whose lines buckets are pinned.
 
     Raises:
@@ -184,7 +184,7 @@ def write_check(report: Report, context: Context, *, name: str, head_sha: str, b
         name=name,
         head_sha=head_sha,
         conclusion=conclude(report),
-        title=write_headline(report)[:MAX_TITLE],
+        title=format_headline(report)[:MAX_TITLE],
         summary=fit(_facts(report, context), table, _end(report, context)),
         annotations=() if verdict is None else tuple(_annotate(verdict, path, lines, report)),
         details_url=context.run_url,

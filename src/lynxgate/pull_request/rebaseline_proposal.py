@@ -26,7 +26,7 @@ _CHECKLIST = (
 )
 
 
-def write_proposal(
+def build_proposal(
     moved: Rebaselined,
     before: Baseline,
     evaluation: Evaluation,
@@ -46,12 +46,12 @@ def write_proposal(
         path=path,
         replaces=replaces,
         data=moved.data,
-        title=write_title(moved),
+        title=format_title(moved),
         body=_write_body(moved, before, evaluation, path, run_url),
     )
 
 
-def write_title(moved: Rebaselined) -> str:
+def format_title(moved: Rebaselined) -> str:
     """What moves, in numbers alone."""
     buckets, metrics = _of_kind(moved, "buckets"), len(_of_kind(moved, "metrics"))
     more = f", {metrics} {'metric' if metrics == 1 else 'metrics'}" if metrics else ""

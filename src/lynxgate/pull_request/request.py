@@ -32,7 +32,7 @@ _HIDDEN = re.compile(r"<!--.*?(?:-->|\Z)", re.DOTALL)
 
 
 @dataclass(frozen=True)
-class Asked:
+class PromotionRequest:
     """What somebody asks for: this run, as that version."""
 
     run_id: str
@@ -43,7 +43,7 @@ class Asked:
 class Chosen:
     """The request that counts, and whose it is."""
 
-    asked: Asked
+    asked: PromotionRequest
     author: str
     comment_id: int
 
@@ -60,7 +60,7 @@ class Declined:
     speak: bool = True
 
 
-def parse_requests(body: str) -> tuple[Asked, ...]:
+def parse_requests(body: str) -> tuple[PromotionRequest, ...]:
     """The different requests in the visible lines of a comment, in their order."""
     shown = _HIDDEN.sub("\0", body)
     found = (_parse_line(line.strip(" \t")) for line in re.split(r"\r\n|\r|\n", shown))
@@ -128,12 +128,12 @@ def choose(
     return Chosen(wanted.pop(), newest.author, newest.id)
 
 
-def _parse_line(line: str) -> Asked | None:
+def _parse_line(line: str) -> PromotionRequest | None:
     match = _LINE.fullmatch(line)
     if match is None:
         return None
     try:
-        return Asked(parse_run_id(match[1]), str(parse_semver(match[2])))
+        return PromotionRequest(parse_run_id(match[1]), str(parse_semver(match[2])))
     except UsageFailure:
         return None
 

@@ -13,7 +13,7 @@ from typing import Final
 from lynxgate.decision.baseline import Baseline
 from lynxgate.decision.metrics.policy import BaselineMetric, terms_of
 from lynxgate.errors import CannotJudge
-from lynxgate.figures import write_figure
+from lynxgate.figures import format_figure
 from lynxgate.rebaseline.removals import check_removals
 from minieval.contract.documents import Json
 from minieval.contract.report import Evaluation, Metric
@@ -61,7 +61,7 @@ def describe_metric(metric: BaselineMetric | None, absent: str) -> str:
     """The value with its unit and the number of its samples, for people."""
     if metric is None:
         return absent
-    value = "placeholder" if metric.value is None else write_figure(metric.value)
+    value = "placeholder" if metric.value is None else format_figure(metric.value)
     unit = f" {metric.unit}" if metric.unit and metric.value is not None else ""
     return f"{value}{unit}" + ("" if metric.samples is None else f", {len(metric.samples)} samples")
 

@@ -20,8 +20,8 @@ from lynxgate.decision.metrics.row import MetricRow
 from lynxgate.decision.outcome import Outcome
 from lynxgate.decision.policy import DEFAULT_TOLERANCE_PP, Tier
 from lynxgate.errors import CannotJudge, UsageFailure
-from lynxgate.figures import write_change, write_percent, write_points
-from lynxgate.jsonedit import REMOVED, Path, edit, write_value
+from lynxgate.figures import format_change, format_percent, format_points
+from lynxgate.jsonedit import REMOVED, Path, edit, format_value
 from lynxgate.rebaseline.metrics import (
     ENVIRONMENT,
     describe_metric,
@@ -128,7 +128,7 @@ def init_baseline(evaluation: Evaluation, *, eval_set: str | None = None, semver
         "aggregate": None if evaluation.aggregate is None else _present(_figures(evaluation.aggregate)),
         "buckets": {name: _present(_figures(each)) for name, each in evaluation.buckets.items()},
     }
-    data = (write_value(_present(document), "") + "\n").encode()
+    data = (format_value(_present(document), "") + "\n").encode()
     parse_baseline(data, where="the new baseline")
     return data
 
@@ -257,7 +257,7 @@ def _move_figures(place: Path, before: Measured | None, after: Measured | None) 
     if before == after:
         return
     old, new = _share_of(before), _share_of(after)
-    difference = "" if old is None or new is None else f"{write_points((new - old) * 100)} pp"
+    difference = "" if old is None or new is None else f"{format_points((new - old) * 100)} pp"
     yield Move(place, _show(before), _show(after), difference)
 
 
@@ -265,7 +265,7 @@ def _move_metric(place: Path, before: BaselineMetric, after: BaselineMetric | No
     if before == after:
         return
     both = None if after is None or before.value is None or after.value is None else (before.value, after.value)
-    change = "" if both is None else write_change(Fraction(both[1]) - Fraction(both[0]))
+    change = "" if both is None else format_change(Fraction(both[1]) - Fraction(both[0]))
     yield Move(place, describe_metric(before, ABSENT), describe_metric(after, ABSENT), change)
 
 
@@ -282,4 +282,4 @@ def _show(side: Measured | None) -> str:
     share = _share_of(side)
     if side is None or share is None:
         return ABSENT if side is None else "placeholder"
-    return (f"{side.correct}/{side.n} = " if side.correct is not None else "") + write_percent(share)
+    return (f"{side.correct}/{side.n} = " if side.correct is not None else "") + format_percent(share)

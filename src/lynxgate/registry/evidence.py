@@ -28,7 +28,7 @@ class Evidence:
     sha: str
 
 
-def write_evidence(
+def build_evidence(
     manifest: Manifest,
     verdict: Verdict,
     *,

@@ -91,7 +91,7 @@ class Record(Document):
 
 
 @dataclass(frozen=True)
-class Held:
+class VersionedRecord:
     """A record together with the version it has in the store."""
 
     record: Record
@@ -106,15 +106,17 @@ class Journal:
     owner: str
     lease: timedelta
 
-    def read(self, semver: str) -> Held | None:
+    def read(self, semver: str) -> VersionedRecord | None:
         """The record of a semver, or `None` when nobody ever claimed it."""
         key = journal_key(semver)
         stored = self.store.read(key)
         if stored is None:
             return None
-        return Held(parse_document(stored.data, Record, where=f"{self.store.location}/{key}"), stored.version)
+        return VersionedRecord(
+            parse_document(stored.data, Record, where=f"{self.store.location}/{key}"), stored.version
+        )
 
-    def claim(self, record: Record) -> Held:
+    def claim(self, record: Record) -> VersionedRecord:
         """Create the record of a semver, pending and ours.
 
         Raises:
@@ -122,44 +124,44 @@ class Journal:
         """
         return self._write(record.with_changes(state=State.PENDING, **self._ours()), expected=None)
 
-    def take_over(self, held: Held, **changes: Any) -> Held:
+    def take_over(self, versioned: VersionedRecord, **changes: Any) -> VersionedRecord:
         """Make a record ours that nobody holds any more.
 
         Raises:
             Conflict: somebody else was faster.
         """
-        return self._write(held.record.with_changes(**changes, **self._ours()), held.version)
+        return self._write(versioned.record.with_changes(**changes, **self._ours()), versioned.version)
 
-    def advance(self, held: Held, **changes: Any) -> Held:
+    def advance(self, versioned: VersionedRecord, **changes: Any) -> VersionedRecord:
         """Change our own record, and hold it for another lease.
 
         Raises:
             Conflict: it is ours no more; stop.
         """
-        return self._write(held.record.with_changes(**{**self._ours(), **changes}), held.version)
+        return self._write(versioned.record.with_changes(**{**self._ours(), **changes}), versioned.version)
 
-    def release(self, held: Held) -> None:
+    def release(self, versioned: VersionedRecord) -> None:
         """End our lease on a record that we leave unfinished, so that the next process need not wait for it."""
         now = self.store.now().isoformat()
         with contextlib.suppress(StoreFailure, Conflict):  # then the lease ends by itself
-            self._write(held.record.with_changes(owner=self.owner, deadline=now), held.version)
+            self._write(versioned.record.with_changes(owner=self.owner, deadline=now), versioned.version)
 
-    def check_ours(self, held: Held) -> None:
+    def check_ours(self, versioned: VersionedRecord) -> None:
         """Make sure that the record is as we left it.
 
         Raises:
             Conflict: it is ours no more; stop.
         """
-        found = self.read(held.record.semver)
-        if found is None or found.version != held.version:
-            raise _taken_over(held.record)
+        found = self.read(versioned.record.semver)
+        if found is None or found.version != versioned.version:
+            raise _taken_over(versioned.record)
 
     def _ours(self) -> dict[str, str]:
         return {"owner": self.owner, "deadline": (self.store.now() + self.lease).isoformat()}
 
-    def _write(self, record: Record, expected: str | None) -> Held:
+    def _write(self, record: Record, expected: str | None) -> VersionedRecord:
         try:
-            return Held(record, put(self.store, journal_key(record.semver), record.to_bytes(), expected))
+            return VersionedRecord(record, put(self.store, journal_key(record.semver), record.to_bytes(), expected))
         except Conflict as error:
             raise _taken_over(record) from error
 

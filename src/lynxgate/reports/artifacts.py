@@ -27,7 +27,7 @@ MANIFEST: Final = "manifest.json"
 
 
 @dataclass(frozen=True)
-class Asked:
+class DecisionContext:
     """What was asked for, and how the gate ended; `None` is unknown."""
 
     run_id: str | None
@@ -37,7 +37,7 @@ class Asked:
 
 
 def collect_artefacts(
-    asked: Asked, *, baseline: bytes, evaluation: bytes | None, verdict: bytes | None
+    asked: DecisionContext, *, baseline: bytes, evaluation: bytes | None, verdict: bytes | None
 ) -> dict[str, bytes]:
     """The files of one decision by name: documents, verdict as JSON, Markdown and HTML, policy, environment, manifest.
 
@@ -83,7 +83,7 @@ def _check_inputs(verdict: Verdict, baseline: bytes, evaluation: bytes | None) -
             raise IntegrityFailure(f"the verdict was made from another {name} ({said}); keep the one it was made from")
 
 
-def _describe(asked: Asked, verdict: Verdict | None, files: Mapping[str, bytes]) -> dict[str, Json]:
+def _describe(asked: DecisionContext, verdict: Verdict | None, files: Mapping[str, bytes]) -> dict[str, Json]:
     inputs: Json = None if verdict is None else verdict.inputs.model_dump(mode="json")
     return {
         "schema": SCHEMA,

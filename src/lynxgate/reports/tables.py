@@ -19,7 +19,7 @@ from lynxgate.decision.outcome import Outcome
 from lynxgate.decision.policy import Tier
 from lynxgate.decision.verdict import Figure, Row, Verdict, describe_difference
 from lynxgate.errors import Exit
-from lynxgate.figures import as_code, visible, write_change, write_figure, write_interval, write_percent
+from lynxgate.figures import as_code, format_change, format_figure, format_interval, format_percent, visible
 from lynxgate.rebaseline.rebaseline import ABSENT, Move, Rebaselined
 
 _POINT = ("bucket", "n", "baseline", "candidate", "difference", "tolerance", "outcome")
@@ -107,7 +107,7 @@ def _agreed_metrics(baseline: Baseline) -> list[tuple[str, ...]]:
     table: list[tuple[str, ...]] = [("metric", "value", "better", "machine", "tier", "limits")]
     for name, metric in sorted(baseline.metrics.items()):
         terms = terms_of(baseline.policy.metrics, name)
-        value = "none" if metric.value is None else write_figure(metric.value)
+        value = "none" if metric.value is None else format_figure(metric.value)
         limits = {} if terms is None else terms.limits
         table.append((
             visible(name),
@@ -193,7 +193,7 @@ def _columns(verdict: Verdict) -> tuple[str, ...]:
 
 
 def _cells(row: Row, verdict: Verdict) -> tuple[str, ...]:
-    floor = "" if row.min is None else f", min {write_percent(Fraction(row.min))}"
+    floor = "" if row.min is None else f", min {format_percent(Fraction(row.min))}"
     limit = f"{row.tolerance_pp} pp{floor}"
     sides = (_size(row), _share(row.baseline), _share(row.candidate), describe_difference(row))
     if not verdict.rule.asks_proof:
@@ -208,7 +208,7 @@ def _outcome(row: Row) -> str:
 
 
 def _interval(row: Row) -> str:
-    return "" if row.evidence is None else write_interval(row.evidence.difference_pp, signed=True)
+    return "" if row.evidence is None else format_interval(row.evidence.difference_pp, signed=True)
 
 
 def _flips(row: Row) -> str:
@@ -222,7 +222,7 @@ def _size(row: Row) -> str:
 
 
 def _share(figure: Figure | None) -> str:
-    return "" if figure is None or figure.share is None else write_percent(figure.share)
+    return "" if figure is None or figure.share is None else format_percent(figure.share)
 
 
 def _metric_names(row: MetricRow) -> tuple[str, str]:
@@ -230,8 +230,8 @@ def _metric_names(row: MetricRow) -> tuple[str, str]:
 
 
 def _metric_cells(row: MetricRow) -> tuple[str, ...]:
-    figures = ["" if text is None else write_figure(Fraction(text)) for text in (row.baseline, row.candidate)]
-    change = "" if row.change is None else write_change(Fraction(row.change))
+    figures = ["" if text is None else format_figure(Fraction(text)) for text in (row.baseline, row.candidate)]
+    change = "" if row.change is None else format_change(Fraction(row.change))
     state = "advisory" if row.tier == "advisory" else "warning" if row.warns else ""
     return (*figures, change, f"{row.outcome} ({state})" if state else str(row.outcome))
 

@@ -17,7 +17,7 @@ from importlib import resources
 from lynxgate.decision.baseline import SCHEMA, Status, parse_baseline
 from lynxgate.decision.policy import DEFAULT_TOLERANCE_PP
 from lynxgate.errors import UsageFailure
-from lynxgate.jsonedit import write_value
+from lynxgate.jsonedit import format_value
 from minieval.contract.report import EvalSetIdentity
 
 BASELINE, IGNORE = "eval_baseline.json", ".gitignore"
@@ -129,7 +129,7 @@ def _baseline(eval_set: EvalSet) -> bytes:
         "policy": {"rule": "point", "tolerance_pp": DEFAULT_TOLERANCE_PP},
         "buckets": dict.fromkeys(eval_set.buckets or (EXAMPLE,), PLACEHOLDER),
     }
-    data = (write_value(document, "") + "\n").encode()
+    data = (format_value(document, "") + "\n").encode()
     parse_baseline(data, where="the new baseline")
     return data
 

@@ -28,7 +28,7 @@ class Exit(IntEnum):
     REGRESSION = 2
     CANNOT_JUDGE = 3
     INTEGRITY = 4
-    STORE = 5
+    UNAVAILABLE = 5
     REFUSED = 6
     USAGE = 64
 
@@ -81,7 +81,7 @@ def run(app: typer.Typer, argv: Sequence[str] | None = None, *, prog: str) -> in
     except BrokenPipeError:
         # Whoever read our output went away; there is nobody left to tell.
         sys.stdout = None
-        return Exit.STORE
+        return Exit.UNAVAILABLE
     except Exception:
         traceback.print_exc()
         _say(f"{prog}: this is a bug in Lynxgate; please report it with the lines above")

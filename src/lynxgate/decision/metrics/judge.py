@@ -38,7 +38,7 @@ from lynxgate.decision.metrics.samples import (
 )
 from lynxgate.decision.outcome import Outcome
 from lynxgate.errors import CannotJudge
-from lynxgate.figures import visible, write_exactly, write_figure, write_points
+from lynxgate.figures import format_exactly, format_figure, format_points, visible
 from minieval.contract.report import Metric
 
 _Figures = tuple[Fraction, Fraction]  # the baseline's, the candidate's
@@ -101,10 +101,10 @@ class _Sides:
             outcome=outcome,
             direction=self.before.direction if self.before else None,
             unit=self.before.unit if self.before else None,
-            baseline=None if was is None else write_exactly(was),
-            candidate=None if became is None else write_exactly(became),
-            change=None if was is None or became is None else write_exactly(became - was),
-            limits={name: write_exactly(limit) for name, limit in self.terms.limits.items()} if self.terms else {},
+            baseline=None if was is None else format_exactly(was),
+            candidate=None if became is None else format_exactly(became),
+            change=None if was is None or became is None else format_exactly(became - was),
+            limits={name: format_exactly(limit) for name, limit in self.terms.limits.items()} if self.terms else {},
             shift=measured.shift if measured else None,
             outliers_baseline=measured.outliers[0] if measured else None,
             outliers_candidate=measured.outliers[1] if measured else None,
@@ -123,7 +123,7 @@ class _Measured:
 
     def describe(self, unit: str) -> str:
         was, became = self.figures
-        text = f"{write_figure(was)} -> {write_figure(became)}{unit}"
+        text = f"{format_figure(was)} -> {format_figure(became)}{unit}"
         ours, theirs = self.outliers
         far = "" if ours is None or theirs is None else describe_outliers(ours, theirs)
         notes = [note for note in ("" if self.shift is None else describe_shift(self.shift), far) if note]
@@ -153,10 +153,10 @@ def _judge_figures(sides: _Sides, terms: MetricPolicy, direction: Direction, mea
     senseless = [key for key in ("max_ratio", "max_pct") if terms.limit(key) is not None]
     if was <= 0 and senseless and direction != "info":
         reason = (
-            f"the baseline is {write_figure(was)}, and {senseless[0]} of that says nothing; give it max_abs instead"
+            f"the baseline is {format_figure(was)}, and {senseless[0]} of that says nothing; give it max_abs instead"
         )
         return sides.row(Outcome.UNMEASURED, reason, measured)
-    moved = f"{write_figure(was)} -> {write_figure(became)}{sides.unit}"
+    moved = f"{format_figure(was)} -> {format_figure(became)}{sides.unit}"
     warned = next(_broken(direction, measured.figures, terms, prefix="warn_"), None)
     warning = None if warned is None else f"{moved}: {warned[1]}"
     told = measured.describe(sides.unit)
@@ -223,7 +223,7 @@ def _broken(
     for name in ABSOLUTE:
         limit = terms.limit(prefix + name)
         if limit is not None and (became < Fraction(limit) if name == "min" else became > Fraction(limit)):
-            yield name, f"{'below' if name == 'min' else 'above'} {prefix}{name} {write_exactly(limit)}"
+            yield name, f"{'below' if name == 'min' else 'above'} {prefix}{name} {format_exactly(limit)}"
     if direction == "info":
         return
     # What should be the lower of the two comes first.
@@ -231,7 +231,7 @@ def _broken(
     for name in RELATIVE:
         limit = terms.limit(prefix + name)
         if limit is not None and (text := _exceeds(name, pair, was, Fraction(limit))):
-            yield name, f"{text}, and {prefix}{name} is {write_exactly(limit)}"
+            yield name, f"{text}, and {prefix}{name} is {format_exactly(limit)}"
 
 
 def _exceeds(name: str, pair: _Figures, was: Fraction, limit: Fraction) -> str | None:
@@ -242,7 +242,7 @@ def _exceeds(name: str, pair: _Figures, was: Fraction, limit: Fraction) -> str |
         return f"worse by {_apart(high - low, limit)}" if high - low > limit else None
     if was <= 0:
         # Only a warning comes here: a blocking limit was refused with its reason.
-        return f"worse, and a share of {write_figure(was)} says nothing"
+        return f"worse, and a share of {format_figure(was)} says nothing"
     if name == "max_pct":
         percent = (high - low) / was * 100
         return f"worse by {_apart(percent, limit)} %" if percent > limit else None
@@ -252,4 +252,4 @@ def _exceeds(name: str, pair: _Figures, was: Fraction, limit: Fraction) -> str |
 
 
 def _apart(value: Fraction, limit: Fraction) -> str:
-    return write_points(value, limit).removeprefix("+")
+    return format_points(value, limit).removeprefix("+")

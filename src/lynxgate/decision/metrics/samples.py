@@ -15,7 +15,7 @@ from typing import Final, Literal
 from lynxgate.decision.metrics.policy import MetricPolicy, Statistic
 from lynxgate.decision.metrics.row import Outliers, Shift
 from lynxgate.decision.statistics import mann_whitney
-from lynxgate.figures import write_exactly
+from lynxgate.figures import format_exactly
 from minieval.contract.report import Samples
 
 _QUANTILES: Final = {"p90": 90, "p95": 95, "p99": 99}
@@ -86,7 +86,7 @@ def measure_shift(
 ) -> Shift:
     """Whether the candidate's samples moved in the worse direction (Mann-Whitney, one-sided)."""
     test = mann_whitney([float(x) for x in baseline], [float(x) for x in candidate], worse=worse)
-    p, share = (write_exactly(Fraction(round(value * 10**6), 10**6)) for value in (test.p, test.share))
+    p, share = (format_exactly(Fraction(round(value * 10**6), 10**6)) for value in (test.p, test.share))
     return Shift(n_baseline=len(baseline), n_candidate=len(candidate), p=p, share=share, method=test.method)
 
 

@@ -22,13 +22,13 @@ from lynxgate.decision.statistics import (
     tango_interval,
     wilson,
 )
-from lynxgate.decision.verdict import Demand, Evidence, Figure, Method, Row
-from lynxgate.figures import write_exactly, write_percent, write_points
+from lynxgate.decision.verdict import BucketStatistics, Demand, Figure, Method, Row
+from lynxgate.figures import format_exactly, format_percent, format_points
 from minieval.contract.report import Measured, unpack_outcomes
 
 
 @dataclass(frozen=True)
-class Sides:
+class BucketComparison:
     """A bucket (or all rows) as the baseline and the evaluation have it; ``confidence`` is one-sided, in (.5, 1).
 
     ``groups`` has the group of each row, where the rule respects groups.
@@ -96,7 +96,7 @@ class Sides:
         reason: str,
         *,
         demand: Demand | None = None,
-        evidence: Evidence | None = None,
+        evidence: BucketStatistics | None = None,
     ) -> Row:
         """The row of this bucket."""
         shares, terms = self.shares, self.terms
@@ -107,19 +107,19 @@ class Sides:
             outcome=outcome,
             baseline=_figure(self.before),
             candidate=_figure(self.now),
-            difference_pp=write_exactly((shares[1] - shares[0]) * 100) if shares and compared else None,
-            tolerance_pp=write_exactly(terms.tolerance_pp),
-            min=None if terms.min is None else write_exactly(terms.min),
+            difference_pp=format_exactly((shares[1] - shares[0]) * 100) if shares and compared else None,
+            tolerance_pp=format_exactly(terms.tolerance_pp),
+            min=None if terms.min is None else format_exactly(terms.min),
             reason=reason,
             max_negative_flip_rate=(
-                None if terms.max_negative_flip_rate is None else write_exactly(terms.max_negative_flip_rate)
+                None if terms.max_negative_flip_rate is None else format_exactly(terms.max_negative_flip_rate)
             ),
             demand=demand,
             evidence=evidence,
         )
 
 
-def refuse_incomparable(sides: Sides) -> Row | None:
+def refuse_incomparable(sides: BucketComparison) -> Row | None:
     """The row of a bucket that has nothing to compare; `None` where both sides have figures of one ``n``."""
     before, now = sides.before, sides.now
     if before is None:
@@ -134,11 +134,11 @@ def refuse_incomparable(sides: Sides) -> Row | None:
     return None
 
 
-def refuse_beyond_limits(sides: Sides, moved: str) -> tuple[Outcome, str] | None:
+def refuse_beyond_limits(sides: BucketComparison, moved: str) -> tuple[Outcome, str] | None:
     """Whether the bucket is below its minimum, or flips more than its cap; ``moved`` says how far it moved."""
     terms, shares, pairs = sides.terms, sides.shares, sides.pairs
     if shares is not None and terms.min is not None and shares[1] < (floor := Fraction(terms.min)):
-        below = f"{write_percent(shares[1], floor)} is below the minimum of {write_percent(floor)}"
+        below = f"{format_percent(shares[1], floor)} is below the minimum of {format_percent(floor)}"
         return Outcome.REGRESSED, f"{moved}, and {below}"
     if terms.max_negative_flip_rate is None:
         return None
@@ -148,12 +148,12 @@ def refuse_beyond_limits(sides: Sides, moved: str) -> tuple[Outcome, str] | None
         return Outcome.UNMEASURED, needs
     if (rate := Fraction(pairs.losses, pairs.n)) > cap:
         lost = f"{pairs.losses} of {pairs.n} examples were lost"
-        over = f"{write_percent(rate, cap)}, and at most {write_percent(cap)} may be"
+        over = f"{format_percent(rate, cap)}, and at most {format_percent(cap)} may be"
         return Outcome.REGRESSED, f"{moved}; {lost}, {over}"
     return None
 
 
-def describe_evidence(sides: Sides) -> Evidence | None:
+def describe_evidence(sides: BucketComparison) -> BucketStatistics | None:
     """What every rule can say of the counts and outcomes; `None` where a side has no counts."""
     if (scores := sides.scores) is None:
         return None
@@ -162,7 +162,7 @@ def describe_evidence(sides: Sides) -> Evidence | None:
     method = Method.UNPAIRED if pairs is None else Method.PAIRED
     if clusters is not None:
         interval, method = _widen(interval, clusters, level), Method.CLUSTERED
-    return Evidence(
+    return BucketStatistics(
         method=method,
         gains=None if pairs is None else pairs.gains,
         losses=None if pairs is None else pairs.losses,
@@ -173,11 +173,11 @@ def describe_evidence(sides: Sides) -> Evidence | None:
     )
 
 
-def describe_move(sides: Sides) -> str:
+def describe_move(sides: BucketComparison) -> str:
     """The difference in words, never rounded onto a tolerance that it missed."""
     if (shares := sides.shares) is None:
         return ""
-    return f"{write_points((shares[1] - shares[0]) * 100, -Fraction(sides.terms.tolerance_pp))} pp"
+    return f"{format_points((shares[1] - shares[0]) * 100, -Fraction(sides.terms.tolerance_pp))} pp"
 
 
 def _widen(interval: tuple[float, float], clusters: tuple[Pairs, ...], level: float) -> tuple[float, float]:
@@ -202,5 +202,5 @@ def _written(side: Measured) -> Fraction | None:
 def _figure(side: Measured | None) -> Figure | None:
     if side is None:
         return None
-    accuracy = None if side.accuracy is None else write_exactly(side.accuracy)
+    accuracy = None if side.accuracy is None else format_exactly(side.accuracy)
     return Figure(n=side.n, correct=side.correct, accuracy=accuracy)

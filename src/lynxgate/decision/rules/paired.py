@@ -21,7 +21,7 @@ from fractions import Fraction
 from lynxgate.decision.outcome import Outcome
 from lynxgate.decision.policy import Rule, Tier
 from lynxgate.decision.rules.bucket_comparison import (
-    Sides,
+    BucketComparison,
     describe_evidence,
     describe_move,
     refuse_beyond_limits,
@@ -39,8 +39,8 @@ from lynxgate.decision.statistics import (
     unpaired_z,
     upper_tail,
 )
-from lynxgate.decision.verdict import Demand, Evidence, Method, Row
-from lynxgate.figures import write_exactly, write_interval
+from lynxgate.decision.verdict import BucketStatistics, Demand, Method, Row
+from lynxgate.figures import format_exactly, format_interval
 
 FEW_GROUPS = 30
 ONE_GROUP = "all its examples are of one group, and one group proves nothing"
@@ -60,7 +60,7 @@ class Tested:
     family: int = 1
 
 
-def judge_buckets(rule: Rule, buckets: Sequence[Sides], alpha: float) -> tuple[Row, ...]:
+def judge_buckets(rule: Rule, buckets: Sequence[BucketComparison], alpha: float) -> tuple[Row, ...]:
     """The rows of all buckets, in their order; ``alpha`` is the level of each proof."""
     tested = [None if refuse_incomparable(sides) else run_tests(sides, alpha) for sides in buckets]
     corrected = correct_together([sides.terms.tier for sides in buckets], tested)
@@ -70,7 +70,7 @@ def judge_buckets(rule: Rule, buckets: Sequence[Sides], alpha: float) -> tuple[R
     )
 
 
-def judge_all_rows(rule: Rule, sides: Sides, alpha: float) -> Row:
+def judge_all_rows(rule: Rule, sides: BucketComparison, alpha: float) -> Row:
     """The row of the aggregate, which is one question and needs no correction."""
     test = None if refuse_incomparable(sides) else run_tests(sides, alpha)
     return _judge(sides, test, Demand.PROOF, rule, alpha)
@@ -90,7 +90,7 @@ def correct_together(tiers: Sequence[Tier], tested: Sequence[Tested | None]) -> 
     ]
 
 
-def run_tests(sides: Sides, alpha: float) -> Tested | None:
+def run_tests(sides: BucketComparison, alpha: float) -> Tested | None:
     """Both tests of a bucket whose sides are comparable; `None` where a side has no counts."""
     margin = float(Fraction(sides.terms.tolerance_pp) / 100)
     if (pairs := sides.pairs) is not None:
@@ -127,7 +127,7 @@ def _test_scores(baseline: Score, candidate: Score, margin: float, alpha: float)
     return Tested(within, beyond, beyond, needed if undecided else None)
 
 
-def _judge(sides: Sides, test: Tested | None, demand: Demand, rule: Rule, alpha: float) -> Row:
+def _judge(sides: BucketComparison, test: Tested | None, demand: Demand, rule: Rule, alpha: float) -> Row:
     if incomparable := refuse_incomparable(sides):
         return incomparable
     found = describe_evidence(sides)
@@ -156,7 +156,7 @@ def _demand(rule: Rule, tier: Tier) -> Demand:
     return Demand.PROOF if rule is Rule.NONINFERIOR or tier is Tier.CRITICAL else Demand.NO_PROOF_OF_HARM
 
 
-def _explain_doubt(sides: Sides, test: Tested, alpha: float) -> str:
+def _explain_doubt(sides: BucketComparison, test: Tested, alpha: float) -> str:
     if test.alone <= alpha:
         alone = f"if it were the only bucket (p {_short_p(test.alone)})"
         return f"worse than {_margin(sides)} {alone}, and no proof among {test.family}"
@@ -166,7 +166,7 @@ def _explain_doubt(sides: Sides, test: Tested, alpha: float) -> str:
     return f"{doubt}; about {test.settled_by} examples would settle it"
 
 
-def _explain_weakness(sides: Sides, evidence: Evidence) -> str:
+def _explain_weakness(sides: BucketComparison, evidence: BucketStatistics) -> str:
     if evidence.method is Method.PAIRED:
         return ""
     if evidence.method is Method.CLUSTERED and evidence.groups is not None:
@@ -176,13 +176,13 @@ def _explain_weakness(sides: Sides, evidence: Evidence) -> str:
     return f" (unpaired, since {sides.without_outcomes}: weaker, and of approximate level{apart})"
 
 
-def _describe(sides: Sides, evidence: Evidence) -> str:
+def _describe(sides: BucketComparison, evidence: BucketStatistics) -> str:
     level = f"{100 * (2 * sides.confidence - 1):.6g} %"
-    return f"{describe_move(sides)} ({level} interval {write_interval(evidence.difference_pp, signed=True)})"
+    return f"{describe_move(sides)} ({level} interval {format_interval(evidence.difference_pp, signed=True)})"
 
 
-def _margin(sides: Sides) -> str:
-    return f"{write_exactly(sides.terms.tolerance_pp)} pp"
+def _margin(sides: BucketComparison) -> str:
+    return f"{format_exactly(sides.terms.tolerance_pp)} pp"
 
 
 def _write_p(p: float) -> str:

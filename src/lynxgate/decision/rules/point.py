@@ -11,22 +11,22 @@ from fractions import Fraction
 
 from lynxgate.decision.outcome import Outcome
 from lynxgate.decision.rules.bucket_comparison import (
-    Sides,
+    BucketComparison,
     describe_evidence,
     describe_move,
     refuse_beyond_limits,
     refuse_incomparable,
 )
 from lynxgate.decision.verdict import Row
-from lynxgate.figures import write_exactly
+from lynxgate.figures import format_exactly
 
 
-def judge(sides: Sides) -> Row:
+def judge(sides: BucketComparison) -> Row:
     """The row of one bucket."""
     if incomparable := refuse_incomparable(sides):
         return incomparable
     agreed, reached = sides.shares or (Fraction(1), Fraction(0))
-    moved, tolerance = describe_move(sides), f"{write_exactly(sides.terms.tolerance_pp)} pp"
+    moved, tolerance = describe_move(sides), f"{format_exactly(sides.terms.tolerance_pp)} pp"
     evidence = describe_evidence(sides)
     if (reached - agreed) * 100 < -Fraction(sides.terms.tolerance_pp):
         return sides.row(Outcome.REGRESSED, f"{moved}, and the tolerance is {tolerance}", evidence=evidence)
