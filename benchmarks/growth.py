@@ -55,7 +55,7 @@ from lynxgate.registry.layout import (
 from lynxgate.registry.record import Journal, Record, State, name_owner
 from lynxgate.serving.releases import find_release
 from minieval.contract.bundle import read_manifest
-from minieval.contract.documents import digest_bytes
+from minieval.contract.digests import digest_bytes
 
 SIZES = (10, 100, 1000, 10000)
 REPEATS = 15

@@ -21,8 +21,9 @@ from lynxgate.promotion.eval_set_usage import EvalSetUsage, count_gate
 from lynxgate.promotion.promote import ExpectedProduction, Receipt, Request, promote
 from lynxgate.promotion.steps import PromotionContext
 from lynxgate.registry.resolve import find_production
-from minieval.contract.documents import parse_document, read_bytes, write_output
+from minieval.contract.documents import parse_document, read_bytes
 from minieval.contract.report import EvalSetIdentity, Evaluation
+from minieval.contract.writes import write_output
 
 Say = Callable[[int, str], None]  # a stage (1 to 6) and one sentence about it
 

@@ -15,11 +15,13 @@ from decimal import Decimal
 from pathlib import Path
 
 from minieval import __version__
-from minieval.contract.bundle import Manifest, read_run_id, stage
-from minieval.contract.documents import write_output
+from minieval.contract.bundle import stage
 from minieval.contract.evalset import EvalSet, load_eval_set
 from minieval.contract.exits import UsageFailure
+from minieval.contract.manifest import Manifest
+from minieval.contract.mlmodel import read_run_id
 from minieval.contract.report import SCHEMA, Candidate, Evaluation, Evaluator, Metric, dump_evaluation
+from minieval.contract.writes import write_output
 from minieval.runner import sandbox
 from minieval.runner.child import Limits
 from minieval.runner.machine import describe_environment

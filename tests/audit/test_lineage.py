@@ -16,7 +16,8 @@ from lynxgate.cli.app import run
 from lynxgate.errors import CannotJudge, IntegrityFailure
 from lynxgate.ports import RunFacts
 from lynxgate.registry.layout import evidence_key
-from minieval.contract.documents import digest_bytes, parse_json
+from minieval.contract.digests import digest_bytes
+from minieval.contract.documents import parse_json
 from minieval.contract.exits import Exit
 from minieval.contract.report import EvalSetIdentity
 from tests.promotion.workshop import Candidate, Workshop

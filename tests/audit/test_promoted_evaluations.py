@@ -23,7 +23,8 @@ from lynxgate.promotion.tombstones import tombstone
 from lynxgate.rebaseline.median import take_median
 from lynxgate.reports.tables import render_baseline
 from minieval.contract.documents import parse_document
-from minieval.contract.report import Evaluation, pack_outcomes
+from minieval.contract.outcome_bits import pack_outcomes
+from minieval.contract.report import Evaluation
 from tests.promotion.workshop import DEV, EVAL_SET, Candidate, Workshop, write_evaluation
 
 CORRECT = {"a": 95, "b": 98, "c": 94, "d": 96}

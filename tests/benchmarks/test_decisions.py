@@ -35,7 +35,8 @@ from lynxgate.decision.baseline import Baseline
 from lynxgate.decision.compare import compare
 from lynxgate.decision.statistics import Pairs, noninferior, noninferiority, proved_worse
 from lynxgate.decision.verdict import Inputs
-from minieval.contract.report import Evaluation, pack_outcomes
+from minieval.contract.outcome_bits import pack_outcomes
+from minieval.contract.report import Evaluation
 
 DOCS = Path(__file__).parents[2] / "docs"
 

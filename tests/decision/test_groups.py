@@ -23,7 +23,8 @@ from lynxgate.decision.verdict import BucketStatistics, Method, Row, Verdict
 from lynxgate.errors import CannotJudge, Exit, IntegrityFailure
 from minieval.contract.documents import parse_document
 from minieval.contract.evalset import load_eval_set
-from minieval.contract.report import Evaluation, pack_outcomes
+from minieval.contract.outcome_bits import pack_outcomes
+from minieval.contract.report import Evaluation
 from tests.samples import baseline, evaluation, write
 
 Bits = Sequence[bool]

@@ -16,7 +16,7 @@ import pytest
 
 from lynxgate.cli.app import run
 from lynxgate.promotion.authorization import CI_VARIABLES
-from minieval.contract.documents import digest_bytes
+from minieval.contract.digests import digest_bytes
 from tests.dvc_repository import DvcRepository, copy_dvc_repository
 from tests.e2e.conftest import ROOT, environment
 from tests.servers import MlflowServer, client_of, log_bundle, once

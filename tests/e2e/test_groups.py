@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from lynxgate.cli.app import run
-from minieval.contract.documents import digest_bytes
-from minieval.contract.report import pack_outcomes
+from minieval.contract.digests import digest_bytes
+from minieval.contract.outcome_bits import pack_outcomes
 from tests.dvc_repository import DvcRepository
 from tests.e2e.test_gate import ROWS, Scene, md5_of, row, scene  # noqa: F401 - a fixture
 

@@ -14,7 +14,8 @@ from minieval.contract.bundle import read_manifest
 from minieval.contract.documents import parse_document
 from minieval.contract.evalset import load_eval_set
 from minieval.contract.exits import UsageFailure
-from minieval.contract.report import Evaluation, unpack_outcomes
+from minieval.contract.outcome_bits import unpack_outcomes
+from minieval.contract.report import Evaluation
 from minieval.evaluation import Isolation, evaluate
 from minieval.runner.predictor import _describe, _pairs
 from tests.minieval.candidates import UPPER, model, upper_rows, write_bundle, write_rows

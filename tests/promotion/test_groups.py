@@ -14,8 +14,8 @@ from lynxgate.decision.decide import decide_bytes
 from lynxgate.decision.groups import Groups, read_groups
 from lynxgate.errors import Exit, IntegrityFailure
 from lynxgate.promotion.promote import Ending, NotPassed, Request, promote
-from minieval.contract.documents import digest_bytes
-from minieval.contract.report import pack_outcomes
+from minieval.contract.digests import digest_bytes
+from minieval.contract.outcome_bits import pack_outcomes
 from tests.promotion.test_promote import snapshot
 from tests.promotion.workshop import DEV, Candidate, Workshop
 

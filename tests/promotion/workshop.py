@@ -21,8 +21,8 @@ from lynxgate.promotion.steps import PromotionContext
 from lynxgate.registry.layout import Environment, create_registry
 from lynxgate.registry.record import Journal, name_owner
 from minieval.contract.bundle import read_manifest
-from minieval.contract.documents import write_atomically
-from minieval.contract.report import pack_outcomes
+from minieval.contract.outcome_bits import pack_outcomes
+from minieval.contract.writes import write_atomically
 
 DEV = {"LYNX_ENV": "dev"}
 CI = {"GITHUB_ACTIONS": "true"}

@@ -14,7 +14,7 @@ from lynxgate.errors import CannotJudge, Refused, UsageFailure
 from lynxgate.jsonedit import REMOVED, edit
 from lynxgate.rebaseline.rebaseline import Rebaselined, arm, init_baseline, rebaseline
 from lynxgate.reports.tables import render_moves
-from minieval.contract.report import pack_outcomes
+from minieval.contract.outcome_bits import pack_outcomes
 from tests.samples import (
     AFTER,
     FIXTURES,

@@ -12,7 +12,7 @@ from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
-from minieval.contract.report import pack_outcomes
+from minieval.contract.outcome_bits import pack_outcomes
 
 MD5, SHA256 = "a" * 32, "b" * 64
 Tree = dict[str, Any]

@@ -22,7 +22,8 @@ from lynxgate.registry.evidence_check import find_flaws
 from lynxgate.registry.layout import evidence_key, signature_key
 from lynxgate.registry.record import Record
 from minieval.contract.bundle import read_manifest
-from minieval.contract.documents import digest_bytes, parse_document, pretty_json
+from minieval.contract.digests import digest_bytes
+from minieval.contract.documents import parse_document, pretty_json
 from minieval.contract.exits import Exit
 from tests.promotion.test_promote import snapshot
 from tests.promotion.workshop import DEV, DirectoryTracking, Workshop, write_evaluation

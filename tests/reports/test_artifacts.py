@@ -15,7 +15,7 @@ from lynxgate.decision.effective_policy import describe_policy, digest_policy
 from lynxgate.decision.verdict import parse_verdict
 from lynxgate.errors import IntegrityFailure
 from lynxgate.reports.artifacts import DecisionContext, collect_artefacts
-from minieval.contract.documents import digest_bytes
+from minieval.contract.digests import digest_bytes
 from tests.samples import AFTER, baseline, evaluation, parse_agreed
 
 FALLEN = {**AFTER, "tense.past_participle": {"n": 679, "correct": 558}}

@@ -21,7 +21,8 @@ from pathlib import Path
 
 from lynxgate.errors import Conflict, IntegrityFailure, OutcomeUnknown, StoreFailure
 from lynxgate.ports import Stored
-from minieval.contract.documents import digest_bytes, fsync_directory, write_atomically
+from minieval.contract.digests import digest_bytes
+from minieval.contract.writes import fsync_directory, write_atomically
 
 INDEX = "index.jsonl"
 _LOCK = ".lock"

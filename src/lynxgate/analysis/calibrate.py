@@ -25,8 +25,10 @@ from lynxgate.decision.statistics import Score, wilson
 from lynxgate.decision.verdict import Inputs, Verdict
 from lynxgate.errors import CannotJudge, IntegrityFailure
 from lynxgate.figures import visible
-from minieval.contract.evalset import EvalSet, number_groups
-from minieval.contract.report import Evaluation, Measured, pack_outcomes, unpack_outcomes
+from minieval.contract.evalset import EvalSet
+from minieval.contract.outcome_bits import pack_outcomes, unpack_outcomes
+from minieval.contract.report import Evaluation, Measured
+from minieval.contract.rows import number_groups
 
 _NOWHERE = "0" * 64
 Units = Sequence[Sequence["Answered"]]  # what is drawn: groups of rows, or each row alone

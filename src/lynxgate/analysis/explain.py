@@ -18,7 +18,8 @@ from lynxgate.decision.verdict import BucketStatistics, Demand, Figure, Method, 
 from lynxgate.errors import CannotJudge, IntegrityFailure
 from lynxgate.figures import format_interval, format_percent, visible
 from minieval.contract.evalset import EvalSet
-from minieval.contract.report import Evaluation, Measured, unpack_outcomes
+from minieval.contract.outcome_bits import unpack_outcomes
+from minieval.contract.report import Evaluation, Measured
 
 _NEEDS = {
     Demand.PROOF: "It passes only when it is proved within its margin.",

@@ -13,7 +13,7 @@ from lynxgate.decision.decide import decide_bytes
 from lynxgate.decision.groups import Groups, check_same_eval_set
 from lynxgate.decision.verdict import Verdict, parse_verdict
 from lynxgate.errors import CannotJudge, IntegrityFailure, Refused
-from minieval.contract.documents import digest_bytes
+from minieval.contract.digests import digest_bytes
 
 
 def replay(

@@ -18,7 +18,8 @@ from lynxgate.registry.evidence_check import Statement, find_flaws
 from lynxgate.registry.layout import evidence_key, journal_key, read_tags
 from lynxgate.registry.record import Record
 from lynxgate.serving.releases import read_promoted_manifest
-from minieval.contract.documents import digest_bytes, parse_document
+from minieval.contract.digests import digest_bytes
+from minieval.contract.documents import parse_document
 from minieval.contract.report import EvalSetIdentity
 
 

@@ -31,7 +31,8 @@ from lynxgate.registry.layout import (
     tombstone_key,
 )
 from lynxgate.registry.record import Record
-from minieval.contract.documents import Document, digest_bytes, parse_document
+from minieval.contract.digests import digest_bytes
+from minieval.contract.documents import Document, parse_document
 from minieval.contract.manifest import Manifest
 
 D = TypeVar("D", bound=Document)

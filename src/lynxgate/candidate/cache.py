@@ -25,9 +25,11 @@ from pydantic import Field
 from lynxgate.errors import CannotJudge, GateError, IntegrityFailure, StoreFailure
 from lynxgate.ports import RunModel
 from minieval.contract.bundle import read_manifest
-from minieval.contract.documents import D, Document, canonical_json, digest_bytes, parse_document, write_atomically
+from minieval.contract.digests import digest_bytes
+from minieval.contract.documents import D, Document, canonical_json, parse_document
+from minieval.contract.fields import Sha256
 from minieval.contract.manifest import Manifest
-from minieval.contract.report import Sha256
+from minieval.contract.writes import write_atomically
 
 KEEP = 8
 

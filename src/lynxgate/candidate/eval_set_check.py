@@ -16,7 +16,8 @@ from pydantic import ConfigDict, Field, ValidationError
 from lynxgate.errors import CannotJudge, IntegrityFailure
 from minieval.contract.documents import Document, read_bytes
 from minieval.contract.evalset import identify
-from minieval.contract.report import Count, DvcMd5, EvalSetIdentity, Name
+from minieval.contract.fields import Count, DvcMd5, Name
+from minieval.contract.report import EvalSetIdentity
 
 
 @dataclass(frozen=True)

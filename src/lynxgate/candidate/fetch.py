@@ -20,8 +20,8 @@ from lynxgate.candidate.cache import Cache
 from lynxgate.errors import GateError, IntegrityFailure, OutcomeUnknown, Refused, StoreFailure
 from lynxgate.ports import ModelSource, Progress
 from minieval.contract.bundle import read_manifest
-from minieval.contract.documents import fsync_directory
 from minieval.contract.manifest import Manifest, describe_difference
+from minieval.contract.writes import fsync_directory
 
 ATTEMPTS = 3
 PAUSE_SECONDS = 0.5

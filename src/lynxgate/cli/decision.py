@@ -71,7 +71,7 @@ def compare(
     """Compare an evaluation with the baseline, bucket by bucket; exit 2 on a regression."""
     from lynxgate.decision.decide import decide, parse_tolerance
     from lynxgate.errors import GateError, UsageFailure
-    from minieval.contract.documents import write_output
+    from minieval.contract.writes import write_output
 
     tolerance_pp = None if tolerance is None else parse_tolerance(tolerance)
     if output is not None and output.resolve() in {candidate.resolve(), baseline.resolve()}:
@@ -122,7 +122,7 @@ def schema(
     """Print the JSON Schema of a document, write all of them, or list their names."""
     from lynxgate.decision.documents import KINDS, file_name, render_schema
     from lynxgate.errors import UsageFailure
-    from minieval.contract.documents import write_output
+    from minieval.contract.writes import write_output
 
     if name is not None and name not in KINDS:
         raise UsageFailure(f"{name!r} is no schema; there are {', '.join(KINDS)}")
@@ -148,8 +148,9 @@ def init(
     from lynxgate.decision.decide import EVALUATE_IT
     from lynxgate.errors import Refused
     from lynxgate.rebaseline.rebaseline import init_baseline
-    from minieval.contract.documents import read_document, write_output
+    from minieval.contract.documents import read_document
     from minieval.contract.report import Evaluation
+    from minieval.contract.writes import write_output
 
     if baseline.exists():
         raise Refused(f"{baseline} exists; move its numbers with: lynxgate baseline rebaseline")
@@ -184,7 +185,8 @@ def rebaseline(
     from lynxgate.decision.baseline import CREATE_IT
     from lynxgate.rebaseline.rebaseline import rebaseline as move_numbers
     from lynxgate.reports.tables import render_moves
-    from minieval.contract.documents import read_bytes, write_output
+    from minieval.contract.documents import read_bytes
+    from minieval.contract.writes import write_output
 
     data = read_bytes(baseline, missing=CREATE_IT)
     numbers = bring_numbers(
@@ -216,7 +218,8 @@ def arm(baseline: BaselinePath = BASELINE) -> int:
     """Set a baseline active, after checking that it can be enforced."""
     from lynxgate.decision.baseline import CREATE_IT
     from lynxgate.rebaseline.rebaseline import arm as set_active
-    from minieval.contract.documents import read_bytes, write_output
+    from minieval.contract.documents import read_bytes
+    from minieval.contract.writes import write_output
 
     data = read_bytes(baseline, missing=CREATE_IT)
     active = set_active(data, where=str(baseline))

@@ -31,7 +31,8 @@ def keep(
     from lynxgate.decision.baseline import CREATE_IT
     from lynxgate.errors import UsageFailure
     from lynxgate.reports.artifacts import DecisionContext, collect_artefacts
-    from minieval.contract.documents import read_bytes, write_output
+    from minieval.contract.documents import read_bytes
+    from minieval.contract.writes import write_output
 
     if dest.exists() and (not dest.is_dir() or any(dest.iterdir())):
         raise UsageFailure(f"--dest {dest} is not an empty directory; name another")

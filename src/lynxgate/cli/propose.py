@@ -53,8 +53,9 @@ def rebaseline_pr(
     from lynxgate.pull_request.workflow_env import read_workflow, write_outputs, write_summary
     from lynxgate.rebaseline.rebaseline import rebaseline as move_numbers
     from lynxgate.wiring import open_forge
-    from minieval.contract.documents import read_bytes, read_document, write_output
+    from minieval.contract.documents import read_bytes, read_document
     from minieval.contract.report import Evaluation
+    from minieval.contract.writes import write_output
 
     if not re.fullmatch(r"[0-9a-f]{40}", base_sha):
         raise UsageFailure(f"--base-sha {base_sha[:80]!r} is no commit (40 lower-case hex digits)")

@@ -38,8 +38,9 @@ def import_file(
     from lynxgate.errors import UsageFailure
     from lynxgate.figures import visible
     from lynxgate.importers import PROVIDERS, Origin, add_to_document, build_evaluation, read_foreign
-    from minieval.contract.documents import read_bytes, write_output
+    from minieval.contract.documents import read_bytes
     from minieval.contract.report import dump_evaluation
+    from minieval.contract.writes import write_output
 
     if list_them:
         print("\n".join(f"{each.name:<17} {each.says}" for each in PROVIDERS.values()))

@@ -98,7 +98,7 @@ def _look_at(root: Path, eval_set: str) -> EvalSet:
 
 def _write(path: Path, data: bytes) -> None:
     from lynxgate.errors import CannotJudge
-    from minieval.contract.documents import write_atomically
+    from minieval.contract.writes import write_atomically
 
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

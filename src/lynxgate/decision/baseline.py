@@ -20,7 +20,8 @@ from lynxgate.decision.policy import Policy
 from lynxgate.errors import UsageFailure
 from lynxgate.identity import parse_semver
 from minieval.contract.documents import Document, Json, is_note, parse_document
-from minieval.contract.report import DvcMd5, Environment, Measured, Name, RunId, Sha256, Table
+from minieval.contract.fields import DvcMd5, Name, RunId, Sha256, Table
+from minieval.contract.report import Environment, Measured
 
 SCHEMA: Final = "lynxgate.baseline/1"
 CREATE_IT = "create one with: lynxgate baseline init --evaluation candidate_eval.json"

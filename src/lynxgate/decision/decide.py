@@ -11,7 +11,8 @@ from lynxgate.decision.compare import compare
 from lynxgate.decision.groups import Groups, read_groups
 from lynxgate.decision.verdict import Inputs, Verdict
 from lynxgate.errors import UsageFailure
-from minieval.contract.documents import digest_bytes, parse_document, read_bytes
+from minieval.contract.digests import digest_bytes
+from minieval.contract.documents import parse_document, read_bytes
 from minieval.contract.report import Evaluation
 
 EVALUATE_IT = "evaluate a candidate first: python -m minieval --bundle ./candidate/ --eval-set ... --output ..."

@@ -10,7 +10,8 @@ from __future__ import annotations
 from lynxgate.decision.baseline import Baseline
 from lynxgate.decision.metrics.policy import terms_of
 from lynxgate.decision.policy import Policy
-from minieval.contract.documents import Json, canonical_json, digest_bytes
+from minieval.contract.digests import digest_bytes
+from minieval.contract.documents import Json, canonical_json
 
 
 def digest_policy(policy: Policy) -> str:

@@ -15,9 +15,12 @@ from typing import Annotated, Final, Literal
 from pydantic import Field, model_validator
 
 from lynxgate.errors import IntegrityFailure
-from minieval.contract.documents import Document, canonical_json, digest_bytes, parse_document
-from minieval.contract.evalset import EvalSet, load_eval_set, number_groups
-from minieval.contract.report import Count, DvcMd5, Evaluation, Measured, Sha256, Table
+from minieval.contract.digests import digest_bytes
+from minieval.contract.documents import Document, canonical_json, parse_document
+from minieval.contract.evalset import EvalSet, load_eval_set
+from minieval.contract.fields import Count, DvcMd5, Sha256, Table
+from minieval.contract.report import Evaluation, Measured
+from minieval.contract.rows import number_groups
 
 SCHEMA: Final = "lynxgate.groups/1"
 Numbers = Annotated[tuple[Count, ...], Field(strict=False, min_length=1)]

@@ -18,7 +18,7 @@ from pydantic import Field, StringConstraints, WithJsonSchema, model_validator
 from lynxgate.decision.globs import find_idle, find_most_specific
 from lynxgate.decision.metrics.policy import MetricPolicy
 from minieval.contract.documents import Document, Json, is_note
-from minieval.contract.report import Number, Share, Table
+from minieval.contract.fields import Number, Share, Table
 
 DEFAULT_TOLERANCE_PP = Decimal("2.0")
 MOST_MARGIN_PP = Decimal(100)

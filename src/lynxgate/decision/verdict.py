@@ -22,7 +22,8 @@ from lynxgate.decision.policy import Rule, Tier
 from lynxgate.errors import Exit
 from lynxgate.figures import format_percent, format_points, visible
 from minieval.contract.documents import Document, parse_document, pretty_json
-from minieval.contract.report import Candidate, Count, DvcMd5, Name, Positive, Sha256
+from minieval.contract.fields import Count, DvcMd5, Name, Positive, Sha256
+from minieval.contract.report import Candidate
 
 SCHEMA: Final = "lynxgate.verdict/1"
 _NAMED = 3  # reasons that a summary spells out

@@ -19,7 +19,8 @@ from lynxgate.errors import CannotJudge, UsageFailure
 from lynxgate.importers import calibrax, flameiq, flat, kitt, pytest_benchmark
 from lynxgate.importers.found import Found
 from lynxgate.jsonedit import Path, edit
-from minieval.contract.documents import Json, canonical_json, digest_bytes, list_reasons, parse_document, parse_json
+from minieval.contract.digests import digest_bytes
+from minieval.contract.documents import Json, canonical_json, list_reasons, parse_document, parse_json
 from minieval.contract.report import (
     SCHEMA,
     Candidate,

@@ -13,7 +13,8 @@ from pydantic import Field
 from lynxgate.errors import CannotJudge
 from lynxgate.importers.found import Foreign, Found, digest_machine, flatten, put_once
 from minieval.contract.documents import Json, parse_document
-from minieval.contract.report import Metric, Name, Number, Samples, Table
+from minieval.contract.fields import Name, Number, Samples, Table
+from minieval.contract.report import Metric
 
 
 class _Figure(Foreign):

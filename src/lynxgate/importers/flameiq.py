@@ -13,7 +13,8 @@ from pydantic import Field, WithJsonSchema, model_validator
 from lynxgate.errors import CannotJudge
 from lynxgate.importers.found import Foreign, Found
 from minieval.contract.documents import Document, parse_document
-from minieval.contract.report import Metric, Name, Number, Table
+from minieval.contract.fields import Name, Number, Table
+from minieval.contract.report import Metric
 
 Amount = Annotated[Number, Field(ge=0), WithJsonSchema({"type": "number", "minimum": 0})]
 Percent = Annotated[Number, Field(ge=0, le=100), WithJsonSchema({"type": "number", "minimum": 0, "maximum": 100})]

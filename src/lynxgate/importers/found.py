@@ -9,7 +9,8 @@ from decimal import Decimal
 from pydantic import ConfigDict
 
 from lynxgate.errors import CannotJudge
-from minieval.contract.documents import Document, Json, canonical_json, digest_bytes
+from minieval.contract.digests import digest_bytes
+from minieval.contract.documents import Document, Json, canonical_json
 from minieval.contract.report import Measured, Metric
 
 

@@ -17,7 +17,8 @@ from pydantic import Field, ValidationError
 from lynxgate.errors import CannotJudge
 from lynxgate.importers.found import Foreign, Found, digest_machine, flatten, is_figure, put_once
 from minieval.contract.documents import Json, list_reasons, parse_document
-from minieval.contract.report import Count, Measured, Metric, Name, Number, Positive, Share, Table
+from minieval.contract.fields import Count, Name, Number, Positive, Share, Table
+from minieval.contract.report import Measured, Metric
 
 _SUBJECTS = "per_subject_accuracy"
 _COUNTED = ("correct", "total", "accuracy", _SUBJECTS)

@@ -13,7 +13,8 @@ from pydantic import Field
 from lynxgate.errors import CannotJudge
 from lynxgate.importers.found import Foreign, Found, digest_machine, put_once
 from minieval.contract.documents import Json, parse_document
-from minieval.contract.report import Metric, Name, Number
+from minieval.contract.fields import Name, Number
+from minieval.contract.report import Metric
 
 MOST_SAMPLES = 10_000
 _MACHINE = ("node", "processor", "machine", "system", "python_implementation", "python_version")

@@ -25,8 +25,10 @@ from lynxgate.errors import CannotJudge, Refused
 from lynxgate.ports import RegistryStore, Store
 from lynxgate.promotion.authorization import authorise, check_registry
 from lynxgate.registry.layout import create_registry, put_once, read_environment
-from minieval.contract.documents import Document, canonical_json, digest_bytes
-from minieval.contract.report import DvcMd5, Evaluation, Sha256
+from minieval.contract.digests import digest_bytes
+from minieval.contract.documents import Document, canonical_json
+from minieval.contract.fields import DvcMd5, Sha256
+from minieval.contract.report import Evaluation
 
 PREFIX = "gates/"
 

@@ -19,7 +19,7 @@ from lynxgate.ports import RegistryStore, RunTags, Signer
 from lynxgate.registry.events import GENESIS, Event, Kind
 from lynxgate.registry.layout import Tags, change_tags, read_tags
 from lynxgate.registry.record import Journal, Record, State, VersionedRecord
-from minieval.contract.documents import digest_bytes
+from minieval.contract.digests import digest_bytes
 
 
 @dataclass(frozen=True)

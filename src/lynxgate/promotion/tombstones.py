@@ -21,7 +21,7 @@ from lynxgate.registry.events import Event, Kind
 from lynxgate.registry.layout import put, read_environment, read_tags, tombstone_key
 from lynxgate.registry.resolve import find_production
 from minieval.contract.documents import Document, parse_document, pretty_json
-from minieval.contract.report import Name, Sha256
+from minieval.contract.fields import Name, Sha256
 
 _SWAPS = 50
 

@@ -13,7 +13,7 @@ from lynxgate.pull_request.comment import fit
 from lynxgate.pull_request.forge import Proposal
 from lynxgate.rebaseline.rebaseline import ABSENT, Move, Rebaselined
 from lynxgate.reports.tables import render_moves
-from minieval.contract.documents import digest_bytes
+from minieval.contract.digests import digest_bytes
 from minieval.contract.report import Evaluation
 
 BRANCH = "lynxgate/rebaseline-"

@@ -15,7 +15,7 @@ from pydantic import Field, model_validator
 
 from lynxgate.registry.layout import SemverText
 from minieval.contract.documents import Document, canonical_json
-from minieval.contract.report import Name, Positive, RunId, Sha256
+from minieval.contract.fields import Name, Positive, RunId, Sha256
 
 GENESIS = "0" * 64
 

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from lynxgate import __version__
 from lynxgate.decision.compare import Verdict
 from lynxgate.decision.groups import Groups
-from minieval.contract.documents import digest_bytes, parse_json, pretty_json
+from minieval.contract.digests import digest_bytes
+from minieval.contract.documents import parse_json, pretty_json
 from minieval.contract.manifest import Manifest
 
 STATEMENT = "https://in-toto.io/Statement/v1"

@@ -23,9 +23,11 @@ from lynxgate.decision.verdict import Verdict
 from lynxgate.errors import CannotJudge, GateError, IntegrityFailure
 from lynxgate.registry.events import Promotion
 from lynxgate.registry.layout import SemverText
-from minieval.contract.documents import Document, Json, digest_bytes, parse_document, parse_json
+from minieval.contract.digests import digest_bytes
+from minieval.contract.documents import Document, Json, parse_document, parse_json
+from minieval.contract.fields import Name, RunId, Sha256
 from minieval.contract.manifest import Manifest
-from minieval.contract.report import Evaluation, Name, RunId, Sha256
+from minieval.contract.report import Evaluation
 
 
 class Digest(Document):

@@ -27,7 +27,7 @@ from lynxgate.ports import Store
 from lynxgate.registry.events import Event
 from lynxgate.registry.layout import SemverText, journal_key, put
 from minieval.contract.documents import Document, parse_document, pretty_json
-from minieval.contract.report import Name, Positive, RunId, Sha256
+from minieval.contract.fields import Name, Positive, RunId, Sha256
 
 
 class State(StrEnum):

@@ -20,7 +20,8 @@ from lynxgate.decision.verdict import Verdict, parse_verdict
 from lynxgate.errors import IntegrityFailure
 from lynxgate.reports.page import render_page
 from lynxgate.reports.tables import render_markdown
-from minieval.contract.documents import Json, digest_bytes, pretty_json
+from minieval.contract.digests import digest_bytes
+from minieval.contract.documents import Json, pretty_json
 
 SCHEMA: Final = "lynxgate.decision/1"
 MANIFEST: Final = "manifest.json"

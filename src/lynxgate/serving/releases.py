@@ -15,7 +15,8 @@ from lynxgate.promotion.tombstones import check_not_tombstoned
 from lynxgate.registry.layout import TAGS_KEY, journal_key, manifest_key, read_tags
 from lynxgate.registry.record import Record
 from lynxgate.registry.resolve import find_production
-from minieval.contract.documents import digest_bytes, parse_document
+from minieval.contract.digests import digest_bytes
+from minieval.contract.documents import parse_document
 from minieval.contract.manifest import Manifest
 
 

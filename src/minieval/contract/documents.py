@@ -1,19 +1,14 @@
-"""Reading and writing bytes: strict JSON, canonical JSON, digests, and files written whole or not.
+"""Strict JSON: reading it into frozen documents, and the two forms in which it is written.
 
 - `parse_json` refuses what JSON readers usually let through: NaN and infinities, duplicate keys,
   numbers too long to mean anything, lone surrogates, documents too large or too deep.
 - Numbers with a fraction or exponent come back as `Decimal`, exactly as written.
-- `write_atomically` leaves the old file or the new one, whenever the process dies.
 """
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
 import json
-import os
-import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, TypeVar
@@ -26,7 +21,6 @@ from minieval.contract.exits import CannotJudge
 MAX_DOCUMENT_BYTES = 64 * 1024 * 1024
 MAX_NUMBER_DIGITS = 40
 MAX_DEPTH = 100
-_CHUNK = 1024 * 1024
 
 Json = Any  # what json.loads gives: there is no narrower type that mypy can recurse through usefully
 
@@ -154,72 +148,6 @@ def read_bytes(path: Path, *, missing: str = "") -> bytes:
     if len(data) > MAX_DOCUMENT_BYTES:
         raise CannotJudge(f"{path}: larger than {MAX_DOCUMENT_BYTES} bytes; is this the right file?")
     return data
-
-
-def write_atomically(path: Path, data: bytes, *, temporary: Path | None = None) -> None:
-    """Write a file whole: temporary file beside it, flush, fsync, rename, fsync of the directory.
-
-    ``temporary`` names the temporary file for a caller that keeps other writers out; by default it is unique.
-
-    Raises:
-        OSError: as the system gives it. Unless it came from the last step, the old file is untouched.
-    """
-    if temporary is None:
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-        temporary = Path(name)
-    else:
-        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.chmod(0o644)
-        temporary.replace(path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        raise
-    fsync_directory(path.parent)
-
-
-def fsync_directory(path: Path) -> None:
-    """Make the names in a directory durable."""
-    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def write_output(path: Path, data: bytes) -> None:
-    """Write what a user asked for with ``--output``, whole.
-
-    Raises:
-        CannotJudge: when the place cannot be written.
-    """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, data)
-    except OSError as error:
-        raise CannotJudge(f"{path}: cannot be written: {error.strerror}; choose another --output") from error
-
-
-def digest_bytes(data: bytes) -> str:
-    """SHA-256 of ``data``, 64 hex digits."""
-    return hashlib.sha256(data).hexdigest()
-
-
-def digest_file(path: Path, *algorithms: str, progress: Callable[[int], None] | None = None) -> tuple[str, ...]:
-    """Hex digests of one file by each named algorithm, read once; ``progress`` gets bytes read."""
-    hashes = [hashlib.new(name, usedforsecurity=False) for name in algorithms]
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK):
-            for each in hashes:
-                each.update(chunk)
-            if progress is not None:
-                progress(len(chunk))
-    return tuple(each.hexdigest() for each in hashes)
 
 
 class _NotStrict(ValueError):

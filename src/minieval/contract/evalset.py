@@ -1,59 +1,28 @@
-"""The eval set: which bytes it is, and its rows, with what a candidate may see apart from what it must not.
+"""The eval set on disk: its files, their hashes, and the rows that are read from them.
 
-JSONL, a file or a folder whose ``*.jsonl`` files are read in path order. A row has an ``id``, the ``expected``
-answer, other ``accepted`` ones, the ``buckets`` it counts in and perhaps a ``group``; every other key is a feature.
+An eval set is one JSONL file, or a folder whose ``*.jsonl`` files are read in path order.
 
-- `Features` holds the id and the features, `Labels` all the rest; only `Features` are ever given to a predictor.
-- Ids are unique over the whole set, and every row has the features of the first one.
 - What is hashed is what is parsed: each file is read once.
-- A key that looks like a misspelt label is refused: as a feature it would be shown to the candidate.
+- The identity has DVC's md5, which the ``.dvc`` file holds, and a SHA-256 of ours.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from decimal import Decimal
 from pathlib import Path
-from typing import Annotated
 
-from pydantic import ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 
-from minieval.contract.documents import Document, Json, digest_bytes, digest_file, parse_document
+from minieval.contract.digests import digest_bytes, digest_file
 from minieval.contract.exits import CannotJudge
 from minieval.contract.manifest import File, Manifest, list_files
-from minieval.contract.report import EvalSetIdentity, Name
+from minieval.contract.report import EvalSetIdentity
+from minieval.contract.rows import Row, number_groups, parse_rows
 
 SUFFIX = ".jsonl"
-MAX_ROW_BYTES = 1024 * 1024
-NEARLY_LABELS = frozenset({"accept", "answers", "bucket", "groups", "ids", "label", "labels"})
-
-
-@dataclass(frozen=True, slots=True)
-class Features:
-    """What a predictor is given of one row: ``payload`` is the JSON object of its id and features."""
-
-    id: str
-    payload: str
-
-
-@dataclass(frozen=True, slots=True)
-class Labels:
-    """What a predictor is never given: the answers that count as right, and where the row counts."""
-
-    right: frozenset[str]
-    buckets: tuple[str, ...]
-    group: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One example, its two halves held apart."""
-
-    features: Features
-    labels: Labels
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,22 +41,13 @@ def load_eval_set(path: Path) -> EvalSet:
         IntegrityFailure: when a folder holds a link or a special file.
     """
     contents = _read_files(path)
-    rows = tuple(_parse_rows(path, contents))
+    rows = tuple(parse_rows(_lines(path, contents)))
     if not rows:
         raise CannotJudge(f"{path}: no rows; an eval set without rows measures nothing")
     identity = _identify(path, {name: _digest(data) for name, data in contents.items()})
     groups = len(set(number_groups(rows)))
     found = {"rows": len(rows), "groups": groups if groups < len(rows) else None}
     return EvalSet(identity=identity.model_copy(update=found), rows=rows)
-
-
-def number_groups(rows: Iterable[Row]) -> tuple[int, ...]:
-    """The group of each row as a number, from 0 in the order in which they appear; without one a row is its own."""
-    known: dict[str | int, int] = {}
-    return tuple(
-        known.setdefault(index if row.labels.group is None else row.labels.group, len(known))
-        for index, row in enumerate(rows)
-    )
 
 
 def identify(path: Path) -> EvalSetIdentity:
@@ -105,18 +65,6 @@ class _Digest:
     size: int
     md5: str
     sha256: str
-
-
-class _Line(Document):
-    """One line as it is written; what is in `model_extra` are the features."""
-
-    model_config = ConfigDict(extra="allow")
-
-    id: Annotated[str, Field(min_length=1, max_length=1000)]
-    expected: str
-    accepted: Annotated[tuple[str, ...], Field(strict=False)] = ()
-    buckets: Annotated[tuple[Name, ...], Field(min_length=1, strict=False)]
-    group: Name | None = None
 
 
 def _files(path: Path) -> dict[str, Path]:
@@ -184,58 +132,8 @@ def _named(path: Path, *, dvc_md5: str, sha256: str) -> EvalSetIdentity:
         return EvalSetIdentity(dvc_md5=dvc_md5, sha256=sha256)
 
 
-def _parse_rows(path: Path, contents: dict[str, bytes]) -> Iterator[Row]:
-    seen: dict[str, str] = {}
-    names: frozenset[str] | None = None
-    for where, text in _lines(path, contents):
-        line = _parse_line(text, where)
-        if (first := seen.setdefault(line.id, where)) is not where:
-            raise CannotJudge(f"{where}: the id {line.id[:80]!r} stands already in {first}; ids are unique")
-        found = frozenset(line.model_extra or {})
-        if names is not None and found != names:
-            raise CannotJudge(
-                f"{where}: has the features {_list(found)} where the first row has {_list(names)}; make them agree"
-            )
-        names = found
-        yield _row(line)
-
-
 def _lines(path: Path, contents: dict[str, bytes]) -> Iterator[tuple[str, bytes]]:
     for name, data in contents.items():
         file = path / name if path.is_dir() else path
         for number, text in enumerate(data.removesuffix(b"\n").split(b"\n") if data else (), start=1):
             yield f"{file}, line {number}", text
-
-
-def _parse_line(text: bytes, where: str) -> _Line:
-    if not text.strip():
-        raise CannotJudge(f"{where}: an empty line; remove it")
-    if len(text) > MAX_ROW_BYTES:
-        raise CannotJudge(f"{where}: {len(text)} bytes, and a row has at most {MAX_ROW_BYTES}; is this JSONL?")
-    line = parse_document(text, _Line, where=where)
-    if not line.model_extra:
-        raise CannotJudge(f"{where}: no features beside the labels; a row needs what the model reads, such as `prompt`")
-    if len(set(line.buckets)) != len(line.buckets):
-        raise CannotJudge(f"{where}: a bucket stands twice in `buckets`; the row would count twice")
-    for key in line.model_extra:
-        if (plain := key.strip().casefold()) in NEARLY_LABELS or plain in _Line.model_fields:
-            raise CannotJudge(f"{where}: the key {key[:80]!r} looks like a label, and would be shown to the model")
-    return line
-
-
-def _row(line: _Line) -> Row:
-    payload = json.dumps({"id": line.id, **(line.model_extra or {})}, default=_plain)
-    return Row(
-        features=Features(id=line.id, payload=payload),
-        labels=Labels(right=frozenset({line.expected, *line.accepted}), buckets=line.buckets, group=line.group),
-    )
-
-
-def _plain(value: Json) -> float:
-    if isinstance(value, Decimal):
-        return float(value)
-    raise TypeError(f"{type(value).__name__} in a row")
-
-
-def _list(names: frozenset[str]) -> str:
-    return ", ".join(sorted(names)[:10]) or "(none)"

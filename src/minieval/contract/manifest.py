@@ -18,9 +18,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from minieval.contract.documents import Document, canonical_json, digest_bytes
+from minieval.contract.digests import digest_bytes
+from minieval.contract.documents import Document, canonical_json
 from minieval.contract.exits import CannotJudge, IntegrityFailure
-from minieval.contract.report import Count, Sha256
+from minieval.contract.fields import Count, Sha256
 
 FORMAT = "lynxgate.manifest/1"
 

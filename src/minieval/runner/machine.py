@@ -7,7 +7,8 @@ import platform
 from importlib import metadata
 from pathlib import Path
 
-from minieval.contract.documents import canonical_json, digest_bytes
+from minieval.contract.digests import digest_bytes
+from minieval.contract.documents import canonical_json
 from minieval.contract.report import Environment
 
 THAT_PREDICT = ("mlflow", "numpy", "pandas")  # their versions move latency, so they are in the fingerprint

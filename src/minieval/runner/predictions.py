@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from minieval.contract.documents import Json, parse_json
-from minieval.contract.evalset import Features
 from minieval.contract.exits import CannotJudge
+from minieval.contract.rows import Features
 from minieval.runner.child import Child, printable
 
 MAX_PREDICTION = 65_536  # characters

@@ -12,8 +12,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from minieval.contract.evalset import Row
-from minieval.contract.report import Measured, pack_outcomes
+from minieval.contract.outcome_bits import pack_outcomes
+from minieval.contract.report import Measured
+from minieval.contract.rows import Row
 
 FOUR_DECIMALS = Decimal("0.0001")
 

@@ -16,7 +16,7 @@ from lynxgate.decision.statistics import Pairs, holm, inferiority, noninferior, 
 from lynxgate.decision.statistics.proportions import Score
 from lynxgate.decision.verdict import Demand, Method, Row, Verdict, parse_verdict
 from lynxgate.errors import CannotJudge, Exit, UsageFailure
-from minieval.contract.report import pack_outcomes
+from minieval.contract.outcome_bits import pack_outcomes
 from tests.samples import baseline, evaluation, judge
 
 Counts = tuple[int, int, int]  # n, gains, losses

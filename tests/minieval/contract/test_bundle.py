@@ -14,15 +14,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minieval.contract.bundle import (
-    MLMODEL,
-    VOLATILE_KEYS,
-    canonical_mlmodel,
-    describe_difference,
-    read_manifest,
-    stage,
-)
+from minieval.contract.bundle import read_manifest, stage
 from minieval.contract.exits import CannotJudge, IntegrityFailure
+from minieval.contract.manifest import describe_difference
+from minieval.contract.mlmodel import MLMODEL, VOLATILE_KEYS, canonical_mlmodel
 from tests.minieval.candidates import MLMODEL as LOGGED
 from tests.minieval.candidates import UPPER, write_bundle
 

@@ -14,15 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minieval.contract import documents as files
-from minieval.contract.documents import (
-    canonical_json,
-    digest_file,
-    parse_json,
-    pretty_json,
-    read_bytes,
-    write_atomically,
-)
+from minieval.contract.digests import digest_file
+from minieval.contract.documents import canonical_json, parse_json, pretty_json, read_bytes
 from minieval.contract.exits import CannotJudge
+from minieval.contract.writes import write_atomically, write_output
 
 REFUSED = {
     "empty": b"",
@@ -136,14 +131,14 @@ def test_a_write_that_fails_leaves_the_old_file_and_no_litter(tmp_path: Path) ->
         write_atomically(target, b"new")
     assert [p.name for p in tmp_path.iterdir()] == ["folder"]
     with pytest.raises(CannotJudge, match="choose another --output"):
-        files.write_output(target, b"new")
+        write_output(target, b"new")
 
 
 def test_a_write_that_is_killed_leaves_old_or_new(tmp_path: Path) -> None:
     target = tmp_path / "out"
     target.write_bytes(b"a" * 100_000)
     script = (
-        "import sys, pathlib; from minieval.contract.documents import write_atomically as w\n"
+        "import sys, pathlib; from minieval.contract.writes import write_atomically as w\n"
         "print('go', flush=True)\n"
         "while True:\n    [w(pathlib.Path(sys.argv[1]), c * 100_000) for c in (b'a', b'b')]"
     )

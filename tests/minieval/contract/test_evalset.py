@@ -15,8 +15,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minieval.contract.evalset import Features, identify, load_eval_set
+from minieval.contract.evalset import identify, load_eval_set
 from minieval.contract.exits import CannotJudge, IntegrityFailure
+from minieval.contract.rows import Features
 from tests.minieval.candidates import upper_rows, write_rows
 
 ROW: dict[str, Any] = {"id": "a", "prompt": "p", "expected": "SECRET", "buckets": ["x"]}

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from minieval.contract.documents import parse_document
 from minieval.contract.exits import CannotJudge
-from minieval.contract.report import Evaluation, dump_evaluation, pack_outcomes, unpack_outcomes
+from minieval.contract.outcome_bits import pack_outcomes, unpack_outcomes
+from minieval.contract.report import Evaluation, dump_evaluation
 
 MD5 = "0" * 32
 LEAST: dict[str, Any] = {

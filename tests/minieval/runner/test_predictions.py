@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minieval.contract.evalset import Features
 from minieval.contract.exits import CannotJudge
+from minieval.contract.rows import Features
 from minieval.runner.child import Child, Limits
 from minieval.runner.predictions import MAX_PREDICTION, Predictions, match, predict
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minieval.contract.evalset import Features, Labels, Row
-from minieval.contract.report import unpack_outcomes
+from minieval.contract.outcome_bits import unpack_outcomes
+from minieval.contract.rows import Features, Labels, Row
 from minieval.runner.scorers import score
 
 

@@ -17,7 +17,7 @@ from pydantic import Field, WithJsonSchema, model_validator
 
 from lynxgate.decision.globs import find_idle, find_most_specific
 from minieval.contract.documents import Document
-from minieval.contract.report import Name, Number, Positive, Samples
+from minieval.contract.fields import Name, Number, Positive, Samples
 
 DEFAULT: Final = "default"
 RELATIVE: Final = ("max_ratio", "max_pct", "max_abs")

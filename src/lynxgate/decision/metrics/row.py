@@ -14,7 +14,7 @@ from pydantic import Field
 from lynxgate.decision.metrics.policy import Direction
 from lynxgate.decision.outcome import Exact, Outcome
 from minieval.contract.documents import Document
-from minieval.contract.report import Count, Name, Positive, Table
+from minieval.contract.fields import Count, Name, Positive, Table
 
 
 class Shift(Document):

@@ -16,7 +16,7 @@ from lynxgate.decision.metrics.policy import MetricPolicy, Statistic
 from lynxgate.decision.metrics.row import Outliers, Shift
 from lynxgate.decision.statistics import mann_whitney
 from lynxgate.figures import format_exactly
-from minieval.contract.report import Samples
+from minieval.contract.fields import Samples
 
 _QUANTILES: Final = {"p90": 90, "p95": 95, "p99": 99}
 _FENCE: Final = Fraction(3, 2)  # hinge spreads beyond the nearer hinge: J. W. Tukey, Exploratory Data Analysis (1977)

@@ -24,7 +24,8 @@ from lynxgate.decision.statistics import (
 )
 from lynxgate.decision.verdict import BucketStatistics, Demand, Figure, Method, Row
 from lynxgate.figures import format_exactly, format_percent, format_points
-from minieval.contract.report import Measured, unpack_outcomes
+from minieval.contract.outcome_bits import unpack_outcomes
+from minieval.contract.report import Measured
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,63 @@
+"""Writing a file so that a reader finds the whole old file or the whole new one.
+
+- `write_atomically` leaves the old file or the new one, at whatever moment the process dies.
+- Nothing is left beside the file when a write fails.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from pathlib import Path
+
+from minieval.contract.exits import CannotJudge
+
+
+def write_atomically(path: Path, data: bytes, *, temporary: Path | None = None) -> None:
+    """Write a file whole: temporary file beside it, flush, fsync, rename, fsync of the directory.
+
+    ``temporary`` names the temporary file for a caller that keeps other writers out; by default it is unique.
+
+    Raises:
+        OSError: as the system gives it. Unless it came from the last step, the old file is untouched.
+    """
+    if temporary is None:
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+        temporary = Path(name)
+    else:
+        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.chmod(0o644)
+        temporary.replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise
+    fsync_directory(path.parent)
+
+
+def fsync_directory(path: Path) -> None:
+    """Make the names in a directory durable."""
+    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def write_output(path: Path, data: bytes) -> None:
+    """Write what a user asked for with ``--output``, whole.
+
+    Raises:
+        CannotJudge: when the place cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, data)
+    except OSError as error:
+        raise CannotJudge(f"{path}: cannot be written: {error.strerror}; choose another --output") from error
