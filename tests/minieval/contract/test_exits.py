@@ -62,7 +62,7 @@ def test_codes_are_distinct_and_as_documented() -> None:
         "REGRESSION": 2,
         "CANNOT_JUDGE": 3,
         "INTEGRITY": 4,
-        "STORE": 5,
+        "UNAVAILABLE": 5,
         "REFUSED": 6,
         "USAGE": 64,
     }
