@@ -1,4 +1,9 @@
-"""The gate: six stages from a run id to a promotion or a refusal. This is the whole program in one function."""
+"""The gate: six stages from a run id to a promotion or a refusal. This is the whole program in one function.
+
+- Each stage passes one frozen value, or the exact bytes of one document, to the next.
+- A regression is a result; everything that prevents a decision is an exception with an exit code.
+- Only the last stage promotes, and it takes the decision again from the two documents.
+"""
 
 from __future__ import annotations
 
@@ -25,12 +30,16 @@ from minieval.contract.documents import parse_document, read_bytes
 from minieval.contract.report import EvalSetIdentity, Evaluation
 from minieval.contract.writes import write_output
 
-Say = Callable[[int, str], None]  # a stage (1 to 6) and one sentence about it
+Notify = Callable[[int, str], None]  # called with a stage (1 to 6) and one sentence about it
 
 
 @dataclass(frozen=True)
 class GatePaths:
-    """Where a gate reads and leaves its files; paths relative to the checkout it runs in."""
+    """The files that a gate reads and writes; paths are relative to the current directory.
+
+    ``lock`` is `None` where the environment was not installed from a lock file. ``isolation`` is ``auto``, ``bwrap``
+    (required) or ``process``.
+    """
 
     baseline: Path = Path("eval_baseline.json")
     lock: Path | None = Path("requirements.lock")
@@ -42,7 +51,7 @@ class GatePaths:
 
 @dataclass(frozen=True)
 class GateServices:
-    """The outside the gate works with, opened by `lynxgate.wiring`."""
+    """What a gate uses outside its checkout; `lynxgate.wiring.open_gate_services` opens it."""
 
     eval_data: EvalData
     tracking: Tracking
@@ -54,99 +63,149 @@ class GateServices:
 
 @dataclass(frozen=True)
 class GateResult:
-    """What the gate decided; ``receipt`` is there when it promoted (now or earlier), ``wear`` when it was counted."""
+    """The outcome of a gate.
+
+    ``receipt`` is `None` unless the candidate was promoted, now or earlier; ``eval_set_usage`` is `None` where the
+    policy does not count comparisons.
+    """
 
     verdict: Verdict
     receipt: Receipt | None
-    wear: EvalSetUsage | None = None
+    eval_set_usage: EvalSetUsage | None = None
 
 
-def gate(run_id: str, semver: str, place: GatePaths, parts: GateServices, say: Say) -> GateResult:
-    """Gate one run.
+def gate(run_id: str, semver: str, paths: GatePaths, services: GateServices, notify: Notify) -> GateResult:
+    """Gate the MLflow run ``run_id`` (32 hex digits) and, if it passes, promote it as ``semver`` (as ``v0.3.1``).
 
-    1. Check that what is installed is what the lock names.
-    2. Bring the eval set and hold it against the baseline.
+    1. Check that the installed packages are those of the lock file.
+    2. Pull the eval set and check it against the baseline.
     3. Fetch the candidate.
     4. Evaluate it per bucket.
-    5. Count the gate where the policy does (`shelf_life`), and compare each bucket with the baseline.
+    5. Count the comparison where the policy asks for it (`shelf_life`), and compare each bucket with the baseline.
     6. On a pass, promote.
 
     Raises:
-        GateError: with the exit code of whatever kept it from deciding. A regression is an outcome, not an error.
+        CannotJudge: a document, the eval set or the candidate cannot be used (exit code 3).
+        IntegrityFailure: a hash differs from the agreed one (4).
+        StoreFailure: the registry, MLflow or the DVC remote failed (5).
+        Refused: promotion is not authorised, the semver is taken, or another process changed the registry (6).
     """
-    check_environment(place, say)
-    against = ExpectedProduction(find_production(parts.context.store))
-    baseline, eval_set = verify_eval_set(place, parts, say)
-    candidate = bring_candidate(run_id, place, parts, say)
-    evaluation = evaluate(run_id, eval_set, place, say)
+    check_environment(paths, notify)
+    # Read first: a promotion that another process makes while this candidate is evaluated must be noticed.
+    expected = ExpectedProduction(find_production(services.context.store))
+    baseline, eval_set = verify_eval_set(paths, services, notify)
+    candidate = fetch_candidate(run_id, paths, services, notify)
+    evaluation = evaluate(run_id, eval_set, paths, notify)
     groups = read_groups(eval_set)
-    wear = count(evaluation, baseline, place, parts, say)
-    verdict = compare(evaluation, baseline, groups, place, say)
+    usage = count(evaluation, baseline, paths, services, notify)
+    verdict = compare(evaluation, baseline, groups, paths, notify)
     if not verdict.passed or verdict.status != "active":
-        asked = " but that this gate was asked" if wear and not wear.free else ""
-        say(6, f"promotion: none, and nothing was written{asked}")
-        return GateResult(verdict, None, wear)
-    request = Request(candidate.canonical_sha, semver, evaluation, baseline, place.bundle, against, groups)
-    receipt = promote(request, parts.context, parts.tracking, parts.environ)
-    say(6, f"promotion: {receipt.ending} (after {receipt.production_before or 'nothing'})")
-    return GateResult(verdict, receipt, wear)
+        exception = " except that this comparison was counted" if usage and not usage.free else ""
+        notify(6, f"promotion: none; nothing was written{exception}")
+        return GateResult(verdict, None, usage)
+    request = Request(candidate.canonical_sha, semver, evaluation, baseline, paths.bundle, expected, groups)
+    receipt = promote(request, services.context, services.tracking, services.environ)
+    notify(6, f"promotion: {receipt.ending} {semver}; previous version: {receipt.production_before or 'none'}")
+    return GateResult(verdict, receipt, usage)
 
 
-def check_environment(place: GatePaths, say: Say) -> None:
-    """Stage 1."""
-    if place.lock is None:
-        say(1, "check_environment: no lock was named, so what is installed is not checked")
+def check_environment(paths: GatePaths, notify: Notify) -> None:
+    """Stage 1: check that the installed packages are those of the lock file.
+
+    Raises:
+        IntegrityFailure: a package is missing, or is there in another version.
+    """
+    if paths.lock is None:
+        notify(1, "environment: not checked, since no lock file was named")
         return
-    say(1, f"check_environment: {check_lock(place.lock)} packages are as {place.lock} names them")
+    notify(1, f"environment: {check_lock(paths.lock)} packages match {paths.lock}")
 
 
-def verify_eval_set(place: GatePaths, parts: GateServices, say: Say) -> tuple[bytes, Path]:
-    """Stage 2; the bytes of the baseline, and where its eval set is."""
-    data = read_bytes(place.baseline, missing="make one with `lynxgate baseline init`")
-    baseline = parse_document(data, Baseline, where=str(place.baseline))
-    eval_set = place.baseline.parent / baseline.eval_set
-    parts.eval_data.pull(eval_set)
+def verify_eval_set(paths: GatePaths, services: GateServices, notify: Notify) -> tuple[bytes, Path]:
+    """Stage 2: pull the eval set and check its hashes; return the bytes of the baseline and the eval set's path.
+
+    Raises:
+        CannotJudge: the baseline is missing or invalid, or does not name its eval set by both hashes.
+        IntegrityFailure: the eval set is not the one that the baseline names.
+        StoreFailure: the DVC remote failed.
+    """
+    data = read_bytes(paths.baseline, missing="create one with `lynxgate baseline init`")
+    baseline = parse_document(data, Baseline, where=str(paths.baseline))
+    eval_set = paths.baseline.parent / baseline.eval_set
+    services.eval_data.pull(eval_set)
     found = _check(baseline, eval_set)
-    say(2, f"eval set: {eval_set} is md5 {found.dvc_md5}, as the baseline and the .dvc file say")
+    notify(2, f"eval set: {eval_set} has md5 {found.dvc_md5}; the baseline and the .dvc file agree")
     return data, eval_set
 
 
-def bring_candidate(run_id: str, place: GatePaths, parts: GateServices, say: Say) -> Fetched:
-    """Stage 3."""
-    found = fetch(parts.tracking, run_id, place.bundle, parts.cache, parts.progress, notify=lambda line: say(3, line))
-    source = "the cache, verified" if found.from_cache else parts.tracking.location
-    say(3, f"candidate: run {run_id} is {found.canonical_sha} ({len(found.manifest.files)} files from {source})")
+def fetch_candidate(run_id: str, paths: GatePaths, services: GateServices, notify: Notify) -> Fetched:
+    """Stage 3: fetch the run's model into ``paths.bundle``, from the cache where it is there.
+
+    Raises:
+        CannotJudge: the run has no model, or more than one.
+        IntegrityFailure: the bytes that arrived are not what the server or the cache promised.
+        StoreFailure: MLflow failed.
+    """
+    found = fetch(
+        services.tracking,
+        run_id,
+        paths.bundle,
+        services.cache,
+        services.progress,
+        notify=lambda line: notify(3, line),
+    )
+    source = "the cache, verified" if found.from_cache else services.tracking.location
+    notify(3, f"candidate: run {run_id} is {found.canonical_sha} ({len(found.manifest.files)} files from {source})")
     return found
 
 
-def evaluate(run_id: str, eval_set: Path, place: GatePaths, say: Say) -> bytes:
-    """Stage 4; the bytes of the evaluation."""
-    run_evaluator(place.bundle, eval_set, place.evaluation, run_id=run_id, isolation=place.isolation)
-    say(4, f"evaluation: {place.evaluation}")
-    return read_bytes(place.evaluation)
+def evaluate(run_id: str, eval_set: Path, paths: GatePaths, notify: Notify) -> bytes:
+    """Stage 4: run minieval in a process of its own; return the bytes of the evaluation.
+
+    Raises:
+        CannotJudge: the candidate cannot be evaluated.
+        IntegrityFailure: the bundle holds a link or a special file.
+    """
+    run_evaluator(paths.bundle, eval_set, paths.evaluation, run_id=run_id, isolation=paths.isolation)
+    notify(4, f"evaluation: {paths.evaluation}")
+    return read_bytes(paths.evaluation)
 
 
-def count(evaluation: bytes, baseline: bytes, place: GatePaths, parts: GateServices, say: Say) -> EvalSetUsage | None:
-    """Stage 5, before the answer: record_use the eval set; `None` where the policy does not count."""
-    agreed = parse_document(baseline, Baseline, where=str(place.baseline))
+def count(
+    evaluation: bytes, baseline: bytes, paths: GatePaths, services: GateServices, notify: Notify
+) -> EvalSetUsage | None:
+    """Stage 5, before the comparison: count it against the eval set; return `None` where the policy does not count.
+
+    Raises:
+        Refused: the eval set is used up, and the policy refuses further comparisons.
+        StoreFailure: the registry failed.
+    """
+    agreed = parse_document(baseline, Baseline, where=str(paths.baseline))
     if agreed.policy.shelf_life is None:
         return None
-    place.verdict.unlink(missing_ok=True)
-    measured = parse_document(evaluation, Evaluation, where=str(place.evaluation))
-    wear = count_gate(parts.context.store, parts.environ, measured, agreed)
-    say(5, wear.sentence if wear else "")
-    return wear
+    # A verdict of an earlier gate must not remain beside a comparison that was refused.
+    paths.verdict.unlink(missing_ok=True)
+    measured = parse_document(evaluation, Evaluation, where=str(paths.evaluation))
+    usage = count_gate(services.context.store, services.environ, measured, agreed)
+    notify(5, usage.sentence if usage else "")
+    return usage
 
 
-def compare(evaluation: bytes, baseline: bytes, groups: Groups, place: GatePaths, say: Say) -> Verdict:
-    """Stage 5; the verdict, which is also written."""
+def compare(evaluation: bytes, baseline: bytes, groups: Groups, paths: GatePaths, notify: Notify) -> Verdict:
+    """Stage 5: compare, write the verdict to ``paths.verdict``, and return it.
+
+    Raises:
+        CannotJudge, IntegrityFailure: as `lynxgate.decision.decide.decide_bytes`.
+    """
     verdict, _, _ = decide_bytes(evaluation, baseline, groups=groups)
-    write_output(place.verdict, verdict.to_json())
-    say(5, f"comparison: {verdict.summary}")
+    write_output(paths.verdict, verdict.to_json())
+    notify(5, f"comparison: {verdict.summary}")
     return verdict
 
 
 def _check(baseline: Baseline, eval_set: Path) -> EvalSetIdentity:
     if baseline.eval_set_dvc_hash is None or baseline.eval_set_sha256 is None:
-        raise CannotJudge("the baseline does not name its eval set by md5 and sha256; rebaseline it")
+        raise CannotJudge(
+            "the baseline does not name its eval set by md5 and sha256; set both (lynxgate baseline rebaseline)"
+        )
     return check_eval_set(baseline.eval_set_dvc_hash, baseline.eval_set_sha256, eval_set)

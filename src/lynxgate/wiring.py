@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lynxgate.adapters.local import DirectoryStore
 from lynxgate.errors import CannotJudge, UsageFailure
@@ -13,7 +16,10 @@ from lynxgate.pull_request.forge import Forge
 from lynxgate.pull_request.workflow_env import Workflow
 from lynxgate.registry.layout import read_environment
 from lynxgate.registry.record import Journal, name_owner
-from lynxgate.settings import mlflow_bounds, tracking_uri
+from lynxgate.settings import DEFAULT_CACHE, DEFAULT_REGISTRY, mlflow_bounds, tracking_uri
+
+if TYPE_CHECKING:
+    from lynxgate.pipeline import GateServices
 
 LEASE = timedelta(minutes=5)  # how long a promotion is its owner's without a word; each step renews it
 
@@ -101,10 +107,46 @@ def open_existing_store(registry: str) -> RegistryStore:
 
 
 def open_promotion(registry: str, tracking: Tracking, signer: Signer | None = None) -> PromotionContext:
-    """A registry together with MLflow, for one owner who promotes, and who signs where there is a ``signer``."""
+    """Open a registry together with MLflow, for one owner that promotes and, with a ``signer``, signs.
+
+    Raises:
+        UsageFailure: the address has no adapter, or its extra is not installed.
+    """
     store = open_store(registry)
     return PromotionContext(
         store, Journal(store, name_owner(), LEASE), tracking, mlflow_bounds().step_seconds, signer=signer
+    )
+
+
+def open_gate_services(
+    registry: str = DEFAULT_REGISTRY,
+    *,
+    mlflow_uri: str | None = None,
+    signing_key: Path | None = None,
+    root: Path = Path(),
+    cache: Path = DEFAULT_CACHE,
+    environ: Mapping[str, str] = os.environ,
+) -> GateServices:
+    """Open everything that `lynxgate.pipeline.gate` needs from outside.
+
+    ``registry`` is a directory or ``s3://bucket/prefix``; ``mlflow_uri`` the tracking server (default: the
+    environment's); ``signing_key`` a PEM file, to sign the evidence; ``root`` the DVC repository with the eval set;
+    ``cache`` a directory for fetched candidates.
+
+    Raises:
+        UsageFailure: an address has no adapter, or its extra is not installed.
+        StoreFailure: the tracking database does not exist.
+    """
+    from lynxgate.candidate.cache import Cache
+    from lynxgate.pipeline import GateServices
+
+    tracking = open_tracking(mlflow_uri)
+    return GateServices(
+        eval_data=open_eval_data(root),
+        tracking=tracking,
+        context=open_promotion(registry, tracking, open_signer(signing_key) if signing_key else None),
+        cache=Cache(cache),
+        environ=environ,
     )
 
 

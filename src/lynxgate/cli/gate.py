@@ -35,35 +35,26 @@ def gate(
     no_lock: Annotated[bool, typer.Option("--no-lock", help="This environment has no lock; check none.")] = False,
 ) -> int:
     """Gate one run: eval set, candidate, evaluation, comparison, and on a pass its promotion."""
-    from lynxgate.candidate.cache import Cache
     from lynxgate.identity import parse_run_id, parse_semver
-    from lynxgate.pipeline import GatePaths, GateServices
+    from lynxgate.pipeline import GatePaths
     from lynxgate.pipeline import gate as run_gate
     from lynxgate.promotion.authorization import authorise
     from lynxgate.reports.tables import render_answer
-    from lynxgate.settings import DEFAULT_CACHE
-    from lynxgate.wiring import open_eval_data, open_promotion, open_signer, open_tracking
+    from lynxgate.wiring import open_gate_services
 
     run_id, semver = parse_run_id(run_id), str(parse_semver(semver))
     authorise(os.environ)
     warn_if_dev()
-    tracking = open_tracking(tracking_uri)
-    parts = GateServices(
-        eval_data=open_eval_data(Path()),
-        tracking=tracking,
-        context=open_promotion(registry, tracking, open_signer(signing_key) if signing_key else None),
-        cache=Cache(DEFAULT_CACHE),
-        environ=os.environ,
-    )
-    place = GatePaths(baseline, None if no_lock else lock, bundle, evaluation, verdict, isolation)
-    outcome = run_gate(run_id, semver, place, parts, _say)
-    if outcome.wear is not None:
-        print(f"{outcome.wear.sentence}\n")
-    if outcome.receipt is not None:
-        print(f"{outcome.receipt.ending} {outcome.receipt.semver} {outcome.receipt.canonical_sha}")
+    services = open_gate_services(registry, mlflow_uri=tracking_uri, signing_key=signing_key)
+    paths = GatePaths(baseline, None if no_lock else lock, bundle, evaluation, verdict, isolation)
+    result = run_gate(run_id, semver, paths, services, _say)
+    if result.eval_set_usage is not None:
+        print(f"{result.eval_set_usage.sentence}\n")
+    if result.receipt is not None:
+        print(f"{result.receipt.ending} {result.receipt.semver} {result.receipt.canonical_sha}")
     else:
-        print(render_answer(outcome.verdict))
-    return outcome.verdict.exit
+        print(render_answer(result.verdict))
+    return result.verdict.exit
 
 
 def _say(stage: int, sentence: str) -> None:

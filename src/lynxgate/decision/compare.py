@@ -23,7 +23,9 @@ from lynxgate.decision.rules.bucket_comparison import BucketComparison
 from lynxgate.decision.verdict import SCHEMA, Condition, Inputs, Row, Verdict, parse_verdict
 from lynxgate.errors import CannotJudge, IntegrityFailure, Refused, UsageFailure
 from lynxgate.figures import format_exactly
-from minieval.contract.report import Evaluation, Measured
+from minieval.contract.digests import digest_bytes
+from minieval.contract.documents import pretty_json
+from minieval.contract.report import Evaluation, Measured, dump_evaluation
 
 __all__ = ["Inputs", "Outcome", "Verdict", "compare", "parse_verdict"]
 
@@ -34,7 +36,7 @@ def compare(
     evaluation: Evaluation,
     baseline: Baseline,
     *,
-    inputs: Inputs,
+    inputs: Inputs | None = None,
     tolerance_pp: Decimal | None = None,
     groups: Groups | None = None,
 ) -> Verdict:
@@ -44,12 +46,18 @@ def compare(
     single buckets, or of the aggregate, stays. ``groups`` are those of the eval set; a rule that proves something
     respects them, and without them cannot judge an evaluation that says its rows come in groups.
 
+    ``inputs`` are the hashes of the two files, which a later reader checks the verdict against. Without them the
+    hashes are those of the documents as this package writes them, which is not the file where that has comments or
+    other white space; `lynxgate.decision.decide.decide` takes files and records their own hashes.
+
     Raises:
         IntegrityFailure: the two were measured on different eval sets, or the groups are of another.
         Refused: ``tolerance_pp`` would loosen an active policy.
         CannotJudge: the policy speaks of buckets or metrics that neither side has, or would block an improvement.
         UsageFailure: ``tolerance_pp`` is 100 under a rule that asks for proof.
     """
+    if inputs is None:
+        inputs = _hash_documents(evaluation, baseline)
     policy = _apply_tolerance(baseline, tolerance_pp)
     conditions = [_check_eval_set(evaluation, baseline)]
     respected = _agree_on_groups(evaluation, policy, groups)
@@ -90,6 +98,15 @@ def compare(
             evaluation.metrics,
             fingerprints=(baseline.environment.fingerprint, evaluation.environment.fingerprint),
         ),
+    )
+
+
+def _hash_documents(evaluation: Evaluation, baseline: Baseline) -> Inputs:
+    return Inputs(
+        evaluation_sha256=digest_bytes(dump_evaluation(evaluation)),
+        baseline_sha256=digest_bytes(pretty_json(baseline.model_dump(by_alias=True))),
+        eval_set_dvc_md5=evaluation.eval_set.dvc_md5,
+        eval_set_sha256=evaluation.eval_set.sha256,
     )
 
 

@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from minieval.contract.documents import Document, pretty_json
+from minieval.contract.documents import Document, parse_document, pretty_json
 from minieval.contract.fields import Count, DvcMd5, Name, Number, Positive, RunId, Samples, Sha256, Share, Table
 from minieval.contract.outcome_bits import unpack_outcomes
 
@@ -109,6 +109,19 @@ class Evaluation(Document):
     environment: Environment = Environment()
 
 
+def parse_evaluation(data: bytes, *, where: str = "the evaluation") -> Evaluation:
+    """Parse an evaluation document, ``minieval.evaluation/1``; ``where`` is what messages call it.
+
+    Raises:
+        CannotJudge: naming ``where``, the path inside the document, and the reason.
+    """
+    return parse_document(data, Evaluation, where=where)
+
+
 def dump_evaluation(evaluation: Evaluation) -> bytes:
-    """The bytes of the document as it is written: equal evaluations give equal bytes."""
+    """Return the bytes of the document as it is written; equal evaluations give equal bytes.
+
+    Raises:
+        TypeError: never for an evaluation that was parsed or measured; for one built around its checks.
+    """
     return pretty_json(evaluation.model_dump(by_alias=True))
