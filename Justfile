@@ -40,8 +40,17 @@ check:
     lint-imports
     actionlint
     shellcheck .ci/install .ci/run .ci/stage
+    just docs
     zizmor --quiet --offline --persona pedantic .github action.yml
     pytest -n 3 --dist loadgroup
+
+# Write the generated pages: commands, Python API, the list of packages and modules
+reference:
+    @python -m scripts.reference
+
+# Build the documentation site into site/; a broken link or anchor stops it
+docs:
+    @zensical build --strict --clean
 
 # The table the pull request would get, offline
 compare-baseline candidate:
@@ -51,21 +60,21 @@ compare-baseline candidate:
 register-model run_id semver:
     @lynxgate gate --run-id {{run_id}} --semver {{semver}}
 
-# Put what the demo prints into README.md
+# Write the output of the demo into docs/demo.md
 readme: setup
-    @python experiments/38-ci-gate/demo.py 2>&1 | python -m scripts.readme demo
+    @python experiments/38-ci-gate/demo.py 2>&1 | python -m scripts.blocks demo
 
 # Gate two candidates at a desk and in a pull request; write pr_clean.md, pr_regressed.md, pictures, manifest.json (four minutes)
 pr-pages: system setup
     @PYTHONPATH=.:experiments/38-ci-gate python -m pr_pages
 
-# Kill a promotion before and after each of its calls, and put what that leaves into README.md
+# Kill a promotion before and after each of its calls, and write the table in docs/reliability.md
 kill-table:
-    @python -m tests.promotion.kill_table | python -m scripts.readme kills
+    @python -m tests.promotion.kill_table | python -m scripts.blocks kills
 
-# Fail every call of a promotion in seven ways, race 64 processes, and put the table into README.md (a quarter of an hour)
+# Fail every call of a promotion in seven ways, race 64 processes, and write the table in docs/reliability.md (a quarter of an hour)
 faults:
-    @python -m tests.faults.table --write README.md
+    @python -m tests.faults.table --write docs/reliability.md
     @LYNXGATE_ALL_FAULTS=1 pytest -q -s tests/faults/test_races.py
 
 # Move the numbers of eval_baseline.json to those of an evaluation; review the diff, and give it a pull request of its own

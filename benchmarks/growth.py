@@ -1,4 +1,4 @@
-"""Time a registry as it grows, and print the Markdown tables of docs/speed.md.
+"""Time a registry as it grows, and print the Markdown tables of docs/performance.md.
 
 ``python -m benchmarks.growth [directory] [s3] [mlflow]`` (default: the first two). The history is written straight in
 the registry's own format, as the same promotions would have written it; what is timed is the code that users run:

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from scripts.readme import README, read_block
+from scripts.blocks import read_page
 
 from minieval.contract.exits import Exit
 from tests.samples import AFTER, BEFORE, baseline, evaluation
@@ -57,7 +57,7 @@ COMMANDS: list[tuple[Exit, list[str]]] = [
 
 
 def test_the_readme_has_every_code_with_its_meaning() -> None:
-    rows = re.findall(r"^\| (\d+) \| (\w+) \| (.+) \|$", read_block(README.read_text(), "exit codes"), re.MULTILINE)
+    rows = re.findall(r"^\| (\d+) \| (\w+) \| (.+) \|$", read_page("exit codes"), re.MULTILINE)
     assert [(int(number), name, meaning) for number, name, meaning in rows] == [
         (int(code), code.name, MEANINGS[code]) for code in Exit
     ]

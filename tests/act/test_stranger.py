@@ -182,7 +182,7 @@ def assert_outputs(said: dict[str, str], outcome: str, **expected: str) -> None:
 def ten_lines(name: str, given: dict[str, str]) -> dict[str, Any]:
     """The job in docs/adopt.md with other inputs, and a step that keeps the action's outputs."""
     page = (ROOT / "docs/adopt.md").read_text()
-    text = page.partition("```yaml ten-lines\n")[2].partition("```")[0]
+    text = page.partition("<!-- part=ten-lines -->\n```yaml\n")[2].partition("```")[0]
     assert len(text.splitlines()) == 10
     (job,) = yaml.safe_load(text.replace("lynxgate/lynxgate@COMMIT", PIN)).values()
     checkout, gate = job["steps"]

@@ -212,7 +212,9 @@ def test_a_promotion_is_told_instead_of_the_comparison(tmp_path: Path, printed: 
 
 
 def read_policy(name: str) -> Json:
-    found = re.search(rf"^```json {name}\n(.*?)^```$", (ROOT / "docs/github.md").read_text(), re.M | re.S)
+    found = re.search(
+        rf"^<!-- policy={name} -->\n```json\n(.*?)^```$", (ROOT / "docs/github.md").read_text(), re.M | re.S
+    )
     assert found
     policy: Json = json.loads(found[1])
     return policy
@@ -368,7 +370,7 @@ def test_the_head_is_asked_for_again() -> None:
 
 def test_the_trust_policy_names_the_called_workflow() -> None:
     page = (ROOT / "docs/github.md").read_text()
-    found = re.search(r"^```json trust-policy\n(.*?)^```$", page, re.M | re.S)
+    found = re.search(r"^<!-- policy=trust-policy -->\n```json\n(.*?)^```$", page, re.M | re.S)
     assert found
     (statement,) = json.loads(found[1])["Statement"]
     bound = statement["Condition"]["StringEquals"]

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from scripts.readme import README, comparable, read_block, shown
+from scripts.blocks import comparable, read_page, shown
 
 from tests.e2e.conftest import environment, git
 
@@ -47,7 +47,7 @@ def run_demo(checkout: Path) -> str:
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_the_demo_prints_what_the_readme_shows_twice_and_leaves_the_tree_clean(checkout: Path) -> None:
+def test_the_demo_prints_what_its_page_shows_twice_and_leaves_the_tree_clean(checkout: Path) -> None:
     first = run_demo(checkout)
     position = 0
     for expected in ORDER:
@@ -59,4 +59,4 @@ def test_the_demo_prints_what_the_readme_shows_twice_and_leaves_the_tree_clean(c
     again = run_demo(checkout)
     assert git(checkout, "status", "--porcelain") == ""
     assert comparable(shown(again)) == comparable(shown(first))
-    assert comparable(read_block(README.read_text(), "demo")) == comparable(shown(first)), "run `just readme`"
+    assert comparable(read_page("demo")) == comparable(shown(first)), "run `just readme`"

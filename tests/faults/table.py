@@ -1,6 +1,6 @@
-"""Runs every fault on every call, prints the table, and writes it into the README between its markers.
+"""Run every fault on every call, print the table, and write it into a page between its markers.
 
-``python -m tests.faults.table [--sample N] [--only NAME] [--write README.md]``: progress on stderr, the table on
+``python -m tests.faults.table [--sample N] [--only NAME] [--write docs/reliability.md]``: progress on stderr, the table on
 stdout, exit 1 when an invariant was violated. `just faults` runs all of it.
 """
 

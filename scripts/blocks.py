@@ -1,10 +1,11 @@
-"""The README's generated blocks: ``<!-- name -->`` to ``<!-- /name -->``, each the output of a command.
+"""The generated blocks of pages: ``<!-- name -->`` to ``<!-- /name -->``, each the output of a command.
 
-``COMMAND | python -m scripts.readme NAME`` writes a block anew; tests hold each block to the same command's output.
+``COMMAND | python -m scripts.blocks NAME`` writes a block anew; tests compare each block with the output of
+the same command.
 
-- What is shown is the output, cut by one rule: of ids and hashes of 12 or more hex digits the first 8 remain.
-- What differs from run to run or between machines (ids, times, seconds, the number of locked packages) is shown
-  and not compared.
+- A block is the output, with one change: of ids and hashes of 12 or more hex digits the first 8 remain.
+- Values that differ between runs or machines (ids, times, seconds, the number of locked packages) are shown, and are
+  not compared.
 """
 
 from __future__ import annotations
@@ -14,7 +15,14 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-README = Path(__file__).resolve().parent.parent / "README.md"
+ROOT = Path(__file__).resolve().parent.parent
+README = ROOT / "README.md"
+PAGES = {
+    "demo": ROOT / "docs" / "demo.md",
+    "kills": ROOT / "docs" / "reliability.md",
+    "faults": ROOT / "docs" / "reliability.md",
+    "exit codes": README,
+}
 FENCED = {"demo": "text"}  # blocks that are not Markdown themselves
 _ID = re.compile(r"\b(?=[0-9a-f]*[0-9])([0-9a-f]{8})[0-9a-f]{4,}\b(?:\.\.\.)?")
 _VARYING = (
@@ -26,19 +34,28 @@ _VARYING = (
 
 
 def shown(output: str) -> str:
-    """Output as a README shows it."""
+    """Return an output as a page shows it."""
     return _ID.sub(r"\1…", output.strip("\n")) + "\n"
 
 
 def comparable(text: str) -> str:
-    """What of a shown output has to be the same each time."""
+    """Return a shown output without the values that differ between runs."""
     for pattern, stand_in in _VARYING:
         text = pattern.sub(stand_in, text)
     return text
 
 
+def read_page(name: str) -> str:
+    """Return the text of a block, read from its page.
+
+    Raises:
+        ValueError: the page has no such block.
+    """
+    return read_block(PAGES[name].read_text(), name)
+
+
 def read_block(page: str, name: str) -> str:
-    """What stands in a block, without its fence.
+    """Return the text of a block of ``page``, without its fence.
 
     Raises:
         ValueError: the page has no such block.
@@ -51,7 +68,11 @@ def read_block(page: str, name: str) -> str:
 
 
 def write_block(page: str, name: str, text: str, fences: Mapping[str, str] = FENCED) -> str:
-    """The page with another text in a block."""
+    """Return the page with another text in a block.
+
+    Raises:
+        ValueError: the page has no such block.
+    """
     read_block(page, name)
     body = f"```{fences[name]}\n{text}```\n" if name in fences else text
     return _block(name).sub(lambda match: f"{match['start']}\n{body}{match['end']}", page)
@@ -62,10 +83,11 @@ def _block(name: str) -> re.Pattern[str]:
 
 
 def main() -> None:
-    """Put what stands on stdin into the block that is named."""
+    """Write stdin into the block that is named."""
     name = sys.argv[1]
     output = sys.stdin.read()
-    README.write_text(write_block(README.read_text(), name, shown(output) if name in FENCED else output))
+    page = PAGES[name]
+    page.write_text(write_block(page.read_text(), name, shown(output) if name in FENCED else output))
 
 
 if __name__ == "__main__":
