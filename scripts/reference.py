@@ -208,7 +208,7 @@ def _signature(name: str, function: Callable[..., Any]) -> str:
 
 def _plain(text: str) -> str:
     """Return a signature without quotes around annotations and without objects that have no readable form."""
-    text = re.sub(r"<function [^>]*>|environ\(\{.*?\}\)", "...", text, flags=re.DOTALL)
+    text = re.sub(r"<function .*? at 0x[0-9a-f]+>|environ\(\{.*?\}\)", "...", text, flags=re.DOTALL)
     text = re.sub(r"<(\w+\.\w+): [^>]*>", r"\1", text)  # an enum's member
     text = re.sub(r"PosixPath\(('[^']*')\)", r"Path(\1)", text)
     return re.sub(r"'([A-Za-z_][\w.\[\], |]*)'(?!\))", r"\1", text)

@@ -1,7 +1,7 @@
 """Run every fault on every call, print the table, and write it into a page between its markers.
 
-``python -m tests.faults.table [--sample N] [--only NAME] [--write docs/reliability.md]``: progress on stderr, the table on
-stdout, exit 1 when an invariant was violated. `just faults` runs all of it.
+``python -m tests.faults.table [--sample N] [--only NAME] [--write docs/reliability.md]``: progress on stderr, the table
+on stdout, exit 1 when an invariant was violated. `just faults` runs all of it.
 """
 
 from __future__ import annotations
