@@ -216,7 +216,7 @@ def _plain(text: str) -> str:
 
 def _fields(found: type) -> dict[str, str]:
     if issubclass(found, BaseModel):
-        return {field.alias or name: _annotation(field) for name, field in found.model_fields.items()}
+        return {field.alias or name: _annotation(found, name) for name, field in found.model_fields.items()}
     if dataclasses.is_dataclass(found):
         return {field.name: str(field.type) for field in dataclasses.fields(found)}
     if issubclass(found, enum.Enum):
@@ -224,10 +224,18 @@ def _fields(found: type) -> dict[str, str]:
     return {}
 
 
-def _annotation(field: Any) -> str:
-    annotation = field.annotation
-    text = annotation.__name__ if isinstance(annotation, type) and not hasattr(annotation, "__args__") else annotation
-    return re.sub(r"\b(?:\w+\.)+(?=\w)", "", str(text))
+def _annotation(found: type, name: str) -> str:
+    """Return a field's type as its source names it: ``DvcMd5 | None`` rather than the validators behind it."""
+    (text,) = [vars(owner)["__annotations__"][name] for owner in found.__mro__ if name in _own_annotations(owner)][:1]
+    tree = ast.parse(str(text), mode="eval").body
+    while isinstance(tree, ast.Subscript) and ast.unparse(tree.value) == "Annotated":
+        tree = tree.slice.elts[0] if isinstance(tree.slice, ast.Tuple) else tree.slice
+    return ast.unparse(tree)
+
+
+def _own_annotations(owner: type) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = vars(owner).get("__annotations__", {})
+    return found
 
 
 def _members(found: type) -> Iterator[tuple[str, str]]:
