@@ -97,7 +97,7 @@ def _describe_command(name: str, command: Any) -> Iterator[str]:
         yield f"```text\n{_usage(name, parameters, kinds)}\n```"
     if parameters:
         rows = "\n".join(_describe_parameter(parameter, kinds[parameter.name]) for parameter in parameters)
-        yield f"| option | value | default | |\n|---|---|---|---|\n{rows}"
+        yield f"| option | value | default | meaning |\n|---|---|---|---|\n{rows}"
 
 
 def _parameters(command: Any) -> Iterator[Any]:
