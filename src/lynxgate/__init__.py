@@ -4,4 +4,4 @@ The story is `lynxgate.pipeline.gate`; the decision is `lynxgate.decision.compar
 `lynxgate.promotion.promote.promote`.
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

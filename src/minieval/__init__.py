@@ -4,4 +4,4 @@ This package runs candidate code (in a separate process) and holds no credential
 holds credentials and never loads a candidate. They meet in one JSON document, `minieval.contract.report`.
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
