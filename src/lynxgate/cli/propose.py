@@ -47,7 +47,7 @@ def rebaseline_pr(
     from lynxgate.decision.baseline import CREATE_IT, parse_baseline
     from lynxgate.decision.decide import EVALUATE_IT
     from lynxgate.errors import UsageFailure
-    from lynxgate.identity import parse_semver
+    from lynxgate.identity import is_commit, parse_semver
     from lynxgate.pull_request.forge import blob_sha
     from lynxgate.pull_request.rebaseline_proposal import build_proposal
     from lynxgate.pull_request.workflow_env import read_workflow, write_outputs, write_summary
@@ -57,7 +57,7 @@ def rebaseline_pr(
     from minieval.contract.report import Evaluation
     from minieval.contract.writes import write_output
 
-    if not re.fullmatch(r"[0-9a-f]{40}", base_sha):
+    if not is_commit(base_sha):
         raise UsageFailure(f"--base-sha {base_sha[:80]!r} is no commit (40 lower-case hex digits)")
     if not _BRANCH.fullmatch(base) or ".." in base:
         raise UsageFailure(f"--base {base[:80]!r} is no name of a branch")

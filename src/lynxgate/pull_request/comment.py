@@ -23,12 +23,13 @@ from lynxgate.pull_request.forge import Annotation, Check, Conclusion, Level
 from lynxgate.pull_request.request import OUR_MARK, Declined
 from lynxgate.reports.tables import render_markdown
 from minieval.contract.exits import Exit
+from minieval.contract.identities import SHA256
 
 MAX_BYTES = 65_536
 MAX_TITLE = 255
 KIND = "gate"
 _KIND = re.compile(r"[a-z][a-z-]{0,30}")
-_RECEIPT = re.compile(r"(promoted|already promoted) (v[0-9.]{5,32}) ([0-9a-f]{64})")
+_RECEIPT = re.compile(rf"(promoted|already promoted) (v[0-9.]{{5,32}}) ({SHA256})")
 _WEAR = re.compile(
     r"gate [0-9]{1,9} of [0-9]{1,9} on this eval set(, asked before and free)?(; it is worn out: build a new one)?"
 )

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr, Validat
 
 from lynxgate.errors import CannotJudge
 from minieval.contract.documents import parse_json
+from minieval.contract.identities import COMMIT
 
 
 class _Part(BaseModel):
@@ -30,7 +31,7 @@ class _Repository(_Part):
 
 
 class _Side(_Part):
-    sha: Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
+    sha: Annotated[str, Field(pattern=f"^{COMMIT}$")]
     repo: _Repository | None
 
 

@@ -19,6 +19,7 @@ from datetime import datetime
 from lynxgate.errors import UsageFailure
 from lynxgate.identity import parse_run_id, parse_semver
 from lynxgate.pull_request.forge import Comment, LabelEvent, Permission, same_login
+from minieval.contract.identities import RUN_ID
 
 HOW_TO_ASK = (
     "Somebody with write access comments one line\n\n"
@@ -26,7 +27,7 @@ HOW_TO_ASK = (
     "and then sets the label `{label}` (takes it off first when it is set)."
 )
 OUR_MARK = "<!-- lynxgate:"  # how every comment of the gate begins
-_LINE = re.compile(r"mlflow_run_id=([0-9a-f]{32})[ \t]+semver=(v[0-9.]{5,32})")
+_LINE = re.compile(rf"mlflow_run_id=({RUN_ID})[ \t]+semver=(v[0-9.]{{5,32}})")
 _LOOKS_LIKE = re.compile(r"mlflow_run_id|semver\s*=")
 _HIDDEN = re.compile(r"<!--.*?(?:-->|\Z)", re.DOTALL)
 

@@ -21,6 +21,7 @@ from lynxgate.decision.groups import parse_groups
 from lynxgate.decision.same_decision import find_difference, written_by
 from lynxgate.decision.verdict import Gate, Verdict, parse_verdict
 from lynxgate.errors import CannotJudge, GateError, IntegrityFailure
+from lynxgate.identity import SemverText
 from lynxgate.registry.events import Promotion
 from lynxgate.registry.layout import SemverText
 from minieval.contract.digests import digest_bytes

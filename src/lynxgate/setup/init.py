@@ -17,7 +17,9 @@ from importlib import resources
 from lynxgate.decision.baseline import SCHEMA, Status, parse_baseline
 from lynxgate.decision.policy import DEFAULT_TOLERANCE_PP
 from lynxgate.errors import UsageFailure
+from lynxgate.identity import is_commit
 from lynxgate.jsonedit import format_value
+from minieval.contract.identities import COMMIT
 from minieval.contract.report import EvalSetIdentity
 
 BASELINE, IGNORE = "eval_baseline.json", ".gitignore"
@@ -61,7 +63,7 @@ class Place:
             raise UsageFailure(f"--repository {self.repository[:80]!r} is not owner/name")
         if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_./-]{0,99}", self.branch):
             raise UsageFailure(f"--default-branch {self.branch[:80]!r} is no plain name of a branch")
-        if not re.fullmatch(rf"{_NAME}/{_NAME}@[0-9a-f]{{40}}", self.action):
+        if not re.fullmatch(rf"{_NAME}/{_NAME}@{COMMIT}", self.action):
             raise UsageFailure(f"--action {self.action[:80]!r} is not owner/name@commit, the commit in 40 hex digits")
 
 
@@ -102,7 +104,7 @@ def read_action(direct_url: str | None) -> str | None:
         name, commit = read_repository(str(noted["url"])), str(noted["vcs_info"]["commit_id"])
     except (ValueError, KeyError, TypeError):
         return None
-    return f"{name}@{commit}" if name and re.fullmatch(r"[0-9a-f]{40}", commit) else None
+    return f"{name}@{commit}" if name and is_commit(commit) else None
 
 
 def missing_lines(text: str, lines: Collection[str] = IGNORED) -> list[str]:
