@@ -23,7 +23,6 @@ from lynxgate.decision.verdict import Gate, Verdict, parse_verdict
 from lynxgate.errors import CannotJudge, GateError, IntegrityFailure
 from lynxgate.identity import SemverText
 from lynxgate.registry.events import Promotion
-from lynxgate.registry.layout import SemverText
 from minieval.contract.digests import digest_bytes
 from minieval.contract.documents import Document, Json, parse_document, parse_json, pretty_json
 from minieval.contract.fields import RunId, Sha256
