@@ -145,7 +145,7 @@ def test_planning_what_was_planned_is_idle(kept: tuple[str, ...]) -> None:
     assert written.keys().isdisjoint(set(kept) - {IGNORE})
     again = plan_scaffold(present | written, EvalSet("e.jsonl"), HERE)
     assert [each.data for each in again] == [None] * len(FILES)
-    assert {each.path for each in again if each.said == "unchanged"} >= set(written)
+    assert {each.path for each in again if each.status == "unchanged"} >= set(written)
 
 
 def test_the_baseline_waits(repository: Path, capfd: pytest.CaptureFixture[str]) -> None:
