@@ -52,11 +52,13 @@ reference:
 docs:
     @zensical build --strict --clean
 
-# The table the pull request would get, offline
+# Compare a candidate's evaluation with the committed baseline, offline
+[no-exit-message]
 compare-baseline candidate:
     @python -m scripts.mlops.compare_baseline --candidate {{candidate}} --baseline eval_baseline.json
 
-# The whole gate on one run; on a laptop with LYNX_ENV=dev
+# Gate one MLflow run and promote it if it passes; on a laptop with LYNX_ENV=dev
+[no-exit-message]
 register-model run_id semver:
     @lynxgate gate --run-id {{run_id}} --semver {{semver}}
 

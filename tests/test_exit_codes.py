@@ -1,4 +1,4 @@
-"""Exit codes: the README's table is the enum, and for each code a real command ends with it."""
+"""Exit codes: the README's table is that of the code, and for each code a real command ends with it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from scripts.blocks import read_page
 
-from minieval.contract.exits import Exit
+from minieval.contract.exits import MEANINGS, Exit
 from tests.samples import AFTER, BEFORE, baseline, evaluation
 
 ROOT = Path(__file__).parent.parent
@@ -24,20 +24,13 @@ DOCUMENTS = {
     "fallen.json": evaluation(FALLEN),
     "other_set.json": evaluation(AFTER, eval_set={"dvc_md5": "0" * 32}),
 }
-MEANINGS = {
-    Exit.OK: "passed, promoted, already promoted, or report-only",
-    Exit.BUG: "an exception nobody foresaw; the only code with a traceback",
-    Exit.REGRESSION: "a bucket fell, is missing or is new; the table is on stdout",
-    Exit.CANNOT_JUDGE: "input that is bad, empty or not comparable, or evidence that decides nothing",
-    Exit.INTEGRITY: "a hash differs from what was agreed",
-    Exit.UNAVAILABLE: "a store or service could not be reached, or failed",
-    Exit.REFUSED: "not authorised, semver taken, or changed by somebody else meanwhile",
-    Exit.USAGE: "the command was called wrongly",
-}
 COMMANDS: list[tuple[Exit, list[str]]] = [
     (Exit.OK, COMPARE),
     (Exit.OK, ["python", "-m", "scripts.mlops.compare_baseline", "--tolerance", "0.02"]),
     (Exit.OK, ["lynxgate", "--help"]),
+    (Exit.OK, ["lynxgate", "--version"]),
+    (Exit.OK, ["python", "-m", "lynxgate", "compare"]),
+    (Exit.OK, ["minieval", "--version"]),
     (Exit.OK, ["python", "-m", "scripts.mlops.registry", "promote", "--help"]),
     (Exit.BUG, COMPARE),
     (Exit.REGRESSION, [*COMPARE, "--candidate", "fallen.json"]),
@@ -49,6 +42,7 @@ COMMANDS: list[tuple[Exit, list[str]]] = [
     (Exit.USAGE, [*COMPARE, "--tolerance", "2 pp"]),
     (Exit.USAGE, [*COMPARE, "--nope"]),
     (Exit.USAGE, ["lynxgate", "nope"]),
+    (Exit.USAGE, ["python", "-m", "lynxgate", "nope"]),
     (Exit.USAGE, ["lynxgate", "gate", "--semver", "v0.1.0"]),
     (Exit.USAGE, ["python", "-m", "scripts.mlops.compare_baseline", "extra"]),
     (Exit.USAGE, ["python", "-m", "scripts.mlops.registry", "promote", "--semver", "v0.1.0"]),

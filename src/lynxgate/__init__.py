@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from lynxgate.wiring import open_gate_services, open_promotion, open_tracking
     from minieval.contract.report import Evaluation, parse_evaluation
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _MODULES = {
     "Baseline": "lynxgate.decision.baseline",

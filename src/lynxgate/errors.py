@@ -1,4 +1,4 @@
-"""The gate's own errors, beside those of `minieval.contract.exits`; each carries its exit code."""
+"""The gate's own errors, in addition to those of `minieval.contract.exits`; each has its exit code."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ __all__ = [
 
 
 class StoreFailure(GateError):
-    """A store or service could not be reached, or answered that it failed."""
+    """A store or service could not be reached, or failed."""
 
     exit = Exit.UNAVAILABLE
 
 
 class OutcomeUnknown(StoreFailure):
-    """A call that changes something failed in a way that leaves open whether the change was made."""
+    """A call that changes something failed, and it is unknown whether the change was made."""
 
 
 class Refused(GateError):
-    """Not authorised, semver taken, or changed by somebody else meanwhile."""
+    """Not authorised, semver taken, or changed by another process meanwhile."""
 
     exit = Exit.REFUSED
 
 
 class Conflict(Refused):
-    """A create-only or compare-and-swap write lost against another writer."""
+    """A create-only or compare-and-swap write lost to another writer."""

@@ -1,15 +1,25 @@
-"""The identities that arrive as text: semver, canonical SHA, run id. Parsed here, with `fullmatch`, once."""
+"""The identities that arrive as text: semver, canonical SHA, run id, commit. Each is parsed here, once.
+
+- A pattern is always matched against the whole text (`fullmatch`).
+- Parsing changes nothing about a text: an identity has one spelling, and everything else is refused.
+"""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import AfterValidator, WithJsonSchema
 
 from lynxgate.errors import UsageFailure
+from minieval.contract.identities import COMMIT, RUN_ID, SHA256
 
+# At most nine digits a part: a longer one is a mistake, and Python refuses to read thousands of digits as a number.
 _SEMVER = re.compile(r"v(0|[1-9][0-9]{0,8})\.(0|[1-9][0-9]{0,8})\.(0|[1-9][0-9]{0,8})")
-_SHA = re.compile(r"[0-9a-f]{64}")
-_RUN = re.compile(r"[0-9a-f]{32}")
+_SHA = re.compile(SHA256)
+_RUN = re.compile(RUN_ID)
+_COMMIT = re.compile(COMMIT)
 
 
 @dataclass(frozen=True, order=True)
@@ -25,20 +35,25 @@ class Semver:
 
 
 def is_semver(text: str) -> bool:
-    """Whether `parse_semver` takes it."""
+    """Return whether `parse_semver` accepts ``text``."""
     return _SEMVER.fullmatch(text) is not None
 
 
 def is_sha(text: str) -> bool:
-    """Whether `parse_sha` takes it."""
+    """Return whether `parse_sha` accepts ``text``."""
     return _SHA.fullmatch(text) is not None
+
+
+def is_commit(text: str) -> bool:
+    """Return whether ``text`` is a full Git commit: 40 lower-case hex digits."""
+    return _COMMIT.fullmatch(text) is not None
 
 
 def parse_semver(text: str) -> Semver:
     """Read ``vMAJOR.MINOR.PATCH``.
 
     Raises:
-        UsageFailure: for anything else, pre-releases and build metadata among it.
+        UsageFailure: ``text`` is anything else, a pre-release or a version with build metadata included.
     """
     if match := _SEMVER.fullmatch(text):
         return Semver(*(int(part) for part in match.groups()))
@@ -46,22 +61,38 @@ def parse_semver(text: str) -> Semver:
 
 
 def parse_sha(text: str) -> str:
-    """Check a canonical SHA.
+    """Check a canonical SHA and return it.
 
     Raises:
-        UsageFailure: when it is not 64 lower-case hex digits.
+        UsageFailure: ``text`` is not 64 lower-case hex digits.
     """
-    if _SHA.fullmatch(text):
+    if is_sha(text):
         return text
     raise UsageFailure(f"{text[:80]!r} is not a canonical SHA (64 lower-case hex digits)")
 
 
 def parse_run_id(text: str) -> str:
-    """Check an MLflow run id.
+    """Check an MLflow run id and return it.
 
     Raises:
-        UsageFailure: when it is not 32 lower-case hex digits.
+        UsageFailure: ``text`` is not 32 lower-case hex digits.
     """
     if _RUN.fullmatch(text):
         return text
     raise UsageFailure(f"{text[:80]!r} is not an MLflow run id (32 lower-case hex digits)")
+
+
+def _check_semver(text: str) -> str:
+    try:
+        parse_semver(text)
+    except UsageFailure as error:
+        raise ValueError(str(error)) from error  # the kind of error that pydantic reports with its place
+    return text
+
+
+SemverText = Annotated[
+    str,
+    AfterValidator(_check_semver),
+    WithJsonSchema({"type": "string", "pattern": r"^v(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)$"}),
+]
+"""A semver in a document: text that `parse_semver` accepts."""

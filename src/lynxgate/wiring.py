@@ -1,4 +1,4 @@
-"""Which adapter serves an address; each is imported only when it is needed."""
+"""Which adapter serves an address. An adapter, and with it its SDK, is imported only when it is needed."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from lynxgate.settings import DEFAULT_CACHE, DEFAULT_REGISTRY, mlflow_bounds, tr
 if TYPE_CHECKING:
     from lynxgate.pipeline import GateServices
 
-LEASE = timedelta(minutes=5)  # how long a promotion is its owner's without a word; each step renews it
+LEASE = timedelta(minutes=5)  # how long a promotion belongs to a process that does not renew it; each step renews
 
 
 def open_tracking(uri: str | None = None) -> Tracking:
-    """The tracking server at ``uri`` (default: what the environment says).
+    """Open the tracking server at ``uri`` (default: from the environment).
 
     Raises:
-        UsageFailure: when the scheme has no adapter, or its extra is not installed.
-        StoreFailure: when there is no such database.
+        UsageFailure: the scheme has no adapter, or its extra is not installed.
+        StoreFailure: there is no such database.
     """
     address = tracking_uri(uri)
     match address.partition("://")[0].partition("+")[0]:
@@ -44,10 +44,10 @@ def open_tracking(uri: str | None = None) -> Tracking:
 
 
 def open_eval_data(root: Path) -> EvalData:
-    """The DVC repository at ``root``.
+    """Open the DVC repository at ``root``.
 
     Raises:
-        UsageFailure: when the extra is not installed.
+        UsageFailure: the extra is not installed.
     """
     try:
         from lynxgate.adapters.dvc import DvcEvalData
@@ -57,15 +57,15 @@ def open_eval_data(root: Path) -> EvalData:
 
 
 def open_forge(workflow: Workflow) -> Forge:
-    """The repository that a workflow runs in, with the workflow's token.
+    """Open the repository that a workflow runs in, with the workflow's token.
 
     Raises:
-        UsageFailure: repository or token is not in the environment, or the extra is not installed.
+        UsageFailure: the environment lacks repository or token, or the extra is not installed.
     """
     if workflow.repository is None:
-        raise UsageFailure("GITHUB_REPOSITORY is not set; it names the repository as owner/name")
+        raise UsageFailure("GITHUB_REPOSITORY is not set; set it to the repository, owner/name")
     if workflow.token is None:
-        raise UsageFailure("GITHUB_TOKEN is not set; a workflow gives it with env: GITHUB_TOKEN: ${{ github.token }}")
+        raise UsageFailure("GITHUB_TOKEN is not set; in a workflow, set env: GITHUB_TOKEN: ${{ github.token }}")
     try:
         from lynxgate.adapters.github import GithubForge
     except ImportError as error:
@@ -78,10 +78,10 @@ def _not_installed(extra: str, error: ImportError) -> UsageFailure:
 
 
 def open_store(registry: str) -> RegistryStore:
-    """The registry at a directory or an ``s3://bucket/prefix``; it need not exist yet.
+    """Open the registry at a directory or ``s3://bucket/prefix``; it need not exist yet.
 
     Raises:
-        UsageFailure: when the scheme has no adapter, or its extra is not installed.
+        UsageFailure: the scheme has no adapter, or its extra is not installed.
     """
     if registry.startswith("s3://"):
         try:
@@ -90,19 +90,20 @@ def open_store(registry: str) -> RegistryStore:
             raise _not_installed("s3", error) from error
         return S3Store(registry)
     if "://" in registry:
-        raise UsageFailure(f"{registry[:80]!r}: a registry is a directory or s3://bucket/prefix")
+        raise UsageFailure(f"{registry[:80]!r} is not a registry address; use a directory or s3://bucket/prefix")
     return DirectoryStore(Path(registry))
 
 
 def open_existing_store(registry: str) -> RegistryStore:
-    """As `open_store`, for readers.
+    """Open a registry that exists, for reading.
 
     Raises:
-        CannotJudge: when there is no registry there.
+        CannotJudge: there is no registry at this address.
+        UsageFailure: as `open_store`.
     """
     store = open_store(registry)
     if read_environment(store) is None:
-        raise CannotJudge(f"{store.location} is no registry; name one with --registry or LYNXGATE_REGISTRY")
+        raise CannotJudge(f"{store.location} is not a registry; name one with --registry or LYNXGATE_REGISTRY")
     return store
 
 
@@ -151,10 +152,10 @@ def open_gate_services(
 
 
 def open_signer(key: Path) -> Signer:
-    """The Ed25519 private key in a PEM file.
+    """Open the Ed25519 private key in a PEM file.
 
     Raises:
-        UsageFailure: there is none in it, or the extra is not installed.
+        UsageFailure: the file has no such key, or the extra is not installed.
     """
     try:
         from lynxgate.adapters.dsse import DsseSigner
@@ -164,10 +165,10 @@ def open_signer(key: Path) -> Signer:
 
 
 def open_verifier(key: Path) -> Verifier:
-    """The Ed25519 public key in a PEM file.
+    """Open the Ed25519 public key in a PEM file.
 
     Raises:
-        UsageFailure: there is none in it, or the extra is not installed.
+        UsageFailure: the file has no such key, or the extra is not installed.
     """
     try:
         from lynxgate.adapters.dsse import DsseVerifier

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from minieval.runner.child import Limits
     from minieval.runner.sandbox import Isolation
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _MODULES = {
     "Evaluation": "minieval.contract.report",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from minieval import __version__
 from minieval.contract import exits
 from minieval.runner.child import Limits
 from minieval.runner.sandbox import Isolation
@@ -18,6 +19,13 @@ if TYPE_CHECKING:
     from minieval.contract.report import Evaluation
 
 DEFAULT = Limits()
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"minieval {__version__}")
+        raise typer.Exit
+
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 
@@ -35,6 +43,9 @@ def command(
     timeout: Annotated[float, typer.Option(help="Seconds for the whole prediction.")] = DEFAULT.timeout_s,
     memory_mb: Annotated[int, typer.Option(help="Address space of the predictor, in MiB.")] = DEFAULT.memory_mb,
     run_id: Annotated[str | None, typer.Option(help="The MLflow run. [default: the one MLmodel names]")] = None,
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
 ) -> None:
     """Score a candidate bundle on an eval set, without showing it a label."""
     from minieval.evaluation import evaluate, write  # noqa: PLC0415 - --help stays fast

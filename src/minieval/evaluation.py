@@ -18,6 +18,7 @@ from minieval import __version__
 from minieval.contract.bundle import stage
 from minieval.contract.evalset import EvalSet, load_eval_set
 from minieval.contract.exits import UsageFailure
+from minieval.contract.identities import RUN_ID
 from minieval.contract.manifest import Manifest
 from minieval.contract.mlmodel import read_run_id
 from minieval.contract.report import SCHEMA, Candidate, Evaluation, Evaluator, Metric, dump_evaluation
@@ -85,7 +86,7 @@ def evaluate(
 
 
 def _check_request(run_id: str | None, batch_size: int) -> None:
-    if run_id is not None and not re.fullmatch("[0-9a-f]{32}", run_id):
+    if run_id is not None and not re.fullmatch(RUN_ID, run_id):
         raise UsageFailure(f"{run_id[:80]!r} is not an MLflow run id (32 lower-case hex digits)")
     if batch_size < 1:
         raise UsageFailure(f"a batch size of {batch_size}; a batch has at least one row")

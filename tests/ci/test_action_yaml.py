@@ -18,7 +18,7 @@ ROOT = Path(__file__).parent.parent.parent
 Json = dict[str, Any]
 ACTION: Json = yaml.safe_load((ROOT / "action.yml").read_text())
 STEPS: list[Json] = ACTION["runs"]["steps"]
-PLACE = Place("ann/inflector", "main", "lynxgate/lynxgate@" + "1" * 40, "0.1.0")
+PLACE = Place("ann/inflector", "main", "lynxgate/lynxgate@" + "1" * 40, "0.2.0")
 WRITTEN = {each.path: (each.data or b"").decode() for each in plan_scaffold({}, EvalSet("e.jsonl"), PLACE)}
 TASKS = ("request", "evaluate", "promote", "report")
 

@@ -50,7 +50,7 @@ def test_no_schema_is_published_that_nobody_reads() -> None:
 def test_what_we_write_validates() -> None:
     validator("minieval.evaluation/1").validate(evaluation())
     validator("lynxgate.baseline/1").validate(baseline())
-    validator("lynxgate.verdict/1").validate(json.loads(judge(evaluation(), baseline()).to_json()))
+    validator("lynxgate.verdict/2").validate(json.loads(judge(evaluation(), baseline()).to_json()))
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,7 @@
 The files are in `tests/fixtures/written_by_5ac7d5b`, whose README.md describes them. They are never edited.
 
 - Only exit codes, JSON and outcomes are asserted, no sentence: sentences are reworded.
-- Today a `lynxgate.verdict/1` replays byte for byte. Once the sentences change, and `lynxgate.verdict/2` holds the new
-  ones, a verdict/1 is compared by what was decided and not by its words. These tests hold for both.
+- A `lynxgate.verdict/1` is compared by what was decided and not by its words: gates from 0.2.0 on write other words.
 """
 
 from __future__ import annotations
@@ -28,6 +27,8 @@ from lynxgate.cli.app import run
 from lynxgate.decision.groups import Groups, read_groups
 from lynxgate.decision.verdict import Verdict, parse_verdict
 from lynxgate.promotion.promote import Ending, Request, promote
+from lynxgate.registry.evidence_check import Statement
+from minieval.contract.documents import parse_document
 from minieval.contract.exits import Exit
 from tests.promotion.workshop import DEV, DirectoryTracking, Workshop
 
@@ -165,6 +166,34 @@ def copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name, value in DEV.items():
         monkeypatch.setenv(name, value)
     return folder
+
+
+@pytest.mark.parametrize(
+    "path", [entry for entry in ENTRIES if "/evidence/" in entry and not entry.endswith(".dsse.json")]
+)
+def test_the_verdict_in_evidence_follows_by_its_decision(path: str) -> None:
+    """Other words follow from its documents; another outcome of any table does not."""
+    statement = parse_document((REGISTRIES / path).read_bytes(), Statement, where=path)
+    again, _, _ = statement.decide()
+
+    def follows(tree: Any) -> bool:
+        predicate = statement.predicate.model_copy(update={"verdict": tree})
+        return statement.model_copy(update={"predicate": predicate}).follows(again)
+
+    stored = json.loads(json.dumps(statement.predicate.verdict))
+    assert follows(stored)
+    rows = [*stored["conditions"], *stored["rows"], *stored.get("metrics", ())]
+    rows += [stored["aggregate"]] if stored["aggregate"] else []
+    assert len(rows) > 1
+    for row in rows:
+        row["reason"] = "in other words"
+        assert follows(stored)
+        outcome, row["outcome"] = row["outcome"], "regressed" if row["outcome"] == "held" else "held"
+        assert not follows(stored)
+        row["outcome"] = outcome
+    # A /2 is written by the gate that the statement names.
+    named = again.to_tree()
+    assert not follows(named)
 
 
 def verify(registry: str, *more: str) -> int:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import typer
 
-from lynxgate.cli import providers
+from lynxgate.cli import import_metrics
 from lynxgate.importers import PROVIDERS
 from minieval.contract import exits
 from minieval.contract.documents import read_document
@@ -22,7 +22,7 @@ MD5 = hashlib.md5(b"the eval set").hexdigest()
 SHA = hashlib.sha256(b"the model").hexdigest()
 
 app = typer.Typer()
-providers.register(app)
+import_metrics.register(app)
 
 
 @app.command("other")

@@ -133,7 +133,7 @@ def test_the_verdict_and_the_exit_code_agree(desk: Folder) -> None:
         path = desk.folder / "verdict.json"
         ended = desk.compare(measured, baseline(), "--output", str(path), "--format", "json")
         assert ended.out.encode() == path.read_bytes()
-        assert json.loads(ended.out)["schema"] == "lynxgate.verdict/1"
+        assert json.loads(ended.out)["schema"] == "lynxgate.verdict/2"
         assert parse_verdict(path.read_bytes()).exit == ended.code == code
 
 

@@ -8,8 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from lynxgate.audit.history import read_events, read_last_events
-from lynxgate.cli.app import run
-from lynxgate.cli.registry import registry_app
+from lynxgate.cli.app import build, run
 from lynxgate.errors import UsageFailure
 from lynxgate.promotion.promote import promote
 from lynxgate.promotion.rollback import roll_back
@@ -27,8 +26,9 @@ def dev(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_every_command_has_json() -> None:
-    # By name: each `run` in this process registers them anew.
-    commands = {command.name: command.callback for command in registry_app.registered_commands}
+    (group,) = build(["promote", "registry_read", "registry_write"]).registered_groups
+    assert group.typer_instance is not None
+    commands = {command.name: command.callback for command in group.typer_instance.registered_commands}
     assert len(commands) == 10
     assert [each for each in commands.values() if each and "as_json" not in inspect.signature(each).parameters] == []
 

@@ -250,8 +250,8 @@ class TestChoice:
         comments = [said(when, body, who, edited=max(when, edited)) for when, who, body, edited in talk]
         found = pick(comments)
         if isinstance(found, Chosen):
-            theirs = [c for c in comments if c.author == found.author and parse_requests(c.body) == (found.asked,)]
+            theirs = [c for c in comments if c.author == found.author and parse_requests(c.body) == (found.request,)]
             assert ROLES[found.author].may_promote
             assert any(c.created_at <= c.updated_at < at(10) for c in theirs)
             allowed = [c for c in comments if ROLES[c.author].may_promote]
-            assert {a for c in allowed for a in parse_requests(c.body)} == {found.asked}
+            assert {a for c in allowed for a in parse_requests(c.body)} == {found.request}

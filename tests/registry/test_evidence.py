@@ -179,6 +179,8 @@ def test_evidence_of_anything_else_is_seen(
 def test_evidence_of_another_version_of_the_gate_holds_by_its_decision(signed: Workshop) -> None:
     statement = statement_of(signed)
     statement["predicate"]["gate"]["version"] = "0.0.1"
+    assert flaws(signed, statement) == ["the verdict in it does not follow from the documents in it"]  # two gates
+    statement["predicate"]["verdict"]["gate"]["version"] = "0.0.1"
     row = statement["predicate"]["verdict"]["rows"][0]
     row["reason"] = "in the words of that time"
     assert flaws(signed, statement) == []

@@ -38,7 +38,7 @@ from tests.samples import AFTER, evaluation, write
 
 ROOT = Path(__file__).parent.parent.parent
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
-HERE = Place("ann/inflector", "trunk", f"lynxgate/lynxgate@{COMMIT}", "0.1.0")
+HERE = Place("ann/inflector", "trunk", f"lynxgate/lynxgate@{COMMIT}", "0.2.0")
 
 
 @pytest.fixture
@@ -145,7 +145,7 @@ def test_planning_what_was_planned_is_idle(kept: tuple[str, ...]) -> None:
     assert written.keys().isdisjoint(set(kept) - {IGNORE})
     again = plan_scaffold(present | written, EvalSet("e.jsonl"), HERE)
     assert [each.data for each in again] == [None] * len(FILES)
-    assert {each.path for each in again if each.said == "unchanged"} >= set(written)
+    assert {each.path for each in again if each.status == "unchanged"} >= set(written)
 
 
 def test_the_baseline_waits(repository: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -282,7 +282,7 @@ def test_the_workflows_say_what_was_asked() -> None:
         text = (each.data or b"").decode()
         assert "__" not in text
         used = [line.strip() for line in text.splitlines() if "uses:" in line and "lynxgate/lynxgate@" in line]
-        assert set(used) <= {f"uses: lynxgate/lynxgate@{COMMIT} # v0.1.0"}
+        assert set(used) <= {f"uses: lynxgate/lynxgate@{COMMIT} # v0.2.0"}
 
 
 @pytest.mark.parametrize("options", [(), ("--repository", "ann/inflector", "--action", f"lynxgate/lynxgate@{COMMIT}")])

@@ -15,7 +15,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import re
 import shutil
 import tempfile
 import threading
@@ -34,6 +33,7 @@ from mlflow.store.artifact.artifact_repository_registry import get_artifact_repo
 
 from lynxgate.adapters import mlflow_models
 from lynxgate.errors import CannotJudge, GateError, IntegrityFailure, OutcomeUnknown, StoreFailure
+from lynxgate.identity import is_sha
 from lynxgate.ports import Progress, RunFacts, RunModel
 from lynxgate.redact import scrub, strip_credentials
 
@@ -106,7 +106,7 @@ class MlflowTracking:
         if len(said) > 1:
             raise CannotJudge(f"run {run_id} says {TRAINING_DATA} twice, and differently, as parameter and as tag")
         for value in said:
-            if not re.fullmatch("[0-9a-f]{64}", value):
+            if not is_sha(value):
                 raise CannotJudge(f"run {run_id}: its {TRAINING_DATA} is {value[:80]!r}, and no SHA-256")
         return RunFacts(next(iter(said), None))
 

@@ -1,7 +1,9 @@
-"""Taking a stored verdict again from the documents it names. Pure.
+"""Check that a stored verdict follows from the documents it names, by making the decision again. Pure.
 
-- Equal means equal bytes. A document with another hash, or a verdict that says anything else, is an integrity failure.
-- The tolerance that was given on the command line is the one the verdict records, and it is held to the same rules.
+- A verdict of this version of the gate must be equal byte for byte. Of another version, and of a `lynxgate.verdict/1`,
+  the decision must be equal and the sentences may differ (`lynxgate.decision.same_decision`).
+- A document with another hash, or another decision, is an integrity failure.
+- The tolerance from the command line is read from the verdict, and the same rules apply to it.
 """
 
 from __future__ import annotations
@@ -11,9 +13,11 @@ from fractions import Fraction
 
 from lynxgate.decision.decide import decide_bytes
 from lynxgate.decision.groups import Groups, check_same_eval_set
+from lynxgate.decision.same_decision import find_difference, written_by
 from lynxgate.decision.verdict import Verdict, parse_verdict
 from lynxgate.errors import CannotJudge, IntegrityFailure, Refused
 from minieval.contract.digests import digest_bytes
+from minieval.contract.documents import parse_json
 
 
 def replay(
@@ -24,11 +28,14 @@ def replay(
     groups: Groups | None = None,
     where: str = "the verdict",
 ) -> Verdict:
-    """The verdict, when the two documents give it again byte for byte; ``groups`` are those of the eval set.
+    """Make the decision again from the two documents and return its verdict, in this version's words.
+
+    ``groups`` are the groups of the eval set.
 
     Raises:
-        CannotJudge: one of the three is no valid document, or it respects groups and none are given.
-        IntegrityFailure: it was made from other documents, or they give another verdict; the message says what differs.
+        CannotJudge: one of the three is not a valid document, or the verdict respects groups and none are given.
+        IntegrityFailure: the verdict was made from other documents, or they give another verdict; the message names
+            what differs.
     """
     stored = parse_verdict(verdict, where=where)
     for name, data, named in (
@@ -49,8 +56,10 @@ def replay(
         again, _, _ = decide_bytes(evaluation, baseline, _given_tolerance(stored), groups=groups)
     except Refused as error:
         raise IntegrityFailure(f"{where} cannot have been made from these documents: {error}") from error
-    if again.to_json() != verdict:
-        raise IntegrityFailure(f"{where} does not follow from its documents: {_first_difference(stored, again)}")
+    if difference := find_difference(parse_json(verdict, where=where), again):
+        raise IntegrityFailure(f"{where} does not follow from its documents: {difference}")
+    if written_by(stored) == written_by(again) and again.to_json() != verdict:
+        raise IntegrityFailure(f"{where} does not follow from its documents: the same answer is written in other bytes")
     return again
 
 
@@ -59,14 +68,3 @@ def _given_tolerance(stored: Verdict) -> Decimal | None:
         return None
     share = Fraction(stored.tolerance_pp)
     return Decimal(share.numerator) / share.denominator
-
-
-def _first_difference(stored: Verdict, again: Verdict) -> str:
-    before, now = stored.model_dump(mode="json", by_alias=True), again.model_dump(mode="json", by_alias=True)
-    for table, name in (("rows", "bucket"), ("metrics", "metric")):
-        for old, new in zip(before.get(table, ()), now.get(table, ()), strict=False):
-            if old != new:
-                keys = ", ".join(key for key in new if old.get(key) != new[key])
-                return f"the {name} {new[name]!r} differs in {keys}"
-    keys = ", ".join(key for key in now if before.get(key) != now[key])
-    return f"it differs in {keys}" if keys else "the same answer is written in other bytes"

@@ -1,40 +1,53 @@
-"""Commands that look at decisions and take none: ``explain``, ``replay``, ``plan`` and ``calibrate``."""
+"""Commands that study decisions and take none: ``explain``, ``replay``, ``plan`` and ``calibrate``."""
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from lynxgate.cli.decision import BASELINE, CANDIDATE, BaselinePath
+from lynxgate.cli.commands import Panel, add_command
+from lynxgate.cli.options import (
+    BASELINE,
+    EVALUATION,
+    BaselinePath,
+    CandidatePath,
+    EvalSetPath,
+    OwnEvalSetPath,
+    VerdictArgument,
+)
+from lynxgate.cli.output import print_text
 from minieval.contract.exits import Exit
-
-CandidatePath = Annotated[Path, typer.Option("--candidate", help="The candidate's evaluation.")]
-VerdictPath = Annotated[Path, typer.Argument(help="What `lynxgate compare --output` wrote.")]
-EvalSetPath = Annotated[Path | None, typer.Option("--eval-set", help="The eval set itself.")]
 
 
 def register(app: typer.Typer) -> None:
     """Add this module's commands to ``app``."""
-    app.command("explain")(explain)
-    app.command("replay")(replay)
-    app.command("plan")(plan)
-    app.command("calibrate")(calibrate)
+    add_command(
+        app,
+        "explain",
+        explain,
+        panel=Panel.DECIDE,
+        example="explain verdict.json\nexplain verdict.json --bucket tense.past --eval-set data/eval.jsonl",
+    )
+    add_command(app, "replay", replay, panel=Panel.DECIDE, example="replay verdict.json")
+    add_command(app, "plan", plan, panel=Panel.DECIDE, example="plan --disagreement 0.10 --power 0.80")
+    add_command(app, "calibrate", calibrate, panel=Panel.DECIDE, example="calibrate --repetitions 500")
 
 
 def explain(
-    verdict: VerdictPath,
-    bucket: Annotated[str | None, typer.Option("--bucket", help='One bucket, or "all rows".')] = None,
-    candidate: CandidatePath = CANDIDATE,
+    verdict: VerdictArgument,
+    bucket: Annotated[str | None, typer.Option("--bucket", help='The bucket to explain, or "all rows".')] = None,
+    candidate: CandidatePath = EVALUATION,
     baseline: BaselinePath = BASELINE,
     eval_set: EvalSetPath = None,
-    most: Annotated[int, typer.Option("--most", min=1, help="Ids to name of each kind.")] = 20,
+    most: Annotated[int, typer.Option("--most", min=1, help="The number of example ids to show of each kind.")] = 20,
 ) -> int:
-    """Tell a verdict in words; with --bucket and --eval-set, name the examples that were lost."""
+    """Explain a verdict in words.
+
+    With --bucket, explain that bucket's row. With --eval-set too, list the examples that the candidate lost.
+    """
     from lynxgate.analysis.explain import find_examples, find_row, render_row, render_verdict
-    from lynxgate.analysis.replay import replay as take_again
+    from lynxgate.analysis.replay import replay as recompute
     from lynxgate.decision.verdict import parse_verdict
     from lynxgate.errors import UsageFailure
     from minieval.contract.documents import parse_document, read_bytes
@@ -45,9 +58,9 @@ def explain(
     if bucket is None:
         if eval_set is not None:
             raise UsageFailure(
-                '--eval-set names examples of one bucket; name it with --bucket (or --bucket "all rows")'
+                '--eval-set lists the examples of one bucket; name the bucket with --bucket (or --bucket "all rows")'
             )
-        _print(render_verdict(stored))
+        print_text(render_verdict(stored))
         return Exit.OK
     row, examples = find_row(stored, bucket), None
     if eval_set is not None:
@@ -56,7 +69,7 @@ def explain(
         from minieval.contract.evalset import load_eval_set
 
         measured, agreed, rows = read_bytes(candidate), read_bytes(baseline), load_eval_set(eval_set)
-        take_again(data, measured, agreed, groups=find_groups(rows), where=str(verdict))
+        recompute(data, measured, agreed, groups=find_groups(rows), where=str(verdict))
         examples = find_examples(
             stored,
             row,
@@ -64,59 +77,70 @@ def explain(
             parse_baseline(agreed, where=str(baseline)),
             rows,
         )
-    _print(render_row(stored, row, examples, most=most))
+    print_text(render_row(stored, row, examples, most=most))
     return Exit.OK
 
 
 def replay(
-    verdict: VerdictPath,
-    candidate: CandidatePath = CANDIDATE,
+    verdict: VerdictArgument,
+    candidate: CandidatePath = EVALUATION,
     baseline: BaselinePath = BASELINE,
     eval_set: EvalSetPath = None,
 ) -> int:
-    """Take a stored verdict again from its documents; exit 4 when it is not the same, byte for byte."""
-    from lynxgate.analysis.replay import replay as take_again
+    """Recompute a stored verdict from its documents.
+
+    Exit 4 when the two differ.
+    """
+    from lynxgate.analysis.replay import replay as recompute
     from lynxgate.decision.groups import read_groups
     from minieval.contract.documents import read_bytes
 
     groups = None if eval_set is None else read_groups(eval_set)
     documents = read_bytes(verdict), read_bytes(candidate), read_bytes(baseline)
-    again = take_again(*documents, groups=groups, where=str(verdict))
-    _print(f"{verdict}: the same, byte for byte\n{again.summary}")
+    again = recompute(*documents, groups=groups, where=str(verdict))
+    print_text(f"{verdict}: the same, byte for byte\n{again.summary}")
     return Exit.OK
 
 
 def plan(
     baseline: BaselinePath = BASELINE,
     disagreement: Annotated[
-        str, typer.Option("--disagreement", help="Share of examples on which the two models are assumed to differ.")
+        str, typer.Option("--disagreement", help="The assumed share of examples on which the two models differ.")
     ] = "0.10",
-    power: Annotated[str, typer.Option("--power", help="The chance that counts as enough.")] = "0.80",
+    power: Annotated[str, typer.Option("--power", help="The chance of detection that is enough.")] = "0.80",
     as_json: Annotated[bool, typer.Option("--json", help="Print the plan as JSON.")] = False,
 ) -> int:
-    """Say what a baseline's policy can see, before anything is evaluated."""
+    """Show which regressions the policy can detect.
+
+    This needs the baseline only, no evaluation.
+    """
     from lynxgate.analysis.plan import make_plan, render_plan, render_plan_json
     from lynxgate.decision.baseline import CREATE_IT, parse_baseline
     from minieval.contract.documents import read_bytes
 
     agreed = parse_baseline(read_bytes(baseline, missing=CREATE_IT), where=str(baseline))
-    made = make_plan(agreed, disagreement=_share(disagreement), power=_share(power))
-    _print(render_plan_json(made).decode().rstrip() if as_json else render_plan(made))
+    made = make_plan(agreed, disagreement=_parse_fraction(disagreement), power=_parse_fraction(power))
+    print_text(render_plan_json(made).decode().rstrip() if as_json else render_plan(made))
     return Exit.OK
 
 
 def calibrate(
-    candidate: CandidatePath = CANDIDATE,
+    candidate: CandidatePath = EVALUATION,
     baseline: BaselinePath = BASELINE,
-    eval_set: Annotated[Path | None, typer.Option("--eval-set", help="The eval set. [default: the baseline's]")] = None,
+    eval_set: OwnEvalSetPath = None,
     drop: Annotated[
-        str | None, typer.Option("--drop", help="How far one bucket falls, as a share. [default: twice its margin]")
+        str | None, typer.Option("--drop", help="How far one bucket falls, as a fraction. [default: twice its margin]")
     ] = None,
-    repetitions: Annotated[int, typer.Option("--repetitions", min=1, max=100_000, help="Gates of each kind.")] = 200,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Equal seeds give equal figures.")] = 0,
+    repetitions: Annotated[
+        int, typer.Option("--repetitions", min=1, max=100_000, help="The number of simulated gates of each kind.")
+    ] = 200,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="The random seed; equal seeds give equal figures.")] = 0,
 ) -> int:
-    """Gate resampled copies of two recorded evaluations: how often are equal models blocked, and worse ones passed?"""
-    from lynxgate.analysis.calibrate import calibrate as measure
+    """Measure how often the gate decides wrongly.
+
+    It resamples two recorded evaluations, and counts how often an equal model is blocked and a worse one passes.
+    """
+    from lynxgate.analysis.calibrate import calibrate as run_calibration
     from lynxgate.analysis.calibrate import render_calibration
     from lynxgate.decision.baseline import CREATE_IT, parse_baseline
     from lynxgate.decision.decide import EVALUATE_IT
@@ -127,12 +151,14 @@ def calibrate(
     agreed = parse_baseline(read_bytes(baseline, missing=CREATE_IT), where=str(baseline))
     measured = read_document(candidate, Evaluation, missing=EVALUATE_IT)
     rows = load_eval_set(eval_set or baseline.parent / agreed.eval_set)
-    fall = None if drop is None else _share(drop)
-    _print(render_calibration(measure(measured, agreed, rows, drop=fall, repetitions=repetitions, seed=seed)))
+    fall = None if drop is None else _parse_fraction(drop)
+    print_text(
+        render_calibration(run_calibration(measured, agreed, rows, drop=fall, repetitions=repetitions, seed=seed))
+    )
     return Exit.OK
 
 
-def _share(text: str) -> float:
+def _parse_fraction(text: str) -> float:
     from lynxgate.errors import UsageFailure
 
     try:
@@ -140,11 +166,5 @@ def _share(text: str) -> float:
     except ValueError:
         share = -1
     if not 0 < share < 1:
-        raise UsageFailure(f"{text[:40]!r} is not a share: write a fraction between 0 and 1, as 0.10 for 10 %")
+        raise UsageFailure(f"{text[:40]!r} is not a fraction between 0 and 1; write 0.10 for 10 %")
     return share
-
-
-def _print(text: str) -> None:
-    sys.stdout.flush()
-    sys.stdout.buffer.write(f"{text}\n".encode())
-    sys.stdout.buffer.flush()

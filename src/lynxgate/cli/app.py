@@ -1,6 +1,7 @@
 """The ``lynxgate`` command: one Typer app, assembled from a module per group of commands.
 
-Building all of them takes longer than most of them run: a process registers the one that is called, and ``--help`` all.
+- To build all commands takes longer than most of them run. A process builds the modules of the command that it runs;
+  ``--help`` and shell completion build all.
 """
 
 from __future__ import annotations
@@ -8,41 +9,48 @@ from __future__ import annotations
 import gc
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from importlib import import_module
-from typing import Final
+from typing import Annotated, Final
 
 import typer
 
+from lynxgate.cli.commands import PROGRAM, PanelGroup
 from minieval.contract import exits
 
+# Module: the names at the top level that it adds, or adds to. Inside a panel, help lists them in this order.
 MODULES: Final = {
-    "scaffold": ("init",),
-    "candidate": ("fetch", "pull", "check-eval-set"),
-    "decision": ("compare", "validate", "schema", "baseline"),
-    "policy": ("policy",),
-    "analysis": ("explain", "replay", "plan", "calibrate"),
-    "providers": ("import",),
-    "registry": ("promote", "registry"),
     "gate": ("gate",),
+    "candidate": ("fetch", "pull", "check-eval-set"),
+    "promote": ("promote", "registry"),
+    "compare": ("compare",),
+    "analysis": ("explain", "replay", "plan", "calibrate"),
+    "baseline": ("baseline",),
+    "policy": ("policy",),
+    "registry_read": ("registry",),
+    "registry_write": ("registry",),
+    "init": ("init",),
     "ci": ("ci",),
-    "propose": ("ci",),
-    "keep": ("ci",),
-}  # in the order of the help
+    "ci_archive": ("ci",),
+    "ci_rebaseline": ("ci",),
+    "import_metrics": ("import",),
+    "documents": ("validate", "schema"),
+}
 
 
-def build(modules: Iterable[str] = MODULES) -> typer.Typer:
-    """The app with the commands of some modules (default: of all)."""
+def build(modules: Collection[str] = tuple(MODULES)) -> typer.Typer:
+    """Return the app with the commands of ``modules`` (default: of all, and with shell completion)."""
     app = typer.Typer(
-        name="lynxgate",
+        name=PROGRAM,
+        cls=PanelGroup,
         help="The gate between a trained model and production.",
         no_args_is_help=True,
-        add_completion=False,
+        add_completion=set(modules) == set(MODULES),
         pretty_exceptions_enable=False,
         rich_markup_mode=None,
     )
     # With a callback Typer keeps even a single command under its name.
-    app.callback()(_nothing)
+    app.callback()(_root)
     for name in modules:
         import_module(f"lynxgate.cli.{name}").register(app)
     return app
@@ -52,7 +60,7 @@ def run(argv: Sequence[str] | None = None) -> int:
     """Run one command in this process and return its exit code."""
     words = sys.argv[1:] if argv is None else argv
     called = [module for module, names in MODULES.items() if words and words[0] in names]
-    return exits.run(build(called or MODULES), argv, prog="lynxgate")
+    return exits.run(build(called or tuple(MODULES)), argv, prog=PROGRAM)
 
 
 def main() -> None:
@@ -64,5 +72,17 @@ def main() -> None:
     sys.exit(run())
 
 
-def _nothing() -> None:
+def _print_version(wanted: bool) -> None:
+    from lynxgate import __version__
+
+    if wanted:
+        print(f"{PROGRAM} {__version__}")
+        raise typer.Exit
+
+
+def _root(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
     """The gate between a trained model and production."""

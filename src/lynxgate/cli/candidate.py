@@ -10,50 +10,45 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lynxgate.cli.commands import Panel, add_command
+from lynxgate.cli.options import BASELINE, BUNDLE, REGISTRY, BaselinePath, OwnEvalSetPath, Registry, TrackingUri
+from lynxgate.cli.output import note
 from lynxgate.ports import Progress
-from lynxgate.settings import DEFAULT_CACHE, DEFAULT_REGISTRY
+from lynxgate.settings import DEFAULT_CACHE
 
 if TYPE_CHECKING:
-    from lynxgate.decision.baseline import Baseline as BaselineDocument
-
-EvalSet = Annotated[
-    Path | None, typer.Option("--eval-set", help="The eval set, a file or a folder. [default: the baseline's]")
-]
-Baseline = Annotated[Path, typer.Option("--baseline", help="The committed baseline.")]
-DEFAULT_BASELINE = Path("eval_baseline.json")
+    from lynxgate.decision.baseline import Baseline
 
 
 def register(app: typer.Typer) -> None:
     """Add this module's commands to ``app``."""
-    app.command("fetch")(fetch)
-    app.command("pull")(pull)
-    app.command("check-eval-set")(check_eval_set)
+    example = "fetch --run-id 0123456789abcdef0123456789abcdef\nfetch --production --dest model"
+    add_command(app, "fetch", fetch, panel=Panel.GATE, example=example)
+    add_command(app, "pull", pull, panel=Panel.GATE, example="pull data/eval/eval.jsonl")
+    add_command(app, "check-eval-set", check_eval_set, panel=Panel.GATE, example="check-eval-set")
 
 
 def fetch(
     run_id: Annotated[
         str | None, typer.Option("--run-id", help="A candidate: the MLflow run that logged the model.")
     ] = None,
-    semver: Annotated[str | None, typer.Option("--semver", help="A promoted version, as v0.3.1.")] = None,
+    semver: Annotated[str | None, typer.Option("--semver", help="A promoted version, for example v0.3.1.")] = None,
     production: Annotated[bool, typer.Option("--production", help="The version in production.")] = False,
-    dest: Annotated[Path, typer.Option("--dest", help="Where the bundle is put.")] = Path("candidate"),
-    tracking_uri: Annotated[
-        str | None, typer.Option("--tracking-uri", help="Where MLflow keeps its runs. [default: $MLFLOW_TRACKING_URI]")
-    ] = None,
-    cache: Annotated[Path, typer.Option("--cache", help="Where bundles are kept by content.")] = DEFAULT_CACHE,
+    dest: Annotated[Path, typer.Option("--dest", help="The directory to write the bundle to.")] = BUNDLE,
+    tracking_uri: TrackingUri = None,
+    cache: Annotated[
+        Path, typer.Option("--cache", help="The directory that keeps downloaded bundles by their content.")
+    ] = DEFAULT_CACHE,
     expect_sha: Annotated[
         str | None, typer.Option("--expect-sha", help="Fail (exit 4) unless the bundle has this canonical SHA.")
     ] = None,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Download even when the cache has it.")] = False,
-    registry: Annotated[
-        str,
-        typer.Option("--registry", envvar="LYNXGATE_REGISTRY", help="Where --semver and --production are looked up."),
-    ] = DEFAULT_REGISTRY,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Download the bundle even if the cache has it.")] = False,
+    registry: Registry = REGISTRY,
 ) -> None:
-    """Download a run's model, hash it, and put it in place; its canonical SHA is printed on stdout.
+    """Download a model and print its canonical SHA.
 
-    Exactly one of --run-id, --semver and --production. A promoted version is held, file by file, against the manifest
-    that the registry keeps of it.
+    Name the model by exactly one of --run-id, --semver and --production. A promoted version is checked, file by file,
+    against the manifest in the registry.
     """
     from lynxgate.candidate.cache import Cache
     from lynxgate.candidate.fetch import fetch as fetch_candidate
@@ -63,7 +58,7 @@ def fetch(
     from lynxgate.wiring import open_existing_store, open_tracking
 
     if [run_id is not None, semver is not None, production].count(True) != 1:
-        raise UsageFailure("name what to fetch by exactly one of --run-id, --semver and --production")
+        raise UsageFailure("use exactly one of --run-id, --semver and --production")
     expected_sha = None if expect_sha is None else parse_sha(expect_sha)
     manifest = None
     if run_id is not None:
@@ -74,7 +69,7 @@ def fetch(
         if expected_sha not in (None, release.canonical_sha):
             raise IntegrityFailure(f"{release.semver} is {release.canonical_sha}, not the expected {expected_sha}")
         run, manifest = release.run_id, release.manifest
-        _say(f"{release.semver} is {release.canonical_sha}, from run {run}")
+        note(f"{release.semver} is {release.canonical_sha}, from run {run}")
     tracking = open_tracking(tracking_uri)
     with download_progress() as progress:
         fetched = fetch_candidate(
@@ -86,31 +81,37 @@ def fetch(
             expected_sha=expected_sha,
             expected=manifest,
             fresh=fresh,
-            notify=_say,
+            notify=note,
         )
     size = sum(file.size for file in fetched.manifest.files)
-    _say(
-        f"{dest}: {len(fetched.manifest.files)} files, {size} bytes, "
-        + ("from the cache, hashed again" if fetched.from_cache else f"downloaded from {tracking.location}")
-    )
+    source = "from the cache, hashed again" if fetched.from_cache else f"downloaded from {tracking.location}"
+    note(f"{dest}: {len(fetched.manifest.files)} files, {size} bytes, {source}")
     typer.echo(fetched.canonical_sha)
 
 
 def pull(
-    target: Annotated[Path | None, typer.Argument(help="The data. [default: the baseline's eval set]")] = None,
-    baseline: Baseline = DEFAULT_BASELINE,
+    target: Annotated[
+        Path | None, typer.Argument(help="The data to download. [default: the baseline's eval set]")
+    ] = None,
+    baseline: BaselinePath = BASELINE,
 ) -> None:
-    """Bring the eval set's bytes with DVC, and hash them against their .dvc file."""
+    """Download the eval set with DVC.
+
+    The bytes are hashed and compared with the .dvc file.
+    """
     from lynxgate.candidate.eval_set_check import verify_pulled
     from lynxgate.wiring import open_eval_data
 
     path = target or Path(_read_baseline(baseline).eval_set)
     open_eval_data(path.absolute().parent).pull(path)
-    _say(f"{path}: {verify_pulled(path).dvc_md5}, as its .dvc file says")
+    note(f"{path}: {verify_pulled(path).dvc_md5}, matches its .dvc file")
 
 
-def check_eval_set(baseline: Baseline = DEFAULT_BASELINE, eval_set: EvalSet = None) -> None:
-    """Assert that the eval set's bytes and its .dvc file are what the baseline names (exit 4 when not)."""
+def check_eval_set(baseline: BaselinePath = BASELINE, eval_set: OwnEvalSetPath = None) -> None:
+    """Check the eval set against the baseline.
+
+    Exit 4 when its bytes or its .dvc file differ from what the baseline names.
+    """
     from lynxgate.candidate.eval_set_check import check_eval_set as check
     from lynxgate.errors import CannotJudge
 
@@ -121,14 +122,17 @@ def check_eval_set(baseline: Baseline = DEFAULT_BASELINE, eval_set: EvalSet = No
         )
     path = eval_set or Path(agreed.eval_set)
     found = check(agreed.eval_set_dvc_hash, agreed.eval_set_sha256, path)
-    typer.echo(f"{path}: md5 {found.dvc_md5}, sha256 {found.sha256}: as {baseline} and the .dvc file say")
+    typer.echo(f"{path}: md5 {found.dvc_md5}, sha256 {found.sha256}: matches {baseline} and the .dvc file")
 
 
 @contextmanager
 def download_progress() -> Iterator[Progress]:
-    """What to call while bytes arrive: a bar on a terminal's stderr, one line in a log; nothing if none arrive."""
+    """Yield the function to call while bytes arrive.
+
+    On a terminal it shows a bar on stderr, elsewhere one line. Nothing is shown when no bytes arrive.
+    """
     if not sys.stderr.isatty():
-        yield _say_once()
+        yield _show_once()
         return
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, TextColumn, TransferSpeedColumn
@@ -148,24 +152,20 @@ def download_progress() -> Iterator[Progress]:
         bars.stop()
 
 
-def _say_once() -> Progress:
-    said = False
+def _show_once() -> Progress:
+    shown = False
 
     def show(_: int, total: int | None) -> None:
-        nonlocal said
-        if not said:
-            _say("downloading" if total is None else f"downloading {total} bytes")
-        said = True
+        nonlocal shown
+        if not shown:
+            note("downloading" if total is None else f"downloading {total} bytes")
+        shown = True
 
     return show
 
 
-def _read_baseline(path: Path) -> BaselineDocument:
+def _read_baseline(path: Path) -> Baseline:
     from lynxgate.decision.baseline import Baseline
     from minieval.contract.documents import read_document
 
     return read_document(path, Baseline, missing="name it with --baseline")
-
-
-def _say(line: str) -> None:
-    typer.echo(line, err=True)

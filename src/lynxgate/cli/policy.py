@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated
-
 import typer
+
+from lynxgate.cli.commands import Panel, add_command, open_group
+from lynxgate.cli.options import BASELINE, BaselinePath
 
 
 def register(app: typer.Typer) -> None:
     """Add this module's command to ``app``."""
-    policy = typer.Typer(help="Read the policy inside a baseline.", no_args_is_help=True)
-    policy.command("show")(show)
-    app.add_typer(policy, name="policy")
+    group = open_group(app, "policy", "Show the policy of a baseline.", Panel.BASELINE)
+    add_command(group, "show", show, example="policy show --baseline eval_baseline.json")
 
 
-def show(
-    baseline: Annotated[Path, typer.Option("--baseline", help="The committed baseline.")] = Path("eval_baseline.json"),
-) -> None:
-    """Print the policy in force as JSON: every default, the terms of each bucket, and its hash."""
+def show(baseline: BaselinePath = BASELINE) -> None:
+    """Print the effective policy as JSON.
+
+    It has every default, the terms of each bucket, and the policy's hash.
+    """
     from lynxgate.decision.baseline import CREATE_IT, parse_baseline
     from lynxgate.decision.effective_policy import describe_policy
     from minieval.contract.documents import pretty_json, read_bytes

@@ -13,12 +13,11 @@ from collections.abc import Iterator
 from enum import StrEnum
 from typing import Annotated, Final, Literal
 
-from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
+from pydantic import Field, model_validator
 
 from lynxgate.decision.metrics.policy import BaselineMetric
 from lynxgate.decision.policy import Policy
-from lynxgate.errors import UsageFailure
-from lynxgate.identity import parse_semver
+from lynxgate.identity import SemverText
 from minieval.contract.documents import Document, Json, is_note, parse_document
 from minieval.contract.fields import DvcMd5, Name, RunId, Sha256, Table
 from minieval.contract.report import Environment, Measured
@@ -35,28 +34,14 @@ class Status(StrEnum):
     ACTIVE = "active"
 
 
-def _semver(text: str) -> str:
-    try:
-        return str(parse_semver(text))
-    except UsageFailure as error:
-        raise ValueError(str(error)) from error
-
-
-Version = Annotated[
-    str,
-    AfterValidator(_semver),
-    WithJsonSchema({"type": "string", "pattern": r"^v(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)$"}),
-]
-
-
-Versions = Annotated[tuple[Version, ...], Field(strict=False, min_length=1)]
+Versions = Annotated[tuple[SemverText, ...], Field(strict=False, min_length=1)]
 
 
 class Source(Document):
     """The model that the figures come from; ``median_of`` says that they are synthetic, and of which versions."""
 
     canonical_sha: Sha256 | None = None
-    semver: Version | None = None
+    semver: SemverText | None = None
     mlflow_run_id: RunId | None = None
     median_of: Annotated[Versions | None, Field(exclude_if=lambda versions: versions is None)] = None
 

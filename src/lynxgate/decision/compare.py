@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import assert_never
 
+from lynxgate import __version__
 from lynxgate.decision.baseline import Baseline, Status
 from lynxgate.decision.groups import Groups, check_rows, check_same_eval_set
 from lynxgate.decision.metrics.judge import judge_metrics
@@ -20,7 +21,7 @@ from lynxgate.decision.outcome import Outcome
 from lynxgate.decision.policy import ISOLATIONS, MOST_MARGIN_PP, Policy, Rule
 from lynxgate.decision.rules import paired, point
 from lynxgate.decision.rules.bucket_comparison import BucketComparison
-from lynxgate.decision.verdict import SCHEMA, Condition, Inputs, Row, Verdict, parse_verdict
+from lynxgate.decision.verdict import SCHEMA, Condition, Gate, Inputs, Row, Verdict, VerdictV2, parse_verdict
 from lynxgate.errors import CannotJudge, IntegrityFailure, Refused, UsageFailure
 from lynxgate.figures import format_exactly
 from minieval.contract.digests import digest_bytes
@@ -79,8 +80,9 @@ def compare(
         )
         for name in names
     ]
-    return Verdict(
+    return VerdictV2(
         schema=SCHEMA,
+        gate=Gate(name="lynxgate", version=__version__),
         rule=policy.rule,
         status=baseline.status,
         tolerance_pp=format_exactly(policy.tolerance_pp),

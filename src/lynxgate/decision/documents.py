@@ -13,13 +13,13 @@ from types import MappingProxyType
 from pydantic import ValidationError
 
 from lynxgate.decision.baseline import PLACEHOLDERS, SCHEMA, Baseline
-from lynxgate.decision.verdict import Verdict
+from lynxgate.decision.verdict import VERDICTS
 from lynxgate.errors import CannotJudge
 from minieval.contract.documents import Document, Json, list_reasons, parse_json, pretty_json
 from minieval.contract.report import Evaluation
 
 KINDS: Mapping[str, type[Document]] = MappingProxyType(
-    {"minieval.evaluation/1": Evaluation, "lynxgate.baseline/1": Baseline, "lynxgate.verdict/1": Verdict}
+    {"minieval.evaluation/1": Evaluation, "lynxgate.baseline/1": Baseline, **VERDICTS}
 )
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _NOISE = frozenset({"title", "default"})

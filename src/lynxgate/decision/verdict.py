@@ -1,16 +1,20 @@
-"""The verdict, `lynxgate.verdict/1`: what was compared, on which terms, and what came of each bucket and metric.
+"""The verdict: what was compared, on which terms, and the outcome of each bucket and metric.
 
 - It holds evidence only. Whether the candidate passes, why not, and the exit code are derived from the rows each time.
-- Equal verdicts are equal bytes: no clock, no locale, no hash order; rows stand in code-point order of their names.
-- Without metrics it has no key for them, so that a verdict from before there were any is taken again byte for byte.
+- `lynxgate.verdict/2` is written. It names the version of the gate, because the reasons in it are that version's words.
+  `lynxgate.verdict/1`, without a gate, is still read. `lynxgate.decision.same_decision` compares the two.
+- Equal verdicts are equal bytes: no clock, no locale, no hash order. Rows are in code-point order of their names.
+- Without metrics there is no key for them, so that old verdicts without metrics and new ones have the same keys.
 - Figures other than counts are text, exact: a decimal where there is one, else a fraction ``p/q``. Limits of intervals
   and p values are rounded, far coarser than the last bits in which machines differ.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 from fractions import Fraction
+from types import MappingProxyType
 from typing import Annotated, Final, Literal
 
 from pydantic import Field, model_validator
@@ -21,11 +25,11 @@ from lynxgate.decision.outcome import WORSE, Exact, Outcome
 from lynxgate.decision.policy import Rule, Tier
 from lynxgate.errors import Exit
 from lynxgate.figures import format_percent, format_points, visible
-from minieval.contract.documents import Document, parse_document, pretty_json
+from minieval.contract.documents import Document, Json, parse_document, parse_json, pretty_json
 from minieval.contract.fields import Count, DvcMd5, Name, Positive, Sha256
 from minieval.contract.report import Candidate
 
-SCHEMA: Final = "lynxgate.verdict/1"
+SCHEMA: Final = "lynxgate.verdict/2"
 _NAMED = 3  # reasons that a summary spells out
 
 
@@ -144,14 +148,21 @@ class Condition(Document):
     reason: str
 
 
+class Gate(Document):
+    """The program that made a decision, and its version."""
+
+    name: Name
+    version: Name
+
+
 class Verdict(Document):
-    """The decision on one candidate, as evidence.
+    """The decision on one candidate, as evidence: what every version of the document has.
 
     ``tolerance_pp`` is the general tolerance in force, ``policy_tolerance_pp`` the one the policy names; they differ
     when the command line tightened it (or, under a report-only baseline, loosened it).
     """
 
-    schema_: Literal["lynxgate.verdict/1"] = Field(alias="schema")
+    schema_: str = Field(alias="schema")
     rule: Annotated[Rule, Field(strict=False)]
     status: Annotated[Status, Field(strict=False)]
     tolerance_pp: Exact
@@ -236,9 +247,14 @@ class Verdict(Document):
         """The one-sided confidence of its proofs, as ``95 %``."""
         return f"{float(Fraction(self.confidence) * 100):g} %"
 
+    def to_tree(self) -> dict[str, Json]:
+        """Return the document as JSON values, its schema and the gate first."""
+        tree: dict[str, Json] = self.model_dump(mode="json", by_alias=True)
+        return {key: tree[key] for key in ("schema", "gate") if key in tree} | tree
+
     def to_json(self) -> bytes:
-        """The document; `parse_verdict` gives the same value back."""
-        return pretty_json(self.model_dump(mode="json", by_alias=True))
+        """Return the document; `parse_verdict` gives the same value back."""
+        return pretty_json(self.to_tree())
 
     def _summarise_metrics(self) -> str:
         held = sum(row.outcome is Outcome.HELD for row in self.metrics)
@@ -257,13 +273,33 @@ class Verdict(Document):
         )
 
 
+class VerdictV1(Verdict):
+    """`lynxgate.verdict/1`, as gates before 0.2.0 wrote it."""
+
+    schema_: Literal["lynxgate.verdict/1"] = Field(alias="schema")
+
+
+class VerdictV2(Verdict):
+    """`lynxgate.verdict/2`; ``gate`` is the version that wrote the reasons."""
+
+    schema_: Literal["lynxgate.verdict/2"] = Field(alias="schema")
+    gate: Gate
+
+
+VERDICTS: Final[Mapping[str, type[Verdict]]] = MappingProxyType({"lynxgate.verdict/1": VerdictV1, SCHEMA: VerdictV2})
+
+
 def parse_verdict(data: bytes, *, where: str = "the verdict") -> Verdict:
-    """Parse a verdict. Nothing may be decided by one that was stored: take the decision again from its inputs.
+    """Parse a verdict of any version. Never decide by a stored verdict: make the decision again from its inputs.
 
     Raises:
-        CannotJudge: naming ``where``, the path inside the document, and the reason.
+        CannotJudge: the document is not a verdict; names ``where``, the path inside the document, and the reason.
     """
-    return parse_document(data, Verdict, where=where)
+    tree = parse_json(data, where=where)
+    schema = tree.get("schema") if isinstance(tree, dict) else None
+    # A document that names no known version is refused with the reasons of the newest one.
+    kind = VERDICTS.get(schema, VerdictV2) if isinstance(schema, str) else VerdictV2
+    return parse_document(data, kind, where=where)
 
 
 def _count(number: int, noun: str) -> str:

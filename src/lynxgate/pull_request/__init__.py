@@ -1,1 +1,1 @@
-"""The gate in a pull request: the request, its admission, the comment and the check run."""
+"""The gate in a pull request: the request, its admission, the report as comment and check run, the rebaseline."""

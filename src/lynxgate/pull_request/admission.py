@@ -1,6 +1,7 @@
-"""From a label on a pull request to the request it is about, or the reason why there is none.
+"""From a label on a pull request to the request that counts, or the reason why none does.
 
-One function holds all that stands between a comment and the gate; the grammar is `lynxgate.pull_request.request`.
+- `admit` is the one way from a comment to the gate; the grammar of a request is `lynxgate.pull_request.request`.
+- Each check refuses when in doubt.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from lynxgate.pull_request.request import Declined, PromotionRequest, choose, fi
 
 @dataclass(frozen=True)
 class Terms:
-    """What a label asks a gate to look at: the label's name, and the path of the committed baseline."""
+    """What a request must fit: the label, the path of the committed baseline, and this repository."""
 
     label: str
     baseline: str
@@ -23,39 +24,41 @@ class Terms:
 
 @dataclass(frozen=True)
 class Admitted:
-    """A request that counts, for exactly this head; ``head_sha`` has 40 hex digits."""
+    """A request that counts, for exactly this head commit; ``head_sha`` has 40 hex digits."""
 
-    asked: PromotionRequest
+    request: PromotionRequest
     head_sha: str
     number: int
     author: str
 
 
 def refuse_unseen(event: LabelledEvent, terms: Terms) -> Declined | None:
-    """What the event alone forbids; none of it is answered in the pull request."""
+    """Refuse by the event alone, before any call of the API; no comment is written for these refusals."""
     if event.repository.full_name.lower() != terms.repository.lower():
-        return Declined("the event is about another repository", "Run this in the workflow of its own.", speak=False)
+        return Declined(
+            "the event is about another repository", "Run this in that repository's own workflow.", comment=False
+        )
     if event.label.name != terms.label:
-        return Declined(f"the label is not {terms.label}", "Nothing needs to be done.", speak=False)
+        return Declined(f"the label is not {terms.label}", "No action is needed.", comment=False)
     if event.from_fork:
         return Declined(
             "the pull request comes from a fork, whose workflows get no secrets",
-            "A maintainer pushes the branch to this repository and opens a pull request from there.",
-            speak=False,
+            "Ask a maintainer to push the branch to this repository and to open a pull request from it.",
+            comment=False,
         )
     return None
 
 
 def admit(forge: Forge, event: LabelledEvent, terms: Terms) -> Admitted | Declined:
-    """Find the request that the label of ``event`` is about.
+    """Return the request that the label of ``event`` is about, or why there is none.
 
-    1. The event: this repository, this label, no fork.
-    2. The pull request as it is now: open, its head still the event's, the baseline untouched.
-    3. The label: still as the event's sender left it.
+    1. The event: this repository, this label, not from a fork.
+    2. The pull request now: open, with the event's head, the baseline unchanged.
+    3. The label: still as the event's sender set it.
     4. The comments: the one request that counts.
 
     Raises:
-        StoreFailure: the forge could not be asked.
+        StoreFailure: the forge cannot be reached, or fails.
     """
     if declined := refuse_unseen(event, terms) or _refuse_pull(forge, event, terms):
         return declined
@@ -69,25 +72,26 @@ def admit(forge: Forge, event: LabelledEvent, terms: Terms) -> Admitted | Declin
     chosen = choose(comments, permissions, events, labelled)
     if isinstance(chosen, Declined):
         return chosen
-    return Admitted(chosen.asked, event.head_sha, event.number, chosen.author)
+    return Admitted(chosen.request, event.head_sha, event.number, chosen.author)
 
 
 def _refuse_pull(forge: Forge, event: LabelledEvent, terms: Terms) -> Declined | None:
     pull = forge.pull(event.number)
     again = f"Set the label `{terms.label}` again."
     if not pull.is_open:
-        return Declined("the pull request is closed", "Open it again, and set the label again.")
+        return Declined("the pull request is closed", "Reopen it, then set the label again.")
     if pull.head_sha != event.head_sha:
         return Declined("commits were pushed after the label was set", again)
     files = forge.files(event.number)
+    # A rename from or to the baseline changes it as well.
     if any(terms.baseline in (file.path, file.previous) for file in files):
         return Declined(
-            f"this pull request changes {terms.baseline}, and a baseline gets its own PR",
-            "Merge the baseline by a pull request of its own first.",
+            f"this pull request changes {terms.baseline}; a baseline changes only in a pull request of its own",
+            "Merge the change of the baseline first, in a pull request of its own.",
         )
     if len(files) < pull.changed_files:
         return Declined(
-            "this pull request changes more files than GitHub lists, so that a changed baseline could hide among them",
-            "Split it.",
+            "this pull request changes more files than GitHub lists, so a change of the baseline could be missed",
+            "Split the pull request.",
         )
     return None

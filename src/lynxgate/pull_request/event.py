@@ -1,6 +1,6 @@
-"""The event ``pull_request: labeled`` as GitHub hands it to a workflow; only the fields that decide anything.
+"""The event ``pull_request: labeled`` that GitHub gives a workflow: only the fields that a decision needs.
 
-- The file is GitHub's, so unknown fields are ignored; those below are strict, and a missing one is an error.
+- The file is GitHub's, so unknown fields are ignored. The fields below are strict; a missing one is an error.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr, Validat
 
 from lynxgate.errors import CannotJudge
 from minieval.contract.documents import parse_json
+from minieval.contract.identities import COMMIT
 
 
 class _Part(BaseModel):
@@ -30,7 +31,7 @@ class _Repository(_Part):
 
 
 class _Side(_Part):
-    sha: Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
+    sha: Annotated[str, Field(pattern=f"^{COMMIT}$")]
     repo: _Repository | None
 
 
@@ -41,7 +42,7 @@ class _PullRequest(_Part):
 
 
 class LabelledEvent(_Part):
-    """Somebody set a label on a pull request."""
+    """A label was set on a pull request."""
 
     action: Literal["labeled"]
     label: _Named
@@ -51,26 +52,26 @@ class LabelledEvent(_Part):
 
     @property
     def number(self) -> int:
-        """The pull request's number."""
+        """Return the pull request's number."""
         return self.pull_request.number
 
     @property
     def head_sha(self) -> str:
-        """The commit that was the head when the label was set, 40 hex digits."""
+        """Return the commit that was the head when the label was set, 40 hex digits."""
         return self.pull_request.head.sha
 
     @property
     def from_fork(self) -> bool:
-        """Whether the head lives in another repository, or in one that is gone."""
+        """Return whether the head is in another repository, or in a deleted one."""
         head = self.pull_request.head.repo
         return head is None or head.full_name.lower() != self.repository.full_name.lower()
 
 
 def parse_labelled_event(data: bytes, *, where: str) -> LabelledEvent:
-    """Read the event's bytes.
+    """Return the event in ``data``; ``where`` names the file in messages.
 
     Raises:
-        CannotJudge: it is another event, or not one of GitHub's.
+        CannotJudge: it is another event, or not an event of GitHub.
     """
     tree = parse_json(data, where=where)
     try:
@@ -79,5 +80,5 @@ def parse_labelled_event(data: bytes, *, where: str) -> LabelledEvent:
         first = error.errors(include_url=False, include_input=False)[0]
         place = ".".join(str(part) for part in first["loc"]) or "the document"
         raise CannotJudge(
-            f"{where}: {place}: {first['msg']}; this reads the event `pull_request: types: [labeled]`"
+            f"{where}: {place}: {first['msg']}; the event must be `pull_request: types: [labeled]`"
         ) from error

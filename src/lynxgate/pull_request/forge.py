@@ -1,7 +1,7 @@
-"""The port to the forge, where pull requests live (GitHub), and the values that cross it.
+"""The port to the forge (GitHub), which has the pull requests, and the values that cross the port.
 
-- A login is compared by `same_login`: GitHub's logins do not differ by case.
-- Lists are whole: an implementation reads every page, or raises.
+- Compare logins by `same_login`: on GitHub the case of a login does not matter.
+- Lists are complete: an implementation reads every page, or raises.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Protocol
 
 
 class Permission(StrEnum):
-    """What somebody may do in the repository."""
+    """What an account may do in the repository."""
 
     ADMIN = "admin"
     MAINTAIN = "maintain"
@@ -26,7 +26,7 @@ class Permission(StrEnum):
 
     @property
     def may_promote(self) -> bool:
-        """Whether a request, or the label, counts when this person set it."""
+        """Return whether a request or label from this account counts."""
         return self in (Permission.ADMIN, Permission.MAINTAIN, Permission.WRITE)
 
 
@@ -43,7 +43,7 @@ class Comment:
 
 @dataclass(frozen=True)
 class LabelEvent:
-    """Somebody set a label (``added``) or took it off."""
+    """A label was set (``added``) or removed."""
 
     id: int
     label: str
@@ -54,7 +54,7 @@ class LabelEvent:
 
 @dataclass(frozen=True)
 class Pull:
-    """The pull request as it is now; ``changed_files`` is how many files it touches."""
+    """A pull request now; ``changed_files`` is the number of files that it changes."""
 
     number: int
     head_sha: str
@@ -64,14 +64,14 @@ class Pull:
 
 @dataclass(frozen=True)
 class ChangedFile:
-    """A file that the pull request touches; ``previous`` is its old name when it was renamed."""
+    """A file that the pull request changes; ``previous`` is its old path when it was renamed."""
 
     path: str
     previous: str | None = None
 
 
 class Level(StrEnum):
-    """How an annotation is shown."""
+    """The severity of an annotation."""
 
     NOTICE = "notice"
     WARNING = "warning"
@@ -80,7 +80,7 @@ class Level(StrEnum):
 
 @dataclass(frozen=True)
 class Annotation:
-    """A sentence at a line of a file of the pull request."""
+    """A message at a line of a file; lines count from 1."""
 
     path: str
     line: int
@@ -90,7 +90,7 @@ class Annotation:
 
 
 class Conclusion(StrEnum):
-    """How a check run ended."""
+    """The conclusion of a check run."""
 
     SUCCESS = "success"
     NEUTRAL = "neutral"
@@ -99,7 +99,7 @@ class Conclusion(StrEnum):
 
 @dataclass(frozen=True)
 class Check:
-    """A finished check run; any number of annotations."""
+    """A completed check run, with any number of annotations."""
 
     name: str
     head_sha: str
@@ -112,9 +112,9 @@ class Check:
 
 @dataclass(frozen=True)
 class Proposal:
-    """A change of one file, to be reviewed: ``data`` at ``path`` on a new ``branch`` that starts at ``base_sha``.
+    """A change of one file, for review: ``data`` at ``path`` on a new ``branch`` that starts at ``base_sha``.
 
-    ``replaces`` is git's blob SHA of what is at ``path`` now; ``branch`` is a name that no other change has.
+    ``replaces`` is git's blob SHA of the file at ``path`` now. No other change uses the name ``branch``.
     """
 
     base: str
@@ -129,7 +129,7 @@ class Proposal:
 
 @dataclass(frozen=True)
 class Proposed:
-    """The pull request of a proposal; ``is_new`` unless an earlier run had opened it."""
+    """The pull request of a proposal; ``is_new`` is false when an earlier run had opened it."""
 
     number: int
     url: str
@@ -144,27 +144,27 @@ class Forge(Protocol):
     """
 
     def pull(self, number: int) -> Pull:
-        """The pull request as it is now."""
+        """Return the pull request as it is now."""
         ...
 
     def files(self, number: int) -> Sequence[ChangedFile]:
-        """Every file it touches, or as many as the forge lists."""
+        """Return every file that it changes, or as many as the forge lists."""
         ...
 
     def comments(self, number: int) -> Sequence[Comment]:
-        """The conversation, oldest first."""
+        """Return the conversation, oldest first."""
         ...
 
     def labels(self, number: int) -> Sequence[LabelEvent]:
-        """Every time a label was set or taken off, oldest first."""
+        """Return every time that a label was set or removed, oldest first."""
         ...
 
     def permission(self, login: str) -> Permission:
-        """What somebody may do in the repository; strangers and apps: at most what everybody may."""
+        """Return what an account may do; for an account without a role and for apps, at most what everyone may."""
         ...
 
     def upsert_comment(self, number: int, marker: str, body: str) -> None:
-        """Make ``body``, which starts with ``marker``, the one comment of ours that starts so."""
+        """Create or update our one comment that starts with ``marker``; ``body`` starts with it."""
         ...
 
     def create_check(self, check: Check) -> None:
@@ -172,19 +172,19 @@ class Forge(Protocol):
         ...
 
     def propose(self, proposal: Proposal) -> Proposed:
-        """Open a pull request for the change, or find the open one; what an earlier run left half done is completed.
+        """Open a pull request for the change, or return the open one; complete what an interrupted run began.
 
         Raises:
-            Refused: somebody put something else on the proposal's branch.
+            Refused: the proposal's branch has another content.
         """
         ...
 
 
 def same_login(one: str, other: str) -> bool:
-    """Whether two logins name one account."""
+    """Return whether two logins name one account."""
     return one.lower() == other.lower()
 
 
 def blob_sha(data: bytes) -> str:
-    """The name that git gives the bytes of a file."""
+    """Return git's blob SHA of a file's bytes, 40 hex digits."""
     return hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()

@@ -1,16 +1,16 @@
-"""The pull request that moves a baseline: its branch, title and text. Pure.
+"""The pull request that updates a baseline: its branch, title and text. Pure.
 
-- It changes the numbers of one file. Status and policy stay: nothing here arms or loosens a gate.
-- Its branch is named by what it replaces and what it brings, so that the same proposal is made once.
-- Whatever an evaluation named stands in code, as in `lynxgate.pull_request.comment`.
+- It changes the numbers of one file. Status and policy stay: it never activates or loosens a gate.
+- The branch name is a hash of the old and the new file, so the same proposal has one branch.
+- Names from an evaluation stand in code, as in `lynxgate.pull_request.report`.
 """
 
 from __future__ import annotations
 
 from lynxgate.decision.baseline import Baseline
 from lynxgate.figures import as_code
-from lynxgate.pull_request.comment import fit
 from lynxgate.pull_request.forge import Proposal
+from lynxgate.pull_request.report import fit
 from lynxgate.rebaseline.rebaseline import ABSENT, Move, Rebaselined
 from lynxgate.reports.tables import render_moves
 from minieval.contract.digests import digest_bytes
@@ -18,11 +18,11 @@ from minieval.contract.report import Evaluation
 
 BRANCH = "lynxgate/rebaseline-"
 _CHECKLIST = (
-    "The model measured is the one that production serves, or is about to.",
-    "Every bucket that falls is meant to fall; from now on nobody is told that it did.",
-    "Where the eval set moved: its `.dvc` file on the base branch has the new md5.",
-    "This pull request changes one file, and in it numbers, hashes and the source alone.",
-    "It has its checks. GitHub starts none where the workflow's own token opened it: close and reopen it then.",
+    "The measured model is in production, or is about to be.",
+    "Every bucket that falls is meant to fall: the gate will not report that fall again.",
+    "If the eval set changed: its `.dvc` file on the base branch has the new md5.",
+    "This pull request changes one file, and in it only numbers, hashes and the source.",
+    "Its checks have run. GitHub starts none if the workflow's own token opened it: then close and reopen it.",
 )
 
 
@@ -37,7 +37,7 @@ def build_proposal(
     replaces: str,
     run_url: str | None = None,
 ) -> Proposal:
-    """The pull request for ``moved``, which must have moves; ``replaces`` is the blob SHA of the file as it is."""
+    """Return the pull request for ``moved``, which must have changes; ``replaces`` is the blob SHA of the file now."""
     kind = f"{base}\n{path}\n{replaces}\n".encode() + moved.data
     return Proposal(
         base=base,
@@ -47,33 +47,33 @@ def build_proposal(
         replaces=replaces,
         data=moved.data,
         title=format_title(moved),
-        body=_write_body(moved, before, evaluation, path, run_url),
+        body=_render_body(moved, before, evaluation, path, run_url),
     )
 
 
 def format_title(moved: Rebaselined) -> str:
-    """What moves, in numbers alone."""
+    """Return the number of changed buckets and metrics; it has no name from outside."""
     buckets, metrics = _of_kind(moved, "buckets"), len(_of_kind(moved, "metrics"))
     more = f", {metrics} {'metric' if metrics == 1 else 'metrics'}" if metrics else ""
     if not buckets:
-        return f"rebaseline: the source moves, no bucket does{more}"
+        return f"rebaseline: the source changes, no bucket does{more}"
     names = f"{len(buckets)} {'bucket' if len(buckets) == 1 else 'buckets'}"
     return f"rebaseline: {names} of the baseline, {len(_falls(buckets))} of them down{more}"
 
 
-def _write_body(moved: Rebaselined, before: Baseline, evaluation: Evaluation, path: str, run_url: str | None) -> str:
+def _render_body(moved: Rebaselined, before: Baseline, evaluation: Evaluation, path: str, run_url: str | None) -> str:
     status = as_code(str(before.status))
     head = [
-        f"This moves the numbers of {as_code(path)} to those of a new evaluation. Status ({status}), policy, "
-        "tolerances and comments stay as they are; nothing is armed.",
+        f"This updates the numbers of {as_code(path)} to those of a new evaluation. Status ({status}), policy, "
+        "tolerances and comments stay as they are; no gate is activated.",
         "\n".join(_facts(evaluation, run_url)),
         "#### Before you approve",
         "\n".join(f"- [ ] {line}" for line in (*_CHECKLIST, *_extra(before, moved))),
-        "#### What moves",
+        "#### Changes",
     ]
     table = render_moves(moved).split("\n")
-    tail = "Or move them yourself: `lynxgate baseline rebaseline --evaluation candidate_eval.json`."
-    return fit("\n\n".join(head), table, tail, whole="the run's artefact")
+    tail = "To make the same change by hand: `lynxgate baseline rebaseline --evaluation candidate_eval.json`."
+    return fit("\n\n".join(head), table, tail, whole="the artifact of the run")
 
 
 def _facts(evaluation: Evaluation, run_url: str | None) -> list[str]:
@@ -86,7 +86,7 @@ def _facts(evaluation: Evaluation, run_url: str | None) -> list[str]:
     }
     lines = [f"- {name}: {as_code(str(value))}" for name, value in facts.items() if value]
     if run_url:
-        lines.append(f"- artefacts: evaluation, lock, and the baseline before and after, kept by [the run]({run_url})")
+        lines.append(f"- artifacts: evaluation, lock, old and new baseline, in [the workflow run]({run_url})")
     return lines
 
 
@@ -98,13 +98,15 @@ def _extra(before: Baseline, moved: Rebaselined) -> list[str]:
     if added:
         lines.append(f"The new buckets ({added}) belong in the gate, with the tier that the policy gives them.")
     if removed:
-        lines.append(f"The buckets that leave ({removed}) are to be watched no longer.")
+        lines.append(f"The removed buckets ({removed}) need no gate any more.")
     if metrics:
         lines.append(
-            f"The metrics that move ({len(metrics)}) were measured on the kind of machine the gate measures on."
+            f"The changed metrics ({len(metrics)}) were measured on the kind of machine that the gate measures on."
         )
     if before.status.value != "active":
-        lines.append("The baseline stays report-only. Arming it (`lynxgate baseline arm`) is another pull request.")
+        lines.append(
+            "The baseline stays report-only. To activate it (`lynxgate baseline activate`) is another pull request."
+        )
     return lines
 
 

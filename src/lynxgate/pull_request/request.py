@@ -1,12 +1,13 @@
-"""A request for promotion in a pull request: what it looks like, and which one counts. Pure.
+"""A promotion request in a pull request: its form, and which one counts. Pure.
 
-- A request is a whole line ``mlflow_run_id=<32 hex> semver=v0.3.1`` of a comment. What is not exactly that is text:
-  nothing of a comment but hex digits and numbers ever leaves this module.
-- It counts when its author may write to the repository (the collaborator-permission API says so, not the comment),
-  and when it is older than the label and unedited since. Times are in whole seconds, so "older" is strictly so.
-- The newest one that counts is taken, unless another that counts says something else and no label came between the
-  two, or it came after the label. Such a conflict stands, however often the label is set, until it is resolved.
-- Doubt refuses, and says what to do.
+- A request is a whole line ``mlflow_run_id=<32 hex> semver=v0.3.1`` of a comment. Anything else is text: only hex
+  digits and numbers of a comment leave this module.
+- It counts if its author may write to the repository, by the collaborator-permission API, and if it is older than the
+  label and was not edited since. GitHub's times are whole seconds, so a request of the same second is not older.
+- The newest request that counts is taken. It is a conflict if another request that counts differs and no label was
+  set between the two, or if a different one came after the label. A conflict remains, however often the label is set,
+  until it is resolved.
+- In doubt it refuses, and states what to do.
 """
 
 from __future__ import annotations
@@ -19,21 +20,22 @@ from datetime import datetime
 from lynxgate.errors import UsageFailure
 from lynxgate.identity import parse_run_id, parse_semver
 from lynxgate.pull_request.forge import Comment, LabelEvent, Permission, same_login
+from minieval.contract.identities import RUN_ID
 
 HOW_TO_ASK = (
-    "Somebody with write access comments one line\n\n"
+    "A person with write access comments one line\n\n"
     "```\nmlflow_run_id=<the 32 hex digits of the MLflow run> semver=v0.X.Y\n```\n\n"
-    "and then sets the label `{label}` (takes it off first when it is set)."
+    "and then sets the label `{label}` (remove it first if it is set)."
 )
-OUR_MARK = "<!-- lynxgate:"  # how every comment of the gate begins
-_LINE = re.compile(r"mlflow_run_id=([0-9a-f]{32})[ \t]+semver=(v[0-9.]{5,32})")
+OUR_MARK = "<!-- lynxgate:"  # the start of every comment of the gate
+_LINE = re.compile(rf"mlflow_run_id=({RUN_ID})[ \t]+semver=(v[0-9.]{{5,32}})")
 _LOOKS_LIKE = re.compile(r"mlflow_run_id|semver\s*=")
 _HIDDEN = re.compile(r"<!--.*?(?:-->|\Z)", re.DOTALL)
 
 
 @dataclass(frozen=True)
 class PromotionRequest:
-    """What somebody asks for: this run, as that version."""
+    """A request: to promote this run as that version."""
 
     run_id: str
     semver: str
@@ -41,58 +43,59 @@ class PromotionRequest:
 
 @dataclass(frozen=True)
 class Chosen:
-    """The request that counts, and whose it is."""
+    """The request that counts, with its author and comment."""
 
-    asked: PromotionRequest
+    request: PromotionRequest
     author: str
     comment_id: int
 
 
 @dataclass(frozen=True)
 class Declined:
-    """Why there is no request to act on: one sentence, and what to do.
+    """The reason why no request counts, and what to do.
 
-    ``speak`` is false where a comment in the pull request would be wrong or impossible.
+    ``comment`` is false where a comment in the pull request would be wrong or impossible.
     """
 
     reason: str
     advice: str
-    speak: bool = True
+    comment: bool = True
 
 
 def parse_requests(body: str) -> tuple[PromotionRequest, ...]:
-    """The different requests in the visible lines of a comment, in their order."""
+    """Return the different requests in the visible lines of a comment, in order."""
+    # A NUL in place of hidden text: text before and after it must not join to a request.
     shown = _HIDDEN.sub("\0", body)
     found = (_parse_line(line.strip(" \t")) for line in re.split(r"\r\n|\r|\n", shown))
-    return tuple(dict.fromkeys(asked for asked in found if asked is not None))
+    return tuple(dict.fromkeys(request for request in found if request is not None))
 
 
 def looks_like_request(body: str) -> bool:
-    """Whether somebody speaks of a request without making one: worth a word on the form. Our own advice does not."""
+    """Return whether a comment mentions a request but has not its form; false for our own comments."""
     if body.startswith(OUR_MARK):
         return False
     return not parse_requests(body) and _LOOKS_LIKE.search(_HIDDEN.sub("", body)) is not None
 
 
 def find_label_event(events: Sequence[LabelEvent], label: str, labeller: str) -> LabelEvent | Declined:
-    """The event by which ``labeller`` set ``label``, if the label is still as that left it."""
+    """Return the event by which ``labeller`` set ``label``, if the label has not changed since."""
     ours = sorted((event for event in events if event.label == label), key=_moment)
     if not ours:
         return Declined(f"GitHub has no record of the label {label}", f"Set the label `{label}` again.")
     newest = ours[-1]
     if not newest.added:
-        return Declined(f"the label {label} has been taken off", f"Set the label `{label}` again.")
+        return Declined(f"the label {label} was removed", f"Set the label `{label}` again.")
     if not same_login(newest.actor, labeller):
         return Declined(
-            f"the label {label} has been set again by somebody else since this run began",
-            "The run that this began decides; nothing needs to be done.",
-            speak=False,
+            f"another account set the label {label} again after this run started",
+            "The run that this started decides; no action is needed.",
+            comment=False,
         )
     return newest
 
 
 def requesters(comments: Sequence[Comment]) -> tuple[str, ...]:
-    """The authors whose permission decides, each once."""
+    """Return the authors of requests, in lower case, each once."""
     return tuple(dict.fromkeys(each.author.lower() for each in comments if parse_requests(each.body)))
 
 
@@ -102,12 +105,15 @@ def choose(
     events: Sequence[LabelEvent],
     labelled: LabelEvent,
 ) -> Chosen | Declined:
-    """The request that ``labelled`` is about; ``permissions`` by lower-case login, `NONE` where it has none."""
+    """Return the request that ``labelled`` is about, or why there is none.
+
+    ``permissions`` is by lower-case login; an account that it lacks has no permission.
+    """
     how = HOW_TO_ASK.format(label=labelled.label)
     if not _may(permissions, labelled.actor):
         return Declined(
-            "whoever set the label may not write to this repository",
-            f"Somebody with write access sets the label `{labelled.label}`.",
+            "the account that set the label may not write to this repository",
+            f"Ask a person with write access to set the label `{labelled.label}`.",
         )
     asking = [each for each in sorted(comments, key=_posted) if parse_requests(each.body)]
     counting = [each for each in asking if _may(permissions, each.author)]
@@ -117,12 +123,13 @@ def choose(
     if any(each.updated_at >= labelled.at for each in in_time):
         return Declined("a request was edited after the label was set", how)
     newest = in_time[-1]
+    # The label before the newest request ends an older discussion: earlier requests are no conflict.
     since = _last_set(events, labelled.label, newest.created_at)
     rivals = [each for each in counting if since is None or each.created_at >= since]
-    wanted = {asked for each in rivals for asked in parse_requests(each.body)}
+    wanted = {request for each in rivals for request in parse_requests(each.body)}
     if len(wanted) > 1:
         return Declined(
-            "there are different requests, and it is not clear which one the label is about",
+            "there are different requests, and it is unclear which one the label is about",
             "Delete all but one of them. " + how,
         )
     return Chosen(wanted.pop(), newest.author, newest.id)
@@ -158,7 +165,7 @@ def _why_none(comments: Sequence[Comment], asking: Sequence[Comment], counting: 
     if counting:
         return "the request is not older than the label"
     if asking:
-        return "there is a request, and its author may not write to this repository"
+        return "there is a request, but its author may not write to this repository"
     if any(looks_like_request(each.body) for each in comments):
-        return "there is a comment that speaks of a request and does not have its form"
+        return "there is a comment that mentions a request but has not its form"
     return "there is no request in this pull request"

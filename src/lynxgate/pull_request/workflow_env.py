@@ -1,6 +1,6 @@
-"""What a GitHub workflow tells its steps by environment variables, and the files by which a step answers.
+"""The environment variables that GitHub gives a workflow step, and the files to which the step writes its outputs.
 
-- Values are checked before they are used; outputs are written by appending to a file, never through a shell.
+- Values are checked before use. Outputs are appended to a file, never passed through a shell.
 - The token is in no `repr`.
 """
 
@@ -20,7 +20,7 @@ _ADDRESS = re.compile(r"https?://[A-Za-z0-9._:/-]{1,200}")
 
 @dataclass(frozen=True)
 class Workflow:
-    """The environment of a step; whatever is not set is `None`."""
+    """The environment of a step; a variable that is not set is `None`."""
 
     api_url: str
     repository: str | None
@@ -33,17 +33,17 @@ class Workflow:
 
 
 def read_workflow(environ: Mapping[str, str]) -> Workflow:
-    """Read the variables that GitHub sets.
+    """Return the variables that GitHub sets.
 
     Raises:
-        UsageFailure: one of them has not the form that GitHub gives it.
+        UsageFailure: a variable does not have the form that GitHub gives it.
     """
     repository = environ.get("GITHUB_REPOSITORY") or None
     if repository is not None and not _REPOSITORY.fullmatch(repository):
-        raise UsageFailure(f"GITHUB_REPOSITORY is {repository[:80]!r}; it is owner/name")
+        raise UsageFailure(f"GITHUB_REPOSITORY is {repository[:80]!r}; it must be owner/name")
     api_url = environ.get("GITHUB_API_URL") or "https://api.github.com"
     if not _ADDRESS.fullmatch(api_url):
-        raise UsageFailure("GITHUB_API_URL is no http:// or https:// address")
+        raise UsageFailure("GITHUB_API_URL is not an http:// or https:// address")
     return Workflow(
         api_url=api_url.rstrip("/"),
         repository=repository,
@@ -57,10 +57,10 @@ def read_workflow(environ: Mapping[str, str]) -> Workflow:
 
 
 def write_outputs(workflow: Workflow, values: Mapping[str, str]) -> None:
-    """Append ``name=value`` lines to the step's outputs; nothing where the step has none.
+    """Append ``name=value`` lines to the step's outputs; do nothing if there is no such file.
 
     Raises:
-        ValueError: a value is more than letters, digits, dots, hyphens and underscores.
+        ValueError: a name or value has characters other than letters, digits, dots, hyphens and underscores.
         StoreFailure: the file cannot be written.
     """
     for name, value in values.items():
@@ -70,7 +70,7 @@ def write_outputs(workflow: Workflow, values: Mapping[str, str]) -> None:
 
 
 def write_summary(workflow: Workflow, markdown: str) -> None:
-    """Append Markdown to the step's summary; nothing where the step has none.
+    """Append Markdown to the step's summary; do nothing if there is no such file.
 
     Raises:
         StoreFailure: the file cannot be written.

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from lynxgate.registry.layout import SemverText
+from lynxgate.identity import SemverText
 from minieval.contract.documents import Document, canonical_json
 from minieval.contract.fields import Name, Positive, RunId, Sha256
 

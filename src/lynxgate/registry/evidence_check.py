@@ -15,17 +15,17 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from lynxgate import __version__
 from lynxgate.decision.baseline import Baseline, Status
 from lynxgate.decision.decide import decide_bytes
 from lynxgate.decision.groups import parse_groups
-from lynxgate.decision.verdict import Verdict
+from lynxgate.decision.same_decision import find_difference, written_by
+from lynxgate.decision.verdict import Gate, Verdict, parse_verdict
 from lynxgate.errors import CannotJudge, GateError, IntegrityFailure
+from lynxgate.identity import SemverText
 from lynxgate.registry.events import Promotion
-from lynxgate.registry.layout import SemverText
 from minieval.contract.digests import digest_bytes
-from minieval.contract.documents import Document, Json, parse_document, parse_json
-from minieval.contract.fields import Name, RunId, Sha256
+from minieval.contract.documents import Document, Json, parse_document, parse_json, pretty_json
+from minieval.contract.fields import RunId, Sha256
 from minieval.contract.manifest import Manifest
 from minieval.contract.report import Evaluation
 
@@ -41,13 +41,6 @@ class Subject(Document):
 
     name: str
     digest: Digest
-
-
-class Gate(Document):
-    """What took the decision."""
-
-    name: Name
-    version: Name
 
 
 class Bound(Document):
@@ -94,16 +87,14 @@ class Statement(Document):
         return decide_bytes(documents.evaluation.encode(), documents.baseline.encode(), groups=groups)
 
     def follows(self, verdict: Verdict) -> bool:
-        """Whether the verdict in it is ``verdict``; of another gate's version, whether it is the same decision.
-
-        Another version may say more about a decision, or the same in other words.
-        """
-        again = parse_json(verdict.to_json(), where="the verdict")
-        if self.predicate.gate.version == __version__:
-            return bool(again == self.predicate.verdict)
+        """Return whether the verdict in it is the decision ``verdict`` (`lynxgate.decision.same_decision`)."""
         try:
-            return bool(_essence(self.predicate.verdict) == _essence(again))
-        except (KeyError, TypeError):
+            stored = parse_verdict(pretty_json(self.predicate.verdict))
+            gate = written_by(stored)
+            if gate is not None and gate != self.predicate.gate:
+                return False  # the verdict and the statement around it are written by one gate
+            return find_difference(self.predicate.verdict, verdict) is None
+        except CannotJudge:
             return False
 
 
@@ -140,13 +131,6 @@ def find_flaws(data: bytes, promotion: Promotion, manifest: Manifest | None) -> 
         yield f"its subject is not {event.canonical_sha}"
     if manifest is not None and named[1:] != [(file.path, file.sha256) for file in manifest.files]:
         yield "its subject is not the files of the manifest"
-
-
-def _essence(verdict: Json) -> Json:
-    """What was compared on which terms, and what came of each bucket and metric."""
-    terms = [verdict[name] for name in ("rule", "status", "tolerance_pp", "inputs", "candidate", "baseline")]
-    metrics = {row["metric"]: row["outcome"] for row in verdict.get("metrics", ())}
-    return terms, {row["bucket"]: row["outcome"] for row in verdict["rows"]}, metrics
 
 
 def read_payload(envelope: bytes, *, where: str) -> tuple[bytes, frozenset[str]]:

@@ -24,8 +24,8 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, PlainSerializer, model_validator
 
-from lynxgate.errors import Conflict, IntegrityFailure, OutcomeUnknown, Refused, StoreFailure, UsageFailure
-from lynxgate.identity import is_semver, is_sha, parse_semver
+from lynxgate.errors import Conflict, IntegrityFailure, OutcomeUnknown, Refused, StoreFailure
+from lynxgate.identity import SemverText, is_semver, is_sha
 from lynxgate.ports import RegistryStore, Store, UnprovenStore
 from minieval.contract.documents import Document, parse_document, pretty_json
 
@@ -41,13 +41,6 @@ class Environment(StrEnum):
     DEV = "dev"
 
 
-def _semver(text: str) -> str:
-    try:
-        return str(parse_semver(text))
-    except UsageFailure as error:
-        raise ValueError(str(error)) from error
-
-
 def _freeze_versions(versions: Mapping[str, str]) -> Mapping[str, str]:
     """Check every semver and SHA in one loop: with thousands of versions this is most of what reading tags costs."""
     for semver, sha in versions.items():
@@ -56,9 +49,6 @@ def _freeze_versions(versions: Mapping[str, str]) -> Mapping[str, str]:
         if not is_sha(sha):
             raise ValueError(f"{semver} is {sha[:80]!r}, which is not a SHA-256 (64 hex digits)")
     return MappingProxyType(dict(versions))
-
-
-SemverText = Annotated[str, AfterValidator(_semver)]
 
 
 class RegistryMark(Document):

@@ -23,9 +23,10 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from lynxgate.errors import Conflict, StoreFailure
+from lynxgate.identity import SemverText
 from lynxgate.ports import Store
 from lynxgate.registry.events import Event
-from lynxgate.registry.layout import SemverText, journal_key, put
+from lynxgate.registry.layout import journal_key, put
 from minieval.contract.documents import Document, parse_document, pretty_json
 from minieval.contract.fields import Name, Positive, RunId, Sha256
 

@@ -16,6 +16,7 @@ from typing import Annotated, TypeVar
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, WithJsonSchema
 
 from minieval.contract.documents import Json, is_note
+from minieval.contract.identities import DVC_MD5, RUN_ID, SHA256
 
 
 def _matching(pattern: str, what: str) -> AfterValidator:
@@ -75,16 +76,16 @@ Samples = Annotated[tuple[Number, ...], Field(strict=False, min_length=1, max_le
 Name = Annotated[str, AfterValidator(_name)]
 
 
-Sha256 = Annotated[str, _matching(r"[0-9a-f]{64}", "a SHA-256 (64 hex digits)"), _schema(r"[0-9a-f]{64}")]
+Sha256 = Annotated[str, _matching(SHA256, "a SHA-256 (64 hex digits)"), _schema(SHA256)]
 
 
-RunId = Annotated[str, _matching(r"[0-9a-f]{32}", "an MLflow run id (32 hex digits)"), _schema(r"[0-9a-f]{32}")]
+RunId = Annotated[str, _matching(RUN_ID, "an MLflow run id (32 hex digits)"), _schema(RUN_ID)]
 
 
 DvcMd5 = Annotated[
     str,
-    _matching(r"[0-9a-f]{32}(\.dir)?", "a DVC md5 (32 hex digits, .dir for a folder)"),
-    _schema(r"[0-9a-f]{32}(\.dir)?"),
+    _matching(DVC_MD5, "a DVC md5 (32 hex digits, .dir for a folder)"),
+    _schema(DVC_MD5),
 ]
 
 

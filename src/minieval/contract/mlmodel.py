@@ -14,16 +14,11 @@ import yaml
 
 from minieval.contract.documents import Json, canonical_json
 from minieval.contract.exits import CannotJudge
+from minieval.contract.identities import RUN_ID
 
 MLMODEL = "MLmodel"
-
-
 MAX_MLMODEL_BYTES = 1024 * 1024
-
-
 MAX_MLMODEL_VALUES = 100_000
-
-
 VOLATILE_KEYS = frozenset(
     {"run_id", "model_id", "model_uuid", "utc_time_created", "artifact_path", "mlflow_version_updated"}
 )
@@ -49,7 +44,7 @@ def read_run_id(bundle: Path) -> str | None:
         CannotJudge: as `canonical_mlmodel`.
     """
     claimed = _read_mlmodel(bundle).get("run_id")
-    return claimed if isinstance(claimed, str) and re.fullmatch("[0-9a-f]{32}", claimed) else None
+    return claimed if isinstance(claimed, str) and re.fullmatch(RUN_ID, claimed) else None
 
 
 def _read_mlmodel(bundle: Path) -> dict[str, Json]:

@@ -1,13 +1,14 @@
-"""The command ``import``: what another tool measured becomes an evaluation, or metrics of one."""
+"""The command ``import``: measurements of another tool become an evaluation, or metrics of one."""
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lynxgate.cli.commands import Panel, add_command
+from lynxgate.cli.output import note
 from minieval.contract.exits import Exit
 
 if TYPE_CHECKING:
@@ -16,25 +17,36 @@ if TYPE_CHECKING:
 
 def register(app: typer.Typer) -> None:
     """Add this module's command to ``app``."""
-    app.command("import")(import_file)
+    example = "import bench.json --provider pytest-benchmark --into candidate_eval.json --output candidate_eval.json"
+    add_command(app, "import", import_file, panel=Panel.TOOLS, example=f"{example}\nimport --list")
 
 
 def import_file(
-    file: Annotated[Path | None, typer.Argument(help="What the other tool wrote.")] = None,
-    provider: Annotated[str | None, typer.Option("--provider", help="Its format; --list names them.")] = None,
-    list_them: Annotated[bool, typer.Option("--list", help="Name the formats that can be read.")] = False,
-    eval_set_md5: Annotated[str | None, typer.Option(help="DVC's md5 of the eval set it was measured on.")] = None,
-    canonical_sha: Annotated[str | None, typer.Option(help="The model's canonical SHA (64 hex digits).")] = None,
+    file: Annotated[Path | None, typer.Argument(help="The file that the other tool wrote.")] = None,
+    provider: Annotated[
+        str | None, typer.Option("--provider", help="The file's format; --list prints the formats.")
+    ] = None,
+    list_them: Annotated[bool, typer.Option("--list", help="List the formats that can be read.")] = False,
+    eval_set_md5: Annotated[
+        str | None, typer.Option("--eval-set-md5", help="The DVC md5 of the eval set that was measured on.")
+    ] = None,
+    canonical_sha: Annotated[
+        str | None, typer.Option("--canonical-sha", help="The model's canonical SHA (64 hex digits).")
+    ] = None,
     run_id: Annotated[str | None, typer.Option("--run-id", help="The model's MLflow run (32 hex digits).")] = None,
     buckets: Annotated[
-        list[str] | None, typer.Option("--buckets", help="Names or globs of figures that are accuracies of buckets.")
+        list[str] | None,
+        typer.Option("--buckets", help="A name or glob of figures that are bucket accuracies; may be repeated."),
     ] = None,
     into: Annotated[
-        Path | None, typer.Option("--into", help="An evaluation to add to, instead of making a new one.")
+        Path | None, typer.Option("--into", help="An evaluation to add the figures to, instead of a new one.")
     ] = None,
-    output: Annotated[Path | None, typer.Option("--output", help="Where the evaluation is written.")] = None,
+    output: Annotated[Path | None, typer.Option("--output", help="The file to write the evaluation to.")] = None,
 ) -> int:
-    """Turn what another tool measured into an evaluation, or add its metrics to one."""
+    """Import measurements from another tool.
+
+    They become an evaluation of their own, or metrics of an existing one (--into).
+    """
     from lynxgate.errors import UsageFailure
     from lynxgate.figures import visible
     from lynxgate.importers import PROVIDERS, Origin, add_to_document, build_evaluation, read_foreign
@@ -46,13 +58,13 @@ def import_file(
         print("\n".join(f"{each.name:<17} {each.says}" for each in PROVIDERS.values()))
         return Exit.OK
     if file is None or provider is None or output is None:
-        raise UsageFailure("a FILE, --provider and --output are needed; lynxgate import --list names the providers")
+        raise UsageFailure("FILE, --provider and --output are required; lynxgate import --list lists the providers")
     identity = (eval_set_md5, canonical_sha, run_id)
     if into is not None and any(identity):
-        raise UsageFailure("--into takes eval set and model from the evaluation; leave out what names them")
+        raise UsageFailure("--into takes eval set and model from the evaluation; do not name them too")
     if into is None and eval_set_md5 is None:
         raise UsageFailure(
-            "--eval-set-md5 is needed: figures of an unknown eval set cannot be compared (or use --into)"
+            "--eval-set-md5 is required, since figures of an unknown eval set cannot be compared; or use --into"
         )
     found = read_foreign(provider, read_bytes(file), where=str(file), buckets=buckets or ())
     if into is None:
@@ -61,10 +73,9 @@ def import_file(
     else:
         data = add_to_document(found, read_bytes(into), where=str(file), into=str(into))
     write_output(output, data)
-    said = f"{output}: {len(found.buckets)} buckets and {len(found.metrics)} metrics from {file}"
-    print(visible(said), file=sys.stderr)
+    note(visible(f"{output}: {len(found.buckets)} buckets and {len(found.metrics)} metrics from {file}"))
     if found.left_out:
-        print(visible(f"left out, since they are no figures: {', '.join(found.left_out)}"), file=sys.stderr)
+        note(visible(f"left out, since they are not figures: {', '.join(found.left_out)}"))
     return Exit.OK
 
 

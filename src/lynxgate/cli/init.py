@@ -1,15 +1,16 @@
-"""The command ``init``: a gate in somebody's repository, in one go."""
+"""The command ``init``: set up the gate in a repository."""
 
 from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lynxgate.cli.commands import Panel, add_command
+from lynxgate.cli.output import note
 from minieval.contract.exits import Exit
 
 if TYPE_CHECKING:
@@ -18,24 +19,32 @@ if TYPE_CHECKING:
 
 def register(app: typer.Typer) -> None:
     """Add this module's command to ``app``."""
-    app.command("init")(init)
+    example = "init --eval-set data/eval/eval.jsonl --repository owner/name"
+    add_command(app, "init", init, panel=Panel.CI, example=example)
 
 
 def init(
-    eval_set: Annotated[str, typer.Option("--eval-set", help="The eval set, its path in the repository.")] = (
+    eval_set: Annotated[str, typer.Option("--eval-set", help="The path of the eval set in the repository.")] = (
         "data/eval/eval.jsonl"
     ),
     repository: Annotated[
-        str | None, typer.Option("--repository", help="This repository on GitHub, owner/name. [default: origin's]")
+        str | None, typer.Option("--repository", help="The GitHub repository, owner/name. [default: git's origin]")
     ] = None,
-    default_branch: Annotated[str, typer.Option("--default-branch", help="Its default branch.")] = "main",
+    default_branch: Annotated[
+        str, typer.Option("--default-branch", help="The default branch of the repository.")
+    ] = "main",
     action: Annotated[
         str | None,
-        typer.Option("--action", help="Lynxgate's action, owner/name@commit. [default: what lynxgate came from]"),
+        typer.Option(
+            "--action", help="Lynxgate's action, owner/name@commit. [default: where lynxgate was installed from]"
+        ),
     ] = None,
-    root: Annotated[Path, typer.Option("--root", help="The top of the repository.")] = Path(),
+    root: Annotated[Path, typer.Option("--root", help="The top directory of the repository.")] = Path(),
 ) -> int:
-    """Put baseline, policy, workflows and .gitignore lines into a repository; what is there stays as it is."""
+    """Set up the gate in a repository.
+
+    It writes a report-only baseline, two workflows and lines of .gitignore. An existing file is not overwritten.
+    """
     from importlib import metadata
 
     from lynxgate.errors import UsageFailure
@@ -51,9 +60,9 @@ def init(
     from minieval.contract.documents import read_bytes
 
     if not root.is_dir():
-        raise UsageFailure(f"{root} is no directory; name the top of the repository with --root")
+        raise UsageFailure(f"{root} is not a directory; name the top of the repository with --root")
     if not (root / ".git").exists():
-        print(f"lynxgate: warning: {root.absolute()} is not the top of a git repository", file=sys.stderr)
+        note(f"lynxgate: warning: {root.absolute()} is not the top of a git repository")
     installed = metadata.distribution("lynxgate")
     place = Place(
         repository or read_repository(_read_origin(root)) or UNKNOWN_REPOSITORY,
@@ -61,15 +70,15 @@ def init(
         action or read_action(installed.read_text("direct_url.json")) or UNKNOWN_ACTION,
         installed.version,
     )
-    found = _look_at(root, eval_set)
+    found = _read_eval_set(root, eval_set)
     present = {name: read_bytes(root / name) for name in FILES if os.path.lexists(root / name)}
     planned = plan_scaffold(present, found, place)
     for each in planned:
         if each.data is not None:
             _write(root / each.path, each.data)
-        print(f"{each.path}: {each.said}")
+        print(f"{each.path}: {each.status}")
     if any(each.data is not None for each in planned):
-        _say_next(place, found)
+        _print_next_steps(place, found)
     return Exit.OK
 
 
@@ -81,8 +90,8 @@ def _read_origin(root: Path) -> str:
         return ""
 
 
-def _look_at(root: Path, eval_set: str) -> EvalSet:
-    """The eval set where it is there, with what it says of itself."""
+def _read_eval_set(root: Path, eval_set: str) -> EvalSet:
+    """Return the eval set; with hashes and buckets when its file is there."""
     from lynxgate.errors import UsageFailure
     from lynxgate.setup.init import EvalSet
     from minieval.contract.evalset import load_eval_set
@@ -102,31 +111,31 @@ def _write(path: Path, data: bytes) -> None:
 
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path.resolve(), data)  # of a .gitignore that is a link, what it leads to
+        write_atomically(path.resolve(), data)  # a .gitignore that is a link stays one: its target is written
     except OSError as error:
-        raise CannotJudge(f"{path}: cannot be written: {error.strerror}; then run lynxgate init again") from error
+        raise CannotJudge(f"{path}: cannot be written: {error.strerror}; correct this and run init again") from error
 
 
-def _say_next(place: Place, eval_set: EvalSet) -> None:
+def _print_next_steps(place: Place, eval_set: EvalSet) -> None:
     from lynxgate.setup.init import CALLER, EXAMPLE, GATE, UNKNOWN_ACTION, UNKNOWN_REPOSITORY
 
     steps = []
     if place.action == UNKNOWN_ACTION:
-        steps.append(f"in {CALLER} and {GATE}: put the commit of a Lynxgate release where {'0' * 40} stands")
+        steps.append(f"In {CALLER} and {GATE}, replace {'0' * 40} by the commit of a Lynxgate release.")
     if place.repository == UNKNOWN_REPOSITORY:
-        steps.append(f"in {CALLER}: put this repository's name where {UNKNOWN_REPOSITORY} stands")
+        steps.append(f"In {CALLER}, replace {UNKNOWN_REPOSITORY} by the name of this repository.")
     remove = "" if eval_set.buckets else f" --remove {EXAMPLE}"
     steps += [
-        f"version the eval set: dvc add {eval_set.path}; dvc push; commit its .dvc file",
-        "measure the model that is in production, and take its figures:\n"
+        f"Version the eval set: dvc add {eval_set.path}; dvc push; commit its .dvc file.",
+        "Measure the model that is in production, and take its figures as the baseline:\n"
         "     lynxgate fetch --run-id RUN_ID\n"
         f"     python -m minieval --bundle candidate --eval-set {eval_set.path} --output candidate_eval.json "
         "--run-id RUN_ID\n"
         f"     lynxgate baseline rebaseline{remove}",
-        "on GitHub: the label deploy-candidate, the environment production with reviewers, the variables "
-        "MLFLOW_TRACKING_URI and LYNXGATE_REGISTRY",
-        "when its reports are what you expect, enforce it: lynxgate baseline arm",
+        "On GitHub, create the label deploy-candidate, the environment production with reviewers, and the variables "
+        "MLFLOW_TRACKING_URI and LYNXGATE_REGISTRY.",
+        "When its reports are as you expect, enforce the baseline: lynxgate baseline activate",
     ]
-    print("\nnext:")
+    print("\nNext steps:")
     for number, step in enumerate(steps, 1):
         print(f"  {number}. {step}")

@@ -1,53 +1,61 @@
-"""The command ``ci rebaseline-pr``: the pull request that moves the baseline."""
+"""The command ``ci rebaseline-pr``: the pull request that updates the baseline."""
 
 from __future__ import annotations
 
 import os
 import re
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from lynxgate.cli.ci import ci_app
+from lynxgate.cli.commands import Panel, add_command, open_group
+from lynxgate.cli.options import (
+    BASELINE,
+    CI_SUMMARY,
+    EVALUATION,
+    DryRun,
+    EvaluatedSemver,
+    EvaluationPath,
+    Remove,
+    RemoveMetric,
+)
+from lynxgate.cli.output import note
 from minieval.contract.exits import Exit
 
 _BRANCH = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,200}")
 
 
-def register(_: typer.Typer) -> None:
-    """Add this module's command to ``lynxgate ci``."""
-    ci_app.command("rebaseline-pr")(rebaseline_pr)
+def register(app: typer.Typer) -> None:
+    """Add this module's command to the group ``ci`` of ``app``."""
+    group = open_group(app, "ci", CI_SUMMARY, Panel.CI)
+    example = "ci rebaseline-pr --base main --base-sha COMMIT --evaluation candidate_eval.json"
+    add_command(group, "rebaseline-pr", rebaseline_pr, example=example)
 
 
 def rebaseline_pr(
     base: Annotated[str, typer.Option("--base", help="The branch that the pull request goes into.")],
     base_sha: Annotated[str, typer.Option("--base-sha", help="The commit that --baseline was read from.")],
-    evaluation: Annotated[Path, typer.Option("--evaluation", help="What minieval wrote about the model.")] = Path(
-        "candidate_eval.json"
-    ),
-    baseline: Annotated[Path, typer.Option("--baseline", help="The baseline as that commit has it.")] = Path(
-        "eval_baseline.json"
-    ),
+    evaluation: EvaluationPath = EVALUATION,
+    baseline: Annotated[Path, typer.Option("--baseline", help="The baseline at that commit.")] = BASELINE,
     path: Annotated[str, typer.Option("--path", help="The baseline's path in the repository.")] = "eval_baseline.json",
-    semver: Annotated[str | None, typer.Option("--semver", help="The version that was measured, as v0.3.1.")] = None,
-    remove: Annotated[
-        list[str] | None, typer.Option("--remove", help="A bucket that leaves; once for each of them.")
-    ] = None,
-    remove_metric: Annotated[
-        list[str] | None, typer.Option("--remove-metric", help="A metric that leaves; once for each of them.")
-    ] = None,
+    semver: EvaluatedSemver = None,
+    remove: Remove = None,
+    remove_metric: RemoveMetric = None,
     write: Annotated[
-        Path | None, typer.Option("--write", help="A directory for the baseline before and after, and the text.")
+        Path | None,
+        typer.Option("--write", help="The directory to write the old and new baseline and the text to."),
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print it on stdout and send nothing.")] = False,
+    dry_run: DryRun = False,
 ) -> int:
-    """Open a pull request that moves the baseline's numbers; it never arms, and writes to no branch but its own."""
+    """Open a pull request that updates the baseline.
+
+    It never activates a baseline, and pushes to no branch but its own.
+    """
     from lynxgate.decision.baseline import CREATE_IT, parse_baseline
     from lynxgate.decision.decide import EVALUATE_IT
     from lynxgate.errors import UsageFailure
-    from lynxgate.identity import parse_semver
+    from lynxgate.identity import is_commit, parse_semver
     from lynxgate.pull_request.forge import blob_sha
     from lynxgate.pull_request.rebaseline_proposal import build_proposal
     from lynxgate.pull_request.workflow_env import read_workflow, write_outputs, write_summary
@@ -57,10 +65,10 @@ def rebaseline_pr(
     from minieval.contract.report import Evaluation
     from minieval.contract.writes import write_output
 
-    if not re.fullmatch(r"[0-9a-f]{40}", base_sha):
-        raise UsageFailure(f"--base-sha {base_sha[:80]!r} is no commit (40 lower-case hex digits)")
+    if not is_commit(base_sha):
+        raise UsageFailure(f"--base-sha {base_sha[:80]!r} is not a commit (40 lower-case hex digits)")
     if not _BRANCH.fullmatch(base) or ".." in base:
-        raise UsageFailure(f"--base {base[:80]!r} is no name of a branch")
+        raise UsageFailure(f"--base {base[:80]!r} is not a branch name")
     workflow = read_workflow(os.environ)
     data = read_bytes(baseline, missing=CREATE_IT)
     measured = read_document(evaluation, Evaluation, missing=EVALUATE_IT)
@@ -69,9 +77,9 @@ def rebaseline_pr(
         data, measured, semver=version, remove=remove or (), remove_metrics=remove_metric or (), where=str(baseline)
     )
     if moved.data == data:
-        write_summary(workflow, f"### Nothing moved\n\n`{base}` has these numbers already; no pull request is opened.")
+        write_summary(workflow, f"### No change\n\n`{base}` already has these numbers; no pull request was opened.")
         write_outputs(workflow, {"moved": "false"})
-        print(f"nothing moved: {base} has these numbers already")
+        print(f"no change: {base} already has these numbers")
         return Exit.OK
     proposal = build_proposal(
         moved,
@@ -94,5 +102,5 @@ def rebaseline_pr(
     made = open_forge(workflow).propose(proposal)
     write_outputs(workflow, {"pull": str(made.number)})
     print(f"{'opened' if made.is_new else 'already open:'} {made.url}")
-    print(f"{path}: {len(moved.moves)} things move, for review in pull request {made.number}", file=sys.stderr)
+    note(f"{path}: {len(moved.moves)} changes, for review in pull request {made.number}")
     return Exit.OK

@@ -1,0 +1,160 @@
+"""Commands that create, update, activate and show the committed baseline: ``baseline ...``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lynxgate.cli.commands import Panel, add_command, open_group
+from lynxgate.cli.options import (
+    BASELINE,
+    EVALUATION,
+    REGISTRY,
+    BaselinePath,
+    EvaluatedSemver,
+    EvaluationPath,
+    Registry,
+    Remove,
+    RemoveMetric,
+)
+from lynxgate.cli.output import note, print_text
+from lynxgate.cli.rebaseline_source import Origin
+from minieval.contract.exits import Exit
+
+
+def register(app: typer.Typer) -> None:
+    """Add this module's commands to ``app``."""
+    group = open_group(app, "baseline", "Create, update and activate the baseline.", Panel.BASELINE)
+    add_command(group, "init", init, example="baseline init --evaluation candidate_eval.json --semver v0.3.1")
+    add_command(
+        group,
+        "rebaseline",
+        rebaseline,
+        example="baseline rebaseline --evaluation candidate_eval.json\nbaseline rebaseline --from production",
+    )
+    add_command(group, "activate", activate, example="baseline activate", alias="arm")
+    add_command(group, "show", show, example="baseline show")
+
+
+def init(
+    evaluation: EvaluationPath = EVALUATION,
+    baseline: BaselinePath = BASELINE,
+    semver: EvaluatedSemver = None,
+    eval_set: Annotated[
+        str | None, typer.Option("--eval-set", help="The path of the eval set, if the evaluation does not name it.")
+    ] = None,
+) -> int:
+    """Create a first baseline from an evaluation.
+
+    It is report-only until you activate it. An existing file is never overwritten.
+    """
+    from lynxgate.decision.decide import EVALUATE_IT
+    from lynxgate.errors import Refused
+    from lynxgate.rebaseline.rebaseline import init_baseline
+    from minieval.contract.documents import read_document
+    from minieval.contract.report import Evaluation
+    from minieval.contract.writes import write_output
+
+    if baseline.exists():
+        raise Refused(f"{baseline} exists; update its numbers with: lynxgate baseline rebaseline")
+    measured = read_document(evaluation, Evaluation, missing=EVALUATE_IT)
+    write_output(baseline, init_baseline(measured, eval_set=eval_set, semver=_parse_version(semver)))
+    created = f"{baseline}: created, report-only, {len(measured.buckets)} buckets"
+    print_text(f"{created}; review it, then: lynxgate baseline activate")
+    return Exit.OK
+
+
+def rebaseline(
+    evaluation: Annotated[
+        Path | None,
+        typer.Option("--evaluation", help="The evaluation that minieval wrote. [default: candidate_eval.json]"),
+    ] = None,
+    baseline: BaselinePath = BASELINE,
+    semver: EvaluatedSemver = None,
+    source: Annotated[
+        Origin | None, typer.Option("--from", help="Take the numbers from evidence in the registry instead.")
+    ] = None,
+    last: Annotated[
+        int | None, typer.Option("--last", min=1, help="With --from median: the number of promoted versions.")
+    ] = None,
+    registry: Registry = REGISTRY,
+    remove: Remove = None,
+    remove_metric: RemoveMetric = None,
+) -> int:
+    """Update the numbers of the baseline.
+
+    They are taken from an evaluation, or from evidence in the registry. Status, policy, tolerances and comments
+    stay as they are.
+    """
+    from lynxgate.cli.rebaseline_source import RebaselineOptions, read_numbers
+    from lynxgate.decision.baseline import CREATE_IT
+    from lynxgate.rebaseline.rebaseline import rebaseline as move_numbers
+    from lynxgate.reports.tables import render_moves
+    from minieval.contract.documents import read_bytes
+    from minieval.contract.writes import write_output
+
+    data = read_bytes(baseline, missing=CREATE_IT)
+    numbers = read_numbers(
+        RebaselineOptions(evaluation, source, _parse_version(semver), last, registry),
+        data,
+        where=str(baseline),
+        default=EVALUATION,
+    )
+    moved = move_numbers(
+        data,
+        numbers.evaluation,
+        semver=numbers.semver,
+        median_of=numbers.median_of,
+        remove=remove or (),
+        remove_metrics=remove_metric or (),
+        where=str(baseline),
+    )
+    if moved.data == data:
+        print_text(f"{baseline}: no number changed, nothing written")
+        return Exit.OK
+    write_output(baseline, moved.data)
+    print_text(render_moves(moved))
+    for each in numbers.notes:
+        note(f"lynxgate: {each}")
+    return Exit.OK
+
+
+def activate(baseline: BaselinePath = BASELINE) -> int:
+    """Activate the baseline, to block regressions.
+
+    A baseline that cannot be enforced is refused.
+    """
+    from lynxgate.decision.baseline import CREATE_IT
+    from lynxgate.rebaseline.rebaseline import arm as set_active
+    from minieval.contract.documents import read_bytes
+    from minieval.contract.writes import write_output
+
+    data = read_bytes(baseline, missing=CREATE_IT)
+    active = set_active(data, where=str(baseline))
+    if active == data:
+        print_text(f"{baseline}: already active, nothing written")
+        return Exit.OK
+    write_output(baseline, active)
+    print_text(f"{baseline}: active; give it a pull request of its own")
+    return Exit.OK
+
+
+def show(baseline: BaselinePath = BASELINE) -> int:
+    """Show what a candidate is compared with.
+
+    That is: status, source, policy, and each bucket with its tolerance.
+    """
+    from lynxgate.decision.baseline import CREATE_IT, parse_baseline
+    from lynxgate.reports.tables import render_baseline
+    from minieval.contract.documents import read_bytes
+
+    print_text(render_baseline(parse_baseline(read_bytes(baseline, missing=CREATE_IT), where=str(baseline))))
+    return Exit.OK
+
+
+def _parse_version(text: str | None) -> str | None:
+    from lynxgate.identity import parse_semver
+
+    return None if text is None else str(parse_semver(text))

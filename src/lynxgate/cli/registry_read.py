@@ -1,0 +1,155 @@
+"""The commands that read a registry: ``registry list``, ``show``, ``lineage`` and ``verify``. They write nothing."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lynxgate.cli.commands import Panel, add_command, open_group
+from lynxgate.cli.options import REGISTRY, REGISTRY_SUMMARY, AsJson, Registry, TrackingUri
+from lynxgate.cli.output import note, print_json
+from minieval.contract.exits import Exit
+
+
+def register(app: typer.Typer) -> None:
+    """Add this module's commands to the group ``registry`` of ``app``."""
+    group = open_group(app, "registry", REGISTRY_SUMMARY, Panel.REGISTRY)
+    add_command(group, "list", list_promotions, panel=Panel.READ, example="registry list --last 5")
+    add_command(group, "show", show, panel=Panel.READ, example="registry show v0.3.1")
+    add_command(group, "lineage", lineage, panel=Panel.READ, example="registry lineage v0.3.1 --format mermaid")
+    add_command(group, "verify", verify, panel=Panel.READ, example="registry verify --public-key signer.pub.pem")
+
+
+def list_promotions(
+    registry: Registry = REGISTRY,
+    last: Annotated[int, typer.Option("--last", min=1, help="The number of events to show.")] = 20,
+    everything: Annotated[bool, typer.Option("--all", help="Show every event.")] = False,
+    as_json: AsJson = False,
+) -> int:
+    """List the last events and the production version.
+
+    Events are promotions, rollbacks and tombstones, oldest first.
+    """
+    from lynxgate.audit.history import read_events, read_last_events
+    from lynxgate.wiring import open_existing_store
+
+    store = open_existing_store(registry)
+    production, events, earlier = (*read_events(store), 0) if everything else read_last_events(store, last)
+    if as_json:
+        rows = [event.to_tree() for event in events]
+        print_json({"production": production, "earlier": earlier, "events": rows})
+        return Exit.OK
+    if earlier:
+        note(f"{earlier} earlier events are not shown; use --all")
+    for event in events:
+        mark = "production" if event.semver == production and event.kind == "promoted" else event.reason or ""
+        print(f"{event.kind:<11} {event.semver or '':<9} {event.canonical_sha} {event.at[:19]}Z {mark}".rstrip())
+    if not events:
+        note(f"{store.location}: no promotions yet")
+    return Exit.OK
+
+
+def show(
+    which: Annotated[str, typer.Argument(help="A semver or a canonical SHA.")],
+    registry: Registry = REGISTRY,
+    as_json: AsJson = False,
+) -> int:
+    """Show a promotion's record and its evidence.
+
+    A canonical SHA that was promoted under several versions has several records.
+    """
+    from lynxgate.audit.history import find_records
+    from lynxgate.registry.layout import evidence_key
+    from lynxgate.wiring import open_existing_store
+
+    store = open_existing_store(registry)
+    records = find_records(store, which)
+    if as_json:
+        print_json([json.loads(record.to_bytes()) for record in records])
+        return Exit.OK
+    for record in records:
+        print(f"{record.semver} {record.canonical_sha} {record.state}")
+        print(f"  run       {record.mlflow_run_id}")
+        print(f"  previous  {record.production_before or 'none'}")
+        print(f"  event     {record.event.number if record.event else 'none'}")
+        print(f"  evidence  {store.location}/{evidence_key(record.canonical_sha, record.evidence)}")
+        if record.note:
+            print(f"  note      {record.note}")
+    return Exit.OK
+
+
+def lineage(
+    semver: Annotated[str, typer.Argument(help="A promoted version, for example v0.3.1.")],
+    registry: Registry = REGISTRY,
+    tracking_uri: TrackingUri = None,
+    offline: Annotated[bool, typer.Option("--offline", help="Do not read training data from MLflow runs.")] = False,
+    form: Annotated[str, typer.Option("--format", help="text, mermaid or json.")] = "text",
+    as_json: AsJson = False,
+) -> int:
+    """Show what a version was made from.
+
+    That is: eval set, run, training data, baseline, and the versions before it.
+    """
+    from lynxgate.audit import lineage_report
+    from lynxgate.audit.lineage import trace
+    from lynxgate.errors import UsageFailure
+    from lynxgate.identity import parse_semver
+    from lynxgate.wiring import open_existing_store, open_tracking
+
+    if form not in ("text", "mermaid", "json"):
+        raise UsageFailure(f"--format is {form[:40]!r}; use text, mermaid or json")
+    if as_json and form == "mermaid":
+        raise UsageFailure("--format mermaid and --json exclude each other; use one of them")
+    version, store = str(parse_semver(semver)), open_existing_store(registry)
+    generations = trace(store, version, None if offline else open_tracking(tracking_uri))
+    if as_json or form == "json":
+        print_json(lineage_report.as_tree(generations))
+    elif form == "mermaid":
+        print(lineage_report.as_mermaid(generations))
+    else:
+        print(lineage_report.as_text(generations, asked=not offline))
+    return Exit.OK
+
+
+def verify(
+    registry: Registry = REGISTRY,
+    tracking_uri: TrackingUri = None,
+    offline: Annotated[bool, typer.Option("--offline", help="Do not check the tags in MLflow.")] = False,
+    public_key: Annotated[
+        Path | None,
+        typer.Option("--public-key", help="An Ed25519 public key (PEM); all evidence must be signed with its key."),
+    ] = None,
+    as_json: AsJson = False,
+) -> int:
+    """Verify a registry and the tags in MLflow.
+
+    It hashes every entry, follows the chain of events, and compares index, records, tags.json and MLflow's tags.
+    Exit 4 when something does not agree.
+    """
+    from lynxgate.audit.verify import audit
+    from lynxgate.wiring import open_existing_store, open_tracking, open_verifier
+
+    verifier = None if public_key is None else open_verifier(public_key)
+    store = open_existing_store(registry)
+    result = audit(store, None if offline else open_tracking(tracking_uri), verifier)
+    if as_json:
+        findings = [{"place": finding.place, "problem": finding.problem} for finding in result.findings]
+        print_json({"promotions": result.promotions, "entries": result.entries, "findings": findings})
+    else:
+        for finding in result.findings:
+            print(f"{finding.place}: {finding.problem}")
+        if not result.findings:
+            signed = f", all evidence signed by {verifier.key_id}" if verifier is not None else ""
+            left_out = " (MLflow not checked)" if offline else ""
+            print(f"{store.location} verified: {_count(result.promotions, result.entries)}{signed}{left_out}")
+    return Exit.INTEGRITY if result.findings else Exit.OK
+
+
+def _count(promotions: int, entries: int) -> str:
+    return (
+        f"{promotions} {'promotion' if promotions == 1 else 'promotions'}, "
+        f"{entries} {'entry' if entries == 1 else 'entries'}"
+    )

@@ -1,0 +1,39 @@
+"""The receipt of a promotion and the use of the eval set, parsed from the output of our commands. Pure.
+
+- A text that does not have exactly our form is not a receipt: no guess is made.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from lynxgate.identity import Semver, parse_semver
+from minieval.contract.identities import SHA256
+
+_RECEIPT = re.compile(rf"(promoted|already promoted) (v[0-9.]{{5,32}}) ({SHA256})")
+_USAGE = re.compile(
+    r"gate [0-9]{1,9} of [0-9]{1,9} on this eval set(, asked before and free)?(; it is worn out: build a new one)?"
+)
+
+
+@dataclass(frozen=True)
+class ParsedReceipt:
+    """The line that `promote` prints when it succeeds; ``ending`` is "promoted" or "already promoted"."""
+
+    ending: str
+    semver: Semver
+    canonical_sha: str
+
+
+def parse_receipt(text: str) -> ParsedReceipt | None:
+    """Return the receipt in the last line of `promote`'s output; `None` when nothing was promoted."""
+    lines = text.strip().splitlines()
+    match = _RECEIPT.fullmatch(lines[-1].strip()) if lines else None
+    return None if match is None else ParsedReceipt(match[1], parse_semver(match[2]), match[3])
+
+
+def parse_usage(text: str) -> str | None:
+    """Return the use of the eval set in the first line of `gate`'s or `promote`'s output; `None` when not counted."""
+    first = text.partition("\n")[0].strip()
+    return first if _USAGE.fullmatch(first) else None

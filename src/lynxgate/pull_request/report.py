@@ -1,0 +1,177 @@
+"""The result of a gate as a pull request shows it: its parts, their consistency, headline, facts and log. Pure.
+
+- The comment and the check run are made from one `Report`, so they cannot contradict each other.
+- A report claims no more than its evidence: "promoted" needs a receipt that fits the verdict.
+- Names from outside (buckets, runs, errors) stand in code, where GitHub mentions, links and closes nothing.
+- A body has at most 65,536 bytes, so at most as many characters however GitHub counts; it states what is left out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lynxgate.decision.compare import ALL_ROWS
+from lynxgate.decision.verdict import Verdict
+from lynxgate.errors import CannotJudge, IntegrityFailure
+from lynxgate.figures import as_code
+from lynxgate.pull_request.forge import Conclusion
+from lynxgate.pull_request.receipt import ParsedReceipt
+from lynxgate.reports.tables import render_markdown
+from minieval.contract.exits import Exit
+
+MAX_BYTES = 65_536
+_LOG_LINES = 5
+_MEANING = {
+    Exit.BUG: "a bug in the gate",
+    Exit.REGRESSION: "a regression",
+    Exit.CANNOT_JUDGE: "it could not be judged",
+    Exit.INTEGRITY: "a hash differs from the expected one",
+    Exit.UNAVAILABLE: "a store or service failed",
+    Exit.REFUSED: "it was refused",
+    Exit.USAGE: "a command was called with wrong arguments",
+}
+
+
+@dataclass(frozen=True)
+class Report:
+    """The parts of a gate's result.
+
+    ``exit_code`` and ``log`` are of the step that ended the gate. ``usage`` is the sentence on how often the eval set
+    was used, if the policy counts that.
+    """
+
+    verdict: Verdict | None
+    receipt: ParsedReceipt | None = None
+    exit_code: int = 0
+    log: str = ""
+    usage: str | None = None
+
+
+@dataclass(frozen=True)
+class Context:
+    """What was gated, and the run that did it; what is `None` is left out of the text."""
+
+    head_sha: str | None = None
+    run_id: str | None = None
+    semver: str | None = None
+    run_url: str | None = None
+
+
+def check_report(report: Report) -> None:
+    """Check that the parts of a report agree.
+
+    Raises:
+        IntegrityFailure: the receipt is not for a candidate that the verdict passes.
+        CannotJudge: the report has no content, or its verdict was not written by `compare`.
+    """
+    verdict, receipt = report.verdict, report.receipt
+    if verdict is None and receipt is not None:
+        raise IntegrityFailure("there is a receipt of a promotion, but no verdict that passes the candidate")
+    if verdict is None and report.exit_code == 0:
+        raise CannotJudge("there is neither a verdict nor an --exit-code that explains why; run the comparison first")
+    if verdict is None:
+        return
+    # The aggregate's name is printed without the care that bucket names get, so it must be ours.
+    if verdict.aggregate is not None and verdict.aggregate.bucket != ALL_ROWS:
+        raise CannotJudge("the verdict's aggregate has a name of its own; it was not written by lynxgate compare")
+    if receipt is None:
+        return
+    if not verdict.passed or verdict.status != "active":
+        raise IntegrityFailure(f"there is a receipt for {receipt.semver}, but the verdict does not pass the candidate")
+    if verdict.candidate.canonical_sha != receipt.canonical_sha:
+        raise IntegrityFailure(
+            f"the receipt is for {receipt.canonical_sha}, but the verdict is for {verdict.candidate.canonical_sha}"
+        )
+
+
+def conclude(report: Report) -> Conclusion:
+    """Return the conclusion: success only if an active gate passed and no later step failed."""
+    verdict = report.verdict
+    if verdict is None or report.exit_code != 0 or verdict.exit is not Exit.OK:
+        return Conclusion.FAILURE
+    return Conclusion.SUCCESS if verdict.passed and verdict.status == "active" else Conclusion.NEUTRAL
+
+
+def format_headline(report: Report) -> str:
+    """Return the result in a few words; it has no name from outside."""
+    verdict, receipt = report.verdict, report.receipt
+    meaning = format_meaning(report.exit_code)
+    if receipt is not None:
+        return f"{receipt.ending} {receipt.semver}" + (f", then failed: {meaning}" if report.exit_code else "")
+    if verdict is None:
+        return f"not promoted: {meaning}, before there was a verdict"
+    if verdict.exit is not Exit.OK:
+        return f"not promoted: {format_meaning(verdict.exit)}"
+    passed = "passed" if verdict.passed else "would fail"
+    if verdict.status != "active":
+        return f"{passed}, and the baseline is report-only: nothing is promoted"
+    return f"passed, but not promoted: {meaning}" if report.exit_code else "passed; nothing is promoted yet"
+
+
+def format_meaning(code: int) -> str:
+    """Return the meaning of an exit code, with its number."""
+    known = _MEANING.get(Exit(code)) if code in list(Exit) else None
+    return f"{known} (exit {int(code)})" if known else f"a step ended with exit {int(code)}"
+
+
+def render_facts(report: Report, context: Context) -> str:
+    """Return the list of what was gated: run, version, canonical SHA, head, and the use of the eval set."""
+    verdict, receipt = report.verdict, report.receipt
+    run_id = context.run_id or (verdict.candidate.mlflow_run_id if verdict else None)
+    # The receipt's values come first: they are what was promoted.
+    sha = verdict.candidate.canonical_sha if verdict else None
+    semver = context.semver
+    if receipt is not None:
+        sha, semver = receipt.canonical_sha, str(receipt.semver)
+    facts = {"run": run_id, "version": semver, "canonical SHA": sha, "head": context.head_sha}
+    lines = [f"- {name}: {as_code(value)}" for name, value in facts.items() if value]
+    return "\n".join([*lines, *([f"- {report.usage}"] if report.usage else [])])
+
+
+def render_rows(report: Report) -> list[str]:
+    """Return the lines of the verdict's table; none without a verdict."""
+    return [] if report.verdict is None else render_markdown(report.verdict).split("\n")
+
+
+def render_end(report: Report, context: Context) -> str:
+    """Return what stands below the table: the end of the log after a failure, and the link to the run."""
+    return join_blocks(_render_log(report), render_run_link(context))
+
+
+def render_run_link(context: Context) -> str:
+    """Return the link to the workflow run; empty when it is not known."""
+    return f"[Workflow run]({context.run_url})" if context.run_url else ""
+
+
+def fit(head: str, table: list[str], tail: str, whole: str = "verdict.json") -> str:
+    """Return one body of at most `MAX_BYTES`, with as many lines of ``table`` as fit; ``whole`` names the full text."""
+    body = join_blocks(head, "\n".join(table), tail)
+    if len(body.encode()) <= MAX_BYTES:
+        return body
+    # Room for table lines: all bytes, minus the other blocks, minus the blank line that separates the table.
+    # The note is measured with the largest count it can have, so that the body fits whatever is kept.
+    fixed = join_blocks(head, _format_left_out(len(table), whole), tail)
+    room = MAX_BYTES - len(fixed.encode()) - len("\n\n")
+    kept = 0
+    for line in table:
+        room -= len(line.encode()) + len("\n")
+        if room < 0:
+            break
+        kept += 1
+    return join_blocks(head, "\n".join(table[:kept]), _format_left_out(len(table) - kept, whole), tail)
+
+
+def join_blocks(*blocks: str) -> str:
+    """Join the blocks that are not empty by blank lines."""
+    return "\n\n".join(block for block in blocks if block)
+
+
+def _render_log(report: Report) -> str:
+    if report.exit_code == 0 or not report.log.strip():
+        return ""
+    lines = [line for line in report.log.splitlines() if line.strip()][-_LOG_LINES:]
+    return join_blocks("Log:", "\n".join(f"- {as_code(line.strip()[:400])}" for line in lines))
+
+
+def _format_left_out(lines: int, whole: str) -> str:
+    return f"{lines} more lines are left out, because GitHub accepts at most 65,536 characters; see {whole}."
