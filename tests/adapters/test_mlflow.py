@@ -43,10 +43,10 @@ def sqlite_uri(shared_root: Path) -> str:
     return once(shared_root, "sqlite", make)
 
 
-@pytest.fixture(params=["server", "sqlite"])
+@pytest.fixture(params=["mlflow_server", "sqlite"])
 def place(request: pytest.FixtureRequest) -> str:
     """The tracking URI of each kind of place that the contract holds for."""
-    if request.param == "server":
+    if request.param == "mlflow_server":
         server: MlflowServer = request.getfixturevalue("mlflow_server")
         return server.url
     return str(request.getfixturevalue("sqlite_uri"))

@@ -23,7 +23,7 @@ from tests.promotion.workshop import DEV, Workshop
 from tests.s3_servers import S3Server
 
 
-@pytest.fixture(params=["directory", "s3"])
+@pytest.fixture(params=["directory", "seaweedfs"])
 def bench(request: pytest.FixtureRequest, workshop: Workshop, tmp_path: Path) -> Bench:
     """A registry that can be filled, on a directory and on SeaweedFS."""
     candidate, tracking = workshop.candidate("a"), workshop.tracking
