@@ -250,7 +250,7 @@ def test_mlflow_down_at_the_tag(scene: Scene) -> None:
     scene.ask(scene.request())
     with FaultProxy(scene.server.url) as proxy:
         proxy.fail(Fault.ERROR_BEFORE, path="/runs/set-tag", method="POST")
-        scene.tracking = proxy.url
+        scene.tracking, scene.tag_seconds = proxy.url, 6
         ran = scene.label()
         assert proxy.requests("/runs/set-tag")
     assert ran.result("promote", "6 promotion") == "failure"
