@@ -28,7 +28,7 @@ from lynxgate.adapters.s3 import READ_ATTEMPTS, S3Store, event_key, parse_addres
 from lynxgate.adapters.s3_errors import translated
 from lynxgate.errors import Conflict, Exit, GateError, OutcomeUnknown, StoreFailure, UsageFailure
 from lynxgate.ports import Stored
-from lynxgate.registry.layout import put
+from lynxgate.registry.compare_and_swap import put
 from tests.fault_proxy import Fault, FaultProxy
 from tests.s3_servers import BUCKET, READER, WRITER, S3Server
 from tests.servers import wait_until

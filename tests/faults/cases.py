@@ -16,10 +16,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
-from lynxgate.audit.history import recover_all
 from lynxgate.audit.verify import audit
 from lynxgate.ports import RegistryStore, Tracking
-from lynxgate.promotion.steps import PromotionContext
+from lynxgate.promotion.context import PromotionContext
+from lynxgate.promotion.recovery import recover_all
 from lynxgate.registry.record import Journal, name_owner
 from tests.faults import invariants
 from tests.faults.catalogue import Call, Case, Fault

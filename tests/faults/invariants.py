@@ -15,7 +15,7 @@ from itertools import pairwise
 from typing import Any
 
 from lynxgate.ports import RegistryStore, RunTags
-from lynxgate.promotion.steps import tag_key
+from lynxgate.promotion.run_tag import tag_key
 from lynxgate.registry.resolve import find_production
 
 KILLED = -9

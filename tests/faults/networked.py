@@ -31,7 +31,7 @@ from typing import Any
 from lynxgate.adapters.mlflow import MlflowTracking
 from lynxgate.adapters.s3 import S3Store
 from lynxgate.ports import RegistryStore, Tracking
-from lynxgate.promotion.steps import tag_key
+from lynxgate.promotion.run_tag import tag_key
 from lynxgate.registry.resolve import find_production
 from tests.fault_proxy import Fault as Proxied
 from tests.fault_proxy import FaultProxy, Rule

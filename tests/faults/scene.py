@@ -14,8 +14,8 @@ from lynxgate.adapters.local import DirectoryStore
 from lynxgate.adapters.s3 import S3Store
 from lynxgate.errors import GateError
 from lynxgate.ports import RegistryStore, Tracking
+from lynxgate.promotion.context import PromotionContext
 from lynxgate.promotion.promote import promote
-from lynxgate.promotion.steps import PromotionContext
 from lynxgate.registry.layout import Environment, create_registry
 from lynxgate.registry.record import Journal, name_owner
 from tests.faults.invariants import BUG, Attempt

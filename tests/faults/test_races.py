@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from lynxgate.audit.history import recover_all
 from lynxgate.audit.verify import audit
 from lynxgate.identity import parse_semver
-from lynxgate.promotion.steps import PromotionContext
+from lynxgate.promotion.context import PromotionContext
+from lynxgate.promotion.recovery import recover_all
 from lynxgate.registry.record import Journal, name_owner
 from tests.fault_proxy import FaultProxy
 from tests.faults import invariants

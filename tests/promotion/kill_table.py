@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
-from lynxgate.audit.history import find_records, recover_all
-from lynxgate.promotion.steps import tag_key
+from lynxgate.audit.history import find_records
+from lynxgate.promotion.recovery import recover_all
+from lynxgate.promotion.run_tag import tag_key
 from lynxgate.registry.layout import read_tags
 from lynxgate.registry.resolve import find_production
 from tests.promotion.kills import Moment, kill_at, record_calls

@@ -17,8 +17,9 @@ from lynxgate.decision.statistics import shelf_life
 from lynxgate.errors import CannotJudge, Refused
 from lynxgate.ports import Store
 from lynxgate.promotion.authorization import CI_VARIABLES
-from lynxgate.promotion.eval_set_usage import EvalSetUsage, ask, count_gate, record_use
-from lynxgate.promotion.promote import Ending, NotPassed, promote
+from lynxgate.promotion.eval_set_usage import EvalSetUsage, count_gate, record_use
+from lynxgate.promotion.examine import NotPassed
+from lynxgate.promotion.promote import Ending, promote
 from lynxgate.registry.layout import Environment
 from minieval.contract.documents import parse_document
 from minieval.contract.report import Evaluation

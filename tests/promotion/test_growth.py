@@ -15,8 +15,8 @@ from lynxgate.adapters.local import DirectoryStore
 from lynxgate.adapters.s3 import S3Store
 from lynxgate.audit.history import read_last_events
 from lynxgate.audit.verify import audit
+from lynxgate.promotion.context import PromotionContext
 from lynxgate.promotion.promote import promote
-from lynxgate.promotion.steps import PromotionContext
 from lynxgate.registry.record import Journal, name_owner
 from lynxgate.serving.releases import find_release
 from tests.promotion.workshop import DEV, Workshop

@@ -12,8 +12,10 @@ import pytest
 from lynxgate.adapters.mlflow import MlflowTracking
 from lynxgate.audit.verify import audit
 from lynxgate.errors import StoreFailure
-from lynxgate.promotion.promote import Ending, Receipt, Request, promote
-from lynxgate.promotion.steps import PromotionContext, tag_key
+from lynxgate.promotion.context import PromotionContext
+from lynxgate.promotion.examine import Request
+from lynxgate.promotion.promote import Ending, Receipt, promote
+from lynxgate.promotion.run_tag import tag_key
 from lynxgate.registry.layout import Environment, create_registry, read_tags
 from lynxgate.registry.record import Journal, State, name_owner
 from lynxgate.registry.resolve import find_production

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from lynxgate.audit.history import recover_all
 from lynxgate.errors import CannotJudge, Exit, GateError, IntegrityFailure, OutcomeUnknown, Refused, StoreFailure
 from lynxgate.promotion.authorization import authorise
-from lynxgate.promotion.promote import Ending, NotPassed, promote
-from lynxgate.promotion.steps import tag_key
+from lynxgate.promotion.examine import NotPassed
+from lynxgate.promotion.promote import Ending, promote
+from lynxgate.promotion.recovery import recover_all
+from lynxgate.promotion.run_tag import tag_key
 from lynxgate.registry.events import Event
 from lynxgate.registry.layout import Environment, Tags, create_registry, read_tags
 from lynxgate.registry.record import State

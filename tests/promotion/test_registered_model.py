@@ -11,12 +11,14 @@ from pathlib import Path
 import pytest
 
 from lynxgate.adapters.mlflow import MlflowTracking
-from lynxgate.audit.history import recover_all
 from lynxgate.audit.verify import audit
 from lynxgate.errors import Exit, StoreFailure
-from lynxgate.promotion.promote import Ending, Receipt, Request, promote
+from lynxgate.promotion.context import PromotionContext
+from lynxgate.promotion.examine import Request
+from lynxgate.promotion.promote import Ending, Receipt, promote
+from lynxgate.promotion.recovery import recover_all
 from lynxgate.promotion.rollback import roll_back
-from lynxgate.promotion.steps import PromotionContext, tag_key
+from lynxgate.promotion.run_tag import tag_key
 from lynxgate.registry.layout import Environment, create_registry
 from lynxgate.registry.record import Journal, name_owner
 from lynxgate.registry.resolve import find_production

@@ -16,8 +16,9 @@ from pathlib import Path
 from lynxgate.adapters.local import DirectoryStore
 from lynxgate.errors import CannotJudge, StoreFailure
 from lynxgate.ports import Progress, RegistryStore, RunFacts, RunModel, RunTags
-from lynxgate.promotion.promote import Receipt, Request, promote
-from lynxgate.promotion.steps import PromotionContext
+from lynxgate.promotion.context import PromotionContext
+from lynxgate.promotion.examine import Request
+from lynxgate.promotion.promote import Receipt, promote
 from lynxgate.registry.layout import Environment, create_registry
 from lynxgate.registry.record import Journal, name_owner
 from minieval.contract.bundle import read_manifest

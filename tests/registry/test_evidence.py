@@ -16,7 +16,8 @@ from lynxgate.adapters.dsse import DsseSigner, DsseVerifier
 from lynxgate.audit.verify import audit
 from lynxgate.cli.app import run
 from lynxgate.errors import IntegrityFailure, Refused, UsageFailure
-from lynxgate.promotion.promote import ExpectedProduction, promote
+from lynxgate.promotion.examine import ExpectedProduction
+from lynxgate.promotion.promote import promote
 from lynxgate.registry.events import Event, Promotion, as_promotion
 from lynxgate.registry.evidence_check import find_flaws
 from lynxgate.registry.layout import evidence_key, signature_key
@@ -402,7 +403,7 @@ def test_the_command_verifies(signed: Workshop, keys: tuple[Path, Path], capfd: 
 
 
 def test_evidence_parses_as_it_was_written(signed: Workshop) -> None:
-    from lynxgate.registry.evidence_check import Statement
+    from lynxgate.registry.statement import Statement
 
     statement = parse_document(pretty_json(statement_of(signed)), Statement, where="evidence")
     assert statement.predicate.promotion.production_before == "v0.3.0"

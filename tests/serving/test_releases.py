@@ -12,7 +12,8 @@ from lynxgate.candidate.cache import Cache
 from lynxgate.candidate.fetch import Fetched, fetch
 from lynxgate.cli.app import run
 from lynxgate.errors import CannotJudge, IntegrityFailure, OutcomeUnknown, Refused
-from lynxgate.promotion.promote import Request, promote
+from lynxgate.promotion.examine import Request
+from lynxgate.promotion.promote import promote
 from lynxgate.promotion.rollback import roll_back
 from lynxgate.promotion.tombstones import tombstone
 from lynxgate.registry.layout import Environment, create_registry, manifest_key

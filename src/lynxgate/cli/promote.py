@@ -62,7 +62,7 @@ def promote(
     """
     from lynxgate.decision.groups import read_groups
     from lynxgate.identity import parse_semver, parse_sha
-    from lynxgate.promotion.promote import ExpectedProduction, NotPassed, Request
+    from lynxgate.promotion.examine import ExpectedProduction, NotPassed, Request
     from lynxgate.promotion.promote import promote as run_promotion
     from lynxgate.reports.tables import render_markdown
     from lynxgate.wiring import open_promotion, open_signer, open_tracking
