@@ -116,7 +116,7 @@ def test_what_cannot_be_counted_cannot_be_judged() -> None:
     agreed = parse_baseline(counting())
     nameless = Evaluation.model_validate({**json.loads(measured("1" * 64)), "candidate": {}})
     with pytest.raises(CannotJudge, match="the evaluation names none"):
-        ask(nameless, agreed)
+        build_entry(nameless, agreed)
     assert digest_policy(agreed.policy) == digest_policy(parse_baseline(counting()).policy)
 
 

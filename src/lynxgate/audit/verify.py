@@ -116,11 +116,8 @@ def _walk_chain(store: RegistryStore, findings: list[Finding]) -> Iterator[Event
             if event.number != expected:
                 findings.append(Finding(place, f"has the number {event.number}"))
             if event.previous != previous:
-                findings.append(
-                    Finding(
-                        place, f"names {event.previous[:12]} as the line before it, which hashes to {previous[:12]}"
-                    )
-                )
+                problem = f"names {event.previous[:12]} as the line before it, which hashes to {previous[:12]}"
+                findings.append(Finding(place, problem))
             yield event
         previous, expected = digest_bytes(line), expected + 1
 
@@ -153,10 +150,8 @@ def _follow_production(events: list[Event], tags: Tags, records: dict[str, Recor
             continue
         place = f"index event {event.number}"
         if event.production_before != production:
-            yield Finding(
-                place,
-                f"names {event.production_before or 'none'} as the version before, but {production or 'none'} was in production",
-            )
+            named, found = event.production_before or "none", production or "none"
+            yield Finding(place, f"names {named} as the version before, but {found} was in production")
         if event.kind is Kind.ROLLED_BACK:
             target = records.get(event.semver or "")
             if target is None or target.canonical_sha != event.canonical_sha:

@@ -82,7 +82,7 @@ class Tags(Document):
         return Tags.model_validate({"schema": self.schema_, "production": semver, "semver": dict(self.semver)})
 
     def without_version(self, semver: str, production_before: str | None) -> Tags:
-        """Return these tags without ``semver``; production goes back to ``production_before`` only if it was ``semver``."""
+        """Return these tags without ``semver``; only if it was in production, ``production_before`` is again."""
         rest = {key: sha for key, sha in self.semver.items() if key != semver}
         production = production_before if self.production == semver else self.production
         return Tags.model_validate({"schema": self.schema_, "production": production, "semver": rest})
