@@ -17,7 +17,7 @@ from lynxgate.decision.statistics import shelf_life
 from lynxgate.errors import CannotJudge, Refused
 from lynxgate.ports import Store
 from lynxgate.promotion.authorization import CI_VARIABLES
-from lynxgate.promotion.eval_set_usage import EvalSetUsage, count_gate, record_use
+from lynxgate.promotion.eval_set_usage import EvalSetUsage, build_entry, count_gate, record_use
 from lynxgate.promotion.examine import NotPassed
 from lynxgate.promotion.promote import Ending, promote
 from lynxgate.registry.layout import Environment
