@@ -129,9 +129,9 @@ def test_counted(scene: Scene) -> None:
     assert (ran.ran("count"), ran.ran("promote"), ran.ran("report")) == (COUNT, [], REPORT_COUNT)
     (comment,) = scene.comments
     assert "not promoted: a regression (exit 2)" in comment
-    assert "\n- gate 1 of 44 on this eval set\n" in comment
+    assert "\n- 1 of 44 allowed comparisons on this eval set used\n" in comment
     (check,) = scene.github.calls("POST", "/check-runs")
-    assert "gate 1 of 44 on this eval set" in check.body["output"]["summary"]
+    assert "1 of 44 allowed comparisons on this eval set used" in check.body["output"]["summary"]
     after = scene.registry_bytes()
     (entry,) = after.keys() - before.keys()
     assert entry.startswith("/gates/")
@@ -145,7 +145,7 @@ def test_counted(scene: Scene) -> None:
     assert ran.ran("report") == [*REPORT_COUNT[:5], "The promotion", *REPORT_COUNT[5:]]
     (comment,) = scene.comments
     assert f"### Lynxgate: promoted {SEMVER}" in comment
-    assert "\n- gate 2 of 44 on this eval set\n" in comment
+    assert "\n- 2 of 44 allowed comparisons on this eval set used\n" in comment
     assert len([key for key in scene.registry_bytes() if key.startswith("/gates/")]) == 2
     hold("clean, counted", scene, ran, f"one entry below `gates/`, {SEMVER} promoted, MLflow tagged")
 
@@ -166,7 +166,7 @@ def test_worn_out(scene: Scene) -> None:
     assert scene.tags() == {}
     (comment,) = scene.comments
     assert "passed, and not promoted: it was refused (exit 6)" in comment
-    assert "it is worn out" in comment
+    assert "allowed comparisons on this eval set are used" in comment
     hold("clean, and the eval set is worn out", scene, ran, "unchanged, bit for bit")
 
 

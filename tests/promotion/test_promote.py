@@ -102,7 +102,7 @@ def stale_eval_set(_: Workshop, candidate: Candidate) -> Candidate:
     [
         (regress, NotPassed, Exit.REGRESSION, "tense.past"),
         (other_evaluation, IntegrityFailure, Exit.INTEGRITY, "the evaluation is of"),
-        (without("canonical_sha"), IntegrityFailure, Exit.INTEGRITY, "no named bundle"),
+        (without("canonical_sha"), IntegrityFailure, Exit.INTEGRITY, "an unnamed bundle"),
         (without("mlflow_run_id"), CannotJudge, Exit.CANNOT_JUDGE, "--run-id"),
         (other_bundle, IntegrityFailure, Exit.INTEGRITY, "fetch it again"),
         (overwrite_artefact, IntegrityFailure, Exit.INTEGRITY, "changed: weights.json"),

@@ -52,7 +52,7 @@ class TestGolden:
         golden("promoted.md", render_comment(Report(PASSED, RECEIPT), WHERE))
 
     def test_counted(self) -> None:
-        usage = "gate 12 of 44 on this eval set"
+        usage = "12 of 44 allowed comparisons on this eval set used"
         golden("counted.md", render_comment(Report(PASSED, RECEIPT, usage=usage), WHERE))
 
     def test_regressed(self) -> None:
