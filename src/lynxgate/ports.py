@@ -61,7 +61,7 @@ class Index(Protocol):
     """The registry's append-only list of events, numbered from 1; errors as `Store`."""
 
     def last(self, hint: int = 0) -> tuple[int, bytes] | None:
-        """Return number and line of the newest event; `None` when empty. ``hint`` is the number of an existing event."""
+        """Return number and line of the newest event; `None` when empty. ``hint`` is the number of some event."""
         ...
 
     def event(self, number: int) -> bytes | None:

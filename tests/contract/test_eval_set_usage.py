@@ -34,9 +34,7 @@ def test_the_ledger_counts_refuses_and_is_audited(place: Place) -> None:
     keys = list(store.keys(GATES_PREFIX))
     assert len(keys) == LIFE
     assert all(key.startswith(f"{GATES_PREFIX}{EVAL_SET}/") for key in keys)
-    with pytest.raises(
-        Refused, match=rf"all {LIFE} allowed comparisons on this eval set are used \({LIFE} were made\)"
-    ):
+    with pytest.raises(Refused, match=rf"all {LIFE} allowed comparisons .* are used \({LIFE} were made\)"):
         ask(place, LIFE)
     assert list(store.keys(GATES_PREFIX)) == keys
     assert ask(place, 0) == EvalSetUsage(LIFE, LIFE, free=True)

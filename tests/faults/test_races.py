@@ -9,16 +9,13 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from lynxgate.audit.verify import audit
 from lynxgate.identity import parse_semver
-from lynxgate.promotion.context import PromotionContext
 from lynxgate.promotion.recovery import recover_all
-from lynxgate.registry.record import Journal, name_owner
 from tests.fault_proxy import FaultProxy
 from tests.faults import invariants
 from tests.faults.invariants import Attempt, Look, take_look
@@ -26,7 +23,7 @@ from tests.faults.networked import S3Bench
 from tests.faults.races import Field, race
 from tests.faults.scene import NEW, OLD, OTHER, Try
 from tests.promotion.conftest import memory  # noqa: F401 - pytest finds fixtures by their names here
-from tests.promotion.workshop import Workshop, write_baseline, write_evaluation
+from tests.promotion.workshop import Workshop, open_context, write_baseline, write_evaluation
 from tests.s3_servers import S3Server
 
 STORES = ("directory", "seaweedfs")
@@ -73,9 +70,7 @@ class Ground:
         return attempt.run(self.store, self.field.tracking)
 
     def check(self) -> None:
-        context = PromotionContext(
-            self.later, Journal(self.later, name_owner(), timedelta(minutes=5)), self.field.tracking
-        )
+        context = open_context(self.later, self.field.tracking)
         assert recover_all(context) == []
         assert audit(self.later, self.field.tracking).findings == ()
 
@@ -170,9 +165,7 @@ def test_an_owner_on_s3_that_sleeps_past_its_deadline_and_wakes_does_no_harm(
             woken = asleep.wake()
             endings[_in_short(woken)] += 1
             story.append(take_look(bench.later, bench.tracking, may_be, attempt=woken))
-            context = PromotionContext(
-                bench.later, Journal(bench.later, name_owner(), timedelta(minutes=5)), bench.tracking
-            )
+            context = open_context(bench.later, bench.tracking)
             recover_all(context)
             story.append(take_look(bench.later, bench.tracking, may_be, ended=True))
             assert invariants.check(story) == [], call.name

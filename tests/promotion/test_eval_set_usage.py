@@ -88,9 +88,7 @@ def test_the_end_of_life_refuses_new_questions_and_answers_old_ones(workshop: Wo
     store = workshop.store
     for number in range(LIFE):
         counted(store, f"{number:064x}", counting())
-    with pytest.raises(
-        Refused, match=rf"all {LIFE} allowed comparisons on this eval set are used \({LIFE} were made\)"
-    ):
+    with pytest.raises(Refused, match=rf"all {LIFE} allowed comparisons .* are used \({LIFE} were made\)"):
         counted(store, "f" * 64, counting())
     assert len(keys(store)) == LIFE
     assert counted(store, "0" * 64, counting()) == EvalSetUsage(LIFE, LIFE, free=True)

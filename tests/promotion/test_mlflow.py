@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -12,16 +11,15 @@ import pytest
 from lynxgate.adapters.mlflow import MlflowTracking
 from lynxgate.audit.verify import audit
 from lynxgate.errors import StoreFailure
-from lynxgate.promotion.context import PromotionContext
 from lynxgate.promotion.examine import Request
 from lynxgate.promotion.promote import Ending, Receipt, promote
 from lynxgate.promotion.run_tag import tag_key
 from lynxgate.registry.layout import Environment, create_registry, read_tags
-from lynxgate.registry.record import Journal, State, name_owner
+from lynxgate.registry.record import State
 from lynxgate.registry.resolve import find_production
 from tests.fault_proxy import Fault, FaultProxy
 from tests.promotion.kills import kill_at, record_calls
-from tests.promotion.workshop import DEV, LaterStore, Workshop, write_baseline, write_evaluation
+from tests.promotion.workshop import DEV, LaterStore, Workshop, open_context, write_baseline, write_evaluation
 from tests.servers import MlflowServer, wait_until
 
 TAG_SECONDS = 4.0
@@ -41,9 +39,7 @@ class Scene:
     def promote(self, *, later: bool = False) -> Receipt:
         tracking = MlflowTracking(self.proxy.url, timeout=3)
         store = LaterStore(self.workshop.folder / "registry") if later else self.workshop.store
-        context = PromotionContext(
-            store, Journal(store, name_owner(), timedelta(minutes=5)), tracking, tag_seconds=TAG_SECONDS
-        )
+        context = open_context(store, tracking, tag_seconds=TAG_SECONDS)
         return promote(self.request, context, tracking, DEV)
 
     def tag(self) -> str | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 import uuid
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -20,10 +19,9 @@ from lynxgate.promotion.recovery import recover_all
 from lynxgate.promotion.rollback import roll_back
 from lynxgate.promotion.run_tag import tag_key
 from lynxgate.registry.layout import Environment, create_registry
-from lynxgate.registry.record import Journal, name_owner
 from lynxgate.registry.resolve import find_production
 from tests.fault_proxy import Fault, FaultProxy
-from tests.promotion.workshop import DEV, Workshop, write_baseline, write_evaluation
+from tests.promotion.workshop import DEV, Workshop, open_context, write_baseline, write_evaluation
 from tests.servers import MlflowServer, client_of, log_bundle
 
 STEP_SECONDS, REQUEST_SECONDS = 4.0, 3
@@ -47,9 +45,7 @@ class Scene:
 
     def context(self) -> PromotionContext:
         store, tracking = self.workshop.store, MlflowTracking(self.proxy.url, timeout=REQUEST_SECONDS)
-        return PromotionContext(
-            store, Journal(store, name_owner(), timedelta(minutes=5)), tracking, tag_seconds=self.step_seconds
-        )
+        return open_context(store, tracking, tag_seconds=self.step_seconds)
 
     def promote(self, name: str, semver: str) -> Receipt:
         candidate, run_id, context = self.workshop.candidate(name), self.runs[name], self.context()

@@ -154,11 +154,11 @@ def another_file(statement: dict[str, Any], _: Workshop) -> None:
         (set_at("predicate", "promotion", "semver", to="v0.3.0"), "is the evidence for v0.3.0"),
         (
             set_at("predicate", "promotion", "production_before", to="v0.2.0"),
-            "names v0.2.0 as the version in production before",
+            "names v0.2.0 as the version in production",
         ),
         (
             set_at("predicate", "promotion", "production_before", to=None),
-            "names none as the version in production before",
+            "names none as the version in production",
         ),
         (set_at("predicate", "promotion", "mlflow_run_id", to="0" * 32), f"is about run {'0' * 32}"),
         (other_evaluation, "holds an evaluation of"),
@@ -213,7 +213,7 @@ def test_a_whole_registry_forged_around_the_evidence_of_another_promotion_is_see
     (registry / "journal" / "v0.3.1.json").write_bytes(forged.to_bytes())
     found = problems(workshop, None)
     assert any("is the evidence for v0.3.0, not for v0.3.1" in problem for problem in found), found
-    assert any("names none as the version in production before" in problem for problem in found), found
+    assert any("names none as the version in production" in problem for problem in found), found
 
 
 def test_a_decision_against_another_production_is_refused_and_writes_nothing(workshop: Workshop) -> None:

@@ -90,7 +90,7 @@ def translated(subject: str, doing: str, *, writes: bool) -> Iterator[None]:
 
 
 def is_missing(error: ClientError, *, head: bool = False) -> bool:
-    """Return whether a reply means that the key is missing; the reply to a HEAD has no body to tell it from a bucket."""
+    """Return whether a reply means that the key is missing; that to a HEAD has no body to tell it from a bucket."""
     return _status(error) == 404 and (head or _code(error) == "NoSuchKey")
 
 
