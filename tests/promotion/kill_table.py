@@ -67,7 +67,7 @@ def kill_everywhere(base: Workshop, calls: list[str], folder: Path) -> Iterator[
         first(calls, "manifest.json.tmp"): "the manifest",
         first(calls, "/evidence/."): "the evidence",
         records[0]: "the claim: the record",
-        records[1]: "artefacts hashed again, lease renewed",
+        records[1]: "artifacts hashed again, lease renewed",
         first(calls, "/registry/.tags.json.tmp"): "`tags.json`",
         first(calls, "/tags/.lynxgate.semver"): "MLflow's tag",
         records[2]: "**the commit**: the event put into the record",

@@ -67,7 +67,7 @@ def other_bundle(workshop: Workshop, candidate: Candidate) -> Candidate:
     return replace(candidate, bundle=workshop.candidate("other").bundle)
 
 
-def overwrite_artefact(workshop: Workshop, candidate: Candidate) -> Candidate:
+def overwrite_artifact(workshop: Workshop, candidate: Candidate) -> Candidate:
     (workshop.tracking.root / candidate.run_id / "model" / "weights.json").write_text("{}")
     return candidate
 
@@ -105,7 +105,7 @@ def stale_eval_set(_: Workshop, candidate: Candidate) -> Candidate:
         (without("canonical_sha"), IntegrityFailure, Exit.INTEGRITY, "an unnamed bundle"),
         (without("mlflow_run_id"), CannotJudge, Exit.CANNOT_JUDGE, "--run-id"),
         (other_bundle, IntegrityFailure, Exit.INTEGRITY, "fetch it again"),
-        (overwrite_artefact, IntegrityFailure, Exit.INTEGRITY, "changed: weights.json"),
+        (overwrite_artifact, IntegrityFailure, Exit.INTEGRITY, "changed: weights.json"),
         (report_only, Refused, Exit.REFUSED, "report-only"),
         (stale_eval_set, IntegrityFailure, Exit.INTEGRITY, "b" * 32),
     ],
@@ -272,7 +272,7 @@ def test_a_higher_version_that_wins_meanwhile_is_not_overtaken(workshop: Worksho
     assert "v0.3.1" not in read_tags(workshop.store).tags.semver
 
 
-def test_artefacts_overwritten_after_the_claim_are_seen(workshop: Workshop) -> None:
+def test_artifacts_overwritten_after_the_claim_are_found(workshop: Workshop) -> None:
     candidate = workshop.candidate("a")
 
     class Moved(DirectoryTracking):
@@ -281,7 +281,7 @@ def test_artefacts_overwritten_after_the_claim_are_seen(workshop: Workshop) -> N
         def download(self, run_id: str, destination: Path, progress: object = None) -> None:
             self.downloads += 1
             if self.downloads == 2:
-                overwrite_artefact(workshop, candidate)
+                overwrite_artifact(workshop, candidate)
             super().download(run_id, destination)
 
     tracking = Moved(workshop.tracking.root)

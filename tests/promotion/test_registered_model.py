@@ -171,7 +171,7 @@ def test_an_account_that_may_not_make_models_adds_versions_to_one(scene: Scene) 
 
 
 def test_a_model_that_an_older_client_logged_is_registered_too(scene: Scene) -> None:
-    """It is among the artefacts of its run, which has no LoggedModel."""
+    """It is among the artifacts of its run, which has no LoggedModel."""
     client = client_of(scene.server.url)
     run_id = log_bundle(scene.server.url, scene.workshop.candidate("a").bundle, models=0, status=None)
     client.log_artifacts(run_id, str(scene.workshop.candidate("a").bundle), "model")

@@ -96,7 +96,7 @@ def test_a_tombstoned_bundle_is_not_served(promoted: Workshop) -> None:
     assert find_release(promoted.store, None).semver == "v0.3.1"
 
 
-def test_overwritten_artefacts_are_named_and_nothing_is_placed(promoted: Workshop) -> None:
+def test_overwritten_artifacts_are_named_and_nothing_is_placed(promoted: Workshop) -> None:
     model = promoted.tracking.root / promoted.candidate("b").run_id / "model"
     (model / "weights.json").write_text("{}")
     (model / "more.txt").write_text("")
