@@ -82,10 +82,10 @@ class TestReading:
         with pytest.raises(StoreFailure, match="cannot read pull request 7: HTTP 503"):
             forge.pull(PULL)
 
-    @pytest.mark.parametrize(("number", "says"), [(8, "HTTP 404"), (PULL, "HTTP 401; it does not accept the token")])
-    def test_refusals_say_what_was_wrong(self, github: GithubStandIn, number: int, says: str) -> None:
+    @pytest.mark.parametrize(("number", "reason"), [(8, "HTTP 404"), (PULL, "HTTP 401; it does not accept the token")])
+    def test_an_error_names_its_cause(self, github: GithubStandIn, number: int, reason: str) -> None:
         token = TOKEN if number == 8 else "ghs_WRONG"
-        with pytest.raises(StoreFailure, match=says) as caught:
+        with pytest.raises(StoreFailure, match=reason) as caught:
             GithubForge(REPOSITORY, token, api_url=github.url).pull(number)
         assert token not in str(caught.value)
 
