@@ -88,7 +88,7 @@ def test_what_is_in_production_with_its_version_and_outcomes(
     assert (tree["_comment"], tree["status"]) == ("kept", "active")
     assert "| source.semver | `v0.0.1` | `v0.10.0` |" in capsys.readouterr().out
     assert rebase("--from", "production") == Exit.OK
-    assert "nothing moved, nothing written" in capsys.readouterr().out
+    assert "no number changed, nothing written" in capsys.readouterr().out
     # After a rollback it is the version that production went back to.
     roll_back("v0.2.0", workshop.context(), DEV)
     assert rebase("--from", "production") == Exit.OK
