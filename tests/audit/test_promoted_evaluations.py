@@ -21,7 +21,7 @@ from lynxgate.errors import CannotJudge, Exit
 from lynxgate.promotion.rollback import roll_back
 from lynxgate.promotion.tombstones import tombstone
 from lynxgate.rebaseline.median import take_median
-from lynxgate.reports.tables import render_baseline
+from lynxgate.reports.baseline_table import render_baseline
 from minieval.contract.documents import parse_document
 from minieval.contract.outcome_bits import pack_outcomes
 from minieval.contract.report import Evaluation

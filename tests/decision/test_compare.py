@@ -339,7 +339,7 @@ REPEAT = """
 import hashlib, sys
 from pathlib import Path
 from lynxgate.decision.decide import decide
-from lynxgate.reports.tables import render_markdown, render_table
+from lynxgate.reports.verdict_table import render_markdown, render_table
 digests = set()
 for _ in range(25):
     verdict = decide(Path(sys.argv[1]), Path(sys.argv[2]))

@@ -10,7 +10,7 @@ import jsonschema  # type: ignore[import-untyped]  # it ships no types
 import pytest
 
 from lynxgate.decision.documents import KINDS, file_name, find_problems, render_schema
-from lynxgate.rebaseline.rebaseline import rebaseline
+from lynxgate.rebaseline.move import rebaseline
 from minieval.contract.documents import parse_document
 from tests.samples import FIXTURES, baseline, evaluation, judge, parse_evaluation, write
 

@@ -15,8 +15,9 @@ from lynxgate.cli.app import run
 from lynxgate.errors import CannotJudge, Refused, UsageFailure
 from lynxgate.jsonedit import format_value
 from lynxgate.pull_request.rebaseline_proposal import format_title
-from lynxgate.rebaseline.rebaseline import Rebaselined, arm, rebaseline
-from lynxgate.reports.tables import render_moves
+from lynxgate.rebaseline.activate import activate
+from lynxgate.rebaseline.move import Rebaselined, rebaseline
+from lynxgate.reports.rebaseline_table import render_moves
 from minieval.contract.documents import parse_json
 from minieval.contract.exits import Exit
 from tests.decision.guarded import AGREED, ELSEWHERE, HERE, LIMITS, MEASURED, guarding, latency, measuring
@@ -81,7 +82,7 @@ def test_a_metric_that_nobody_agreed_on_is_named_and_not_added() -> None:
     moved = move(guarding(), measuring(cost={"value": 3}))
     assert "cost" not in json.loads(moved.data)["metrics"]
     assert moved.unguarded == ("cost",)
-    assert "The metric `cost` was measured and the baseline has none such" in render_moves(moved)
+    assert "The metric `cost` was measured, and the baseline does not have it" in render_moves(moved)
     tolerant = guarding(limits={**LIMITS, "default": {"tier": "advisory"}})
     assert move(tolerant, measuring(cost={"value": 3})).unguarded == ()
     assert move(baseline(), measuring()).unguarded == ()
@@ -104,7 +105,7 @@ def test_no_machine_stays_beside_values_of_another() -> None:
     [
         ({"latency_ms_p95": {"value": 800, "unit": "us"}}, "'ms', and the evaluation names unit 'us'"),
         ({"latency_ms_p95": {"value": 800}}, "names no unit"),
-        ({"throughput": {"value": 949, "unit": "1/s"}}, "'throughput': the policy asks for samples"),
+        ({"throughput": {"value": 949, "unit": "1/s"}}, "'throughput': the policy needs samples"),
     ],
 )
 def test_what_would_change_the_meaning_of_a_metric_is_refused(changes: Any, said: str) -> None:
@@ -134,9 +135,9 @@ def test_a_metric_written_by_hand_is_filled_in_and_armed() -> None:
     }
     data = write(guarding(agreed=waiting, status="report-only", environment={}))
     with pytest.raises(CannotJudge):
-        arm(data)
+        activate(data)
     filled = move(data, measuring()).data
-    active = arm(filled)
+    active = activate(filled)
     assert judge(measuring(), parse_json(active, where="armed")).passed
 
 
@@ -155,9 +156,9 @@ def test_a_metric_that_could_never_be_judged_cannot_be_armed(limits: Any, metric
     agreed = {"m": {"value": 1, "direction": "lower", "machine": False, **metric}}
     data = write(baseline(policy={"metrics": limits}, metrics=agreed, status="report-only"))
     with pytest.raises(CannotJudge, match=said):
-        arm(data)
+        activate(data)
     fine = {"m": {"value": 1, "direction": "lower", "machine": False}}
-    assert arm(write(baseline(policy={"metrics": {"m": {"max": 0}}}, metrics=fine, status="report-only")))
+    assert activate(write(baseline(policy={"metrics": {"m": {"max": 0}}}, metrics=fine, status="report-only")))
 
 
 def test_through_the_command(

@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 
 from lynxgate.errors import CannotJudge, Refused, UsageFailure
 from lynxgate.jsonedit import REMOVED, edit
-from lynxgate.rebaseline.rebaseline import Rebaselined, arm, init_baseline, rebaseline
-from lynxgate.reports.tables import render_moves
+from lynxgate.rebaseline.activate import activate
+from lynxgate.rebaseline.create import init_baseline
+from lynxgate.rebaseline.move import Rebaselined, rebaseline
+from lynxgate.reports.rebaseline_table import render_moves
 from minieval.contract.outcome_bits import pack_outcomes
 from tests.samples import (
     AFTER,
@@ -129,13 +131,13 @@ def test_no_version_stays_beside_another_model() -> None:
 def test_placeholders_are_filled_in_and_then_it_can_be_armed() -> None:
     data = (FIXTURES / "baseline-1-report-only.json").read_bytes()
     with pytest.raises(CannotJudge, match="placeholder"):
-        arm(data)
+        activate(data)
     measured = evaluation({"x": {"accuracy": 0.9}, "y": {"n": 3, "correct": 2}}, aggregate={"accuracy": 0.8})
     filled = move(data, measured, semver="v0.1.0").data
     assert json.loads(filled)["status"] == "report-only"
-    active = arm(filled)
+    active = activate(filled)
     assert active == filled.replace(b'"report-only"', b'"active"')
-    assert arm(active) == active
+    assert activate(active) == active
     assert judge(measured, json.loads(active)).passed
 
 
@@ -148,7 +150,7 @@ def test_placeholders_are_filled_in_and_then_it_can_be_armed() -> None:
 )
 def test_what_could_not_be_enforced_cannot_be_armed(policy: Any, said: str) -> None:
     with pytest.raises(CannotJudge, match=said):
-        arm(write(baseline(status="report-only", policy=policy)))
+        activate(write(baseline(status="report-only", policy=policy)))
 
 
 def test_a_first_baseline_is_report_only_and_holds_what_was_measured() -> None:
@@ -156,7 +158,7 @@ def test_a_first_baseline_is_report_only_and_holds_what_was_measured() -> None:
     data = init_baseline(parse_evaluation(tree), semver="v0.1.0")
     agreed = parse_agreed(json.loads(data))
     assert (agreed.status, agreed.source.semver, list(agreed.buckets)) == ("report-only", "v0.1.0", list(AFTER))
-    assert judge(tree, json.loads(arm(data)), "0").passed
+    assert judge(tree, json.loads(activate(data)), "0").passed
     assert data.decode() == json.dumps(json.loads(data), indent=2) + "\n"
     nameless = parse_evaluation(evaluation(eval_set={"dvc_md5": "a" * 32}))
     with pytest.raises(UsageFailure, match="--eval-set"):

@@ -9,7 +9,7 @@ import pytest
 
 from lynxgate.decision.verdict import Verdict
 from lynxgate.reports.page import render_page
-from lynxgate.reports.tables import tabulate
+from lynxgate.reports.verdict_table import tabulate
 from tests.decision.guarded import guarding, latency, measuring
 from tests.reports.test_tables import HOSTILE
 from tests.samples import AFTER, baseline, evaluation, judge

@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lynxgate.analysis.explain import render_verdict
 from lynxgate.decision.verdict import parse_verdict
-from lynxgate.figures import as_code, format_exactly, format_figure, format_percent, format_points, visible
-from lynxgate.reports.tables import render_markdown, render_table
+from lynxgate.escape import as_code, visible
+from lynxgate.figures import format_exactly, format_figure, format_percent, format_points
+from lynxgate.reports.explanation import render_verdict
+from lynxgate.reports.verdict_table import render_markdown, render_table
 from tests.decision.guarded import guarding, latency, measuring
 from tests.samples import AFTER, baseline, evaluation, judge
 

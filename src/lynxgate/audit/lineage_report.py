@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from lynxgate.audit.lineage import Generation
-from lynxgate.figures import visible
+from lynxgate.escape import visible
 from minieval.contract.documents import Json
 
 _HARMLESS = frozenset(" ./_:")
