@@ -211,7 +211,7 @@ def test_two_hundred_megabytes(side: str, capfd: pytest.CaptureFixture[str], tmp
 
 
 @pytest.mark.parametrize("side", SIDES)
-def test_no_file_a_folder_and_one_that_may_not_be_read(
+def test_a_missing_file_a_folder_and_an_unreadable_file(
     side: str, capfd: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     loop = tmp_path / "loop"
@@ -226,7 +226,7 @@ def test_the_two_documents_exchanged(capfd: pytest.CaptureFixture[str]) -> None:
     assert judge(capfd, "baseline", EVALUATION)[0] == Exit.CANNOT_JUDGE
 
 
-def test_validate_says_the_same_of_every_one_of_them(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_validate_refuses_each_of_them_too(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     files = []
     for index, data in enumerate(NOT_OURS.values()):
         files.append(tmp_path / f"{index}.json")

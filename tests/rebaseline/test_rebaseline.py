@@ -87,7 +87,7 @@ def test_status_and_policy_are_never_touched(status: str) -> None:
     assert list(after) == list(tree)
 
 
-def test_a_bucket_leaves_only_when_named() -> None:
+def test_a_bucket_is_removed_only_when_named() -> None:
     less = {name: each for name, each in AFTER.items() if name != "spelling.doubling"}
     with pytest.raises(Refused, match=r"has no bucket 'spelling.doubling'; evaluate it, or name"):
         move(write(baseline()), evaluation(less))
@@ -119,7 +119,7 @@ def test_outcomes_come_along_and_leave_with_the_counts() -> None:
     assert json.loads(second.data)["buckets"]["x"] == {"accuracy": 0.5}
 
 
-def test_no_version_stays_beside_another_model() -> None:
+def test_a_semver_is_removed_when_the_model_changes() -> None:
     same = evaluation(candidate={"canonical_sha": OLDER_MODEL})
     other, unknown = evaluation(), evaluation(candidate={})
     assert json.loads(move(write(baseline()), same).data)["source"]["semver"] == "v0.3.0"
@@ -128,7 +128,7 @@ def test_no_version_stays_beside_another_model() -> None:
     assert json.loads(move(write(baseline()), other, semver="v0.4.0").data)["source"]["semver"] == "v0.4.0"
 
 
-def test_placeholders_are_filled_in_and_then_it_can_be_armed() -> None:
+def test_a_baseline_can_be_activated_once_placeholders_are_filled_in() -> None:
     data = (FIXTURES / "baseline-1-report-only.json").read_bytes()
     with pytest.raises(CannotJudge, match="placeholder"):
         activate(data)
@@ -148,7 +148,7 @@ def test_placeholders_are_filled_in_and_then_it_can_be_armed() -> None:
         ({"buckets": {"*": {"tier": "advisory"}}}, "advisory"),
     ],
 )
-def test_what_could_not_be_enforced_cannot_be_armed(policy: Any, said: str) -> None:
+def test_a_baseline_that_could_not_be_enforced_cannot_be_activated(policy: Any, said: str) -> None:
     with pytest.raises(CannotJudge, match=said):
         activate(write(baseline(status="report-only", policy=policy)))
 
@@ -188,7 +188,7 @@ LAYOUTS: list[Callable[[Any], str]] = [
 
 
 @given(objects, st.dictionaries(st.text("abc", max_size=2), scalars | st.just(REMOVED)), st.sampled_from(LAYOUTS))
-def test_an_edit_means_what_it_says_in_any_layout(tree: Any, changes: Any, layout: Callable[[Any], str]) -> None:
+def test_an_edit_gives_the_same_values_in_any_layout(tree: Any, changes: Any, layout: Callable[[Any], str]) -> None:
     edited = json.loads(edit(layout(tree), {(key,): value for key, value in changes.items()}))
     expected = {key: value for key, value in {**tree, **changes}.items() if value is not REMOVED}
     assert edited == expected

@@ -34,7 +34,7 @@ def read_manifest(files: Mapping[str, bytes]) -> dict[str, Any]:
     return found
 
 
-def test_a_refusal_leaves_everything_it_was_made_from() -> None:
+def test_a_refusal_has_all_documents_it_was_made_from() -> None:
     agreed, measured, verdict = documents()
     files = collect_artifacts(ASKED, baseline=agreed, evaluation=measured, verdict=verdict)
     assert (files["eval_baseline.json"], files["candidate_eval.json"], files["verdict.json"]) == (
@@ -54,7 +54,7 @@ def test_a_refusal_leaves_everything_it_was_made_from() -> None:
     assert files == collect_artifacts(ASKED, baseline=agreed, evaluation=measured, verdict=verdict)
 
 
-def test_a_gate_that_ended_early_leaves_what_there_is() -> None:
+def test_a_gate_that_ended_early_has_the_documents_there_are() -> None:
     agreed, _, _ = documents()
     files = collect_artifacts(ASKED, baseline=agreed, evaluation=None, verdict=None)
     assert sorted(files) == ["environment.json", "eval_baseline.json", "manifest.json", "policy.json"]
