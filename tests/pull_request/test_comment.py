@@ -16,7 +16,7 @@ from lynxgate.pull_request.comment import marker, render_comment, render_refusal
 from lynxgate.pull_request.report import Report
 from lynxgate.pull_request.request import Declined, parse_requests
 from minieval.contract.documents import is_note
-from tests.decision.guarded import LIMITS, guarding, latency, measuring
+from tests.decision.guard_documents import LIMITS, guarding, latency, measuring
 from tests.pull_request.reports import (
     FELL,
     HEAD,

@@ -11,7 +11,7 @@ from lynxgate.decision.verdict import Verdict
 from lynxgate.reports.page import render_page
 from lynxgate.reports.verdict_table import tabulate
 from tests.decision.guard_documents import guarding, latency, measuring
-from tests.reports.test_tables import HOSTILE
+from tests.reports.test_verdict_table import HOSTILE
 from tests.samples import AFTER, baseline, evaluation, judge
 
 FALLEN = {**AFTER, "tense.past_participle": {"n": 679, "correct": 558}}

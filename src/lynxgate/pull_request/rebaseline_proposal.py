@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from lynxgate.decision.baseline import Baseline
 from lynxgate.escape import as_code
-from lynxgate.pull_request.report import fit
 from lynxgate.pull_request.forge import Proposal
+from lynxgate.pull_request.report import fit
 from lynxgate.rebaseline.differences import ABSENT, Move
 from lynxgate.rebaseline.move import Rebaselined
 from lynxgate.reports.rebaseline_table import render_moves
