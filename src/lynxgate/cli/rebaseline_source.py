@@ -71,6 +71,7 @@ def read_numbers(options: RebaselineOptions, baseline: bytes, *, where: str, def
         found = read_promoted(store, options.semver)
         _check_eval_set(agreed, found)
         return Numbers(found.evaluation, found.semver)
+    # `_check_options` has made sure that --last is given.
     versions = read_last_promoted(store, options.last or 0)
     for each in versions:
         _check_eval_set(agreed, each)
