@@ -123,7 +123,7 @@ def choose(
     in_time = [each for each in counting if each.created_at < labelled.at]
     if not in_time:
         return Declined(_why_none(comments, asking, counting), how)
-    # What an edited comment was when the label was set is unknown. An older one refuses too: it may have been a conflict.
+    # Its text at the time of the label is unknown. An older one refuses too: it may have been a conflict then.
     if any(each.updated_at >= labelled.at for each in in_time):
         return Declined("a request was edited after the label was set", how)
     newest = in_time[-1]
