@@ -1,4 +1,4 @@
-"""The decision, beside a computation that shares nothing with it."""
+"""The decision, compared with an independent computation."""
 
 from __future__ import annotations
 

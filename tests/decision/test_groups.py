@@ -1,4 +1,4 @@
-"""Groups of examples decide under the rules that ask for proof: never more kindly or more harshly than proofs allow."""
+"""Groups of examples decide under the rules that require proof: groups only ever make a proof harder."""
 
 from __future__ import annotations
 
