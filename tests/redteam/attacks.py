@@ -213,7 +213,7 @@ ATTACKS = (
     Attack("its own tolerance in a bucket", 3, "tolerance_pp", _own_tolerance_in_a_bucket),
     Attack("claims that it passed", 3, "passed", _claims_passed),
     Attack("counts beyond its outcomes", 3, "outcomes", _inflated),
-    Attack("another eval set", 4, "another|not the agreed one", _another_set),
+    Attack("another eval set", 4, "another|not the same eval set", _another_set),
     Attack("hides behind all rows", 2, "hard regressed", _hides_behind_all_rows),
     Attack("drops its outcomes", 2, "hard regressed", _drops_outcomes),
     Attack("drops its counts", 3, "hard unmeasured", _drops_counts),
