@@ -222,7 +222,7 @@ def test_a_policy_that_a_median_could_not_feed_is_refused(place: Path, capsys: p
     )
     write_baseline(place, policy={"rule": "point", "buckets": {"*": {"max_negative_flip_rate": 0.1}}})
     assert rebase("--from", "median", "--last", "3") == Exit.CANNOT_JUDGE
-    assert "which only the answers of one model show" in capsys.readouterr().err
+    assert "which need the answers of one model" in capsys.readouterr().err
 
 
 def evaluation(buckets: dict[str, Any], **changes: Any) -> Evaluation:

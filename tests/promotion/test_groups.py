@@ -97,7 +97,7 @@ def test_groups_cannot_be_left_out_or_be_those_of_another_eval_set(workshop: Wor
     workshop.open_registry()
     groups = write_rows(workshop.folder / "set.jsonl")
     candidate = prepare(workshop, groups, lost_verbs=1)
-    with pytest.raises(NotPassed, match="name the eval set with --eval-set") as refusal:
+    with pytest.raises(NotPassed, match="give the eval set with --eval-set") as refusal:
         promote(ask(candidate, None), workshop.context(), workshop.tracking, DEV)
     assert refusal.value.exit is Exit.CANNOT_JUDGE
     other = write_rows(workshop.folder / "other.jsonl", grouped=False)
