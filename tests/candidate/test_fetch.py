@@ -218,7 +218,7 @@ class TestCache:
         again = bench.fetch()
         assert (again.canonical_sha, again.from_cache) == (sha, False)
         assert len(bench.said) == 1
-        assert "was altered" in bench.said[0]
+        assert "was changed" in bench.said[0]
         assert bench.fetch().from_cache
         assert read_manifest(bench.destination).canonical_sha == sha
 

@@ -144,15 +144,15 @@ def test_rows_that_are_not_as_they_should_be_are_named(rows: list[Any], tmp_path
     ("data", "words"),
     [
         (b"", "no rows"),
-        (b"\n", "line 1: an empty line"),
-        (json.dumps(ROW).encode() + b"\n\n", "line 2: an empty line"),
+        (b"\n", "line 1: the line is empty"),
+        (json.dumps(ROW).encode() + b"\n\n", "line 2: the line is empty"),
         (json.dumps(ROW).encode() + b"\n{", "line 2: not JSON"),
         (b'{"id": NaN}', "NaN"),
         (b'{"id": "a", "id": "b"}', "twice"),
         (b"\xef\xbb\xbf" + json.dumps(ROW).encode(), "line 1: not JSON"),
         (b"\xff\xfe", "not UTF-8"),
         (b'{"x": "' + b"a" * 2_000_000 + b'"}', "a row has at most"),
-        (b"[" * 50_000, "nested too deeply"),
+        (b"[" * 50_000, "nested more than 100 levels deep"),
     ],
 )
 def test_broken_lines_are_named(data: bytes, words: str, tmp_path: Path) -> None:
@@ -183,7 +183,7 @@ def test_missing_empty_and_special_sets_say_what_to_do(tmp_path: Path) -> None:
 
 def test_an_id_in_two_files_of_a_folder_is_found(folder: Path) -> None:
     write_rows(folder / "z.jsonl", upper_rows(1))
-    with pytest.raises(CannotJudge, match=r"z\.jsonl, line 1: the id 'row-0' stands already in .*a\.jsonl, line 1"):
+    with pytest.raises(CannotJudge, match=r"z\.jsonl, line 1: the id 'row-0' is already in .*a\.jsonl, line 1"):
         load_eval_set(folder)
 
 

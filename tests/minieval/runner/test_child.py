@@ -33,7 +33,7 @@ ENDS = {
     "exit 0": ("print('bye')\nsys.exit(0)", "exit code 0"),
     "last line": (
         "os.write(2, b'first\\nthe \\x1b[31mreason\\n\\n'); os._exit(3)",
-        r"it last printed: the \[31mreason$",
+        r"its last line: the \[31mreason$",
     ),
     "signal": ("os.kill(os.getpid(), 11)", "was killed by SIGSEGV"),
     "killed as bwrap tells it": ("os._exit(137)", "was killed by SIGKILL"),
@@ -55,7 +55,7 @@ def test_an_end_without_an_answer_is_told(script: str, words: str, tmp_path: Pat
 def test_silence_and_the_whole_are_bounded_in_time(tmp_path: Path) -> None:
     started = time.monotonic()
     quiet = start("time.sleep(60)", tmp_path, Limits(timeout_s=20, silence_s=0.5))
-    with quiet as child, pytest.raises(CannotJudge, match=r"no answer .* while asking .* smaller --batch-size"):
+    with quiet as child, pytest.raises(CannotJudge, match=r"did not answer .* while asking .* smaller --batch-size"):
         child.ask(b"?\n", doing="asking")
     slow = "for line in sys.stdin: time.sleep(0.3); print('x', flush=True)"
     slow_one = start(slow, tmp_path, Limits(timeout_s=1.5, silence_s=10))
@@ -67,14 +67,14 @@ def test_silence_and_the_whole_are_bounded_in_time(tmp_path: Path) -> None:
 
 def test_printing_does_not_count_as_an_answer(tmp_path: Path) -> None:
     chatty = start("while True: os.write(2, b'.'); time.sleep(0.05)", tmp_path, Limits(silence_s=0.6))
-    with chatty as child, pytest.raises(CannotJudge, match="no answer"):
+    with chatty as child, pytest.raises(CannotJudge, match="did not answer"):
         child.ask(b"?\n", doing="asking")
 
 
 def test_an_answer_before_its_question_is_refused(tmp_path: Path) -> None:
     with start("sys.stdin.readline(); os.write(1, b'one\\ntwo\\n'); time.sleep(60)", tmp_path) as child:
         assert child.ask(b"?\n", doing="asking") == b"one"
-        with pytest.raises(CannotJudge, match="before it was asked"):
+        with pytest.raises(CannotJudge, match="before it got a request"):
             child.ask(b"?\n", doing="asking")
 
 
