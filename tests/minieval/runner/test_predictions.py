@@ -20,7 +20,7 @@ ROWS = [Features(f"r{i}", json.dumps({"id": f"r{i}", "prompt": f"p{i}"})) for i 
 
 
 @given(st.lists(st.tuples(st.text(min_size=1), st.text()), unique_by=lambda pair: pair[0]), st.randoms())
-def test_any_order_comes_back_in_ours(pairs: list[tuple[str, str]], random: Any) -> None:
+def test_answers_in_any_order_come_back_in_the_order_of_the_batch(pairs: list[tuple[str, str]], random: Any) -> None:
     shuffled = [list(pair) for pair in pairs]
     random.shuffle(shuffled)
     assert match([identity for identity, _ in pairs], shuffled) == [text for _, text in pairs]
@@ -71,7 +71,7 @@ for line in sys.stdin:
 """
 
 
-def test_an_honest_predictor_is_heard_in_batches(tmp_path: Path) -> None:
+def test_an_honest_predictor_is_read_in_batches(tmp_path: Path) -> None:
     done, seen = run(HONEST, tmp_path)
     assert done.texts == ("P0", "P1", "P2", "P3", "P4")
     assert len(done.seconds_per_row) == 2
@@ -79,7 +79,7 @@ def test_an_honest_predictor_is_heard_in_batches(tmp_path: Path) -> None:
     assert seen == [(0, 5), (2, 5), (4, 5), (5, 5)]
 
 
-def test_the_warm_up_batch_is_no_latency(tmp_path: Path) -> None:
+def test_the_warm_up_batch_does_not_count_as_latency(tmp_path: Path) -> None:
     done, _ = run(HONEST, tmp_path, batch_size=5)
     assert done.p95_ms is None
 
@@ -112,7 +112,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize(("body", "words"), BROKEN.values(), ids=BROKEN.keys())
-def test_a_broken_conversation_is_one_sentence(body: str, words: str, tmp_path: Path) -> None:
+def test_an_invalid_answer_gives_one_sentence(body: str, words: str, tmp_path: Path) -> None:
     with pytest.raises(CannotJudge, match=words) as caught:
         run(body, tmp_path)
     assert str(caught.value).isprintable()
