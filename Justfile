@@ -21,8 +21,16 @@ lock:
 demo: setup
     @python experiments/38-ci-gate/demo.py
 
-# Everything CI runs, on a fresh machine too
+# Lint, types and the unit tests: no server, no act, no browser (at most two minutes)
+quick: setup lint
+    pytest -n 2 --dist loadgroup -m "not parts and not slow and not heavy"
+
+# Everything CI runs, on a fresh machine too (at most ten minutes on two quiet cores, without the installation)
 test: system setup check
+
+# All of it: every fault, every race, and what else takes minutes (about an hour)
+full: system setup lint
+    pytest -n 3 --dist loadgroup -m ""
 
 # What the tests need from Debian and, by hash, from npm; nothing when it is there
 system:
@@ -32,8 +40,12 @@ system:
     @[[ tests/npm/node_modules/.package-lock.json -nt tests/npm/package-lock.json ]] || \
       npm ci --prefix tests/npm --silent --ignore-scripts --no-audit --no-fund
 
-# Lint, types, layers, tests
-check:
+# Lint, types, layers, and the tests that are not heavy
+check: lint
+    pytest -n 3 --dist loadgroup
+
+# Lint, types, layers, workflows
+lint:
     ruff check
     ruff format --check
     mypy
@@ -42,7 +54,6 @@ check:
     shellcheck .ci/install .ci/run .ci/stage
     just docs
     zizmor --quiet --offline --persona pedantic .github action.yml
-    pytest -n 3 --dist loadgroup
 
 # Write the generated pages: commands, Python API, the list of packages and modules
 reference:
@@ -77,7 +88,7 @@ kill-table:
 # Fail every call of a promotion in seven ways, race 64 processes, and write the table in docs/reliability.md (a quarter of an hour)
 faults:
     @python -m tests.faults.table --write docs/reliability.md
-    @LYNXGATE_ALL_FAULTS=1 pytest -q -s tests/faults/test_races.py
+    @pytest -q -s -m "" tests/faults/test_races.py
 
 # Move the numbers of eval_baseline.json to those of an evaluation; review the diff, and give it a pull request of its own
 rebaseline evaluation="candidate_eval.json":

@@ -36,8 +36,10 @@ from lynxgate.adapters.s3 import S3Store, event_key, parse_address
 from lynxgate.audit.history import read_last_events
 from lynxgate.decision.decide import decide_bytes
 from lynxgate.ports import RegistryStore, Tracking
-from lynxgate.promotion.promote import Request, promote
-from lynxgate.promotion.steps import PromotionContext
+from lynxgate.promotion.context import PromotionContext
+from lynxgate.promotion.examine import Request
+from lynxgate.promotion.promote import promote
+from lynxgate.registry.compare_and_swap import change_tags
 from lynxgate.registry.events import GENESIS, Event, Kind
 from lynxgate.registry.evidence import build_evidence
 from lynxgate.registry.layout import (
@@ -45,7 +47,6 @@ from lynxgate.registry.layout import (
     Environment,
     Tags,
     _parse_tags,
-    change_tags,
     create_registry,
     evidence_key,
     journal_key,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -12,8 +12,38 @@ from tests.dvc_repository import DvcRepository, copy_dvc_repository, make_dvc_re
 from tests.fault_proxy import FaultProxy
 from tests.fixtures_s3 import moto, s3_registry, seaweedfs  # noqa: F401 - pytest finds fixtures by their names here
 from tests.servers import MlflowServer, log_bundle, once, shared_mlflow_server, shared_run
+from tests.sizes import fail_skipped, mark_parts, refuse_unmarked
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Before `-m` chooses among them."""
+    mark_parts(items)
+
+
+def pytest_fixture_setup(fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest) -> None:
+    """Returns `None`, so that pytest sets the fixture up."""
+    refuse_unmarked(fixturedef.argname, request._pyfuncitem)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """The report of each phase of a test, as pytest made it or changed."""
+    report = yield
+    fail_skipped(report)
+    return report
+
+
+@pytest.fixture(autouse=True)
+def environment_kept() -> Iterator[None]:
+    """What a test does to the environment ends with it: MLflow's adapter leaves its bounds there, for the process."""
+    before = dict(os.environ)
+    yield
+    for name in os.environ.keys() - before.keys():
+        del os.environ[name]
+    os.environ.update(before)
 
 
 @pytest.fixture(scope="session")

@@ -65,6 +65,11 @@ class Rule:
     seconds: float = 0.0
     rewrite: Callable[[bytes], bytes] = bytes
     seen: int = 0
+    released: threading.Event = field(default_factory=threading.Event)
+
+    def wait(self) -> None:
+        """Hang for ``seconds``, until a test sets ``released``, or until the proxy stops."""
+        self.released.wait(self.seconds)
 
     def takes(self, method: str, path: str) -> bool:
         """Whether this request is one of those the rule is for; counts it."""
@@ -99,7 +104,7 @@ class FaultProxy:
     journal: list[Entry] = field(default_factory=list)
     _rules: list[Rule] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
-    _stopping: threading.Event = field(default_factory=threading.Event)
+    _added: list[Rule] = field(default_factory=list)  # a request may still hang by a rule that was cleared
     _server: ThreadingHTTPServer | None = None
 
     @property
@@ -128,6 +133,7 @@ class FaultProxy:
         """Add a rule of one's own kind."""
         with self._lock:
             self._rules.append(rule)
+            self._added.append(rule)
 
     def clear(self) -> None:
         """Forget all rules; the journal stays."""
@@ -148,7 +154,8 @@ class FaultProxy:
 
     def stop(self) -> None:
         """Stop listening; from here on connections are refused."""
-        self._stopping.set()
+        for rule in self._added:
+            rule.released.set()
         if self._server is not None:
             self._server.shutdown()
             self._server.server_close()
@@ -188,12 +195,12 @@ class _Handler(BaseHTTPRequestHandler):
         rule = self.proxy._choose(self.command, self.path)
         fault = rule.fault if rule else None
         if rule and fault in {Fault.HANG_BEFORE, Fault.LATE}:
-            self.proxy._stopping.wait(rule.seconds)
+            rule.wait()
         answer = None if fault in _NEVER_FORWARDED else self._forward(body)
         status = answer[0] if answer else None
         self.proxy._record(Entry(self.command, self.path, body, fault, status))
         if rule and fault is Fault.HANG_AFTER:
-            self.proxy._stopping.wait(rule.seconds)
+            rule.wait()
         if fault in _HANGS or fault in {Fault.DROP_BEFORE, Fault.DROP_AFTER}:
             self._drop()
         elif fault in _ANSWERS:

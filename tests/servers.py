@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 START_SECONDS = 180
+PATIENCE_SECONDS = 120
 MODEL_CODE = """\
 import json
 from pathlib import Path
@@ -96,6 +97,14 @@ def once(root: Path, name: str, make: Callable[[], T]) -> T:
             state.write_text(json.dumps(make()))
         value: T = json.loads(state.read_text())
         return value
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    """Wait for what must come about on any machine, however busy; fail when it does not."""
+    give_up = time.monotonic() + PATIENCE_SECONDS
+    while not holds():
+        assert time.monotonic() < give_up, f"not within {PATIENCE_SECONDS} s"
+        time.sleep(0.02)
 
 
 def log_model(tracking_uri: str, folder: Path, suffix: str = "!") -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import threading
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -14,7 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from tests.fault_proxy import Fault, FaultProxy
-from tests.servers import MlflowServer, log_bundle
+from tests.servers import MlflowServer, log_bundle, wait_until
 
 
 class Counting(BaseHTTPRequestHandler):
@@ -42,7 +41,7 @@ def upstream() -> Iterator[tuple[FaultProxy, list[str]]]:
     server.server_close()
 
 
-def post(url: str, body: bytes = b"x", timeout: float = 5) -> int | str:
+def post(url: str, body: bytes = b"x", timeout: float = 60) -> int | str:
     try:
         with urllib.request.urlopen(urllib.request.Request(url, data=body), timeout=timeout) as reply:
             return int(reply.status)
@@ -75,18 +74,18 @@ def test_fault(upstream: tuple[FaultProxy, list[str]], fault: Fault, seen: int |
     proxy, applied = upstream
     proxy.fail(fault, path="/set-tag", times=1)
     assert post(f"{proxy.url}/other") == 200
-    assert post(f"{proxy.url}/set-tag", b"tag", timeout=0.5) == seen
+    assert post(f"{proxy.url}/set-tag", b"tag", timeout=0.5 if seen == "timed out" else 60) == seen
     assert applied == ["x", "tag"] if applies else ["x"]
     assert post(f"{proxy.url}/set-tag") == 200
 
 
 def test_late_is_applied_after_the_client_gave_up(upstream: tuple[FaultProxy, list[str]]) -> None:
     proxy, applied = upstream
-    proxy.fail(Fault.LATE, seconds=0.6)
+    rule = proxy.fail(Fault.LATE)
     assert post(proxy.url, timeout=0.2) == "timed out"
     assert applied == []
-    time.sleep(1)
-    assert applied == ["x"]
+    rule.released.set()
+    wait_until(lambda: applied == ["x"])
 
 
 def test_skip_times_and_journal(upstream: tuple[FaultProxy, list[str]]) -> None:
@@ -104,12 +103,11 @@ def test_skip_times_and_journal(upstream: tuple[FaultProxy, list[str]]) -> None:
 
 def test_stopped_proxy_refuses_and_lets_nobody_hang(upstream: tuple[FaultProxy, list[str]]) -> None:
     proxy, _ = upstream
-    proxy.fail(Fault.HANG_BEFORE, seconds=60)
-    url, started = proxy.url, time.monotonic()
+    proxy.fail(Fault.HANG_BEFORE, seconds=600)
+    url = proxy.url
     stopper = threading.Timer(0.3, proxy.stop)
     stopper.start()
-    assert post(url, timeout=10) == "dropped"
-    assert time.monotonic() - started < 5
+    assert post(url, timeout=120) == "dropped"
     stopper.join()
     assert post(url) == "refused"
 

@@ -30,8 +30,9 @@ if TYPE_CHECKING:
         UsageFailure,
     )
     from lynxgate.pipeline import GatePaths, GateResult, GateServices, gate
-    from lynxgate.promotion.promote import NotPassed, Receipt, Request, promote
-    from lynxgate.promotion.steps import PromotionContext
+    from lynxgate.promotion.context import PromotionContext
+    from lynxgate.promotion.examine import NotPassed, Request
+    from lynxgate.promotion.promote import Receipt, promote
     from lynxgate.wiring import open_gate_services, open_promotion, open_tracking
     from minieval.contract.report import Evaluation, parse_evaluation
 
@@ -50,11 +51,11 @@ _MODULES = {
     "Groups": "lynxgate.decision.groups",
     "Inputs": "lynxgate.decision.verdict",
     "IntegrityFailure": "lynxgate.errors",
-    "NotPassed": "lynxgate.promotion.promote",
-    "PromotionContext": "lynxgate.promotion.steps",
+    "NotPassed": "lynxgate.promotion.examine",
+    "PromotionContext": "lynxgate.promotion.context",
     "Receipt": "lynxgate.promotion.promote",
     "Refused": "lynxgate.errors",
-    "Request": "lynxgate.promotion.promote",
+    "Request": "lynxgate.promotion.examine",
     "StoreFailure": "lynxgate.errors",
     "UsageFailure": "lynxgate.errors",
     "Verdict": "lynxgate.decision.verdict",

@@ -1,22 +1,23 @@
-"""How figures and names are written for people: figures exactly or shortly, names harmlessly.
+"""Write figures for people: exactly, or short.
 
-- What a candidate or an evaluator named is hostile until it went through `visible` (terminals) or `as_code` (Markdown).
-- A shortened difference never looks like the tolerance it missed.
+- A shortened difference never looks like the tolerance that it missed.
+- Arithmetic is exact: values are fractions and decimals, never binary floats, until a text is made.
 """
 
 from __future__ import annotations
 
-import re
 from decimal import Decimal
 from fractions import Fraction
 
-_PLAIN = re.compile(r"[^`|\\\s]+( [^`|\\\s]+)*")
-_DIGITS = range(2, 9)
+_DIGITS = range(2, 9)  # decimals that are tried, the fewest first, before the exact value is written
+_LONGEST_EXACT = 16  # characters
 
 
 def format_exactly(value: Fraction | Decimal) -> str:
-    """A decimal where the value has one (as ``2.0`` or ``-1.25``), else the fraction ``p/q`` in lowest terms."""
+    """Return a decimal where the value has one (as ``2.0`` or ``-1.25``), else the fraction ``p/q`` in lowest terms."""
     value = Fraction(value)
+    # A fraction in lowest terms has a finite decimal exactly when its denominator has no prime factor but 2 and 5. The
+    # decimal then has as many digits as the larger of the two exponents.
     twos, fives, rest = 0, 0, value.denominator
     while rest % 2 == 0:
         twos, rest = twos + 1, rest // 2
@@ -26,49 +27,35 @@ def format_exactly(value: Fraction | Decimal) -> str:
 
 
 def format_figure(value: Fraction | Decimal) -> str:
-    """Exactly where that is short, else six significant digits; a whole number without a point."""
+    """Return the exact value where that is short, else six significant digits; a whole number has no point."""
     text = format_exactly(value).removesuffix(".0")
-    return text if "/" not in text and len(text) <= 16 else f"{float(value):.6g}"
+    return text if "/" not in text and len(text) <= _LONGEST_EXACT else f"{float(value):.6g}"
 
 
 def format_change(value: Fraction) -> str:
-    """As `format_figure`, with its sign."""
+    """Return the text of `format_figure` with a sign."""
     return ("+" if value > 0 else "") + format_figure(value)
 
 
 def format_points(points: Fraction, limit: Fraction | None = None) -> str:
-    """Signed percentage points with two decimals, or as many more as it takes to differ from 0 and ``limit``."""
+    """Return signed percentage points with two decimals, or with more where they else equal 0 or ``limit``."""
     return ("+" if points > 0 else "") + _round_apart(points, Fraction(0) if limit is None else limit, Fraction(0))
 
 
 def format_percent(share: Fraction, limit: Fraction | None = None) -> str:
-    """A share as a percentage with two decimals, or as many more as it takes to differ from ``limit``."""
-    return f"{_round_apart(share * 100, *(() if limit is None else (limit * 100,)))} %"
+    """Return a share as a percentage with two decimals, or with more where they else equal ``limit``."""
+    limits = () if limit is None else (limit * 100,)
+    return f"{_round_apart(share * 100, *limits)} %"
 
 
 def format_interval(interval: tuple[str, str], *, signed: bool = False) -> str:
-    """Both limits of an interval with two decimals, as ``-1.25 to +0.40`` (``signed``) or ``93.10 to 96.22``."""
+    """Return both limits of an interval with two decimals: ``-1.25 to +0.40`` (``signed``) or ``93.10 to 96.22``."""
     low, high = (_round(Fraction(limit), 2) for limit in interval)
     return f"{_sign(low)} to {_sign(high)}" if signed else f"{low} to {high}"
 
 
-def visible(text: str) -> str:
-    """``text`` on one line, with every character that a terminal or an editor acts upon written out."""
-    return "".join(c if c.isprintable() else f"\\u{{{ord(c):x}}}" for c in text)
-
-
-def as_code(text: str) -> str:
-    """``text`` as Markdown that shows it, in a table cell or anywhere, and does nothing else.
-
-    In code nothing mentions, links or closes; whatever could end a code span or a cell is spelled as HTML entities.
-    """
-    shown = visible(text)
-    if _PLAIN.fullmatch(shown):
-        return f"`{shown}`"
-    return "<code>" + "".join(c if c.isalnum() else f"&#{ord(c)};" for c in shown) + "</code>"
-
-
 def _round_apart(value: Fraction, *others: Fraction) -> str:
+    """Return the shortest decimal that is not equal to one of ``others``, unless ``value`` itself is."""
     for digits in _DIGITS:
         text = _round(value, digits)
         if value in others or Fraction(text) not in others:
@@ -77,6 +64,8 @@ def _round_apart(value: Fraction, *others: Fraction) -> str:
 
 
 def _round(value: Fraction, digits: int) -> str:
+    # Round the magnitude, so that -0.5 and 0.5 round alike, and write the digits of the integer, so that no float is
+    # involved. A value that rounds to 0 has no sign.
     scaled = round(abs(value) * 10**digits)
     sign = "-" if value < 0 and scaled else ""
     return f"{sign}{scaled // 10**digits}.{scaled % 10**digits:0{digits}d}"

@@ -22,9 +22,10 @@ from lynxgate.decision.decide import decide_bytes
 from lynxgate.decision.groups import Groups, read_groups
 from lynxgate.errors import CannotJudge
 from lynxgate.ports import EvalData, Progress, Tracking
+from lynxgate.promotion.context import PromotionContext
 from lynxgate.promotion.eval_set_usage import EvalSetUsage, count_gate
-from lynxgate.promotion.promote import ExpectedProduction, Receipt, Request, promote
-from lynxgate.promotion.steps import PromotionContext
+from lynxgate.promotion.examine import ExpectedProduction, Request
+from lynxgate.promotion.promote import Receipt, promote
 from lynxgate.registry.resolve import find_production
 from minieval.contract.documents import parse_document, read_bytes
 from minieval.contract.report import EvalSetIdentity, Evaluation

@@ -1,8 +1,8 @@
 """The small ports between the gate and the outside; each adapter implements one.
 
 - No vendor type or vendor exception crosses a port: adapters raise `lynxgate.errors`.
-- `Store` has compare-and-swap and nothing else to coordinate with: every rule of the promotion is written
-  once, over it, for a directory and for S3 alike.
+- `Store` has compare-and-swap and no other means to coordinate: every rule of the promotion is written once, over it,
+  for a directory and for S3.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Progress = Callable[[int, int | None], None]  # bytes done so far, bytes in all 
 
 @dataclass(frozen=True)
 class Stored:
-    """The bytes under a key and the opaque version that `Store.replace` must be given back."""
+    """The bytes under a key, and their opaque version, which `Store.replace` needs."""
 
     data: bytes
     version: str
@@ -37,23 +37,23 @@ class Store(Protocol):
         ...
 
     def read(self, key: str) -> Stored | None:
-        """The value under ``key``, or `None` when there is none."""
+        """Return the value under ``key``; `None` when there is none."""
         ...
 
     def create(self, key: str, data: bytes) -> str:
-        """Write ``key``, which must not exist; its version. Raises `Conflict` when it does."""
+        """Write ``key``, which must not exist; return its version. Raises `Conflict` when it exists."""
         ...
 
     def replace(self, key: str, data: bytes, expected: str) -> str:
-        """Write ``key`` if its version is still ``expected``; its new one. Raises `Conflict` when it is not."""
+        """Write ``key`` if its version is still ``expected``; return its new one. Raises `Conflict` when it is not."""
         ...
 
     def keys(self, prefix: str) -> Iterator[str]:
-        """All keys that start with ``prefix``, sorted."""
+        """Return all keys that start with ``prefix``, sorted."""
         ...
 
     def now(self) -> datetime:
-        """The store's clock, in UTC: deadlines of several machines are compared by it alone."""
+        """Return the store's time, in UTC: deadlines that several machines set are compared with this clock only."""
         ...
 
 
@@ -61,15 +61,15 @@ class Index(Protocol):
     """The registry's append-only list of events, numbered from 1; errors as `Store`."""
 
     def last(self, hint: int = 0) -> tuple[int, bytes] | None:
-        """Number and line of the newest event; ``hint`` is a number known to exist. `None` when empty."""
+        """Return number and line of the newest event; `None` when empty. ``hint`` is the number of some event."""
         ...
 
     def event(self, number: int) -> bytes | None:
-        """The line of one event, without its newline."""
+        """Return the line of one event, without its newline; `None` when there is no such event."""
         ...
 
     def lines(self) -> Iterator[bytes]:
-        """All lines, first to last: for auditors; no step of a promotion calls it."""
+        """Return all lines, first to last: for auditors; no step of a promotion calls it."""
         ...
 
     def append(self, number: int, line: bytes) -> None:
@@ -81,7 +81,7 @@ class Index(Protocol):
 class RunModel:
     """The one model of a finished run: where the tracking server keeps it, and its files with sizes in bytes.
 
-    A size is `None` where the artefact store does not tell; a digest it never tells.
+    A size is `None` where the artifact store does not give it; a digest is never given.
     """
 
     source: str
@@ -91,8 +91,8 @@ class RunModel:
 class ModelSource(Protocol):
     """Where the models of runs are downloaded from (MLflow).
 
-    Raises `StoreFailure` when it refuses (no permission), `OutcomeUnknown` when it cannot be reached, fails or does
-    not answer in time.
+    Every method raises `StoreFailure` when the server refuses (no permission), `OutcomeUnknown` when it cannot be
+    reached, fails or does not answer in time.
     """
 
     @property
@@ -101,7 +101,7 @@ class ModelSource(Protocol):
         ...
 
     def find_model(self, run_id: str) -> RunModel:
-        """The run's model, without its bytes.
+        """Find the run's model, without its bytes.
 
         Raises:
             CannotJudge: no such run, deleted, unfinished, or no model (or several) in it.
@@ -120,13 +120,13 @@ class ModelSource(Protocol):
 
 
 class RunTags(Protocol):
-    """What carries a promotion where models are tracked (MLflow): tags of runs, and a registered model's alias.
+    """Where a promotion is marked on tracked models (MLflow): tags of runs, and a registered model's alias.
 
     Raises as `ModelSource`; after `OutcomeUnknown` the change may be there or not.
     """
 
     def read_tag(self, run_id: str, key: str) -> str | None:
-        """The value of a tag of a run, or `None` when it is absent."""
+        """Return the value of a tag of a run; `None` when it is absent."""
         ...
 
     def set_tag(self, run_id: str, key: str, value: str) -> None:
@@ -136,7 +136,7 @@ class RunTags(Protocol):
     def set_alias(self, model: str, run_id: str, tags: Mapping[str, str]) -> None:
         """Make the run's version of a registered model the one in production, and tag it.
 
-        The model and the version are registered where they are not yet. Doing it again changes nothing.
+        Model and version are registered when they are not yet. A repetition changes nothing.
 
         Raises:
             CannotJudge: the run has no model to register.
@@ -144,25 +144,25 @@ class RunTags(Protocol):
         ...
 
     def read_alias(self, model: str) -> str | None:
-        """The run of the version of a registered model that is in production; `None` when there is none."""
+        """Return the run of a registered model's version in production; `None` when there is none."""
         ...
 
 
 @dataclass(frozen=True)
 class RunFacts:
-    """What a run says of where its model comes from; ``training_data_sha256`` is 64 hex digits where it says it."""
+    """The claims of a run about its model's origin; ``training_data_sha256`` is 64 hex digits, where it has one."""
 
     training_data_sha256: str | None = None
 
 
 class RunMetadata(Protocol):
-    """What runs say of themselves (MLflow); their own claims, which nothing proves. Raises as `ModelSource`."""
+    """The claims of runs about themselves (MLflow), which nothing proves. Raises as `ModelSource`."""
 
     def read_facts(self, run_id: str) -> RunFacts:
-        """What the run's parameters and tags say.
+        """Read the claims from the run's parameters and tags.
 
         Raises:
-            CannotJudge: no such run, or what it says contradicts itself or is no hash.
+            CannotJudge: no such run, or its claims contradict each other or are not hashes.
         """
         ...
 
@@ -172,7 +172,7 @@ class Tracking(ModelSource, RunTags, RunMetadata, Protocol):
 
 
 class Signer(Protocol):
-    """What signs evidence; the same bytes signed again give the same bytes."""
+    """Sign evidence; the same payload signed again gives the same bytes."""
 
     @property
     def key_id(self) -> str:
@@ -180,12 +180,12 @@ class Signer(Protocol):
         ...
 
     def sign(self, payload: bytes) -> bytes:
-        """An envelope that holds ``payload`` and its signature."""
+        """Return an envelope that holds ``payload`` and its signature."""
         ...
 
 
 class Verifier(Protocol):
-    """What tells a signature of one key from anything else."""
+    """Check signatures of one key."""
 
     @property
     def key_id(self) -> str:
@@ -193,12 +193,12 @@ class Verifier(Protocol):
         ...
 
     def check(self, envelope: bytes, payload: bytes) -> None:
-        """Make sure that ``envelope`` is the key's signature of ``payload``. Raises `IntegrityFailure` when not."""
+        """Check that ``envelope`` is the key's signature of ``payload``. Raises `IntegrityFailure` when it is not."""
         ...
 
 
 class EvalData(Protocol):
-    """What brings the eval set's bytes to the working tree (DVC)."""
+    """Bring the bytes of the eval set to the working tree (DVC)."""
 
     def pull(self, target: Path) -> None:
         """Bring ``target`` (the data, not the ``.dvc`` file) up to date with its ``.dvc`` file."""
@@ -206,12 +206,12 @@ class EvalData(Protocol):
 
 
 class RegistryStore(Store, Index, Protocol):
-    """Everything a registry needs of the place where it lives."""
+    """Everything that a registry needs from the place where it is stored."""
 
 
 @runtime_checkable
 class UnprovenStore(Protocol):
-    """What a store offers besides where its compare-and-swap is a server's, which may not keep it."""
+    """A store whose compare-and-swap is done by a server, which may ignore it."""
 
     def check_conditional_writes(self) -> None:
         """Prove that the server honours the conditions of writes. Raises `StoreFailure` when it does not."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from lynxgate.adapters.local import DirectoryStore
 from lynxgate.errors import CannotJudge, UsageFailure
 from lynxgate.ports import EvalData, RegistryStore, Signer, Tracking, Verifier
-from lynxgate.promotion.steps import PromotionContext
+from lynxgate.promotion.context import PromotionContext
 from lynxgate.pull_request.forge import Forge
 from lynxgate.pull_request.workflow_env import Workflow
 from lynxgate.registry.layout import read_environment

@@ -139,7 +139,7 @@ class Shed:
                 command += [option, f"{key}={value}"]
         environment = {"PATH": os.environ["PATH"], "HOME": str(home), "LANG": "C.UTF-8"}
         done = subprocess.run(
-            command, env=environment, cwd=self.root, capture_output=True, text=True, timeout=240, check=False
+            command, env=environment, cwd=self.root, capture_output=True, text=True, timeout=800, check=False
         )
         shutil.rmtree(self.root / f"work-{number}", ignore_errors=True)
         ran = _read(done.returncode, done.stdout + done.stderr, time.monotonic() - begun)

@@ -19,10 +19,10 @@ from tests.github_standin import BOT, GithubStandIn, Token
 from tests.servers import MlflowServer
 
 APP = "lynxgate-app[bot]"
-EVALUATE = ["Check out the branch to measure at", "Python", "bwrap", "1 install, as locked", "What is measured"]
-EVALUATE += ["2 eval set", "3 candidate", "4 evaluation", "Keep the evaluation"]
-PROPOSE = ["Check out the default branch", "Python", "Install, as locked", "The baseline as it is on the branch"]
-PROPOSE += ["The evaluation", "The evaluation is the one that was made", "Propose"]
+EVALUATE = ["Check out the branch to measure at", "Python", "bwrap", "1 install from the lock"]
+EVALUATE += ["Find the run to measure", "2 eval set", "3 candidate", "4 evaluation", "Upload the evaluation"]
+PROPOSE = ["Check out the default branch", "Python", "Install from the lock", "Check out the baseline of the branch"]
+PROPOSE += ["Download the evaluation", "Verify the hash of the evaluation", "Propose"]
 
 
 @dataclass
@@ -82,7 +82,7 @@ def test_it_proposes_what_it_measured_and_then_says_that_nothing_moved(scene: Sc
     ran = scene.dispatch(run_id=scene.runs["degraded"], semver="v0.3.2")
     assert (ran.code, {each.result for each in ran.steps} - {"skipped"}) == (0, {"success"})
     assert ran.ran("evaluate") == EVALUATE
-    assert ran.ran("propose") == [*PROPOSE, "Keep what moves"]
+    assert ran.ran("propose") == [*PROPOSE, "Upload the changes"]
     pull, new = scene.proposed()
     old = json.loads(scene.github.files["main", "eval_baseline.json"])
     assert re.fullmatch(r"rebaseline: \d bucket.* of the baseline, 1 of them down", pull["title"])
@@ -104,7 +104,7 @@ def test_it_proposes_what_it_measured_and_then_says_that_nothing_moved(scene: Sc
     again = scene.dispatch(number=2)
     scene.repository.git("reset", "--quiet", "--hard", before)
     assert (again.code, again.ran("propose")) == (0, PROPOSE)
-    assert "nothing moved: main has these numbers already" in again.log
+    assert "no change: main already has these numbers" in again.log
     assert len(scene.github.calls("POST")) + len(scene.github.calls("PUT")) == writes
 
 
@@ -112,7 +112,7 @@ def test_it_proposes_what_it_measured_and_then_says_that_nothing_moved(scene: Sc
 def test_an_apps_token_opens_it_so_that_checks_run(scene: Scene) -> None:
     ran = scene.dispatch(run_id=scene.runs["good"], variables={"LYNXGATE_APP_ID": "4711"})
     assert ran.code == 0
-    assert ran.result("propose", "The App's token") == "success"
+    assert ran.result("propose", "Get the App's token") == "success"
     assert scene.proposed()[0]["user"]["login"] == APP
     assert {call.login for call in scene.github.journal} == {APP}
 
@@ -121,7 +121,7 @@ def test_an_apps_token_opens_it_so_that_checks_run(scene: Scene) -> None:
 def test_an_input_is_never_a_command(scene: Scene) -> None:
     ran = scene.dispatch(run_id="$(touch owned); `touch owned`")
     assert ran.code != 0
-    assert ran.result("evaluate", "What is measured") == "failure"
+    assert ran.result("evaluate", "Find the run to measure") == "failure"
     assert "there is no run to measure" in ran.log
     assert ran.ran("propose") == []
     assert not list(scene.shed.root.rglob("owned"))
@@ -138,7 +138,7 @@ def test_it_measures_as_the_gate_does() -> None:
     assert mine["jobs"]["evaluate"]["runs-on"] == gate["jobs"]["evaluate"]["runs-on"]
     assert mine["jobs"]["evaluate"]["env"]["EVAL_SET"] == gate["jobs"]["evaluate"]["env"]["EVAL_SET"]
     ours, theirs = steps_of("perf-rebaseline.yml", "evaluate"), steps_of("promote.yml", "evaluate")
-    for name in ("Python", "bwrap", "1 install, as locked"):
+    for name in ("Python", "bwrap", "1 install from the lock"):
         assert ours[name] | {"id": None} == theirs[name] | {"id": None}
     command = theirs["4 evaluation"]["run"].split()
     assert ours["4 evaluation"]["run"].replace("\\\n", " ").split()[: len(command)] == command
@@ -155,4 +155,4 @@ def test_what_act_does_not_enforce() -> None:
     assert all("timeout-minutes" in job and "environment" not in job for job in workflow["jobs"].values())
     for job in workflow["jobs"].values():
         assert not any("${{" in step.get("run", "") for step in job["steps"])
-    assert not re.search(r"git push|baseline arm|--force|gh ", text)
+    assert not re.search(r"git push|baseline (activate|arm)|--force|gh ", text)

@@ -17,20 +17,20 @@ from tests.servers import client_of
 
 pytestmark = pytest.mark.slow
 
-INSTALL = ["Check out the base branch", "Python"]
-STAGES = ["1 install, as locked", "2 eval set", "3 candidate", "4 evaluation", "5 comparison"]
-END = ["What it was decided on", "How it ended", "Keep the evaluation"]
+INSTALL = ["Check out the default branch", "Python"]
+STAGES = ["1 install from the lock", "2 eval set", "3 candidate", "4 evaluation", "5 comparison"]
+END = ["Archive the decision", "Record the result", "Upload the evaluation"]
 EVALUATE = [INSTALL[0], "Only pull requests into the default branch", INSTALL[1], "bwrap", *STAGES]
-PROMOTE = [*INSTALL, "Install, as locked", "The request, again", "The evaluation"]
-PROMOTE += ["The evaluation is the one that was made", "The eval set, for the groups of its rows"]
-PROMOTE += ["The candidate, downloaded afresh"]
-PROMOTE += ["The registry's credentials", "6 promotion", "How it ended", "Keep how it ended"]
-REQUEST = [*INSTALL, "Install, as locked", "Request"]
-REPORT = [*INSTALL, "Install, as locked", "The evaluation", "How the gate ended", "Comment", "Check run"]
-REPORT_PROMOTION = [*REPORT[:4], "The promotion", *REPORT[4:]]
-COUNT = [*INSTALL, "Install, as locked", "The evaluation", "The evaluation is the one that was made"]
-COUNT += ["The counting role's credentials", "Count", "How it ended", "Keep how it ended"]
-REPORT_COUNT = [*REPORT[:4], "The count", *REPORT[4:]]
+PROMOTE = [*INSTALL, "Install from the lock", "Check the request again", "Download the evaluation"]
+PROMOTE += ["Verify the hash of the evaluation", "Pull the eval set"]
+PROMOTE += ["Download the candidate again"]
+PROMOTE += ["Get the registry's credentials", "6 promotion", "Record the result", "Upload the result"]
+REQUEST = [*INSTALL, "Install from the lock", "Request"]
+REPORT = [*INSTALL, "Install from the lock", "Download the evaluation", "Combine the results", "Comment", "Check run"]
+REPORT_PROMOTION = [*REPORT[:4], "Download the result of the promotion", *REPORT[4:]]
+COUNT = [*INSTALL, "Install from the lock", "Download the evaluation", "Verify the hash of the evaluation"]
+COUNT += ["Get the counting role's credentials", "Count", "Record the result", "Upload the result"]
+REPORT_COUNT = [*REPORT[:4], "Download the result of the count", *REPORT[4:]]
 COUNT_ROLE = {"LYNXGATE_COUNT_ROLE": "arn:aws:iam::123456789012:role/lynxgate-count"}
 
 
@@ -129,9 +129,9 @@ def test_counted(scene: Scene) -> None:
     assert (ran.ran("count"), ran.ran("promote"), ran.ran("report")) == (COUNT, [], REPORT_COUNT)
     (comment,) = scene.comments
     assert "not promoted: a regression (exit 2)" in comment
-    assert "\n- gate 1 of 44 on this eval set\n" in comment
+    assert "\n- 1 of 44 allowed comparisons on this eval set used\n" in comment
     (check,) = scene.github.calls("POST", "/check-runs")
-    assert "gate 1 of 44 on this eval set" in check.body["output"]["summary"]
+    assert "1 of 44 allowed comparisons on this eval set used" in check.body["output"]["summary"]
     after = scene.registry_bytes()
     (entry,) = after.keys() - before.keys()
     assert entry.startswith("/gates/")
@@ -142,10 +142,10 @@ def test_counted(scene: Scene) -> None:
     scene.ask(scene.request(), minutes=20)
     ran = scene.label(minutes=30)
     assert (ran.code, ran.ran("count"), ran.ran("promote")) == (0, COUNT, PROMOTE)
-    assert ran.ran("report") == [*REPORT_COUNT[:5], "The promotion", *REPORT_COUNT[5:]]
+    assert ran.ran("report") == [*REPORT_COUNT[:5], "Download the result of the promotion", *REPORT_COUNT[5:]]
     (comment,) = scene.comments
     assert f"### Lynxgate: promoted {SEMVER}" in comment
-    assert "\n- gate 2 of 44 on this eval set\n" in comment
+    assert "\n- 2 of 44 allowed comparisons on this eval set used\n" in comment
     assert len([key for key in scene.registry_bytes() if key.startswith("/gates/")]) == 2
     hold("clean, counted", scene, ran, f"one entry below `gates/`, {SEMVER} promoted, MLflow tagged")
 
@@ -165,8 +165,8 @@ def test_worn_out(scene: Scene) -> None:
     assert scene.registry_bytes() == before
     assert scene.tags() == {}
     (comment,) = scene.comments
-    assert "passed, and not promoted: it was refused (exit 6)" in comment
-    assert "it is worn out" in comment
+    assert "passed, but not promoted: it was refused (exit 6)" in comment
+    assert "allowed comparisons on this eval set are used" in comment
     hold("clean, and the eval set is worn out", scene, ran, "unchanged, bit for bit")
 
 
@@ -178,7 +178,7 @@ def test_stale_eval_hash(scene: Scene) -> None:
     ran = scene.label()
     assert_evaluated_only(scene, ran, before, "2 eval set")
     assert "exit status 4" in ran.log
-    assert "a hash differs from what was agreed (exit 4)" in scene.comments[0]
+    assert "a hash differs from the expected one (exit 4)" in scene.comments[0]
     hold("stale eval hash", scene, ran, "unchanged, bit for bit")
 
 
@@ -250,7 +250,7 @@ def test_mlflow_down_at_the_tag(scene: Scene) -> None:
     scene.ask(scene.request())
     with FaultProxy(scene.server.url) as proxy:
         proxy.fail(Fault.ERROR_BEFORE, path="/runs/set-tag", method="POST")
-        scene.tracking = proxy.url
+        scene.tracking, scene.tag_seconds = proxy.url, 6
         ran = scene.label()
         assert proxy.requests("/runs/set-tag")
     assert ran.result("promote", "6 promotion") == "failure"
@@ -263,7 +263,7 @@ def test_mlflow_down_at_the_tag(scene: Scene) -> None:
     assert scene.registry_json(f"journal/{SEMVER}.json")["state"] == "in-doubt"
     assert not [key for key in after if key.startswith("/index")]
     assert scene.tags() == {}
-    assert "passed, and not promoted: a store or service failed (exit 5)" in scene.comments[0]
+    assert "passed, but not promoted: a store or service failed (exit 5)" in scene.comments[0]
     hold("MLflow down at the tag", scene, ran, "nothing promoted: undone, and recorded as in doubt")
 
 
@@ -291,12 +291,12 @@ def test_artifacts_overwritten_after_the_evaluation(scene: Scene) -> None:
         ran = scene.label()
     assert overwriter.done
     assert ran.ran("evaluate") == [*EVALUATE, *END]
-    assert ran.result("promote", "The candidate, downloaded afresh") == "failure"
+    assert ran.result("promote", "Download the candidate again") == "failure"
     assert ran.result("promote", "6 promotion") in (None, "skipped")
     assert "exit status 4" in ran.log
     assert scene.registry_bytes() == before
     assert scene.tags() == {}
-    assert "a hash differs from what was agreed (exit 4)" in scene.comments[0]
+    assert "a hash differs from the expected one (exit 4)" in scene.comments[0]
     hold("the run's artifacts overwritten after the evaluation", scene, ran, "unchanged, bit for bit")
 
 
@@ -310,10 +310,10 @@ def test_evaluation_replaced_between_the_jobs(scene: Scene) -> None:
     action.write_text(f"{text}        {change}\n")
     before = scene.registry_bytes()
     ran = scene.label()
-    assert ran.result("promote", "The evaluation is the one that was made") == "failure"
-    assert ran.result("promote", "The registry's credentials") in (None, "skipped")
+    assert ran.result("promote", "Verify the hash of the evaluation") == "failure"
+    assert ran.result("promote", "Get the registry's credentials") in (None, "skipped")
     assert scene.registry_bytes() == before
-    assert "a hash differs from what was agreed (exit 4)" in scene.comments[0]
+    assert "a hash differs from the expected one (exit 4)" in scene.comments[0]
     hold("evaluation replaced between the jobs", scene, ran, "unchanged, bit for bit")
 
 
@@ -359,12 +359,12 @@ def test_another_base_branch(scene: Scene) -> None:
 def assert_request_again_refused(scene: Scene, ran: Ran, before: dict[str, str]) -> None:
     """The promoting job stopped where it asked again: before it had any credential."""
     assert ran.ran("evaluate") == [*EVALUATE, *END]
-    assert ran.result("promote", "The request, again") == "failure"
-    assert "The registry's credentials" not in ran.ran("promote")
+    assert ran.result("promote", "Check the request again") == "failure"
+    assert "Get the registry's credentials" not in ran.ran("promote")
     assert scene.registry_bytes() == before
     assert scene.tags() == {}
     (comment,) = scene.comments
-    assert "passed, and not promoted: it was refused (exit 6)" in comment
+    assert "passed, but not promoted: it was refused (exit 6)" in comment
 
 
 def overwrite(scene: Scene) -> None:

@@ -16,6 +16,7 @@ from tests.fault_proxy import Fault, FaultProxy
 from tests.servers import MlflowServer, client_of, free_port, log_bundle, log_model, once
 
 ABSENT = "0" * 32
+BUSY_SECONDS = 30  # half of what a proxy hangs, and more than a busy machine adds to a time-out
 LIST = "/mlflow-artifacts/artifacts?path"
 
 
@@ -43,10 +44,10 @@ def sqlite_uri(shared_root: Path) -> str:
     return once(shared_root, "sqlite", make)
 
 
-@pytest.fixture(params=["server", "sqlite"])
+@pytest.fixture(params=["mlflow_server", "sqlite"])
 def place(request: pytest.FixtureRequest) -> str:
     """The tracking URI of each kind of place that the contract holds for."""
-    if request.param == "server":
+    if request.param == "mlflow_server":
         server: MlflowServer = request.getfixturevalue("mlflow_server")
         return server.url
     return str(request.getfixturevalue("sqlite_uri"))
@@ -149,9 +150,9 @@ class TestFaults:
         started = time.monotonic()
         with pytest.raises(OutcomeUnknown, match=words):
             tracking.set_tag(run, "k", "v")
-        assert time.monotonic() - started < 8
+        assert time.monotonic() - started < BUSY_SECONDS
         assert len(fault_proxy.requests("/runs/set-tag")) == (0 if fault is Fault.HANG_BEFORE else 1)
-        assert tracking.read_tag(run, "k") == ("v" if applied else None)
+        assert client_of(mlflow_server.url).get_run(run).data.tags.get("k") == ("v" if applied else None)
 
     @pytest.mark.parametrize("fault", [Fault.UNAUTHORIZED, Fault.FORBIDDEN])
     def test_refusal(self, fault_proxy: FaultProxy, fault: Fault) -> None:
@@ -164,7 +165,7 @@ class TestFaults:
         started = time.monotonic()
         with pytest.raises(OutcomeUnknown, match="nothing listens"):
             MlflowTracking(f"http://127.0.0.1:{free_port()}").read_tag(ABSENT, "k")
-        assert time.monotonic() - started < 8
+        assert time.monotonic() - started < BUSY_SECONDS
 
     def test_a_reply_that_is_no_mlflow(self, fault_proxy: FaultProxy) -> None:
         fault_proxy.fail(Fault.REWRITE, rewrite=lambda _: b"<html>a login page</html>")

@@ -28,11 +28,13 @@ from lynxgate.adapters.s3 import READ_ATTEMPTS, S3Store, event_key, parse_addres
 from lynxgate.adapters.s3_errors import translated
 from lynxgate.errors import Conflict, Exit, GateError, OutcomeUnknown, StoreFailure, UsageFailure
 from lynxgate.ports import Stored
-from lynxgate.registry.layout import put
+from lynxgate.registry.compare_and_swap import put
 from tests.fault_proxy import Fault, FaultProxy
 from tests.s3_servers import BUCKET, READER, WRITER, S3Server
+from tests.servers import wait_until
 
 KEY = "journal/v0.1.0.json"
+BUSY_SECONDS = 30  # half of boto3's own limit, and more than a busy machine adds to ours
 WRITES: list[Callable[[S3Store], object]] = [
     lambda store: store.create(KEY, b"1"),
     lambda store: store.replace(KEY, b"1", '"00000000000000000000000000000000"'),
@@ -196,10 +198,10 @@ def test_an_endpoint_where_nothing_listens(s3_registry: str, monkeypatch: pytest
         port = sock.getsockname()[1]
         monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
         store = S3Store(s3_registry)
-        for call, bound in ((READS[0], 4.0), (WRITES[0], 1.0)):
+        for call in (READS[0], WRITES[0]):
             started = time.monotonic()
             failure = failing(call, store)
-            assert time.monotonic() - started < bound
+            assert time.monotonic() - started < BUSY_SECONDS
             assert not isinstance(failure, OutcomeUnknown)
             assert "no connection" in str(failure)
             assert f"127.0.0.1:{port}" in str(failure)
@@ -214,8 +216,7 @@ def test_a_server_that_never_answers_is_given_up_in_time(s3_registry: str, monke
             started = time.monotonic()
             failure = failing(call, store)
             took = time.monotonic() - started
-            pauses = 3.0 if attempts > 1 else 1.0
-            assert 0.5 * attempts <= took < 1.0 * attempts + pauses + 0.5
+            assert 0.5 * attempts <= took < BUSY_SECONDS
             assert type(failure) is kind
             assert "no answer in time" in str(failure)
 
@@ -260,9 +261,9 @@ def test_a_server_that_is_not_s3(s3_registry: str, monkeypatch: pytest.MonkeyPat
 def test_a_write_whose_reply_is_lost_is_sent_once_and_left_open(
     proxy: FaultProxy, s3_registry: str, fault: Fault, applied: bool
 ) -> None:
-    store = S3Store(s3_registry, read_seconds=1)
+    store = S3Store(s3_registry, read_seconds=2)
     first = store.create("tags.json", b"0")
-    proxy.fail(fault, method="PUT", seconds=3)
+    proxy.fail(fault, method="PUT")
     with pytest.raises(OutcomeUnknown):
         store.create(KEY, b"1")
     with pytest.raises(OutcomeUnknown):
@@ -282,11 +283,11 @@ def test_a_write_whose_reply_is_lost_is_sent_once_and_left_open(
     [Fault.DROP_BEFORE, Fault.ERROR_BEFORE, Fault.HANG_BEFORE, Fault.DROP_AFTER, Fault.ERROR_AFTER, Fault.HANG_AFTER],
 )
 def test_put_finds_out_what_became_of_a_write(proxy: FaultProxy, s3_registry: str, fault: Fault) -> None:
-    store = S3Store(s3_registry, read_seconds=1)
-    proxy.fail(fault, path="journal/", method="PUT", times=1, seconds=3)
+    store = S3Store(s3_registry, read_seconds=2)
+    proxy.fail(fault, path="journal/", method="PUT", times=1)
     first = put(store, KEY, b"1", None)
     assert store.read(KEY) == Stored(b"1", first)
-    proxy.fail(fault, path="journal/", method="PUT", times=1, seconds=3)
+    proxy.fail(fault, path="journal/", method="PUT", times=1)
     second = put(store, KEY, b"2", first)
     assert store.read(KEY) == Stored(b"2", second)
     applied = [entry for entry in proxy.requests("journal/", "PUT") if entry.upstream == 200]
@@ -303,17 +304,15 @@ def test_put_leaves_open_what_it_cannot_find_out(proxy: FaultProxy, s3_registry:
 
 
 def test_a_write_that_arrives_late_changes_nothing_that_was_changed_since(proxy: FaultProxy, s3_registry: str) -> None:
-    store = S3Store(s3_registry, read_seconds=0.5)
+    store = S3Store(s3_registry, read_seconds=2)
     first = store.create("tags.json", b"0")
-    proxy.fail(Fault.LATE, method="PUT", times=1, seconds=3)
+    rule = proxy.fail(Fault.LATE, method="PUT", times=1)
     with pytest.raises(OutcomeUnknown):
         store.replace("tags.json", b"late", first)
     second = store.replace("tags.json", b"next", first)
-    deadline = time.monotonic() + 10
-    while not (late := [entry for entry in proxy.requests(method="PUT") if entry.fault]):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    assert [entry.upstream for entry in late] == [412]
+    rule.released.set()
+    wait_until(lambda: any(entry.fault for entry in proxy.requests(method="PUT")))
+    assert [entry.upstream for entry in proxy.requests(method="PUT") if entry.fault] == [412]
     assert store.read("tags.json") == Stored(b"next", second)
 
 

@@ -82,7 +82,7 @@ def test_explain_names_the_examples_lost_and_only_their_ids(place: Path, capfd: 
 
 
 @pytest.mark.usefixtures("place")
-def test_explain_without_a_bucket_tells_what_did_not_hold(capfd: pytest.CaptureFixture[str]) -> None:
+def test_explain_without_a_bucket_shows_what_did_not_hold(capfd: pytest.CaptureFixture[str]) -> None:
     call(capfd, "compare", "--output", "verdict.json")
     code, out, _ = call(capfd, "explain", "verdict.json")
     assert code == 0
@@ -135,7 +135,7 @@ def test_replay_refuses_what_does_not_follow(place: Path, capfd: pytest.CaptureF
     assert (code, "was made from another baseline" in err) == (4, True)
 
 
-def test_plan_says_what_can_never_pass_and_what_would_do(place: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_plan_shows_what_can_never_pass_and_what_is_needed(place: Path, capfd: pytest.CaptureFixture[str]) -> None:
     save(place, "eval_baseline.json", ["yes"] * N, "noninferior", tolerance_pp=1, buckets={"a": {"tolerance_pp": 5}})
     code, out, _ = call(capfd, "plan")
     assert code == 0
@@ -183,7 +183,7 @@ def test_calibrate_is_seeded_and_finds_both_errors_of_the_point_rule(
     assert "one bucket worse by 20 pp, passed: 40 of 40" in out
 
 
-def test_calibrate_is_about_buckets_whatever_the_metrics_did(place: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_calibrate_judges_no_metrics(place: Path, capfd: pytest.CaptureFixture[str]) -> None:
     argv = ("calibrate", "--repetitions", "10")
     before = call(capfd, *argv)
     path = place / "eval_baseline.json"

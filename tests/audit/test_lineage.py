@@ -60,7 +60,7 @@ def test_a_baseline_of_a_bundle_that_was_never_promoted_is_an_end(workshop: Work
     workshop.promote(measured_on(workshop.candidate("a"), canonical_sha="e" * 64), "v0.3.0")
     (only,) = trace(workshop.store, "v0.3.0", None)
     assert (only.parent, only.origin_sha) == (None, "e" * 64)
-    assert "not promoted here" in as_text([only], asked=False)
+    assert "not promoted here" in as_text([only], queried=False)
     assert "not promoted here<br/>eeeeeeeeeeee" in as_mermaid([only])
 
 
@@ -123,7 +123,9 @@ def test_mermaid_holds_no_character_of_what_somebody_named() -> None:
 
 
 def test_text_stays_on_its_lines() -> None:
-    text = as_text([replace(hostile(), eval_set=EvalSetIdentity(path="a\u202eb\u2028c", dvc_md5="a" * 32))], asked=True)
+    text = as_text(
+        [replace(hostile(), eval_set=EvalSetIdentity(path="a\u202eb\u2028c", dvc_md5="a" * 32))], queried=True
+    )
     assert len(text.splitlines()) == 6
     assert "\\u{202e}" in text
 

@@ -21,7 +21,7 @@ from lynxgate.errors import CannotJudge, Exit
 from lynxgate.promotion.rollback import roll_back
 from lynxgate.promotion.tombstones import tombstone
 from lynxgate.rebaseline.median import take_median
-from lynxgate.reports.tables import render_baseline
+from lynxgate.reports.baseline_table import render_baseline
 from minieval.contract.documents import parse_document
 from minieval.contract.outcome_bits import pack_outcomes
 from minieval.contract.report import Evaluation
@@ -88,7 +88,7 @@ def test_what_is_in_production_with_its_version_and_outcomes(
     assert (tree["_comment"], tree["status"]) == ("kept", "active")
     assert "| source.semver | `v0.0.1` | `v0.10.0` |" in capsys.readouterr().out
     assert rebase("--from", "production") == Exit.OK
-    assert "nothing moved, nothing written" in capsys.readouterr().out
+    assert "no number changed, nothing written" in capsys.readouterr().out
     # After a rollback it is the version that production went back to.
     roll_back("v0.2.0", workshop.context(), DEV)
     assert rebase("--from", "production") == Exit.OK
@@ -120,7 +120,7 @@ def test_one_version_by_its_tag(place: Path) -> None:
         (
             ["--from", "median", "--last", "5"],
             Exit.CANNOT_JUDGE,
-            "4 promoted versions lead up to production, and 5 were",
+            "only 4 promoted versions up to production, and 5 are",
         ),
         (["--from", "newest"], Exit.USAGE, "--from"),
     ],
@@ -143,7 +143,7 @@ def test_an_ambiguous_tag_and_evidence_that_was_changed_are_integrity_failures(
     kept, other = tags.read_bytes(), workshop.candidate("a").sha
     tags.write_bytes(kept.replace(workshop.candidate("c").sha.encode(), other.encode()))
     assert rebase("--from", "tagged", "--semver", "v0.3.0") == Exit.INTEGRITY
-    assert f"says that v0.3.0 is {other}, its record says" in capsys.readouterr().err
+    assert f"v0.3.0 is {other} in tags.json, and" in capsys.readouterr().err
     tags.write_bytes(kept)
     (path,) = (place / "registry/entries" / workshop.candidate("c").sha / "evidence").iterdir()
     path.write_bytes(path.read_bytes().replace(b"94", b"99"))

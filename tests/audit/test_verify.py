@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from lynxgate.audit.verify import audit
-from lynxgate.promotion.steps import tag_key
+from lynxgate.promotion.run_tag import tag_key
 from lynxgate.registry.layout import evidence_key, manifest_key
 from tests.promotion.workshop import Workshop
 

@@ -45,7 +45,7 @@ def test_it_has_the_inputs_and_outputs_of_a_gate() -> None:
     assert ACTION["inputs"]["isolation"]["default"] == "bwrap"
 
 
-def test_no_input_reaches_a_shell_but_by_the_environment() -> None:
+def test_inputs_reach_a_shell_only_by_the_environment() -> None:
     texts = [step["run"] for step in STEPS if "run" in step]
     assert len(texts) > 10
     for text in texts:
@@ -57,19 +57,19 @@ def test_no_input_reaches_a_shell_but_by_the_environment() -> None:
         assert done.returncode == 0, done.stdout
 
 
-def test_every_shell_ends_at_a_failure() -> None:
+def test_every_shell_stops_at_a_failure() -> None:
     assert {step["shell"] for step in STEPS if "run" in step} == {"bash"}  # which is bash -eo pipefail
 
 
 def test_credentials_go_to_the_steps_that_need_them() -> None:
-    assert holders("tracking-password") == ["Candidate", "The candidate, downloaded afresh", "Promotion"]
-    assert holders("inputs.registry") == ["What is asked", "Promotion"]
-    assert holders("github.token") == ["Request", "The request, again", "Comment", "Check run"]
+    assert holders("tracking-password") == ["Candidate", "Download the candidate again", "Promotion"]
+    assert holders("inputs.registry") == ["Check the inputs", "Promotion"]
+    assert holders("github.token") == ["Request", "Check the request again", "Comment", "Check run"]
     (evaluation,) = [step for step in STEPS if step["name"] == "Evaluation"]
     assert evaluation["env"].keys() == {"EVAL_SET", "ISOLATION", "RUN_ID"}
 
 
-def test_the_step_that_runs_candidate_code_is_in_evaluate_alone() -> None:
+def test_candidate_code_runs_only_in_evaluate() -> None:
     (runs,) = [step for step in STEPS if "minieval" in step.get("run", "")]
     assert [task for task in TASKS if runs in steps_of(task)] == ["evaluate"]
     (promotes,) = [step for step in STEPS if "lynxgate promote" in step.get("run", "")]
@@ -88,7 +88,7 @@ def test_artifacts_are_unpacked_outside_the_checkout() -> None:
     for task in ("promote", "report"):
         text = "".join(step.get("run", "") for step in steps_of(task))
         for option in re.findall(r"--(?:evaluation|verdict|receipt|said) +(\S+)", text):
-            assert re.fullmatch(r'"\$(RUNNER_TEMP/lynxgate/evaluation|kept)/[\w/.]+"', option), option
+            assert re.fullmatch(r'"\$(RUNNER_TEMP/lynxgate/evaluation|result)/[\w/.]+"', option), option
 
 
 def test_actions_are_pinned_as_documented() -> None:
@@ -130,7 +130,7 @@ def test_the_written_workflows_split_trust_as_ours_do() -> None:
     assert [job(name)["steps"][-1]["with"].get("task", "evaluate") for name in TASKS] == list(TASKS)
 
 
-def test_the_written_gate_is_the_default_branchs() -> None:
+def test_the_written_gate_is_called_from_the_default_branch() -> None:
     assert job("gate")["uses"] == "ann/inflector/.github/workflows/lynxgate-gate.yml@main"
     assert list(yaml.safe_load(WRITTEN[GATE])[True]) == ["workflow_call"]
     checkouts = [step for name in TASKS for step in job(name)["steps"] if "checkout@" in step["uses"]]
@@ -143,14 +143,14 @@ def test_the_written_gate_is_the_default_branchs() -> None:
 
 
 @pytest.mark.parametrize("name", [CALLER, GATE])
-def test_the_written_workflows_paste_nothing_into_a_shell(name: str) -> None:
+def test_the_written_workflows_insert_nothing_into_a_shell(name: str) -> None:
     assert "run:" not in WRITTEN[name]
     assert "pull_request_target" not in WRITTEN[name]
     for each in yaml.safe_load(WRITTEN[name])["jobs"].values():
         assert "uses" in each or 0 < each["timeout-minutes"] <= 60
 
 
-def test_they_need_the_settings_that_are_documented() -> None:
+def test_the_documented_settings_are_those_that_they_need() -> None:
     page = (ROOT / "docs/adopt.md").read_text()
     names = set(re.findall(r"\b(?:secrets|vars)\.(\w+)", WRITTEN[CALLER] + WRITTEN[GATE]))
     assert len(names) > 4

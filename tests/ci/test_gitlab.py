@@ -96,8 +96,8 @@ def test_a_regressed_merge_request_fails_and_changes_nothing(scene: Scene) -> No
     assert not list(scene.project.root.rglob("owned"))
 
 
-ASKED = f"mlflow_run_id={'ab' * 16} semver={SEMVER}"
-MORE = f"{ASKED}\n{ASKED.replace('v0', 'v1')}"
+REQUEST = f"mlflow_run_id={'ab' * 16} semver={SEMVER}"
+MORE = f"{REQUEST}\n{REQUEST.replace('v0', 'v1')}"
 
 
 def ask(folder: Path, **variables: str) -> tuple[int, str]:
@@ -112,21 +112,21 @@ def ask(folder: Path, **variables: str) -> tuple[int, str]:
 @pytest.mark.parametrize(
     ("description", "reason"),
     [
-        ("", "refused: ask with one line"),
-        (f"please: {ASKED}", "refused: ask with one line"),
-        (f"{ASKED}; touch owned", "refused: ask with one line"),
-        (ASKED.replace("v0.3.1", "v0.3"), "refused: ask with one line"),
-        (MORE, "refused: more than one line asks"),
+        ("", "refused: write one line"),
+        (f"please: {REQUEST}", "refused: write one line"),
+        (f"{REQUEST}; touch owned", "refused: write one line"),
+        (REQUEST.replace("v0.3.1", "v0.3"), "refused: write one line"),
+        (MORE, "refused: there is more than one request"),
     ],
 )
 def test_a_description_without_a_request_is_refused(tmp_path: Path, description: str, reason: str) -> None:
-    code, said = ask(tmp_path, CI_MERGE_REQUEST_DESCRIPTION=description)
-    assert (code, reason in said) == (6, True)
+    code, error = ask(tmp_path, CI_MERGE_REQUEST_DESCRIPTION=description)
+    assert (code, reason in error) == (6, True)
     assert not (tmp_path / "request.env").exists()
 
 
-def test_a_request_is_handed_on(tmp_path: Path) -> None:
-    assert ask(tmp_path, CI_MERGE_REQUEST_DESCRIPTION=f"The tutor.\r\n\r\n{ASKED}\r\n") == (0, "")
+def test_a_request_is_passed_on(tmp_path: Path) -> None:
+    assert ask(tmp_path, CI_MERGE_REQUEST_DESCRIPTION=f"The tutor.\r\n\r\n{REQUEST}\r\n") == (0, "")
     assert (tmp_path / "request.env").read_text() == f"RUN_ID={'ab' * 16}\nSEMVER={SEMVER}\n"
 
 
@@ -134,12 +134,12 @@ def test_a_request_is_handed_on(tmp_path: Path) -> None:
 def test_a_hostile_variable_is_refused_and_never_run(tmp_path: Path, value: str) -> None:
     assert ask(tmp_path, LYNX_RUN_ID=value, LYNX_SEMVER=SEMVER)[0] == 6
     assert ask(tmp_path, LYNX_RUN_ID="ab" * 16, LYNX_SEMVER=value)[0] == 6
-    assert {path.name for path in tmp_path.iterdir()} == {"asked"}
+    assert {path.name for path in tmp_path.iterdir()} == {"requests"}
 
 
-def test_which_jobs_a_pipeline_has(offline: Project) -> None:
-    """Nothing runs unasked, and only the default branch, protected, has the promoting job."""
-    merge_request = offline.merge_request(ASKED)
+def test_each_pipeline_has_its_jobs(offline: Project) -> None:
+    """Nothing runs without a request, and only the default branch, protected, has the promoting job."""
+    merge_request = offline.merge_request(REQUEST)
     assert offline.listed(merge_request) == ["request", "evaluate"]
     assert offline.listed(merge_request | {"LYNX_RUN_ID": "ab" * 16}) == ["request", "evaluate"]
     assert offline.listed(merge_request | {"CI_MERGE_REQUEST_LABELS": "not-deploy-candidate"}) == []

@@ -128,7 +128,7 @@ def test_the_jenkinsfile_is_a_declarative_pipeline() -> None:
 SMALL = "pipeline {\n agent none\n stages {\n stage('x') {\n steps {\n sh 'true'\n }\n }\n }\n}\n"
 
 
-def test_a_small_jenkinsfile_is_taken() -> None:
+def test_a_small_jenkinsfile_is_accepted() -> None:
     assert parse_jenkinsfile(SMALL).one("stages").one("stage").one("steps").one("sh").words == ("sh", "true")
 
 
@@ -200,7 +200,7 @@ def test_the_shell_ends_at_the_first_failure() -> None:
 
 
 @pytest.mark.parametrize("system", ["gitlab", "circleci", "jenkins"])
-def test_the_stages_come_in_their_order_and_twice(system: str) -> None:
+def test_the_stages_have_their_order_in_both_jobs(system: str) -> None:
     """The promoting job downloads afresh, decides again, and loads no candidate."""
     for job, expected in (("evaluate", EVALUATION), ("promote", PROMOTION)):
         text = scripts()[system, job]
@@ -210,7 +210,7 @@ def test_the_stages_come_in_their_order_and_twice(system: str) -> None:
     assert "--baseline eval_baseline.json" in scripts()[system, "promote"]
 
 
-def test_what_decides_is_the_default_branchs() -> None:
+def test_policy_and_code_come_from_the_default_branch() -> None:
     for job in ("evaluate", "promote"):
         before = scripts()["gitlab", job].splitlines()
         assert before[:4] == [
@@ -233,7 +233,7 @@ def test_what_decides_is_the_default_branchs() -> None:
     assert not [each for each in jenkins().walk() if each.name == "checkout"]
 
 
-def test_the_report_is_kept_however_the_job_ends() -> None:
+def test_the_report_is_kept_after_a_failure_too() -> None:
     for job, files in (("evaluate", REPORT), ("promote", {"receipt"})):
         kept = gitlab()[job]["artifacts"]
         assert kept["when"] == "always"
@@ -274,7 +274,7 @@ def test_only_the_promoting_job_has_the_registrys_credentials() -> None:
     assert len(evaluation) == 1, "candidate code runs outside `withCredentials`"
 
 
-def test_a_promotion_is_alone_and_not_broken_off() -> None:
+def test_a_promotion_runs_alone_and_is_not_cancelled() -> None:
     assert gitlab()["promote"]["resource_group"] == "lynxgate-promotion"
     assert gitlab()["promote"]["interruptible"] is False
     assert circleci()["workflows"]["candidate"]["jobs"][1]["promote"]["serial-group"] == "lynxgate-promotion"
@@ -290,7 +290,7 @@ def test_there_is_no_cache() -> None:
             assert "lynxgate fetch --fresh" in scripts()[system, job]
 
 
-def test_what_an_earlier_job_kept_is_unpacked_where_nothing_is_run() -> None:
+def test_artifacts_are_unpacked_where_nothing_is_run() -> None:
     """GitLab unpacks into the project's folder: there the code that runs is elsewhere, and files are named in full."""
     assert gitlab()["promote"]["extends"] == gitlab()["evaluate"]["extends"] == ".as-on-the-default-branch"
     assert not re.search(r'(?<!> )(?<!cat )(?<!--evaluation )"\$CI_PROJECT_DIR', scripts()["gitlab", "promote"])
@@ -323,7 +323,7 @@ def test_values_are_data() -> None:
 
 @pytest.mark.parametrize("value", ["$(touch owned)", "a" * 31, f"{'ab' * 16}\nx", "--help", ""])
 @pytest.mark.parametrize("system", ["circleci", "jenkins"])
-def test_a_malformed_request_ends_before_anything_is_done(tmp_path: Path, system: str, value: str) -> None:
+def test_a_malformed_request_stops_first(tmp_path: Path, system: str, value: str) -> None:
     """The first lines of the job, run: exit 6 for what is malformed, and past them for what is not."""
     text = scripts()[system, "evaluate"]
     script = text[: text.index("|| exit 6") + len("|| exit 6")]
@@ -335,7 +335,7 @@ def test_a_malformed_request_ends_before_anything_is_done(tmp_path: Path, system
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_page_says_which_version_is_run_and_links_to_what_exists() -> None:
+def test_the_page_names_the_version_and_its_links_exist() -> None:
     page = (EXAMPLES / "README.md").read_text()
     links = re.findall(r"\]\(([^)#]+)", page) + re.findall(r"`(tests/[\w/.]+)`", page)
     for link in links:

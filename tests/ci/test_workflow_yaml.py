@@ -45,17 +45,17 @@ def step_names(job: str) -> list[str]:
     return [step["name"] for step in jobs()[job]["steps"]]
 
 
-def test_the_label_starts_it() -> None:
+def test_the_label_starts_the_workflow() -> None:
     assert load(CALLER)["on"] == {"pull_request": {"types": ["labeled"], "branches": ["main"]}}
     assert load(CALLER)["jobs"]["request"]["if"] == "github.event.label.name == 'deploy-candidate'"
     assert list(load(GATE)["on"]) == ["workflow_call"]
 
 
-def test_no_workflow_runs_in_the_base_for_a_fork() -> None:
+def test_no_workflow_runs_in_the_base_repository_for_a_fork() -> None:
     assert not [path for path in WORKFLOWS.iterdir() if "pull_request_target" in path.read_text()]
 
 
-def test_the_stages_are_the_labs_in_its_order() -> None:
+def test_the_stages_have_the_order_of_the_lab() -> None:
     names = step_names("evaluate") + step_names("promote")
     assert [name[:1] for name in names if re.match(r"\d ", name)] == ["1", "2", "3", "4", "5", "6"]
     text = GATE.read_text()
@@ -84,7 +84,7 @@ def test_permissions_are_the_least() -> None:
     assert called == {"contents": "read", "pull-requests": "write", "checks": "write", "id-token": "write"}
 
 
-def test_the_job_that_runs_candidate_code_holds_nothing() -> None:
+def test_the_job_that_runs_candidate_code_has_no_credentials() -> None:
     job = jobs()["evaluate"]
     assert "environment" not in job
     assert not SECRET.search(json.dumps(job.get("env", {})))
@@ -94,7 +94,7 @@ def test_the_job_that_runs_candidate_code_holds_nothing() -> None:
     assert "LYNXGATE_REGISTRY" not in json.dumps(job)
 
 
-def test_only_the_counting_and_the_promoting_job_may_ask_for_credentials() -> None:
+def test_only_the_counting_and_the_promoting_job_may_get_credentials() -> None:
     assert [name for name, job in jobs().items() if "id-token" in job["permissions"]] == ["count", "promote"]
     assert [name for name, job in jobs().items() if "environment" in job] == ["promote"]
     users = [name for name, job in jobs().items() if "configure-aws-credentials" in json.dumps(job)]
@@ -104,8 +104,12 @@ def test_only_the_counting_and_the_promoting_job_may_ask_for_credentials() -> No
     job = jobs()["promote"]
     assert job["environment"] == "production"
     order = [step["name"] for step in job["steps"]]
-    assert order.index("The request, again") < order.index("The registry's credentials") < order.index("6 promotion")
-    assert order.index("The candidate, downloaded afresh") < order.index("The registry's credentials")
+    assert (
+        order.index("Check the request again")
+        < order.index("Get the registry's credentials")
+        < order.index("6 promotion")
+    )
+    assert order.index("Download the candidate again") < order.index("Get the registry's credentials")
 
 
 def test_the_promoting_job_loads_no_candidate() -> None:
@@ -117,7 +121,7 @@ def test_the_promoting_job_loads_no_candidate() -> None:
     assert '--expect-sha "$CANONICAL_SHA"' in fetch["run"]
 
 
-def test_the_counting_job_counts_and_no_more() -> None:
+def test_the_counting_job_only_counts() -> None:
     """It holds one narrow role, and loads neither a candidate nor anything of the branch."""
     job = jobs()["count"]
     assert "environment" not in job
@@ -128,7 +132,7 @@ def test_the_counting_job_counts_and_no_more() -> None:
     (count,) = [command for command in commands if "lynxgate" in command]
     assert count[:4] == [".ci/stage", "lynxgate", "registry", "count-gate"]
     order = [step["name"] for step in job["steps"]]
-    checked, keys = "The evaluation is the one that was made", "The counting role's credentials"
+    checked, keys = "Verify the hash of the evaluation", "Get the counting role's credentials"
     assert order.index(checked) < order.index(keys) < order.index("Count")
     (asks,) = [step for step in job["steps"] if step["name"] == keys]
     assert asks["with"]["role-to-assume"] == "${{ vars.LYNXGATE_COUNT_ROLE }}"
@@ -136,7 +140,7 @@ def test_the_counting_job_counts_and_no_more() -> None:
     assert same["run"] == next(step["run"] for step in job["steps"] if step["name"] == checked)
 
 
-def test_a_gate_is_counted_however_the_comparison_ended() -> None:
+def test_a_gate_is_counted_after_a_pass_and_after_a_regression() -> None:
     found = jobs()
     assert found["count"]["needs"] == "evaluate"
     for condition in ("!cancelled()", "vars.LYNXGATE_COUNT_ROLE != ''", "evaluation_sha256 != ''"):
@@ -146,7 +150,7 @@ def test_a_gate_is_counted_however_the_comparison_ended() -> None:
     assert found["count"]["env"]["EVALUATION_SHA256"] == found["promote"]["env"]["EVALUATION_SHA256"]
 
 
-def test_a_count_that_failed_keeps_the_candidate_out() -> None:
+def test_a_failed_count_blocks_the_candidate() -> None:
     found = jobs()
     assert found["promote"]["needs"] == ["evaluate", "count"]
     allowed = "(needs.count.result == 'success' || needs.count.result == 'skipped')"
@@ -165,11 +169,11 @@ def test_a_count_that_failed_keeps_the_candidate_out() -> None:
         ("skipped", None, "2", 2, "it regressed\n"),
         ("failure", "6", "2", 2, "it regressed\nit is worn out\n"),
         ("failure", "6", "0", 6, "it regressed\nit is worn out\n"),
-        ("failure", None, "0", 5, "it regressed\nthe gate could not be counted; the run's log says why\n"),
-        ("cancelled", "0", "0", 5, "it regressed\nthe gate could not be counted; the run's log says why\n"),
+        ("failure", None, "0", 5, "it regressed\nthe gate could not be counted; see the log of the run\n"),
+        ("cancelled", "0", "0", 5, "it regressed\nthe gate could not be counted; see the log of the run\n"),
     ],
 )
-def test_a_failed_count_is_told_after_the_comparison(
+def test_a_failed_count_is_reported_after_the_comparison(
     tmp_path: Path, *, count: str, left: str | None, found: str, code: int, said: str
 ) -> None:
     """The report's own script, on what the jobs left; a comparison that failed stays what ended the gate."""
@@ -190,7 +194,7 @@ def test_a_failed_count_is_told_after_the_comparison(
 
 
 @pytest.mark.parametrize("printed", ["promoted v0.3.1\n", None])
-def test_a_promotion_is_told_instead_of_the_comparison(tmp_path: Path, printed: str | None) -> None:
+def test_a_promotion_is_reported_instead_of_the_comparison(tmp_path: Path, printed: str | None) -> None:
     """Three named files of the artifact, and nothing else that it holds."""
     kept, checkout = tmp_path / "temp/lynxgate", tmp_path / "checkout"
     checkout.mkdir()
@@ -259,13 +263,13 @@ def test_bwrap_is_required() -> None:
     assert jobs()["evaluate"]["runs-on"] == "ubuntu-24.04"
 
 
-def test_promotions_are_serialised_and_none_is_broken_off() -> None:
+def test_promotions_run_one_at_a_time_and_none_is_cancelled() -> None:
     assert jobs()["promote"]["concurrency"] == {"group": "lynxgate-promotion-production", "cancel-in-progress": False}
     assert load(CALLER)["concurrency"]["cancel-in-progress"] is False
 
 
 @pytest.mark.parametrize("name", ["request", "evaluate", "count", "promote", "report"])
-def test_every_job_ends(name: str) -> None:
+def test_every_job_has_a_timeout(name: str) -> None:
     assert 0 < jobs()[name]["timeout-minutes"] <= 60
 
 
@@ -299,7 +303,7 @@ def test_only_the_default_branch_is_checked_out() -> None:
 
 
 def test_everything_is_installed_by_hash() -> None:
-    installs = [s["run"] for job in jobs().values() for s in job["steps"] if "nstall, as locked" in s["name"]]
+    installs = [s["run"] for job in jobs().values() for s in job["steps"] if "nstall from the lock" in s["name"]]
     assert installs == [".ci/install"] * len(jobs())
     script = (ROOT / ".ci/install").read_text()
     lines = [line for line in script.splitlines() if " pip " in line]
@@ -312,7 +316,7 @@ def test_everything_is_installed_by_hash() -> None:
     assert re.fullmatch(r"(#.*\n|uv==\S+( \\\n    --hash=sha256:[0-9a-f]{64})+\n?)+", (ROOT / ".ci/uv.txt").read_text())
 
 
-def test_the_files_that_are_held_to_it_are_all_there() -> None:
+def test_every_checked_file_exists() -> None:
     """Workflows, action, what `lynxgate init` writes, and the examples but the Jenkinsfile, which is no YAML."""
     assert len(SHIPPED) == 3 + 1 + 2 + 2
 
@@ -348,7 +352,7 @@ def test_every_file_of_an_artifact_is_read_by_its_full_path() -> None:
                 assert re.fullmatch(r'"\$RUNNER_TEMP/lynxgate/[\w/.]+"', option), (name, option)
 
 
-def test_nothing_untrusted_is_pasted_into_a_shell() -> None:
+def test_nothing_untrusted_is_inserted_into_a_shell() -> None:
     for job in jobs().values():
         for step in job["steps"]:
             assert not UNTRUSTED.search(step.get("run", "")), step["name"]
@@ -362,7 +366,7 @@ def test_no_pipe_hides_an_exit_code() -> None:
             ]
 
 
-def test_the_head_is_asked_for_again() -> None:
+def test_the_head_is_checked_again() -> None:
     (again,) = [step for step in jobs()["promote"]["steps"] if "lynxgate ci request" in step.get("run", "")]
     for flag in ("--no-comment", "--expect-run-id", "--expect-semver", "--expect-head-sha"):
         assert flag in again["run"]

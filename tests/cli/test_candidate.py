@@ -46,7 +46,7 @@ def on_a_terminal(command: list[str]) -> str:
 
 
 class TestFetch:
-    def test_the_sha_alone_is_on_stdout(
+    def test_only_the_sha_is_on_stdout(
         self, mlflow_server: MlflowServer, logged_run: tuple[str, str], capfd: pytest.CaptureFixture[str]
     ) -> None:
         run_id, sha = logged_run
@@ -76,7 +76,7 @@ class TestFetch:
         assert logged_run[1] in first
         assert logged_run[1] in second
 
-    def test_codes(
+    def test_each_error_has_its_exit_code(
         self, mlflow_server: MlflowServer, logged_run: tuple[str, str], capfd: pytest.CaptureFixture[str]
     ) -> None:
         where = ["--tracking-uri", mlflow_server.url]
@@ -95,9 +95,9 @@ class TestFetch:
             assert [line for line in err.splitlines() if not line.startswith(("lynxgate: ", "downloading "))] == []
             assert "Traceback" not in err
 
-    def test_no_store(self, capfd: pytest.CaptureFixture[str]) -> None:
-        nobody = f"http://user:s3cret@127.0.0.1:{free_port()}"
-        for uri in (None, nobody):
+    def test_a_server_that_cannot_be_reached_is_exit_5(self, capfd: pytest.CaptureFixture[str]) -> None:
+        unreachable = f"http://user:s3cret@127.0.0.1:{free_port()}"
+        for uri in (None, unreachable):
             arguments = ["--tracking-uri", uri] if uri else []
             assert run(["fetch", "--run-id", "0" * 32, *arguments]) == Exit.UNAVAILABLE
             out, err = capfd.readouterr()
@@ -105,12 +105,12 @@ class TestFetch:
             assert "s3cret" not in err
         assert run(["fetch", "--run-id", "0" * 32, "--tracking-uri", "databricks"]) == Exit.USAGE
 
-    def test_a_run_that_failed(self, mlflow_server: MlflowServer, capfd: pytest.CaptureFixture[str]) -> None:
+    def test_a_failed_run_is_refused(self, mlflow_server: MlflowServer, capfd: pytest.CaptureFixture[str]) -> None:
         failed = log_bundle(mlflow_server.url, None, status="FAILED")
         assert run(["fetch", "--run-id", failed, "--tracking-uri", mlflow_server.url]) == Exit.CANNOT_JUDGE
         assert "is FAILED, not FINISHED" in capfd.readouterr().err
 
-    def test_a_truncated_artefact(
+    def test_a_truncated_artifact_is_refused(
         self, fault_proxy: FaultProxy, logged_run: tuple[str, str], capfd: pytest.CaptureFixture[str]
     ) -> None:
         fault_proxy.fail(Fault.REWRITE, path="/data/model.json", rewrite=lambda body: body[:1])
@@ -139,20 +139,20 @@ class TestEvalSet:
         monkeypatch.chdir(dvc_repository.root)
         write_baseline(dvc_repository)
 
-    def test_it_holds(self, dvc_repository: DvcRepository, capfd: pytest.CaptureFixture[str]) -> None:
+    def test_a_matching_set_is_accepted(self, dvc_repository: DvcRepository, capfd: pytest.CaptureFixture[str]) -> None:
         assert run(["check-eval-set"]) == Exit.OK
         out, err = capfd.readouterr()
         assert identify(dvc_repository.file).dvc_md5 in out
         assert err == ""
 
-    def test_a_stale_baseline(self, dvc_repository: DvcRepository, capfd: pytest.CaptureFixture[str]) -> None:
+    def test_a_stale_baseline_is_exit_4(self, dvc_repository: DvcRepository, capfd: pytest.CaptureFixture[str]) -> None:
         write_baseline(dvc_repository, eval_set_dvc_hash="0" * 32)
         assert run(["check-eval-set"]) == Exit.INTEGRITY
         out, err = capfd.readouterr()
         assert out == ""
         assert f"the baseline says md5 {'0' * 32}, rows.jsonl.dvc says" in err
 
-    def test_a_folder_named_on_the_command_line(
+    def test_the_eval_set_may_be_a_folder(
         self, dvc_repository: DvcRepository, capfd: pytest.CaptureFixture[str]
     ) -> None:
         found = identify(dvc_repository.folder)
@@ -160,12 +160,14 @@ class TestEvalSet:
         write_baseline(dvc_repository, eval_set_dvc_hash=found.dvc_md5, eval_set_sha256=found.sha256)
         assert run(["check-eval-set", "--eval-set", "rows/"]) == Exit.OK
 
-    def test_a_placeholder(self, dvc_repository: DvcRepository, capfd: pytest.CaptureFixture[str]) -> None:
+    def test_a_placeholder_is_no_hash(self, dvc_repository: DvcRepository, capfd: pytest.CaptureFixture[str]) -> None:
         write_baseline(dvc_repository, status="report-only", eval_set_dvc_hash="TODO")
         assert run(["check-eval-set"]) == Exit.CANNOT_JUDGE
         assert "placeholder" in capfd.readouterr().err
 
-    def test_missing_then_pulled(self, dvc_repository: DvcRepository, capfd: pytest.CaptureFixture[str]) -> None:
+    def test_pull_downloads_a_missing_set(
+        self, dvc_repository: DvcRepository, capfd: pytest.CaptureFixture[str]
+    ) -> None:
         dvc_repository.forget()
         assert run(["check-eval-set"]) == Exit.CANNOT_JUDGE
         assert "lynxgate pull rows.jsonl" in capfd.readouterr().err
@@ -174,7 +176,7 @@ class TestEvalSet:
         assert capfd.readouterr().out == ""
         assert run(["check-eval-set"]) == Exit.OK
 
-    def test_no_baseline(self, capfd: pytest.CaptureFixture[str]) -> None:
+    def test_a_missing_baseline_is_one_error(self, capfd: pytest.CaptureFixture[str]) -> None:
         assert run(["check-eval-set", "--baseline", "none.json"]) == Exit.CANNOT_JUDGE
         assert "none.json: no such file" in capfd.readouterr().err
 

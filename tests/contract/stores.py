@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import multiprocessing.synchronize
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,13 +14,15 @@ from lynxgate.errors import Conflict
 from lynxgate.ports import RegistryStore
 
 _barrier: multiprocessing.synchronize.Barrier
+_CHILDREN = multiprocessing.get_context("forkserver")  # one process imports boto3, and the others are its copies
+_CHILDREN.set_forkserver_preload([__name__, "lynxgate.adapters.s3"])
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Place:
-    """The address of a registry; S3 takes the rest from the environment, which child processes inherit."""
+    """The address of a registry; S3 takes the rest from the environment."""
 
     address: str
 
@@ -45,8 +48,7 @@ class Racer:
 
 def race(place: Place, writers: int, rounds: int, run: Callable[[Racer], T]) -> list[T]:
     """What ``run`` returned in each of ``writers`` processes, which wait for each other where it calls `wait`."""
-    context = multiprocessing.get_context("spawn")
-    with context.Pool(writers, _take_barrier, (context.Barrier(writers),)) as pool:
+    with _CHILDREN.Pool(writers, _begin, (_CHILDREN.Barrier(writers), dict(os.environ))) as pool:
         return pool.map(run, [Racer(place, name, rounds) for name in range(writers)], chunksize=1)
 
 
@@ -107,6 +109,8 @@ def _name(racer: Racer) -> bytes:
     return b"writer %d" % racer.name
 
 
-def _take_barrier(barrier: multiprocessing.synchronize.Barrier) -> None:
+def _begin(barrier: multiprocessing.synchronize.Barrier, environment: dict[str, str]) -> None:
+    """In a new process: take what it cannot inherit, since its parent is the fork server."""
     global _barrier  # noqa: PLW0603 - how a pool's processes are given something that cannot be pickled
     _barrier = barrier
+    os.environ.update(environment)

@@ -9,8 +9,8 @@ import pytest
 from lynxgate.audit.verify import audit
 from lynxgate.decision.baseline import parse_baseline
 from lynxgate.errors import Refused
-from lynxgate.promotion.eval_set_usage import PREFIX, EvalSetUsage, UsageEntry, measure, record_use
-from lynxgate.registry.layout import Environment, create_registry
+from lynxgate.promotion.eval_set_usage import EvalSetUsage, UsageEntry, measure, record_use
+from lynxgate.registry.layout import GATES_PREFIX, Environment, create_registry
 from minieval.contract.documents import parse_document
 from minieval.contract.report import Evaluation
 from tests.contract.stores import Place
@@ -31,16 +31,16 @@ def test_the_ledger_counts_refuses_and_is_audited(place: Place) -> None:
     assert ask(place, 0) == EvalSetUsage(1, LIFE, free=True)
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda number: ask(place, number, "warn"), range(1, LIFE)))
-    keys = list(store.keys(PREFIX))
+    keys = list(store.keys(GATES_PREFIX))
     assert len(keys) == LIFE
-    assert all(key.startswith(f"{PREFIX}{EVAL_SET}/") for key in keys)
-    with pytest.raises(Refused, match=f"has answered {LIFE} gates and is good for {LIFE}"):
+    assert all(key.startswith(f"{GATES_PREFIX}{EVAL_SET}/") for key in keys)
+    with pytest.raises(Refused, match=rf"all {LIFE} allowed comparisons .* are used \({LIFE} were made\)"):
         ask(place, LIFE)
-    assert list(store.keys(PREFIX)) == keys
+    assert list(store.keys(GATES_PREFIX)) == keys
     assert ask(place, 0) == EvalSetUsage(LIFE, LIFE, free=True)
     new = parse_document(measured("f" * 64), Evaluation, where="e")
     assert measure(store, new, parse_baseline(counting())) == EvalSetUsage(LIFE + 1, LIFE, free=False)
-    assert list(store.keys(PREFIX)) == keys
+    assert list(store.keys(GATES_PREFIX)) == keys
     assert audit(store, None).findings == ()
     found = store.read(keys[0])
     assert found is not None
@@ -54,4 +54,4 @@ def test_one_question_asked_by_many_at_once_is_counted_once(racing_place: Place)
     with ThreadPoolExecutor(8) as pool:
         found = list(pool.map(lambda _: ask(racing_place, 7), range(16)))
     assert all(wear is not None and (wear.used, wear.life) == (1, LIFE) for wear in found)
-    assert len(list(racing_place.open().keys(PREFIX))) == 1
+    assert len(list(racing_place.open().keys(GATES_PREFIX))) == 1

@@ -10,7 +10,7 @@ import pytest
 
 from lynxgate.errors import Conflict
 from lynxgate.ports import RegistryStore, Stored
-from lynxgate.registry.layout import put
+from lynxgate.registry.compare_and_swap import put
 from tests.contract.stores import Place
 
 

@@ -59,7 +59,7 @@ def test_a_report_only_baseline_may_have_gaps_but_no_nonsense() -> None:
         (None, "metrics is null"),
     ],
 )
-def test_a_metric_entry_that_says_nothing_is_refused(metrics: Any, said: str) -> None:
+def test_a_metric_entry_without_an_effect_is_refused(metrics: Any, said: str) -> None:
     with pytest.raises(CannotJudge, match=said):
         parse_agreed(baseline(policy={"metrics": metrics}, status="report-only"))
 

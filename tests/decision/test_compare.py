@@ -145,7 +145,7 @@ def test_missing_and_new_buckets_refuse_when_active() -> None:
     assert verdict.exit is Exit.REGRESSION
 
 
-def test_another_n_on_the_same_eval_set_is_no_evidence() -> None:
+def test_another_n_on_the_same_eval_set_is_unmeasured() -> None:
     verdict = one({"n": 10, "correct": 5}, {"n": 11, "correct": 11})
     assert (verdict.rows[0].outcome, verdict.exit) == (Outcome.UNMEASURED, Exit.CANNOT_JUDGE)
     assert "n is 10 in the baseline and 11" in verdict.reasons[0]
@@ -169,13 +169,13 @@ def test_an_advisory_bucket_is_shown_and_never_blocks() -> None:
         assert "1 advisory did not" in verdict.summary
 
 
-def test_an_active_policy_under_which_nothing_could_fail_is_no_pass() -> None:
+def test_a_policy_under_which_nothing_could_fail_does_not_pass() -> None:
     verdict = judge(evaluation(), baseline(policy={"buckets": {"*": {"tier": "advisory"}}}))
     assert (verdict.passed, verdict.exit) == (False, Exit.CANNOT_JUDGE)
-    assert verdict.reasons == ("every bucket is advisory, so that nothing could fail",)
+    assert verdict.reasons == ("every bucket is advisory, so nothing could fail",)
 
 
-def test_a_minimum_holds_whatever_the_baseline_was() -> None:
+def test_a_minimum_holds_for_any_baseline() -> None:
     policy = {"buckets": {"x": {"min": 0.9}}}
     assert one({"accuracy": 0.5}, {"accuracy": 0.9}, **policy).passed
     verdict = one({"accuracy": 0.9}, {"accuracy": 0.89999}, **policy)
@@ -196,7 +196,7 @@ def test_a_minimum_holds_whatever_the_baseline_was() -> None:
         (0.95, None, None, Exit.OK),
     ],
 )
-def test_the_aggregate_is_shown_and_gated_when_the_policy_says_so(
+def test_the_aggregate_is_shown_and_is_gated_where_the_policy_sets_it(
     before: float | None, now: float | None, gate: int | None, code: Exit
 ) -> None:
     policy = {} if gate is None else {"overall_tolerance_pp": gate}
@@ -208,7 +208,7 @@ def test_the_aggregate_is_shown_and_gated_when_the_policy_says_so(
     assert verdict.aggregate is not None
 
 
-def test_another_eval_set_is_an_integrity_failure_that_says_which_is_which() -> None:
+def test_another_eval_set_is_an_integrity_failure_that_names_both() -> None:
     stale = evaluation(eval_set={"dvc_md5": "f" * 32})
     for status in Status:
         with pytest.raises(IntegrityFailure, match=f"evaluation was made on DVC md5 {'f' * 32}, the baseline on {MD5}"):
@@ -237,7 +237,7 @@ def test_a_policy_may_ask_for_an_isolation(required: str, found: str | None, cod
     assert (report_only.exit, report_only.passed) == (Exit.OK, code is Exit.OK)
 
 
-def test_report_only_says_what_would_fail_and_ends_in_zero() -> None:
+def test_report_only_reports_what_would_fail_and_exits_0() -> None:
     verdict = judge(evaluation({"x": {"accuracy": 0}}), baseline({"x": {"accuracy": 1}}, status="report-only"))
     assert (verdict.passed, verdict.exit) == (False, Exit.OK)
     assert verdict.summary.startswith("would fail: x regressed")
@@ -260,7 +260,7 @@ def test_a_given_tolerance_tightens_and_never_loosens_an_active_policy() -> None
     verdict = judge(measured, agreed, "0.5")
     assert [row.bucket for row in verdict.blocking] == ["x"]
     assert (verdict.tolerance_pp, verdict.policy_tolerance_pp) == ("0.5", "2.0")
-    with pytest.raises(Refused, match=r"2\.01 pp would loosen the active policy, which says 2\.0 pp"):
+    with pytest.raises(Refused, match=r"2\.01 pp would loosen the active policy, which has 2\.0 pp"):
         judge(measured, agreed, "2.01")
     loose = judge(measured, {**agreed, "status": "report-only"}, "5")
     assert (loose.passed, loose.tolerance_pp, loose.policy_tolerance_pp) == (True, "5.0", "2.0")
@@ -290,7 +290,7 @@ def test_a_tolerance_is_read_as_a_fraction(text: str, pp: str) -> None:
     ["", "nan", "NaN", "inf", "-inf", "-0.1", "-0", "+0.1", "2", "1.0001", "true", "0,02", "2e-2", "2%", ".02", "0.",
      " 0.02", "0.02\n", "0_1", "\u0660", "0." + "0" * 40, "0x1"],
 )  # fmt: skip
-def test_anything_else_is_no_tolerance(text: str) -> None:
+def test_any_other_text_is_refused_as_a_tolerance(text: str) -> None:
     with pytest.raises(UsageFailure, match="not a tolerance"):
         parse_tolerance(text)
 
@@ -301,7 +301,7 @@ def test_any_text_is_a_tolerance_between_0_and_100_or_a_usage_failure(text: str)
         assert 0 <= parse_tolerance(text) <= 100
 
 
-def test_the_verdict_round_trips_and_holds_no_answer() -> None:
+def test_a_verdict_round_trips_and_stores_no_result() -> None:
     verdict = judge(evaluation(), baseline())
     data = verdict.to_json()
     assert parse_verdict(data) == verdict
@@ -319,7 +319,7 @@ def test_a_verdict_with_rows_twice_or_out_of_order_is_none() -> None:
         data.replace(b"tense.past_participle", b"tense.third_person"),
         data.replace(b"spelling", b"zspelling"),
     ):
-        with pytest.raises(CannotJudge, match="rows stand in code-point order"):
+        with pytest.raises(CannotJudge, match="rows must be in code-point order"):
             parse_verdict(broken)
 
 
@@ -339,7 +339,7 @@ REPEAT = """
 import hashlib, sys
 from pathlib import Path
 from lynxgate.decision.decide import decide
-from lynxgate.reports.tables import render_markdown, render_table
+from lynxgate.reports.verdict_table import render_markdown, render_table
 digests = set()
 for _ in range(25):
     verdict = decide(Path(sys.argv[1]), Path(sys.argv[2]))

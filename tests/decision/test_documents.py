@@ -10,7 +10,7 @@ import jsonschema  # type: ignore[import-untyped]  # it ships no types
 import pytest
 
 from lynxgate.decision.documents import KINDS, file_name, find_problems, render_schema
-from lynxgate.rebaseline.rebaseline import rebaseline
+from lynxgate.rebaseline.move import rebaseline
 from minieval.contract.documents import parse_document
 from tests.samples import FIXTURES, baseline, evaluation, judge, parse_evaluation, write
 
@@ -40,7 +40,7 @@ def test_the_published_schemas_are_up_to_date(schema: str) -> None:
     jsonschema.Draft202012Validator.check_schema(json.loads(published.read_bytes()))
 
 
-def test_no_schema_is_published_that_nobody_reads() -> None:
+def test_only_schemas_with_a_reader_are_published() -> None:
     published = {
         entry.name for entry in (files("lynxgate.decision") / "schemas").iterdir() if entry.name.endswith(".json")
     }
@@ -120,7 +120,7 @@ def test_provenance_is_for_people_and_stays() -> None:
 
 
 @pytest.mark.parametrize("data", [b"", b"[]", b"{}", b'{"schema": 1}', b'{"schema": "lynxgate.baseline/2"}', b"{"])
-def test_what_names_no_schema_has_one_problem(data: bytes) -> None:
+def test_a_document_without_a_schema_has_one_problem(data: bytes) -> None:
     schema, problems = find_problems(data, where="f")
     assert (schema, len(problems)) == (None, 1)
 

@@ -11,12 +11,14 @@ from typing import Any
 
 import pytest
 
-from lynxgate.analysis.explain import render_verdict
 from lynxgate.cli.app import run
 from lynxgate.decision.decide import decide_bytes
 from lynxgate.errors import GateError
-from lynxgate.rebaseline.rebaseline import arm, rebaseline
-from lynxgate.reports.tables import render_markdown, render_moves
+from lynxgate.rebaseline.activate import activate
+from lynxgate.rebaseline.move import rebaseline
+from lynxgate.reports.explanation import render_verdict
+from lynxgate.reports.rebaseline_table import render_moves
+from lynxgate.reports.verdict_table import render_markdown
 from minieval.contract.documents import parse_document
 from minieval.contract.exits import Exit
 from minieval.contract.report import Evaluation
@@ -173,7 +175,7 @@ def test_wrong_values_among_metrics(side: str) -> None:
             try:
                 verdict = decide_bytes(evaluation, agreed)[0]
                 moved = rebaseline(agreed, parse_document(evaluation, Evaluation, where="evaluation"))
-                arm(moved.data)
+                activate(moved.data)
             except GateError as error:
                 refused += 1
                 assert str(error).isprintable() and len(str(error)) < 700
@@ -209,7 +211,7 @@ def test_two_hundred_megabytes(side: str, capfd: pytest.CaptureFixture[str], tmp
 
 
 @pytest.mark.parametrize("side", SIDES)
-def test_no_file_a_folder_and_one_that_may_not_be_read(
+def test_a_missing_file_a_folder_and_an_unreadable_file(
     side: str, capfd: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     loop = tmp_path / "loop"
@@ -224,7 +226,7 @@ def test_the_two_documents_exchanged(capfd: pytest.CaptureFixture[str]) -> None:
     assert judge(capfd, "baseline", EVALUATION)[0] == Exit.CANNOT_JUDGE
 
 
-def test_validate_says_the_same_of_every_one_of_them(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_validate_refuses_each_of_them_too(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     files = []
     for index, data in enumerate(NOT_OURS.values()):
         files.append(tmp_path / f"{index}.json")

@@ -164,7 +164,7 @@ def test_of_this_version_every_word_counts() -> None:
     assert find_difference(changed(tree, ("gate", "name"), "another gate"), again) is None
 
 
-def test_the_first_version_names_no_gate_and_the_second_must() -> None:
+def test_verdict_1_names_no_gate_and_verdict_2_must() -> None:
     tree = json.loads(judge(evaluation(), baseline()).to_json())
     assert list(tree)[:2] == ["schema", "gate"]
     assert written_by(parse_verdict(json.dumps(tree).encode())) is not None

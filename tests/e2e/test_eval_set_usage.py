@@ -19,21 +19,24 @@ def test_the_gate_counts_and_a_refusal_leaves_only_that_entry(
     scene.change_baseline(policy=policy)
     assert scene.gate(scene.clean) == 0
     printed = capfd.readouterr()
-    assert "[5/6] gate 1 of 27 on this eval set" in printed.err
-    assert printed.out.startswith("gate 1 of 27 on this eval set\n\npromoted v0.1.0 ")
+    assert "[5/6] 1 of 27 allowed comparisons on this eval set used" in printed.err
+    assert printed.out.startswith("1 of 27 allowed comparisons on this eval set used\n\npromoted v0.1.0 ")
     before = scene.registry()
     assert scene.gate(scene.clean) == 0
-    assert "[5/6] gate 1 of 27 on this eval set, asked before and free" in capfd.readouterr().err
+    assert (
+        "[5/6] 1 of 27 allowed comparisons on this eval set used (this one was counted before)"
+        in capfd.readouterr().err
+    )
     assert scene.registry() == before
     assert scene.gate(scene.degraded, "v0.1.1") == 2
     printed = capfd.readouterr()
     assert "[6/6] promotion: none; nothing was written except that this comparison was counted" in printed.err
-    assert printed.out.startswith("gate 2 of 27 on this eval set\n\n| bucket |")
+    assert printed.out.startswith("2 of 27 allowed comparisons on this eval set used\n\n| bucket |")
     (scene.root / "printed").write_text(printed.out)
     told = ["--verdict", "verdict.json", "--receipt", "printed", "--exit-code", "2", "--head-sha", "a" * 40]
     for report in ("comment", "check"):
         assert run(["ci", report, "--dry-run", *told]) == 0
-        assert "\n- gate 2 of 27 on this eval set\n" in capfd.readouterr().out
+        assert "\n- 2 of 27 allowed comparisons on this eval set used\n" in capfd.readouterr().out
     (added,) = scene.registry().keys() - before.keys()
     assert "/gates/" in added
     assert {path: data for path, data in scene.registry().items() if path != added} == before
@@ -48,10 +51,10 @@ def test_a_worn_out_eval_set_answers_nothing(
     (scene.root / "verdict.json").write_text(json.dumps({"passed": True}))
     assert scene.gate(scene.clean) == 6
     printed = capfd.readouterr()
-    assert "has answered 0 gates and is good for 0: it is worn out" in printed.err
+    assert "all 0 allowed comparisons on this eval set are used (0 were made)" in printed.err
     assert "comparison" not in printed.err
     assert not (scene.root / "verdict.json").exists()
     assert not [path for path in scene.registry() if "/gates/" in path]
     scene.change_baseline(policy={"rule": "point", "tolerance_pp": 2.0, "shelf_life": "warn"})
     assert scene.gate(scene.clean) == 0
-    assert "gate 1 of 0 on this eval set; it is worn out: build a new one" in capfd.readouterr().err
+    assert "1 of 0 allowed comparisons on this eval set used; build a new eval set" in capfd.readouterr().err

@@ -26,8 +26,9 @@ from lynxgate.audit.verify import audit
 from lynxgate.cli.app import run
 from lynxgate.decision.groups import Groups, read_groups
 from lynxgate.decision.verdict import Verdict, parse_verdict
-from lynxgate.promotion.promote import Ending, Request, promote
-from lynxgate.registry.evidence_check import Statement
+from lynxgate.promotion.examine import Request
+from lynxgate.promotion.promote import Ending, promote
+from lynxgate.registry.statement import Statement
 from minieval.contract.documents import parse_document
 from minieval.contract.exits import Exit
 from tests.promotion.workshop import DEV, DirectoryTracking, Workshop

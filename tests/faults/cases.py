@@ -16,15 +16,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
-from lynxgate.audit.history import recover_all
 from lynxgate.audit.verify import audit
 from lynxgate.ports import RegistryStore, Tracking
-from lynxgate.promotion.steps import PromotionContext
-from lynxgate.registry.record import Journal, name_owner
+from lynxgate.promotion.recovery import recover_all
 from tests.faults import invariants
 from tests.faults.catalogue import Call, Case, Fault
 from tests.faults.invariants import Attempt, Look, take_look
-from tests.faults.scene import LEASE, NEW, OLD, OTHER, Cast, Try
+from tests.faults.scene import NEW, OLD, OTHER, Cast, Try
+from tests.promotion.workshop import open_context
 
 _CHANGING = re.compile(r'("(?:owner|at|previous|_comment)": ?)"[^"]*"')
 _DEADLINE = re.compile(r'"deadline": ?"([^"]+)"')
@@ -165,9 +164,7 @@ def _go_on(
 
 
 def _recover(bench: Bench, result: Result, story: list[Look]) -> None:
-    recover_all(
-        PromotionContext(bench.later, Journal(bench.later, name_owner(), LEASE), bench.tracking, tag_seconds=0.05)
-    )
+    recover_all(open_context(bench.later, bench.tracking))
     story = [*story, take_look(bench.later, bench.tracking, story[-1].may_be, ended=True)]
     _judge(result, story)
     result.checks += 1

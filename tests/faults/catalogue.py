@@ -49,15 +49,27 @@ class Case:
     fault: Fault
 
 
-def all_cases(calls: Iterable[Call]) -> list[Case]:
-    """Each call with each fault."""
-    return [Case(call, fault) for call in calls for fault in Fault]
+class Extent(Enum):
+    """How many of the cases are run."""
+
+    ALL = "all"
+    PAIRS = "pairs"  # each kind of call with each fault, once
+    KINDS = "kinds"  # each kind of call once, and each fault at least once
 
 
-def sample_cases(calls: Iterable[Call], size: int, seed: int) -> list[Case]:
-    """The same ``size`` cases for the same calls and seed, every fault among them as often as every other."""
-    chooser = random.Random(seed)
+def choose_cases(calls: Iterable[Call], extent: Extent, seed: int) -> list[Case]:
+    """Return the cases of that extent, always the same for the same calls and seed."""
     known = list(calls)
-    by_fault = [[Case(call, fault) for call in chooser.sample(known, len(known))] for fault in Fault]
-    turns = [case for turn in zip(*by_fault, strict=True) for case in turn]
-    return turns[:size]
+    if extent is Extent.ALL:
+        return [Case(call, fault) for call in known for fault in Fault]
+    chooser = random.Random(seed)
+    kinds: dict[tuple[str, str], list[Call]] = {}
+    for call in known:
+        kinds.setdefault((call.place, call.kind), []).append(call)
+    groups, faults = list(kinds.values()), list(Fault)
+    if extent is Extent.PAIRS:
+        return [Case(chooser.choice(group), fault) for group in groups for fault in faults]
+    chooser.shuffle(groups)
+    chooser.shuffle(faults)
+    turns = range(max(len(groups), len(faults)))
+    return [Case(chooser.choice(groups[turn % len(groups)]), faults[turn % len(faults)]) for turn in turns]

@@ -15,7 +15,7 @@ from itertools import pairwise
 from typing import Any
 
 from lynxgate.ports import RegistryStore, RunTags
-from lynxgate.promotion.steps import tag_key
+from lynxgate.promotion.run_tag import tag_key
 from lynxgate.registry.resolve import find_production
 
 KILLED = -9
@@ -216,7 +216,7 @@ def words_are_true(story: Story) -> Iterator[str]:
         committed = record.get("state") == "promoted" or bool(record.get("event"))
         if attempt.exit == 0 and not (committed and attempt.semver in look.tags.get("semver", {})):
             yield f"{attempt.semver} was called promoted, and is not"
-        if "is not promoted and production is" in attempt.said and committed:
+        if "is not promoted; production is" in attempt.said and committed:
             yield f"{attempt.semver} was called not promoted, and is"
 
 

@@ -31,7 +31,7 @@ from typing import Any
 from lynxgate.adapters.mlflow import MlflowTracking
 from lynxgate.adapters.s3 import S3Store
 from lynxgate.ports import RegistryStore, Tracking
-from lynxgate.promotion.steps import tag_key
+from lynxgate.promotion.run_tag import tag_key
 from lynxgate.registry.resolve import find_production
 from tests.fault_proxy import Fault as Proxied
 from tests.fault_proxy import FaultProxy, Rule
@@ -43,7 +43,7 @@ from tests.promotion.workshop import Candidate, DirectoryTracking, Workshop, wri
 from tests.s3_servers import BUCKET, S3Server
 from tests.servers import MlflowServer, client_of, log_bundle
 
-S3_SECONDS = 0.4
+S3_SECONDS = 1.0
 MLFLOW_SECONDS = 2
 PATIENCE_SECONDS = 120  # before a promoting process that does not end is an error
 _CHILDREN = multiprocessing.get_context("forkserver")
@@ -271,7 +271,7 @@ class S3Bench(NetworkedBench):
     """A registry on a real S3 server."""
 
     name = "S3"
-    late = (S3_SECONDS + 0.05, 1.5)
+    late = (S3_SECONDS + 0.05, 2.0)
 
     def __init__(self, folder: Path, server: S3Server, proxy: FaultProxy, seed: int = 0) -> None:
         workshop = Workshop(folder)

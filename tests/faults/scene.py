@@ -15,14 +15,11 @@ from lynxgate.adapters.s3 import S3Store
 from lynxgate.errors import GateError
 from lynxgate.ports import RegistryStore, Tracking
 from lynxgate.promotion.promote import promote
-from lynxgate.promotion.steps import PromotionContext
 from lynxgate.registry.layout import Environment, create_registry
-from lynxgate.registry.record import Journal, name_owner
 from tests.faults.invariants import BUG, Attempt
-from tests.promotion.workshop import DEV, Candidate, LaterStore, Workshop
+from tests.promotion.workshop import DEV, Candidate, LaterStore, Workshop, open_context
 
 OLD, NEW, OTHER = "v0.3.0", "v0.3.1", "v0.3.2"
-LEASE = timedelta(minutes=5)
 PATIENCE = 0.05  # seconds to wait for the registry's lock: only a stopped process holds it longer here
 ANY_ENDING = frozenset({0, 3, 4, 5, 6, -9})
 
@@ -60,9 +57,7 @@ class Try:
         self, store: RegistryStore, tracking: Tracking, allowed: frozenset[int] = ANY_ENDING, owner: str = ""
     ) -> Attempt:
         """Try it; whatever it raises becomes an exit code and words."""
-        context = PromotionContext(
-            store, Journal(store, owner or name_owner(), LEASE), tracking, tag_seconds=self.tag_seconds
-        )
+        context = open_context(store, tracking, tag_seconds=self.tag_seconds, owner=owner)
         code, said = end_of(lambda: promote(self.candidate.request(self.semver), context, tracking, DEV).ending)
         return Attempt(self.semver, code, said, allowed)
 

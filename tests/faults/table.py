@@ -1,7 +1,7 @@
 """Run every fault on every call, print the table, and write it into a page between its markers.
 
-``python -m tests.faults.table [--sample N] [--only NAME] [--write docs/reliability.md]``: progress on stderr, the table
-on stdout, exit 1 when an invariant was violated. `just faults` runs all of it.
+``python -m tests.faults.table [--extent pairs] [--only NAME] [--write PAGE]``: progress on stderr, the table on
+stdout, exit 1 when an invariant was violated. `just faults` runs all of it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pathlib import Path
 
 from tests.fault_proxy import FaultProxy
 from tests.faults.cases import Bench, Result, run_case
-from tests.faults.catalogue import Fault, all_cases, sample_cases
+from tests.faults.catalogue import Extent, Fault, choose_cases
 from tests.faults.directory import DirectoryBench
 from tests.faults.networked import MlflowBench, S3Bench
 from tests.s3_servers import shared_seaweedfs
@@ -62,17 +62,17 @@ def open_bench(name: str) -> Iterator[Bench]:
                 yield DirectoryBench(folder, first=name != "directory")
 
 
-def run_bench(name: str, sample: int | None = None) -> Run:
-    """All cases of a bench, or a fixed ``sample`` of them."""
+def run_bench(name: str, extent: Extent) -> Run:
+    """Run the cases of a bench."""
     with open_bench(name) as bench:
-        return strike_all(bench, sample)
+        return strike(bench, extent)
 
 
-def strike_all(bench: Bench, sample: int | None = None) -> Run:
-    """All cases on an open bench, or a fixed ``sample`` of them."""
+def strike(bench: Bench, extent: Extent) -> Run:
+    """Run the cases of an open bench."""
     started = time.monotonic()
     calls = bench.calls()
-    cases = all_cases(calls) if sample is None else sample_cases(calls, sample, SEED)
+    cases = choose_cases(calls, extent, SEED)
     base, met, results = bench.save(), set[str](), list[Result]()
     for number, case in enumerate(cases, 1):
         results.append(run_case(bench, base, case, met))
@@ -128,14 +128,14 @@ def write_block(path: Path, table: str) -> None:
 def main() -> int:
     """Run what was asked for; the exit code."""
     parser = argparse.ArgumentParser(prog="python -m tests.faults.table")
-    parser.add_argument("--sample", type=int, help="faults per bench; all when left out")
+    parser.add_argument("--extent", type=Extent, default=Extent.ALL, help="which cases: all, pairs or kinds")
     parser.add_argument("--only", choices=BENCHES, help="one bench")
     parser.add_argument("--write", type=Path, help="the file whose block is replaced")
     chosen = parser.parse_args()
     started = time.monotonic()
     names = [chosen.only] if chosen.only else list(BENCHES)
     with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as pool:
-        runs = list(pool.map(run_bench, names, [chosen.sample] * len(names)))
+        runs = list(pool.map(run_bench, names, [chosen.extent] * len(names)))
     table = format_table(runs)
     print(table)
     for run in runs:

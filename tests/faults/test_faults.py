@@ -1,61 +1,80 @@
-"""A fixed sample of the faults, on every bench; `just faults` runs all of them and makes the README's table."""
+"""A fixed sample of the faults, and all of them in `just full`; `just faults` makes the README's table of them."""
 
 from __future__ import annotations
 
+from collections import Counter
+from itertools import product
 from pathlib import Path
 
 import pytest
 
 from tests.fault_proxy import FaultProxy
 from tests.faults.cases import Bench, plain_state
-from tests.faults.catalogue import Call, Case, Fault, all_cases, sample_cases
+from tests.faults.catalogue import Call, Case, Extent, Fault, choose_cases
 from tests.faults.directory import DirectoryBench
 from tests.faults.networked import MlflowBench, S3Bench
-from tests.faults.table import BEGIN, END, SEED, Run, format_table, strike_all, write_block
+from tests.faults.table import BEGIN, END, SEED, Run, format_table, strike, write_block
 from tests.promotion.conftest import memory  # noqa: F401 - pytest finds fixtures by their names here
 from tests.s3_servers import S3Server
 from tests.servers import MlflowServer
 
+WHOLE = [pytest.mark.heavy, pytest.mark.timeout(7200)]
+KINDS = pytest.param(Extent.KINDS, id="kinds")
+ALL = pytest.param(Extent.ALL, marks=WHOLE, id="all")
+pytestmark = pytest.mark.timeout(900)
 
-def check(bench: Bench, sample: int) -> None:
-    run = strike_all(bench, sample)
-    assert len(run.results) == sample
+
+def check(bench: Bench, extent: Extent) -> None:
+    run = strike(bench, extent)
+    assert {result.case.fault for result in run.results} == set(Fault)
+    assert len(run.results) >= run.calls * len(Fault) or extent is not Extent.ALL
     assert [wrong for result in run.results for wrong in result.wrong] == []
     assert run.states > 1
-    if sample > 2 * len(Fault):
-        assert {result.new for result in run.results} == {True, False}
+    assert {result.new for result in run.results} == {True, False}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("first", [False, True], ids=["next promotion", "first promotion"])
-def test_a_directory_that_fails(memory: Path, first: bool) -> None:  # noqa: F811 - the fixture
-    check(DirectoryBench(memory, first=first), 49)
+@pytest.mark.parametrize(
+    ("first", "extent"),
+    [
+        pytest.param(False, Extent.PAIRS, id="next promotion, pairs"),
+        pytest.param(True, Extent.KINDS, id="first promotion, kinds"),
+        pytest.param(False, Extent.ALL, marks=WHOLE, id="next promotion, all"),
+        pytest.param(True, Extent.ALL, marks=WHOLE, id="first promotion, all"),
+    ],
+)
+def test_a_directory_that_fails(memory: Path, first: bool, extent: Extent) -> None:  # noqa: F811 - the fixture
+    check(DirectoryBench(memory, first=first), extent)
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
-def test_a_real_s3_server_that_fails(memory: Path, seaweedfs: S3Server) -> None:  # noqa: F811 - the fixture
+@pytest.mark.parametrize("extent", [KINDS, ALL])
+def test_a_real_s3_server_that_fails(memory: Path, seaweedfs: S3Server, extent: Extent) -> None:  # noqa: F811
     with FaultProxy(seaweedfs.url, keep_host=True) as proxy:
-        check(S3Bench(memory, seaweedfs, proxy, SEED), 7)
+        check(S3Bench(memory, seaweedfs, proxy, SEED), extent)
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
-def test_a_real_mlflow_server_that_fails(memory: Path, mlflow_server: MlflowServer) -> None:  # noqa: F811
+@pytest.mark.parametrize("extent", [KINDS, ALL])
+def test_a_real_mlflow_server_that_fails(memory: Path, mlflow_server: MlflowServer, extent: Extent) -> None:  # noqa: F811
     with FaultProxy(mlflow_server.url) as proxy:
-        check(MlflowBench(memory, mlflow_server, proxy, SEED), 7)
+        check(MlflowBench(memory, mlflow_server, proxy, SEED), extent)
 
 
-def test_the_catalogue_has_every_call_with_every_fault_and_the_sample_is_fixed(memory: Path) -> None:  # noqa: F811
+def test_the_catalogue_has_every_call_with_every_fault_and_the_samples_are_fixed(memory: Path) -> None:  # noqa: F811
     calls = DirectoryBench(memory).calls()
-    cases = all_cases(calls)
-    assert len(set(cases)) == len(calls) * len(Fault)
+    assert len(set(choose_cases(calls, Extent.ALL, SEED))) == len(calls) * len(Fault)
     assert {"open", "write", "fsync", "replace", "flock", "pwrite", "set_tag", "read_tag", "download"} <= {
         call.kind for call in calls
     }
-    sample = sample_cases(calls, 70, SEED)
-    assert sample == sample_cases(calls, 70, SEED) != sample_cases(calls, 70, SEED + 1)
-    assert {case.fault for case in sample[: len(Fault)]} == set(Fault)
+    kinds = {call.kind for call in calls}
+    pairs = choose_cases(calls, Extent.PAIRS, SEED)
+    assert Counter((case.call.kind, case.fault) for case in pairs) == Counter(product(kinds, Fault))
+    for extent in (Extent.PAIRS, Extent.KINDS):
+        sample = choose_cases(calls, extent, SEED)
+        assert sample == choose_cases(calls, extent, SEED) != choose_cases(calls, extent, SEED + 1)
+        assert ({case.call.kind for case in sample}, {case.fault for case in sample}) == (kinds, set(Fault))
+    assert len(sample) == len(kinds)
 
 
 def test_a_state_is_known_by_what_it_says_not_by_who_wrote_it_when(memory: Path) -> None:  # noqa: F811

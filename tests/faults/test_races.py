@@ -9,16 +9,13 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from lynxgate.audit.history import recover_all
 from lynxgate.audit.verify import audit
 from lynxgate.identity import parse_semver
-from lynxgate.promotion.steps import PromotionContext
-from lynxgate.registry.record import Journal, name_owner
+from lynxgate.promotion.recovery import recover_all
 from tests.fault_proxy import FaultProxy
 from tests.faults import invariants
 from tests.faults.invariants import Attempt, Look, take_look
@@ -26,10 +23,17 @@ from tests.faults.networked import S3Bench
 from tests.faults.races import Field, race
 from tests.faults.scene import NEW, OLD, OTHER, Try
 from tests.promotion.conftest import memory  # noqa: F401 - pytest finds fixtures by their names here
-from tests.promotion.workshop import Workshop, write_baseline, write_evaluation
+from tests.promotion.workshop import Workshop, open_context, write_baseline, write_evaluation
 from tests.s3_servers import S3Server
 
-COUNTS = [2, 8, pytest.param(64, marks=[pytest.mark.slow, pytest.mark.timeout(1200)])]
+STORES = ("directory", "seaweedfs")
+SIXTY_FOUR = [pytest.mark.slow, pytest.mark.timeout(1200)]
+RACES = [
+    *((store, racers) for racers in (2, 8) for store in STORES),
+    pytest.param("directory", 64, marks=SIXTY_FOUR),
+    pytest.param("seaweedfs", 64, marks=[*SIXTY_FOUR, pytest.mark.heavy]),  # of one S3 server: minutes
+]
+races = pytest.mark.parametrize(("ground", "racers"), RACES, indirect=["ground"])
 
 
 class Ground:
@@ -66,9 +70,7 @@ class Ground:
         return attempt.run(self.store, self.field.tracking)
 
     def check(self) -> None:
-        context = PromotionContext(
-            self.later, Journal(self.later, name_owner(), timedelta(minutes=5)), self.field.tracking
-        )
+        context = open_context(self.later, self.field.tracking)
         assert recover_all(context) == []
         assert audit(self.later, self.field.tracking).findings == ()
 
@@ -77,16 +79,13 @@ def _in_short(attempt: Attempt) -> str:
     return attempt.said if attempt.exit == 0 else f"exit {attempt.exit}"
 
 
-@pytest.fixture(params=["directory", "seaweedfs"])
+@pytest.fixture
 def ground(request: pytest.FixtureRequest, memory: Path) -> Ground:  # noqa: F811 - the fixture
     """See `Ground`."""
-    many_on_s3 = request.param == "seaweedfs" and request.node.callspec.params.get("racers", 0) > 8
-    if many_on_s3 and not os.environ.get("LYNXGATE_ALL_FAULTS"):
-        pytest.skip("64 clients of one S3 server on a shared machine take minutes; `just faults` runs them")
     return Ground(memory, request.getfixturevalue("seaweedfs") if request.param == "seaweedfs" else None)
 
 
-@pytest.mark.parametrize("racers", COUNTS)
+@races
 def test_of_many_who_promote_the_same_one_does_and_all_can_say_so(ground: Ground, racers: int) -> None:
     same = Try(ground.workshop.candidate("b"), NEW)
     attempts = ground.race([same] * racers)
@@ -102,7 +101,7 @@ def test_of_many_who_promote_the_same_one_does_and_all_can_say_so(ground: Ground
     ground.check()
 
 
-@pytest.mark.parametrize("racers", COUNTS)
+@races
 def test_of_many_shas_one_gets_the_semver_and_the_others_the_next(ground: Ground, racers: int) -> None:
     tries = [Try(ground.workshop.candidate(f"n{number}"), NEW) for number in range(racers)]
     attempts = ground.race(tries)
@@ -118,7 +117,7 @@ def test_of_many_shas_one_gets_the_semver_and_the_others_the_next(ground: Ground
     ground.check()
 
 
-@pytest.mark.parametrize("racers", COUNTS)
+@races
 def test_of_many_versions_production_only_rises_and_none_is_lost(ground: Ground, racers: int) -> None:
     tries = [Try(ground.workshop.candidate(f"n{number}"), f"v0.4.{number}") for number in range(racers)]
     attempts = ground.race(tries)
@@ -139,17 +138,21 @@ def test_of_many_versions_production_only_rises_and_none_is_lost(ground: Ground,
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
+@pytest.mark.parametrize(
+    "every", [pytest.param(2, id="every other write"), pytest.param(1, marks=pytest.mark.heavy, id="every write")]
+)
 def test_an_owner_on_s3_that_sleeps_past_its_deadline_and_wakes_does_no_harm(
     memory: Path,  # noqa: F811 - the fixture
     seaweedfs: S3Server,
+    every: int,
 ) -> None:
     """Stopped right after a write was applied; an hour later others promote, and it goes on."""
     with FaultProxy(seaweedfs.url, keep_host=True) as proxy:
         bench = S3Bench(memory, seaweedfs, proxy)
         writes = [call for call in bench.calls() if call.name.startswith("PUT")]
         assert len(writes) > 6
-        if not os.environ.get("LYNXGATE_ALL_FAULTS"):
-            writes = writes[3::2]  # from the record on, every other one
+        if every > 1:
+            writes = writes[3::every]  # from the record on
         base, endings = bench.save(), Counter[str]()
         for number, call in enumerate(writes):
             candidate, semver = ((bench.cast.next, NEW), (bench.cast.other, OTHER))[number % 2]
@@ -162,9 +165,7 @@ def test_an_owner_on_s3_that_sleeps_past_its_deadline_and_wakes_does_no_harm(
             woken = asleep.wake()
             endings[_in_short(woken)] += 1
             story.append(take_look(bench.later, bench.tracking, may_be, attempt=woken))
-            context = PromotionContext(
-                bench.later, Journal(bench.later, name_owner(), timedelta(minutes=5)), bench.tracking
-            )
+            context = open_context(bench.later, bench.tracking)
             recover_all(context)
             story.append(take_look(bench.later, bench.tracking, may_be, ended=True))
             assert invariants.check(story) == [], call.name

@@ -73,7 +73,7 @@ def test_kitt_becomes_an_evaluation(capsys: pytest.CaptureFixture[str]) -> None:
     assert Path("out.json").read_bytes() == again == dump_evaluation(made)
 
 
-def test_metrics_alone_are_no_evaluation_and_can_be_added_to_one(
+def test_metrics_alone_make_no_evaluation_and_can_be_added_to_one(
     place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     start(place, environment={"fingerprint": "here"})

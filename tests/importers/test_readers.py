@@ -51,7 +51,7 @@ def test_flameiq() -> None:
     }
 
 
-def test_calibrax_names_carry_every_dimension() -> None:
+def test_calibrax_names_contain_every_dimension() -> None:
     found = read("calibrax", samples.CALIBRAX)
     assert figures(found) == {
         "verbs/past/a=b/batch=8/accuracy": (Decimal("0.9"), None, None),
@@ -100,7 +100,7 @@ def test_pytest_benchmarks_fingerprint_is_what_stays_on_one_machine() -> None:
     assert read("pytest-benchmark", other).fingerprint != found
 
 
-def test_more_rounds_than_an_evaluation_holds_are_left_out_and_said_to_be() -> None:
+def test_too_many_rounds_are_left_out_and_named() -> None:
     many = changed("pytest-benchmark", lambda tree: tree["benchmarks"][0]["stats"].update(data=[0.1] * 10_001))
     found = read("pytest-benchmark", many)
     assert found.left_out == ("samples of tests/test_speed.py::test_parse[10]",)
@@ -110,9 +110,9 @@ def test_more_rounds_than_an_evaluation_holds_are_left_out_and_said_to_be() -> N
 @pytest.mark.parametrize(
     ("provider", "change", "reason"),
     [
-        ("flat", lambda tree: tree.update(latency_ms="12"), "'latency_ms' is no number"),
-        ("flat", lambda tree: tree.update(latency_ms=True), "is no number"),
-        ("flat", lambda tree: tree.update(latency_ms=None), "is no number"),
+        ("flat", lambda tree: tree.update(latency_ms="12"), "'latency_ms' is not a number"),
+        ("flat", lambda tree: tree.update(latency_ms=True), "is not a number"),
+        ("flat", lambda tree: tree.update(latency_ms=None), "is not a number"),
         ("flameiq", lambda tree: tree.update(schema_version=2), "schema_version"),
         ("flameiq", lambda tree: tree["metrics"].update(throughput=-5), "throughput"),
         ("flameiq", lambda tree: tree["metrics"].update(cpu_percent=500), "cpu_percent"),
@@ -123,7 +123,7 @@ def test_more_rounds_than_an_evaluation_holds_are_left_out_and_said_to_be() -> N
         ("flameiq", lambda tree: tree.update(metrics={}), "no figure"),
         ("calibrax", lambda tree: tree.update(points=[]), "points"),
         ("calibrax", lambda tree: tree["points"][0].update(metrics={}), "metrics"),
-        ("calibrax", lambda tree: tree["points"].append(tree["points"][0]), "two figures would be called"),
+        ("calibrax", lambda tree: tree["points"].append(tree["points"][0]), "two figures would have the name"),
         ("calibrax", lambda tree: tree["points"][0].update(scenario="x" * 199), "longer than 200"),
         ("calibrax", lambda tree: tree["metric_defs"]["latency"].update(direction="up"), "direction"),
         ("kitt", lambda tree: tree.update(results=[]), "results"),
@@ -131,9 +131,9 @@ def test_more_rounds_than_an_evaluation_holds_are_left_out_and_said_to_be() -> N
         ("kitt", lambda tree: tree["results"][0].update(errors=["timeout"]), "has errors"),
         ("kitt", lambda tree: tree["results"][0].update(metrics={"total_samples": 0, "note": "none"}), "no samples"),
         ("kitt", lambda tree: tree["results"][0]["metrics"].update(total=0), "no samples"),
-        ("kitt", lambda tree: tree["results"][0]["metrics"].update(correct=4), "no valid measurement: .*4 > n 3"),
+        ("kitt", lambda tree: tree["results"][0]["metrics"].update(correct=4), "not a valid measurement: .*4 > n 3"),
         ("kitt", lambda tree: tree["results"][0]["metrics"].update(accuracy=0.9), "contradicts 2/3"),
-        ("kitt", lambda tree: tree["results"][0]["metrics"].pop("correct"), "no valid measurement"),
+        ("kitt", lambda tree: tree["results"][0]["metrics"].pop("correct"), "not a valid measurement"),
         (
             "kitt",
             lambda tree: tree["results"].append(
@@ -154,7 +154,7 @@ def test_what_is_refused(provider: str, change: Callable[[Any], Any], reason: st
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)
-def test_no_reader_lets_through_what_is_no_strict_json(provider: str) -> None:
+def test_every_reader_refuses_json_that_is_not_strict(provider: str) -> None:
     text = json.dumps(samples.ALL[provider])
     number = {"flat": "12.5", "flameiq": "950.25", "calibrax": "0.9", "kitt": "0.6667", "pytest-benchmark": "0.002"}[
         provider
@@ -200,7 +200,7 @@ def test_any_part_may_be_anything_and_nothing_but_a_sentence_comes_of_it(provide
     assert all(each.value.is_finite() for each in found.metrics.values())
 
 
-def test_figures_become_buckets_only_where_somebody_says_so() -> None:
+def test_figures_become_buckets_only_where_named() -> None:
     found = read("flat", samples.FLAT, buckets=["accuracy.*"])
     assert sorted(found.buckets) == ["accuracy.tense.future", "accuracy.tense.past"]
     assert list(found.metrics) == ["latency_ms"]
@@ -211,5 +211,5 @@ def test_figures_become_buckets_only_where_somebody_says_so() -> None:
 
 
 def test_an_unknown_provider_is_a_usage_error() -> None:
-    with pytest.raises(UsageFailure, match="there are calibrax, flameiq, flat, kitt, pytest-benchmark"):
+    with pytest.raises(UsageFailure, match="choose from calibrax, flameiq, flat, kitt, pytest-benchmark"):
         read("csv", {})

@@ -32,7 +32,7 @@ class Ended:
 class Folder:
     """A directory with the two documents, and both ways to compare them."""
 
-    folder: Path
+    path: Path
     capfd: pytest.CaptureFixture[str]
 
     def compare(self, measured: Any, agreed: Any, *options: str) -> Ended:
@@ -43,13 +43,13 @@ class Folder:
         files = {"--candidate": ("candidate_eval.json", measured), "--baseline": ("eval_baseline.json", agreed)}
         arguments = []
         for option, (name, tree) in files.items():
-            (self.folder / name).write_bytes(tree if isinstance(tree, bytes) else write(tree))
-            arguments += [option, str(self.folder / name)]
+            (self.path / name).write_bytes(tree if isinstance(tree, bytes) else write(tree))
+            arguments += [option, str(self.path / name)]
         return arguments
 
 
 @pytest.fixture
-def desk(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> Folder:
+def folder(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> Folder:
     return Folder(tmp_path, capfd)
 
 
@@ -59,13 +59,13 @@ def call_module(*arguments: str) -> Ended:
     return Ended(done.returncode, done.stdout, done.stderr)
 
 
-def test_pass(desk: Folder) -> None:
-    ended = desk.compare(evaluation(), baseline(), "--tolerance", "0.02")
+def test_a_pass_is_one_line(folder: Folder) -> None:
+    ended = folder.compare(evaluation(), baseline(), "--tolerance", "0.02")
     assert ended == Ended(Exit.OK, "passed: 3 of 3 buckets held (rule point, 2.0 pp)\n", "")
 
 
-def test_fail_shows_the_failing_buckets_alone(desk: Folder) -> None:
-    ended = desk.compare(evaluation(FALLEN), baseline(), "--tolerance", "0.02")
+def test_a_regression_shows_only_the_failing_buckets(folder: Folder) -> None:
+    ended = folder.compare(evaluation(FALLEN), baseline(), "--tolerance", "0.02")
     assert ended.code == 2
     assert ended.out.splitlines()[2:] == [
         "| `tense.past_participle` | 679 | 93.08 % | 82.18 % | -10.90 pp | 2.0 pp | regressed |"
@@ -74,92 +74,92 @@ def test_fail_shows_the_failing_buckets_alone(desk: Folder) -> None:
 
 
 @pytest.mark.parametrize(("now", "code"), [(0.90, 0), (0.8999, 2)])
-def test_boundary_at_exactly_two_points(desk: Folder, now: float, code: int) -> None:
+def test_boundary_at_exactly_two_points(folder: Folder, now: float, code: int) -> None:
     assert 0.92 - 0.90 > 0.02  # what floats would make of it
     measured, agreed = evaluation({"x": {"accuracy": now}}), baseline({"x": {"accuracy": 0.92}})
-    assert desk.compare(measured, agreed, "--tolerance", "0.02").code == code
+    assert folder.compare(measured, agreed, "--tolerance", "0.02").code == code
 
 
 @pytest.mark.parametrize(("measured", "word"), [({"x": {"accuracy": 1}}, "missing"), ({"x": 1, "y": 1, "z": 1}, "new")])
-def test_schema_drift_refuses_in_both_directions(desk: Folder, measured: dict[str, Any], word: str) -> None:
+def test_schema_drift_refuses_in_both_directions(folder: Folder, measured: dict[str, Any], word: str) -> None:
     perfect = {name: {"accuracy": 1} for name in measured}
-    ended = desk.compare(evaluation(perfect), baseline({"x": {"accuracy": 0.5}, "y": {"accuracy": 0.5}}))
+    ended = folder.compare(evaluation(perfect), baseline({"x": {"accuracy": 0.5}, "y": {"accuracy": 0.5}}))
     assert (ended.code, word in ended.out, word in ended.err) == (2, True, True)
 
 
 @pytest.mark.parametrize("figure", [b"NaN", b"Infinity", b"-Infinity", b"true", b'"0.9"', b"-0.1", b"1.1"])
-def test_what_is_no_accuracy_cannot_be_judged(desk: Folder, figure: bytes) -> None:
+def test_a_figure_that_is_not_an_accuracy_cannot_be_judged(folder: Folder, figure: bytes) -> None:
     good, agreed = write(evaluation({"x": {"accuracy": 0.9}})), write(baseline({"x": {"accuracy": 0.9}}))
     for pair in ((good.replace(b"0.9", figure), agreed), (good, agreed.replace(b"0.9", figure))):
-        assert desk.compare(*pair).code == 3
+        assert folder.compare(*pair).code == 3
 
 
-def test_one_bucket_down_fails_although_the_aggregate_rises(desk: Folder) -> None:
-    ended = desk.compare(evaluation(FALLEN, aggregate={"accuracy": 0.97}), baseline(aggregate={"accuracy": 0.95}))
+def test_one_bucket_down_fails_although_the_aggregate_rises(folder: Folder) -> None:
+    ended = folder.compare(evaluation(FALLEN, aggregate={"accuracy": 0.97}), baseline(aggregate={"accuracy": 0.95}))
     assert (ended.code, "all rows" in ended.out) == (2, False)
 
 
-def test_report_only_prints_what_would_fail_and_exits_0(desk: Folder) -> None:
-    ended = desk.compare(evaluation(FALLEN), baseline(status="report-only"))
+def test_report_only_prints_what_would_fail_and_exits_0(folder: Folder) -> None:
+    ended = folder.compare(evaluation(FALLEN), baseline(status="report-only"))
     assert (ended.code, ended.err) == (0, "")
     assert ended.out.startswith("would fail: tense.past_participle regressed")
 
 
-def test_a_stale_eval_set_fails_fast(desk: Folder) -> None:
-    verdict = desk.folder / "verdict.json"
+def test_a_stale_eval_set_fails_fast(folder: Folder) -> None:
+    verdict = folder.path / "verdict.json"
     verdict.write_text("an older verdict")
     stale = evaluation(eval_set={"dvc_md5": "0" * 32})
-    ended = desk.compare(stale, baseline(), "--output", str(verdict))
+    ended = folder.compare(stale, baseline(), "--output", str(verdict))
     assert (ended.code, ended.out) == (4, "")
     assert f"the evaluation was made on DVC md5 {'0' * 32}, the baseline on {'a' * 32}" in ended.err
     assert not verdict.exists()
 
 
 @pytest.mark.parametrize("tolerance", ["nan", "inf", "-0.1", "2", "true", "", "1e-2"])
-def test_what_is_no_tolerance_is_a_usage_error(desk: Folder, tolerance: str) -> None:
-    assert desk.compare(evaluation(FALLEN), baseline(), "--tolerance", tolerance).code == 64
+def test_a_malformed_tolerance_is_a_usage_error(folder: Folder, tolerance: str) -> None:
+    assert folder.compare(evaluation(FALLEN), baseline(), "--tolerance", tolerance).code == 64
 
 
-def test_no_option_and_no_variable_loosens_an_active_policy(desk: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert desk.compare(evaluation(FALLEN), baseline(), "--tolerance", "0.2").code == 6
-    assert desk.compare(evaluation(FALLEN), baseline(), "--force").code == 64
+def test_no_option_and_no_variable_loosens_an_active_policy(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert folder.compare(evaluation(FALLEN), baseline(), "--tolerance", "0.2").code == 6
+    assert folder.compare(evaluation(FALLEN), baseline(), "--force").code == 64
     for name in ("LYNX_TOLERANCE", "TOLERANCE", "LYNXGATE_COMPARE_TOLERANCE", "COMPARE_TOLERANCE", "LYNX_ENV"):
         monkeypatch.setenv(name, "1")
-    assert desk.compare(evaluation(FALLEN), baseline()).code == 2
+    assert folder.compare(evaluation(FALLEN), baseline()).code == 2
 
 
-def test_the_verdict_and_the_exit_code_agree(desk: Folder) -> None:
+def test_the_verdict_and_the_exit_code_agree(folder: Folder) -> None:
     for measured, code in ((evaluation(), 0), (evaluation(FALLEN), 2)):
-        path = desk.folder / "verdict.json"
-        ended = desk.compare(measured, baseline(), "--output", str(path), "--format", "json")
+        path = folder.path / "verdict.json"
+        ended = folder.compare(measured, baseline(), "--output", str(path), "--format", "json")
         assert ended.out.encode() == path.read_bytes()
         assert json.loads(ended.out)["schema"] == "lynxgate.verdict/2"
         assert parse_verdict(path.read_bytes()).exit == ended.code == code
 
 
 @pytest.mark.parametrize("form", ["table", "markdown"])
-def test_the_other_formats_show_every_row(desk: Folder, form: str) -> None:
-    ended = desk.compare(evaluation(FALLEN), baseline(), "--format", form)
+def test_the_other_formats_show_every_row(folder: Folder, form: str) -> None:
+    ended = folder.compare(evaluation(FALLEN), baseline(), "--format", form)
     assert ended.code == 2
     assert all(name in ended.out for name in AFTER)
 
 
-def test_the_verdict_never_overwrites_what_it_came_from(desk: Folder) -> None:
-    arguments = desk.arguments(evaluation(), baseline())
-    for path in (arguments[1], arguments[3], f"{desk.folder}/../{desk.folder.name}/eval_baseline.json"):
+def test_the_verdict_does_not_overwrite_its_inputs(folder: Folder) -> None:
+    arguments = folder.arguments(evaluation(), baseline())
+    for path in (arguments[1], arguments[3], f"{folder.path}/../{folder.path.name}/eval_baseline.json"):
         before = Path(path).read_bytes()
         assert run(["compare", *arguments, "--output", path]) == 64
         assert Path(path).read_bytes() == before
 
 
-def test_no_baseline_is_no_pass_and_says_how_to_make_one(desk: Folder) -> None:
-    arguments = desk.arguments(evaluation(), baseline())
+def test_a_missing_baseline_is_an_error_that_explains_how_to_create_one(folder: Folder) -> None:
+    arguments = folder.arguments(evaluation(), baseline())
     Path(arguments[3]).unlink()
     assert run(["compare", *arguments]) == 3
-    assert "lynxgate baseline init --evaluation candidate_eval.json" in desk.capfd.readouterr().err
+    assert "lynxgate baseline init --evaluation candidate_eval.json" in folder.capfd.readouterr().err
 
 
-def test_the_module_entry_is_the_same_function(desk: Folder) -> None:
+def test_the_module_and_the_command_do_the_same(folder: Folder) -> None:
     cases = [
         (evaluation(), baseline(), "0.02", 0),
         (evaluation(FALLEN), baseline(), "0.02", 2),
@@ -169,8 +169,8 @@ def test_the_module_entry_is_the_same_function(desk: Folder) -> None:
         (evaluation(), baseline(), "3", 64),
     ]
     for measured, agreed, tolerance, code in cases:
-        here = desk.compare(measured, agreed, "--tolerance", tolerance)
-        there = call_module(*desk.arguments(measured, agreed), "--tolerance", tolerance)
+        here = folder.compare(measured, agreed, "--tolerance", tolerance)
+        there = call_module(*folder.arguments(measured, agreed), "--tolerance", tolerance)
         assert (there, there.code) == (here, code)
 
 
@@ -181,8 +181,8 @@ IMPORTS = (
 
 
 @pytest.mark.parametrize("command", ["compare", "--help", "validate"])
-def test_nothing_heavy_is_imported(desk: Folder, command: str) -> None:
-    arguments = desk.arguments(evaluation(), baseline())
+def test_nothing_heavy_is_imported(folder: Folder, command: str) -> None:
+    arguments = folder.arguments(evaluation(), baseline())
     options = {"compare": arguments, "--help": [], "validate": [arguments[1]]}[command]
     done = subprocess.run(
         [sys.executable, "-c", IMPORTS, command, *options], capture_output=True, text=True, check=True, env=os.environ
@@ -192,9 +192,9 @@ def test_nothing_heavy_is_imported(desk: Folder, command: str) -> None:
     assert HEAVY.isdisjoint(modules)
 
 
-def test_a_name_outside_the_locale_is_printed_all_the_same(desk: Folder) -> None:
+def test_a_name_outside_the_locale_is_printed(folder: Folder) -> None:
     measured, agreed = evaluation({"zeit.übel": {"accuracy": 0}}), baseline({"zeit.übel": {"accuracy": 1}})
-    command = [sys.executable, "-m", "scripts.mlops.compare_baseline", *desk.arguments(measured, agreed)]
+    command = [sys.executable, "-m", "scripts.mlops.compare_baseline", *folder.arguments(measured, agreed)]
     environment = {**os.environ, "LC_ALL": "C", "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, check=False)
     assert done.returncode == 2

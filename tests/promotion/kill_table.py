@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
-from lynxgate.audit.history import find_records, recover_all
-from lynxgate.promotion.steps import tag_key
+from lynxgate.audit.history import find_records
+from lynxgate.promotion.recovery import recover_all
+from lynxgate.promotion.run_tag import tag_key
 from lynxgate.registry.layout import read_tags
 from lynxgate.registry.resolve import find_production
 from tests.promotion.kills import Moment, kill_at, record_calls
@@ -66,7 +67,7 @@ def kill_everywhere(base: Workshop, calls: list[str], folder: Path) -> Iterator[
         first(calls, "manifest.json.tmp"): "the manifest",
         first(calls, "/evidence/."): "the evidence",
         records[0]: "the claim: the record",
-        records[1]: "artefacts hashed again, lease renewed",
+        records[1]: "artifacts hashed again, lease renewed",
         first(calls, "/registry/.tags.json.tmp"): "`tags.json`",
         first(calls, "/tags/.lynxgate.semver"): "MLflow's tag",
         records[2]: "**the commit**: the event put into the record",

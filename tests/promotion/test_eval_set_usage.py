@@ -17,8 +17,9 @@ from lynxgate.decision.statistics import shelf_life
 from lynxgate.errors import CannotJudge, Refused
 from lynxgate.ports import Store
 from lynxgate.promotion.authorization import CI_VARIABLES
-from lynxgate.promotion.eval_set_usage import EvalSetUsage, ask, count_gate, record_use
-from lynxgate.promotion.promote import Ending, NotPassed, promote
+from lynxgate.promotion.eval_set_usage import EvalSetUsage, build_entry, count_gate, record_use
+from lynxgate.promotion.examine import NotPassed
+from lynxgate.promotion.promote import Ending, promote
 from lynxgate.registry.layout import Environment
 from minieval.contract.documents import parse_document
 from minieval.contract.report import Evaluation
@@ -62,7 +63,7 @@ def test_each_question_is_counted_once_and_asking_again_is_free(workshop: Worksh
     first = counted(store, "1" * 64, counting())
     assert first == EvalSetUsage(1, LIFE, free=False)
     assert first is not None
-    assert first.sentence == f"gate 1 of {LIFE} on this eval set"
+    assert first.sentence == f"1 of {LIFE} allowed comparisons on this eval set used"
     before = snapshot(workshop.folder)
     again = counted(store, "1" * 64, counting())
     assert again == EvalSetUsage(1, LIFE, free=True)
@@ -87,7 +88,7 @@ def test_the_end_of_life_refuses_new_questions_and_answers_old_ones(workshop: Wo
     store = workshop.store
     for number in range(LIFE):
         counted(store, f"{number:064x}", counting())
-    with pytest.raises(Refused, match=f"has answered {LIFE} gates and is good for {LIFE}"):
+    with pytest.raises(Refused, match=rf"all {LIFE} allowed comparisons .* are used \({LIFE} were made\)"):
         counted(store, "f" * 64, counting())
     assert len(keys(store)) == LIFE
     assert counted(store, "0" * 64, counting()) == EvalSetUsage(LIFE, LIFE, free=True)
@@ -95,7 +96,7 @@ def test_the_end_of_life_refuses_new_questions_and_answers_old_ones(workshop: Wo
     assert over == EvalSetUsage(LIFE + 1, LIFE, free=False)
     assert over is not None
     assert over.over
-    assert "it is worn out: build a new one" in over.sentence
+    assert "build a new eval set" in over.sentence
 
 
 def test_a_life_follows_from_rows_tolerance_and_confidence() -> None:
@@ -114,8 +115,8 @@ def test_a_life_follows_from_rows_tolerance_and_confidence() -> None:
 def test_what_cannot_be_counted_cannot_be_judged() -> None:
     agreed = parse_baseline(counting())
     nameless = Evaluation.model_validate({**json.loads(measured("1" * 64)), "candidate": {}})
-    with pytest.raises(CannotJudge, match="the evaluation names none"):
-        ask(nameless, agreed)
+    with pytest.raises(CannotJudge, match="the evaluation names no bundle"):
+        build_entry(nameless, agreed)
     assert digest_policy(agreed.policy) == digest_policy(parse_baseline(counting()).policy)
 
 
@@ -171,7 +172,7 @@ def test_the_command_prints_it_first_and_the_receipt_last(
     workshop.promote(made, "v0.1.0")
     request += ["--registry", str(workshop.folder / "registry"), "--tracking-uri", "http://127.0.0.1:9"]
     assert run(request) == 0
-    sentence = f"gate 1 of {LIFE} on this eval set, asked before and free"
+    sentence = f"1 of {LIFE} allowed comparisons on this eval set used (this one was counted before)"
     assert capfd.readouterr().out == f"{sentence}\n\nalready promoted v0.1.0 {made.sha}\n"
     assert run([*request, "--json"]) == 0
     assert json.loads(capfd.readouterr().out)["wear"] == {"used": 1, "life": LIFE, "free": True}
@@ -189,21 +190,21 @@ def test_a_gate_is_counted_by_itself_for_pipelines_that_only_compare(
     (workshop.folder / "candidate_eval.json").write_bytes(measured("1" * 64, correct=800))
     assert run(count) == 0
     printed = capfd.readouterr().out
-    assert printed == f"gate 1 of {LIFE} on this eval set\n"
+    assert printed == f"1 of {LIFE} allowed comparisons on this eval set used\n"
     (workshop.folder / "counted").write_text(printed)
     assert run(["compare", "--output", "verdict.json"]) == 2
     told = ["--counted", "counted", "--exit-code", "2", "--head-sha", "a" * 40, "--dry-run"]
     for report in ("comment", "check"):
         capfd.readouterr()
         assert run(["ci", report, *told]) == 0
-        assert f"\n- gate 1 of {LIFE} on this eval set\n" in capfd.readouterr().out
+        assert f"\n- 1 of {LIFE} allowed comparisons on this eval set used\n" in capfd.readouterr().out
     assert run([*count, "--json"]) == 0
     assert json.loads(capfd.readouterr().out) == {"used": 1, "life": LIFE, "free": True}
     for number in range(LIFE - 1):
         counted(workshop.store, f"{number:064x}", counting())
     (workshop.folder / "candidate_eval.json").write_bytes(measured("f" * 64))
     assert run(count) == 6
-    assert "worn out" in capfd.readouterr().err
+    assert "allowed comparisons on this eval set are used" in capfd.readouterr().err
     monkeypatch.delenv("LYNX_ENV")
     for name in CI_VARIABLES:
         monkeypatch.delenv(name, raising=False)
@@ -256,7 +257,7 @@ def test_a_worn_out_eval_set_promotes_nothing_and_a_refusal_writes_nothing(works
         counted(workshop.store, f"{number:064x}", counting())
     before = snapshot(workshop.folder / "registry")
     made = candidate(workshop, "a")
-    with pytest.raises(Refused, match="worn out"):
+    with pytest.raises(Refused, match="allowed comparisons on this eval set are used"):
         workshop.promote(made, "v0.1.0")
     worse = candidate(workshop, "a", correct=800)
     with pytest.raises(NotPassed):

@@ -13,7 +13,8 @@ from lynxgate.audit.verify import audit
 from lynxgate.decision.decide import decide_bytes
 from lynxgate.decision.groups import Groups, read_groups
 from lynxgate.errors import Exit, IntegrityFailure
-from lynxgate.promotion.promote import Ending, NotPassed, Request, promote
+from lynxgate.promotion.examine import NotPassed, Request
+from lynxgate.promotion.promote import Ending, promote
 from minieval.contract.digests import digest_bytes
 from minieval.contract.outcome_bits import pack_outcomes
 from tests.promotion.test_promote import snapshot

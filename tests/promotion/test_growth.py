@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +15,12 @@ from lynxgate.adapters.s3 import S3Store
 from lynxgate.audit.history import read_last_events
 from lynxgate.audit.verify import audit
 from lynxgate.promotion.promote import promote
-from lynxgate.promotion.steps import PromotionContext
-from lynxgate.registry.record import Journal, name_owner
 from lynxgate.serving.releases import find_release
-from tests.promotion.workshop import DEV, Workshop
+from tests.promotion.workshop import DEV, Workshop, open_context
 from tests.s3_servers import S3Server
 
 
-@pytest.fixture(params=["directory", "s3"])
+@pytest.fixture(params=["directory", "seaweedfs"])
 def bench(request: pytest.FixtureRequest, workshop: Workshop, tmp_path: Path) -> Bench:
     """A registry that can be filled, on a directory and on SeaweedFS."""
     candidate, tracking = workshop.candidate("a"), workshop.tracking
@@ -46,7 +43,7 @@ def count_requests(bench: Bench, number: int) -> Counter[str]:
             return getattr(bench.store, name)
 
     store: Any = Counting()
-    context = PromotionContext(store, Journal(store, name_owner(), timedelta(minutes=5)), bench.tracking)
+    context = open_context(store, bench.tracking)
     promote(bench.request(number), context, bench.tracking, DEV)
     assert find_release(store, None).semver == semver(number)
     assert read_last_events(store, 2)[2] == number - 2

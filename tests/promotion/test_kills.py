@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from lynxgate.audit.history import recover_all
 from lynxgate.audit.verify import audit
 from lynxgate.errors import Refused
 from lynxgate.promotion.promote import Ending
-from lynxgate.promotion.steps import tag_key
+from lynxgate.promotion.recovery import recover_all
+from lynxgate.promotion.run_tag import tag_key
 from lynxgate.registry.layout import read_tags
 from lynxgate.registry.record import State
 from lynxgate.registry.resolve import find_production

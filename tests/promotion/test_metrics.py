@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from lynxgate.audit.verify import audit
-from lynxgate.promotion.promote import NotPassed
+from lynxgate.promotion.examine import NotPassed
 from tests.promotion.test_promote import snapshot
 from tests.promotion.workshop import Candidate, Workshop, with_documents
 from tests.registry.test_evidence import flaws, statement_of

@@ -15,8 +15,9 @@ from lynxgate.audit.verify import audit
 from lynxgate.cli.app import run
 from lynxgate.errors import StoreFailure
 from lynxgate.ports import Tracking
-from lynxgate.promotion.promote import Ending, Receipt, Request, promote
-from lynxgate.promotion.steps import tag_key
+from lynxgate.promotion.examine import Request
+from lynxgate.promotion.promote import Ending, Receipt, promote
+from lynxgate.promotion.run_tag import tag_key
 from lynxgate.registry.layout import Environment, create_registry
 from lynxgate.registry.resolve import find_production
 from minieval.contract.bundle import read_manifest

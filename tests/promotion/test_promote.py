@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from lynxgate.audit.history import recover_all
 from lynxgate.errors import CannotJudge, Exit, GateError, IntegrityFailure, OutcomeUnknown, Refused, StoreFailure
 from lynxgate.promotion.authorization import authorise
-from lynxgate.promotion.promote import Ending, NotPassed, promote
-from lynxgate.promotion.steps import tag_key
+from lynxgate.promotion.examine import NotPassed
+from lynxgate.promotion.promote import Ending, promote
+from lynxgate.promotion.recovery import recover_all
+from lynxgate.promotion.run_tag import tag_key
 from lynxgate.registry.events import Event
 from lynxgate.registry.layout import Environment, Tags, create_registry, read_tags
 from lynxgate.registry.record import State
@@ -66,7 +67,7 @@ def other_bundle(workshop: Workshop, candidate: Candidate) -> Candidate:
     return replace(candidate, bundle=workshop.candidate("other").bundle)
 
 
-def overwrite_artefact(workshop: Workshop, candidate: Candidate) -> Candidate:
+def overwrite_artifact(workshop: Workshop, candidate: Candidate) -> Candidate:
     (workshop.tracking.root / candidate.run_id / "model" / "weights.json").write_text("{}")
     return candidate
 
@@ -101,10 +102,10 @@ def stale_eval_set(_: Workshop, candidate: Candidate) -> Candidate:
     [
         (regress, NotPassed, Exit.REGRESSION, "tense.past"),
         (other_evaluation, IntegrityFailure, Exit.INTEGRITY, "the evaluation is of"),
-        (without("canonical_sha"), IntegrityFailure, Exit.INTEGRITY, "no named bundle"),
+        (without("canonical_sha"), IntegrityFailure, Exit.INTEGRITY, "an unnamed bundle"),
         (without("mlflow_run_id"), CannotJudge, Exit.CANNOT_JUDGE, "--run-id"),
         (other_bundle, IntegrityFailure, Exit.INTEGRITY, "fetch it again"),
-        (overwrite_artefact, IntegrityFailure, Exit.INTEGRITY, "changed: weights.json"),
+        (overwrite_artifact, IntegrityFailure, Exit.INTEGRITY, "changed: weights.json"),
         (report_only, Refused, Exit.REFUSED, "report-only"),
         (stale_eval_set, IntegrityFailure, Exit.INTEGRITY, "b" * 32),
     ],
@@ -271,7 +272,7 @@ def test_a_higher_version_that_wins_meanwhile_is_not_overtaken(workshop: Worksho
     assert "v0.3.1" not in read_tags(workshop.store).tags.semver
 
 
-def test_artefacts_overwritten_after_the_claim_are_seen(workshop: Workshop) -> None:
+def test_artifacts_overwritten_after_the_claim_are_found(workshop: Workshop) -> None:
     candidate = workshop.candidate("a")
 
     class Moved(DirectoryTracking):
@@ -280,7 +281,7 @@ def test_artefacts_overwritten_after_the_claim_are_seen(workshop: Workshop) -> N
         def download(self, run_id: str, destination: Path, progress: object = None) -> None:
             self.downloads += 1
             if self.downloads == 2:
-                overwrite_artefact(workshop, candidate)
+                overwrite_artifact(workshop, candidate)
             super().download(run_id, destination)
 
     tracking = Moved(workshop.tracking.root)

@@ -14,6 +14,7 @@ def test_no_interleaving_of_two_owners_breaks_a_rule() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.heavy
 def test_no_interleaving_of_three_owners_breaks_a_rule() -> None:
     states, wrong = violations(Protocol(), owners=3, depth=80)
     assert wrong == []

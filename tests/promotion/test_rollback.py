@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from lynxgate.audit.history import recover_all
 from lynxgate.audit.verify import audit
 from lynxgate.errors import CannotJudge, Refused
 from lynxgate.promotion.promote import Ending, promote
+from lynxgate.promotion.recovery import recover_all
 from lynxgate.promotion.rollback import roll_back
 from lynxgate.promotion.tombstones import tombstone
 from lynxgate.registry.events import Event

@@ -16,8 +16,9 @@ from pathlib import Path
 from lynxgate.adapters.local import DirectoryStore
 from lynxgate.errors import CannotJudge, StoreFailure
 from lynxgate.ports import Progress, RegistryStore, RunFacts, RunModel, RunTags
-from lynxgate.promotion.promote import Receipt, Request, promote
-from lynxgate.promotion.steps import PromotionContext
+from lynxgate.promotion.context import PromotionContext
+from lynxgate.promotion.examine import Request
+from lynxgate.promotion.promote import Receipt, promote
 from lynxgate.registry.layout import Environment, create_registry
 from lynxgate.registry.record import Journal, name_owner
 from minieval.contract.bundle import read_manifest
@@ -27,6 +28,7 @@ from minieval.contract.writes import write_atomically
 DEV = {"LYNX_ENV": "dev"}
 CI = {"GITHUB_ACTIONS": "true"}
 EVAL_SET = "a" * 32
+LEASE = timedelta(minutes=5)
 
 
 class DirectoryTracking:
@@ -88,6 +90,13 @@ class LaterStore(DirectoryStore):
         return super().now() + timedelta(hours=1)
 
 
+def open_context(
+    store: RegistryStore, tracking: RunTags, *, tag_seconds: float = 0.05, owner: str = ""
+) -> PromotionContext:
+    """The services of one new owner, as `lynxgate.wiring` opens them; ``tag_seconds`` is short, so that tests are."""
+    return PromotionContext(store, Journal(store, owner or name_owner(), LEASE), tracking, tag_seconds=tag_seconds)
+
+
 @dataclass(frozen=True)
 class Candidate:
     """A bundle on disk, its run, and the two documents under which it is to be promoted."""
@@ -121,9 +130,7 @@ class Workshop:
         return DirectoryTracking(self.folder / "mlflow")
 
     def context(self, store: RegistryStore | None = None, tracking: RunTags | None = None) -> PromotionContext:
-        store = store or self.store
-        journal = Journal(store, name_owner(), timedelta(minutes=5))
-        return PromotionContext(store, journal, tracking or self.tracking, tag_seconds=0.05)
+        return open_context(store or self.store, tracking or self.tracking)
 
     def open_registry(self, environment: Environment = Environment.DEV) -> None:
         create_registry(self.store, environment)

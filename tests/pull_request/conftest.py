@@ -104,7 +104,7 @@ def step(github: GithubStandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.fixture
-def said(capsys: pytest.CaptureFixture[str]) -> Callable[[], tuple[str, str]]:
+def output(capsys: pytest.CaptureFixture[str]) -> Callable[[], tuple[str, str]]:
     """What was printed since the last call, stdout and stderr; the token is in neither, ever."""
 
     def read() -> tuple[str, str]:

@@ -11,7 +11,7 @@ from lynxgate.pull_request.check_run import build_check
 from lynxgate.pull_request.comment import render_comment
 from lynxgate.pull_request.forge import Conclusion, Level
 from lynxgate.pull_request.report import Report, conclude
-from tests.decision.guarded import guarding, latency, measuring
+from tests.decision.guard_documents import guarding, latency, measuring
 from tests.pull_request.reports import (
     FELL,
     HEAD,

@@ -15,7 +15,7 @@ from tests.github_standin import BOT, GithubStandIn, Token
 from tests.pull_request.conftest import HEAD, LABEL, PULL, REPOSITORY, REQUEST, RUN, TOKEN, Step, at
 from tests.samples import MODEL, baseline, evaluation, judge
 
-Said = Callable[[], tuple[str, str]]
+Output = Callable[[], tuple[str, str]]
 OTHER = REQUEST.replace(RUN, "cd" * 16)
 OUTPUTS = f"run_id={RUN}\nsemver=v0.3.1\nhead_sha={HEAD}\npr={PULL}\n"
 READ_ONLY = Token(BOT, {"pull-requests": "read"})
@@ -28,22 +28,22 @@ def comments(github: GithubStandIn) -> str:
 
 
 class TestRequest:
-    def test_accepted(self, github: GithubStandIn, step: Step, said: Said) -> None:
+    def test_an_accepted_request_gives_the_outputs(self, github: GithubStandIn, step: Step, output: Output) -> None:
         github.add_comment(PULL, "ann", f"Ready.\n{REQUEST}\n", at(1))
         step.label()
         assert step.run("ci", "request") == Exit.OK
         assert step.outputs == OUTPUTS
-        assert said() == (OUTPUTS, "")
+        assert output() == (OUTPUTS, "")
         assert github.bodies(PULL) == []
 
-    def test_reading_is_enough(self, github: GithubStandIn, step: Step) -> None:
+    def test_a_token_that_may_read_is_enough(self, github: GithubStandIn, step: Step) -> None:
         github.tokens[TOKEN] = READ_ONLY
         github.add_comment(PULL, "ann", REQUEST, at(1))
         step.label()
         assert step.run("ci", "request") == Exit.OK
 
     @pytest.mark.parametrize(
-        ("talk", "says"),
+        ("talk", "reason"),
         [
             ([], "There is no request in this pull request."),
             ([("ann", "mlflow_run_id=12 semver=v1", 1, None)], "does not have its form"),
@@ -57,34 +57,39 @@ class TestRequest:
             ([("ann", f"{REQUEST}`touch owned`", 1, None)], "does not have its form"),
         ],
     )
-    def test_refused_with_a_comment_that_says_how(
-        self, github: GithubStandIn, step: Step, said: Said, talk: list[tuple[str, str, int, int | None]], says: str
+    def test_a_refusal_comments_how_to_request(
+        self,
+        github: GithubStandIn,
+        step: Step,
+        output: Output,
+        talk: list[tuple[str, str, int, int | None]],
+        reason: str,
     ) -> None:
         for author, body, minutes, edited in talk:
             github.add_comment(PULL, author, body, at(minutes), at(edited) if edited else None)
         step.label()
         for _ in range(2):
             assert step.run("ci", "request") == Exit.REFUSED
-        assert says in comments(github)
+        assert reason in comments(github)
         assert "mlflow_run_id=<the 32 hex digits" in comments(github)
-        assert says in step.summary
+        assert reason in step.summary
         assert step.outputs == ""
-        out, err = said()
+        out, err = output()
         assert out == "" and "lynxgate: " in err
         assert not Path("owned").exists()
 
-    def test_the_next_verdict_takes_the_refusals_place(self, github: GithubStandIn, step: Step) -> None:
+    def test_the_next_result_replaces_the_comment_of_a_refusal(self, github: GithubStandIn, step: Step) -> None:
         step.label()
         assert step.run("ci", "request") == Exit.REFUSED
         write_verdict(step)
         assert step.run("ci", "comment") == Exit.OK
         assert "nothing is promoted yet" in comments(github)
 
-    def test_a_label_by_a_stranger(self, github: GithubStandIn, step: Step) -> None:
+    def test_a_label_without_write_access_is_refused(self, github: GithubStandIn, step: Step) -> None:
         github.add_comment(PULL, "ann", REQUEST, at(1))
         step.label(actor="tim")
         assert step.run("ci", "request") == Exit.REFUSED
-        assert "Whoever set the label may not write" in comments(github)
+        assert "The account that set the label may not write" in comments(github)
 
     def test_the_api_decides_not_the_association(self, github: GithubStandIn, step: Step) -> None:
         github.add_comment(PULL, "eve", REQUEST, at(1))
@@ -100,12 +105,12 @@ class TestRequest:
         assert step.run("ci", "request") == Exit.REFUSED
         assert "Commits were pushed after the label" in comments(github)
 
-    def test_the_label_taken_off(self, github: GithubStandIn, step: Step) -> None:
+    def test_a_removed_label_is_refused(self, github: GithubStandIn, step: Step) -> None:
         github.add_comment(PULL, "ann", REQUEST, at(1))
         step.label()
         github.add_label(PULL, LABEL, "bob", at(11), added=False)
         assert step.run("ci", "request") == Exit.REFUSED
-        assert "has been taken off" in comments(github)
+        assert "was removed" in comments(github)
 
     def test_a_closed_pull_request(self, github: GithubStandIn, step: Step) -> None:
         step.label()
@@ -128,7 +133,7 @@ class TestRequest:
         github.add_comment(PULL, "ann", REQUEST, at(1))
         step.label()
         assert step.run("ci", "request", "--baseline", "./eval_baseline.json") == Exit.REFUSED
-        assert "changes eval_baseline.json, and a baseline gets its own PR" in comments(github)
+        assert "changes eval_baseline.json; a baseline changes only in a pull request of its own" in comments(github)
 
     def test_more_files_than_github_lists(self, github: GithubStandIn, step: Step) -> None:
         github.add_comment(PULL, "ann", REQUEST, at(1))
@@ -138,18 +143,18 @@ class TestRequest:
         assert "more files than GitHub lists" in comments(github)
 
     @pytest.mark.parametrize("fork", ["eve/grammar", "lynx/grammar-2"])
-    def test_a_fork_is_refused_without_a_word_or_a_token(
-        self, github: GithubStandIn, step: Step, said: Said, fork: str
+    def test_a_fork_is_refused_without_a_comment_or_a_token(
+        self, github: GithubStandIn, step: Step, output: Output, fork: str
     ) -> None:
         step.event(fork=fork)
         step.monkeypatch.delenv("GITHUB_TOKEN")
         assert step.run("ci", "request") == Exit.REFUSED
         assert "comes from a fork, whose workflows get no secrets" in step.summary
-        assert "fork" in said()[1]
+        assert "fork" in output()[1]
         assert github.journal == []
         assert step.outputs == ""
 
-    def test_a_fork_that_is_gone(self, step: Step) -> None:
+    def test_a_deleted_fork_is_refused(self, step: Step) -> None:
         step.event()
         payload = json.loads((step.root / "event.json").read_text())
         payload["pull_request"]["head"]["repo"] = None
@@ -157,12 +162,12 @@ class TestRequest:
         assert step.run("ci", "request") == Exit.REFUSED
         assert "fork" in step.summary
 
-    def test_another_label_says_nothing_in_the_pull_request(self, github: GithubStandIn, step: Step) -> None:
+    def test_another_label_writes_no_comment(self, github: GithubStandIn, step: Step) -> None:
         step.event(label="bug")
         assert step.run("ci", "request") == Exit.REFUSED
         assert github.journal == []
 
-    def test_a_newer_run_speaks_for_itself(self, github: GithubStandIn, step: Step) -> None:
+    def test_a_newer_run_writes_the_comment(self, github: GithubStandIn, step: Step) -> None:
         github.add_comment(PULL, "ann", REQUEST, at(1))
         step.label()
         github.add_label(PULL, LABEL, "bob", at(12))
@@ -173,7 +178,9 @@ class TestRequest:
         ("option", "value"),
         [("--expect-run-id", "cd" * 16), ("--expect-semver", "v0.3.2"), ("--expect-head-sha", "b2" * 20)],
     )
-    def test_asked_again_before_promotion(self, github: GithubStandIn, step: Step, option: str, value: str) -> None:
+    def test_the_request_is_checked_again_before_the_promotion(
+        self, github: GithubStandIn, step: Step, option: str, value: str
+    ) -> None:
         github.add_comment(PULL, "ann", REQUEST, at(1))
         step.label()
         same = ("--expect-run-id", RUN, "--expect-semver", "v0.3.1", "--expect-head-sha", HEAD)
@@ -181,11 +188,11 @@ class TestRequest:
         assert step.run("ci", "request", option, value) == Exit.REFUSED
         assert step.outputs == OUTPUTS
 
-    def test_a_refusal_that_cannot_be_told_is_still_one(self, github: GithubStandIn, step: Step, said: Said) -> None:
+    def test_a_refusal_need_not_be_posted(self, github: GithubStandIn, step: Step, output: Output) -> None:
         github.tokens[TOKEN] = READ_ONLY
         step.label()
         assert step.run("ci", "request") == Exit.REFUSED
-        assert "could not be told in the pull request" in said()[1]
+        assert "could not be posted to the pull request" in output()[1]
         assert "no request" in step.summary
 
     def test_without_a_comment(self, github: GithubStandIn, step: Step) -> None:
@@ -193,11 +200,11 @@ class TestRequest:
         assert step.run("ci", "request", "--no-comment") == Exit.REFUSED
         assert github.bodies(PULL) == []
 
-    def test_github_down(self, github: GithubStandIn, step: Step, said: Said) -> None:
+    def test_github_that_fails_is_exit_5(self, github: GithubStandIn, step: Step, output: Output) -> None:
         step.label()
         github.fail("GET", "/comments", 503)
         assert step.run("ci", "request") == Exit.UNAVAILABLE
-        assert "HTTP 503" in said()[1]
+        assert "HTTP 503" in output()[1]
         assert step.outputs == ""
 
     @pytest.mark.parametrize(
@@ -218,10 +225,10 @@ class TestRequest:
         assert step.run("ci", "request") == code
 
     @pytest.mark.parametrize("text", ["", "{}", "[]", "not json", '{"action": "opened"}', '{"action": "labeled"}'])
-    def test_a_wrong_event(self, step: Step, said: Said, text: str) -> None:
+    def test_a_wrong_event(self, step: Step, output: Output, text: str) -> None:
         (step.root / "event.json").write_text(text)
         assert step.run("ci", "request") == Exit.CANNOT_JUDGE
-        assert "event.json" in said()[1]
+        assert "event.json" in output()[1]
 
 
 def write_verdict(step: Step, correct: int = 90) -> Path:
@@ -260,8 +267,8 @@ class TestComment:
         assert "`lynxgate: md5 differs @everyone`" in comments(github)
 
     @pytest.mark.parametrize("status", [500, 502, 403, 0])
-    def test_github_failing_changes_no_verdict(
-        self, github: GithubStandIn, step: Step, said: Said, status: int
+    def test_github_that_fails_changes_no_verdict(
+        self, github: GithubStandIn, step: Step, output: Output, status: int
     ) -> None:
         step.label()
         verdict = write_verdict(step)
@@ -269,7 +276,7 @@ class TestComment:
         github.fail("POST", "/comments", status)
         assert step.run("ci", "comment") == Exit.UNAVAILABLE
         assert verdict.read_bytes() == before
-        assert "cannot comment on pull request 7" in said()[1]
+        assert "cannot comment on pull request 7" in output()[1]
         assert "passed" in step.summary
 
     @pytest.mark.parametrize(
@@ -283,7 +290,7 @@ class TestComment:
             (("--exit-code", "two"), Exit.USAGE),
         ],
     )
-    def test_wrong_calls_say_nothing(
+    def test_a_wrong_call_posts_nothing(
         self, github: GithubStandIn, step: Step, argv: tuple[str, ...], code: Exit
     ) -> None:
         step.label()
@@ -299,12 +306,12 @@ class TestComment:
         assert step.run("ci", "comment", "--receipt", "receipt.txt") == Exit.INTEGRITY
         assert github.journal == []
 
-    def test_a_dry_run_needs_nothing_of_github(self, github: GithubStandIn, step: Step, said: Said) -> None:
+    def test_a_dry_run_needs_no_github(self, github: GithubStandIn, step: Step, output: Output) -> None:
         for name in ("GITHUB_TOKEN", "GITHUB_REPOSITORY", "GITHUB_EVENT_PATH"):
             step.monkeypatch.delenv(name)
         write_verdict(step, 80)
         assert step.run("ci", "comment", "--dry-run") == Exit.OK
-        assert "not promoted: a regression (exit 2)" in said()[0]
+        assert "not promoted: a regression (exit 2)" in output()[0]
         assert github.journal == []
 
     def test_a_long_log_is_read_from_its_end(self, github: GithubStandIn, step: Step) -> None:
@@ -340,11 +347,11 @@ class TestCheck:
         assert step.run("ci", "check") == Exit.UNAVAILABLE
         assert (step.root / "verdict.json").read_bytes() == before
 
-    def test_a_dry_run(self, step: Step, said: Said) -> None:
+    def test_a_dry_run(self, step: Step, output: Output) -> None:
         write_verdict(step, 80)
         assert step.run("ci", "check", "--dry-run") == Exit.USAGE
         assert step.run("ci", "check", "--dry-run", "--head-sha", HEAD) == Exit.OK
-        out, _ = said()
+        out, _ = output()
         assert out.startswith("failure: not promoted: a regression (exit 2)")
         assert "eval_baseline.json:1: failure: a regressed: a 90.00 % -> 80.00 %" in out
 
@@ -361,7 +368,7 @@ class TestStep:
             write_outputs(read_workflow(os.environ), {"run_id": value})
         assert step.outputs == ""
 
-    def test_an_address_that_is_none(self) -> None:
+    def test_a_malformed_address_is_refused(self) -> None:
         with pytest.raises(UsageFailure, match="GITHUB_API_URL"):
             read_workflow({"GITHUB_API_URL": "http://user:secret@host"})
 
@@ -372,7 +379,7 @@ class TestStep:
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert (done.returncode, done.stdout, done.stderr) == (0, OUTPUTS, "")
 
-    def test_the_command_line_pays_for_no_client(self) -> None:
+    def test_the_command_line_loads_no_client(self) -> None:
         look = "import sys, lynxgate.cli.app; print(sorted({'github', 'requests', 'pydantic'} & sys.modules.keys()))"
         done = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True)
         assert done.stdout == "[]\n"

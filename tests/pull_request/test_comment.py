@@ -16,7 +16,7 @@ from lynxgate.pull_request.comment import marker, render_comment, render_refusal
 from lynxgate.pull_request.report import Report
 from lynxgate.pull_request.request import Declined, parse_requests
 from minieval.contract.documents import is_note
-from tests.decision.guarded import LIMITS, guarding, latency, measuring
+from tests.decision.guard_documents import LIMITS, guarding, latency, measuring
 from tests.pull_request.reports import (
     FELL,
     HEAD,
@@ -52,7 +52,7 @@ class TestGolden:
         golden("promoted.md", render_comment(Report(PASSED, RECEIPT), WHERE))
 
     def test_counted(self) -> None:
-        usage = "gate 12 of 44 on this eval set"
+        usage = "12 of 44 allowed comparisons on this eval set used"
         golden("counted.md", render_comment(Report(PASSED, RECEIPT, usage=usage), WHERE))
 
     def test_regressed(self) -> None:

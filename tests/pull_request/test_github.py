@@ -13,6 +13,8 @@ from lynxgate.pull_request.forge import Annotation, ChangedFile, Check, Conclusi
 from tests.github_standin import BOT, GithubStandIn, Token
 from tests.pull_request.conftest import HEAD, LABEL, PULL, REPOSITORY, TOKEN, at
 
+HANG_SECONDS = 120
+
 MARKER = "<!-- lynxgate:gate -->"
 
 
@@ -80,12 +82,16 @@ class TestReading:
         with pytest.raises(StoreFailure, match="cannot read pull request 7: HTTP 503"):
             forge.pull(PULL)
 
-    @pytest.mark.parametrize(("number", "says"), [(8, "HTTP 404"), (PULL, "HTTP 401; it does not accept the token")])
-    def test_refusals_say_what_was_wrong(self, github: GithubStandIn, number: int, says: str) -> None:
+    @pytest.mark.parametrize(("number", "reason"), [(8, "HTTP 404"), (PULL, "HTTP 401; it does not accept the token")])
+    def test_an_error_names_its_cause(self, github: GithubStandIn, number: int, reason: str) -> None:
         token = TOKEN if number == 8 else "ghs_WRONG"
-        with pytest.raises(StoreFailure, match=says) as caught:
+        with pytest.raises(StoreFailure, match=reason) as caught:
             GithubForge(REPOSITORY, token, api_url=github.url).pull(number)
         assert token not in str(caught.value)
+
+
+def hang(released: threading.Event) -> None:
+    released.wait(HANG_SECONDS)
 
 
 class TestNetwork:
@@ -94,10 +100,14 @@ class TestNetwork:
             GithubForge(REPOSITORY, TOKEN, api_url="http://127.0.0.1:1").pull(PULL)
 
     def test_a_server_that_hangs_is_left(self) -> None:
-        with _server(lambda _: time.sleep(4)) as url, pytest.raises(StoreFailure, match="timed out"):
+        given_up = threading.Event()
+        with _server(lambda _: hang(given_up)) as url, pytest.raises(StoreFailure, match="timed out"):
             start = time.monotonic()
-            GithubForge(REPOSITORY, TOKEN, api_url=url, timeout=1).pull(PULL)
-        assert time.monotonic() - start < 10
+            try:
+                GithubForge(REPOSITORY, TOKEN, api_url=url, timeout=1).pull(PULL)
+            finally:
+                given_up.set()
+        assert time.monotonic() - start < HANG_SECONDS / 2
 
     @pytest.mark.parametrize("body", [b"<html>a proxy</html>", b"[]", b'{"number": "seven"}', b"", b'"x"', b"{}"])
     def test_an_answer_that_is_no_githubs(self, body: bytes) -> None:

@@ -12,7 +12,7 @@ from tests.github_standin import BOT, GithubStandIn, Token
 from tests.pull_request.conftest import REPOSITORY, TOKEN, Step
 from tests.samples import baseline, evaluation
 
-Said = Callable[[], tuple[str, str]]
+Output = Callable[[], tuple[str, str]]
 BASE = "b0" * 20
 MOVED = {"tense.past": {"n": 100, "correct": 88}, "tense.third": {"n": 100, "correct": 97}}
 BEFORE = {"tense.past": {"n": 100, "correct": 90}, "tense.third": {"n": 100, "correct": 95}}
@@ -42,7 +42,7 @@ def proposed(github: GithubStandIn) -> tuple[str, dict[str, object]]:
     return branch, json.loads(github.files[branch, "eval_baseline.json"])
 
 
-def test_it_opens_a_pull_request_with_the_numbers_alone(github: GithubStandIn, here: Step, said: Said) -> None:
+def test_it_opens_a_pull_request_that_changes_numbers_only(github: GithubStandIn, here: Step, output: Output) -> None:
     assert here.run(*CALL) == Exit.OK
     branch, new = proposed(github)
     old = json.loads(OLD)
@@ -51,10 +51,14 @@ def test_it_opens_a_pull_request_with_the_numbers_alone(github: GithubStandIn, h
     (pull,) = [each for each in github.pulls.values() if each["head"]["ref"] == branch]
     assert pull["title"] == "rebaseline: 2 buckets of the baseline, 1 of them down"
     assert pull["base"]["ref"] == "main"
-    for part in ("- [ ] ", "| `tense.past` | `90/100 = 90.00 %` | `88/100 = 88.00 %` | -2.00 pp |", "nothing is armed"):
+    for part in (
+        "- [ ] ",
+        "| `tense.past` | `90/100 = 90.00 %` | `88/100 = 88.00 %` | -2.00 pp |",
+        "no gate is activated",
+    ):
         assert part in pull["body"]
     assert "actions/runs/4711" in pull["body"]
-    assert said()[0] == f"opened https://github.com/{REPOSITORY}/pull/{pull['number']}\n"
+    assert output()[0] == f"opened https://github.com/{REPOSITORY}/pull/{pull['number']}\n"
     assert here.outputs == f"moved=true\npull={pull['number']}\n"
     assert pull["title"] in here.summary
 
@@ -71,64 +75,64 @@ def test_only_its_own_branch_is_written_to(github: GithubStandIn, here: Step) ->
     assert (put.body["branch"], put.body["sha"]) == (branch, blob_sha(OLD))
 
 
-def test_nothing_moved_is_said_and_ends_well(github: GithubStandIn, here: Step, said: Said) -> None:
+def test_without_a_change_no_pull_request_is_opened(github: GithubStandIn, here: Step, output: Output) -> None:
     assert here.run("baseline", "rebaseline") == Exit.OK
-    said()
+    output()
     assert here.run(*CALL) == Exit.OK
-    assert said()[0] == "nothing moved: main has these numbers already\n"
+    assert output()[0] == "no change: main already has these numbers\n"
     assert here.outputs == "moved=false\n"
-    assert "Nothing moved" in here.summary
+    assert "No change" in here.summary
     assert github.journal == []
 
 
-def test_the_same_again_finds_its_pull_request(github: GithubStandIn, here: Step, said: Said) -> None:
+def test_the_same_proposal_finds_its_pull_request(github: GithubStandIn, here: Step, output: Output) -> None:
     assert here.run(*CALL) == Exit.OK
     before = len(github.pulls)
-    said()
+    output()
     assert here.run(*CALL) == Exit.OK
-    assert said()[0].startswith("already open: https://github.com/")
+    assert output()[0].startswith("already open: https://github.com/")
     assert len(github.pulls) == before
 
 
 @pytest.mark.parametrize("died_at", [("POST", "/git/refs"), ("PUT", "/contents/"), ("POST", "/pulls")])
 @pytest.mark.parametrize("after", [False, True])
-def test_whatever_a_failure_left_the_next_run_completes(
-    github: GithubStandIn, here: Step, said: Said, died_at: tuple[str, str], after: bool
+def test_the_next_run_completes_what_a_failure_left(
+    github: GithubStandIn, here: Step, output: Output, died_at: tuple[str, str], after: bool
 ) -> None:
     github.fail(*died_at, 502, times=1, after=after)
     assert here.run(*CALL) == Exit.UNAVAILABLE
-    said()
+    output()
     assert here.run(*CALL) == Exit.OK
     branch, new = proposed(github)
     assert new["buckets"] != json.loads(OLD)["buckets"]
     assert len([each for each in github.pulls.values() if each["head"]["ref"] == branch]) == 1
 
 
-def test_a_branch_with_something_else_on_it_is_left_alone(github: GithubStandIn, here: Step, said: Said) -> None:
+def test_a_branch_with_other_content_is_not_changed(github: GithubStandIn, here: Step, output: Output) -> None:
     github.fail("PUT", "/contents/", 502, times=1)
     assert here.run(*CALL) == Exit.UNAVAILABLE
     branch, _ = proposed(github)
     github.files[branch, "eval_baseline.json"] = b"{}\n"
     assert here.run(*CALL) == Exit.REFUSED
-    assert "delete the branch" in said()[1]
+    assert "delete the branch" in output()[1]
     assert github.files[branch, "eval_baseline.json"] == b"{}\n"
 
 
-def test_a_token_that_may_not_is_told(github: GithubStandIn, here: Step, said: Said) -> None:
+def test_a_token_without_permission_is_one_error(github: GithubStandIn, here: Step, output: Output) -> None:
     github.tokens[TOKEN] = Token(BOT, {"contents": "read", "pull-requests": "write"})
     assert here.run(*CALL) == Exit.UNAVAILABLE
-    assert "this token may not do that" in said()[1]
+    assert "this token may not do that" in output()[1]
 
 
-def test_a_dry_run_sends_nothing(github: GithubStandIn, here: Step, said: Said) -> None:
+def test_a_dry_run_sends_nothing(github: GithubStandIn, here: Step, output: Output) -> None:
     assert here.run(*CALL, "--dry-run", "--write", "kept") == Exit.OK
-    assert said()[0].startswith("rebaseline: 2 buckets")
+    assert output()[0].startswith("rebaseline: 2 buckets")
     assert github.journal == []
     assert Path("kept/before.json").read_bytes() == OLD
     assert Path("kept/after.json").read_bytes() != OLD
 
 
-def test_hostile_names_stay_names(github: GithubStandIn, here: Step) -> None:
+def test_hostile_names_stay_in_code(github: GithubStandIn, here: Step) -> None:
     measure({**MOVED, "</table>@ann `|` [x](http://evil)": {"n": 10, "correct": 9}})
     assert here.run(*CALL) == Exit.OK
     pull = max(github.pulls.values(), key=lambda each: each["number"])
@@ -136,10 +140,10 @@ def test_hostile_names_stay_names(github: GithubStandIn, here: Step) -> None:
         assert part not in pull["body"]
 
 
-def test_a_bucket_leaves_only_by_name(here: Step, said: Said) -> None:
+def test_a_bucket_is_removed_only_by_name(here: Step, output: Output) -> None:
     measure({"tense.past": MOVED["tense.past"]})
     assert here.run(*CALL) == Exit.REFUSED
-    assert "--remove" in said()[1]
+    assert "--remove" in output()[1]
     assert here.run(*CALL, "--remove", "tense.third") == Exit.OK
 
 
@@ -151,5 +155,5 @@ def test_a_bucket_leaves_only_by_name(here: Step, said: Said) -> None:
         ("--base", "main", "--base-sha", "HEAD"),
     ],
 )
-def test_what_is_no_branch_or_commit(here: Step, wrong: tuple[str, ...]) -> None:
+def test_a_malformed_branch_or_commit_is_refused(here: Step, wrong: tuple[str, ...]) -> None:
     assert here.run("ci", "rebaseline-pr", *wrong) == Exit.USAGE

@@ -35,7 +35,7 @@ def line(run: str = RUN, semver: str = "v0.3.1") -> str:
     return f"mlflow_run_id={run} semver={semver}"
 
 
-def said(minutes: float, body: str | None = None, author: str = "ann", *, edited: float | None = None) -> Comment:
+def comment(minutes: float, body: str | None = None, author: str = "ann", *, edited: float | None = None) -> Comment:
     when = at(minutes)
     text = line() if body is None else body
     return Comment(int(minutes * 60) + 1000, author, text, when, when if edited is None else at(edited))
@@ -115,7 +115,7 @@ class TestGrammar:
 
     @given(st.text())
     @example(f"{line()}\n{line(OTHER)}")
-    def test_only_exact_ids_and_versions_ever_leave(self, body: str) -> None:
+    def test_only_exact_ids_and_versions_leave_a_comment(self, body: str) -> None:
         _hold(body)
 
     @given(
@@ -124,10 +124,10 @@ class TestGrammar:
             max_size=12,
         ).map("".join)
     )
-    def test_injected_text_never_leaves(self, body: str) -> None:
+    def test_injected_text_does_not_leave_a_comment(self, body: str) -> None:
         _hold(body)
 
-    def test_what_misses_the_form_is_noticed(self) -> None:
+    def test_a_malformed_request_is_recognized(self) -> None:
         assert looks_like_request(f"mlflow_run_id: {RUN}")
         assert looks_like_request("semver = v0.3.1")
         assert not looks_like_request("looks good to me")
@@ -135,10 +135,10 @@ class TestGrammar:
 
 
 def _hold(body: str) -> None:
-    for asked in parse_requests(body):
-        assert parse_run_id(asked.run_id) == asked.run_id
-        assert str(parse_semver(asked.semver)) == asked.semver
-        assert line(asked.run_id, asked.semver).split()[0] in body
+    for request in parse_requests(body):
+        assert parse_run_id(request.run_id) == request.run_id
+        assert str(parse_semver(request.semver)) == request.semver
+        assert line(request.run_id, request.semver).split()[0] in body
 
 
 class TestLabel:
@@ -151,11 +151,11 @@ class TestLabel:
         [
             ([], "no record"),
             ([set_at(1, label="bug")], "no record"),
-            ([set_at(1), set_at(2, added=False)], "taken off"),
-            ([set_at(1), set_at(2, "bob")], "somebody else"),
+            ([set_at(1), set_at(2, added=False)], "was removed"),
+            ([set_at(1), set_at(2, "bob")], "another account"),
         ],
     )
-    def test_otherwise_nobody_asked(self, events: list[LabelEvent], why: str) -> None:
+    def test_otherwise_there_is_no_request(self, events: list[LabelEvent], why: str) -> None:
         assert why in reason(_declined(find_label_event(events, LABEL, "ann")))
 
 
@@ -166,74 +166,76 @@ def _declined(found: LabelEvent | Declined) -> Declined:
 
 class TestChoice:
     def test_the_request_before_the_label(self) -> None:
-        assert pick([said(1, "hello"), said(2)]) == Chosen(PromotionRequest(RUN, "v0.3.1"), "ann", said(2).id)
+        assert pick([comment(1, "hello"), comment(2)]) == Chosen(PromotionRequest(RUN, "v0.3.1"), "ann", comment(2).id)
 
     @pytest.mark.parametrize("author", ["ann", "bob", "max", "ANN"])
-    def test_whoever_may_write_may_ask(self, author: str) -> None:
-        assert isinstance(pick([said(2, author=author)]), Chosen)
+    def test_an_author_who_may_write_counts(self, author: str) -> None:
+        assert isinstance(pick([comment(2, author=author)]), Chosen)
 
     @pytest.mark.parametrize("author", ["eve", "nobody", "github-actions[bot]", ""])
-    def test_a_stranger_may_not(self, author: str) -> None:
-        assert "may not write" in reason(pick([said(2, author=author)]))
+    def test_an_author_who_may_not_write_does_not_count(self, author: str) -> None:
+        assert "may not write" in reason(pick([comment(2, author=author)]))
 
-    def test_a_stranger_takes_nothing_from_a_request(self) -> None:
-        stranger = said(3, line(OTHER), "eve")
-        assert pick([said(2), stranger]) == pick([said(2)])
-        assert pick([said(2), replace(stranger, created_at=at(11), updated_at=at(11))]) == pick([said(2)])
+    def test_a_comment_without_write_access_does_not_disturb_a_request(self) -> None:
+        stranger = comment(3, line(OTHER), "eve")
+        assert pick([comment(2), stranger]) == pick([comment(2)])
+        assert pick([comment(2), replace(stranger, created_at=at(11), updated_at=at(11))]) == pick([comment(2)])
 
-    def test_a_stranger_may_not_set_the_label(self) -> None:
-        assert "whoever set the label" in reason(pick([said(2)], set_at(10, "eve")))
+    def test_a_label_without_write_access_does_not_count(self) -> None:
+        assert "the account that set the label" in reason(pick([comment(2)], set_at(10, "eve")))
 
     def test_none(self) -> None:
-        assert "no request" in reason(pick([said(1, "hello")]))
+        assert "no request" in reason(pick([comment(1, "hello")]))
         assert "no request" in reason(pick([]))
 
     def test_malformed(self) -> None:
-        assert "form" in reason(pick([said(1, "mlflow_run_id=123 semver=v1")]))
+        assert "form" in reason(pick([comment(1, "mlflow_run_id=123 semver=v1")]))
 
     @pytest.mark.parametrize("minutes", [10, 10.5, 11])
     def test_not_older_than_the_label(self, minutes: float) -> None:
-        assert "not older" in reason(pick([said(minutes)]))
+        assert "not older" in reason(pick([comment(minutes)]))
 
     @pytest.mark.parametrize("edited", [10, 11])
     def test_edited_after_the_label(self, edited: float) -> None:
-        assert "edited" in reason(pick([said(2, edited=edited)]))
+        assert "edited" in reason(pick([comment(2, edited=edited)]))
 
     def test_edited_before_the_label(self) -> None:
-        assert isinstance(pick([said(2, edited=9)]), Chosen)
+        assert isinstance(pick([comment(2, edited=9)]), Chosen)
 
-    def test_an_edited_older_request_is_no_way_round(self) -> None:
-        assert "edited" in reason(pick([said(1, line(OTHER), edited=11), said(2)], set_at(1.5), set_at(10)))
+    def test_an_older_request_that_was_edited_is_refused_too(self) -> None:
+        assert "edited" in reason(pick([comment(1, line(OTHER), edited=11), comment(2)], set_at(1.5), set_at(10)))
 
     def test_two_different_requests_conflict(self) -> None:
-        assert "different requests" in reason(pick([said(1, line(OTHER)), said(2)]))
+        assert "different requests" in reason(pick([comment(1, line(OTHER)), comment(2)]))
 
     def test_two_different_requests_in_one_comment_conflict(self) -> None:
-        assert "different requests" in reason(pick([said(1, f"{line(OTHER)}\n{line()}")]))
+        assert "different requests" in reason(pick([comment(1, f"{line(OTHER)}\n{line()}")]))
 
-    def test_a_conflict_stands_however_often_the_label_is_set(self) -> None:
-        assert "different" in reason(pick([said(1, line(OTHER)), said(2)], set_at(3), set_at(4), set_at(5)))
+    def test_a_conflict_remains_when_the_label_is_set_again(self) -> None:
+        assert "different" in reason(pick([comment(1, line(OTHER)), comment(2)], set_at(3), set_at(4), set_at(5)))
 
     def test_the_same_request_twice_is_one(self) -> None:
-        assert pick([said(1), said(2, author="bob")]) == Chosen(PromotionRequest(RUN, "v0.3.1"), "bob", said(2).id)
+        assert pick([comment(1), comment(2, author="bob")]) == Chosen(
+            PromotionRequest(RUN, "v0.3.1"), "bob", comment(2).id
+        )
 
-    def test_a_label_between_two_requests_tells_them_apart(self) -> None:
-        found = pick([said(1, line(OTHER)), said(5)], set_at(3), set_at(10))
-        assert found == Chosen(PromotionRequest(RUN, "v0.3.1"), "ann", said(5).id)
+    def test_a_label_between_two_requests_ends_the_conflict(self) -> None:
+        found = pick([comment(1, line(OTHER)), comment(5)], set_at(3), set_at(10))
+        assert found == Chosen(PromotionRequest(RUN, "v0.3.1"), "ann", comment(5).id)
 
-    def test_asking_again_without_a_new_comment(self) -> None:
-        assert isinstance(pick([said(1)], set_at(3), set_at(4, added=False), set_at(10)), Chosen)
+    def test_the_label_can_be_set_again_without_a_new_comment(self) -> None:
+        assert isinstance(pick([comment(1)], set_at(3), set_at(4, added=False), set_at(10)), Chosen)
 
     def test_another_request_after_the_label_conflicts(self) -> None:
-        assert "different" in reason(pick([said(1), said(11, line(OTHER))]))
+        assert "different" in reason(pick([comment(1), comment(11, line(OTHER))]))
 
     def test_the_order_of_the_list_does_not_matter(self) -> None:
-        comments = [said(1, line(OTHER)), said(5), said(6, "x")]
+        comments = [comment(1, line(OTHER)), comment(5), comment(6, "x")]
         events = (set_at(3), set_at(10))
         assert pick(comments, *events) == pick(comments[::-1], *events)
 
     def test_only_requests_need_a_permission(self) -> None:
-        assert requesters([said(1, "hi", "eve"), said(2, author="Ann"), said(3, author="ann")]) == ("ann",)
+        assert requesters([comment(1, "hi", "eve"), comment(2, author="Ann"), comment(3, author="ann")]) == ("ann",)
 
     @given(
         st.lists(
@@ -246,8 +248,8 @@ class TestChoice:
             max_size=6,
         )
     )
-    def test_whatever_is_chosen_keeps_every_rule(self, talk: list[tuple[int, str, str, int]]) -> None:
-        comments = [said(when, body, who, edited=max(when, edited)) for when, who, body, edited in talk]
+    def test_a_chosen_request_keeps_every_rule(self, talk: list[tuple[int, str, str, int]]) -> None:
+        comments = [comment(when, body, who, edited=max(when, edited)) for when, who, body, edited in talk]
         found = pick(comments)
         if isinstance(found, Chosen):
             theirs = [c for c in comments if c.author == found.author and parse_requests(c.body) == (found.request,)]

@@ -15,11 +15,12 @@ from lynxgate.cli.app import run
 from lynxgate.errors import CannotJudge, Refused, UsageFailure
 from lynxgate.jsonedit import format_value
 from lynxgate.pull_request.rebaseline_proposal import format_title
-from lynxgate.rebaseline.rebaseline import Rebaselined, arm, rebaseline
-from lynxgate.reports.tables import render_moves
+from lynxgate.rebaseline.activate import activate
+from lynxgate.rebaseline.move import Rebaselined, rebaseline
+from lynxgate.reports.rebaseline_table import render_moves
 from minieval.contract.documents import parse_json
 from minieval.contract.exits import Exit
-from tests.decision.guarded import AGREED, ELSEWHERE, HERE, LIMITS, MEASURED, guarding, latency, measuring
+from tests.decision.guard_documents import AGREED, ELSEWHERE, HERE, LIMITS, MEASURED, guarding, latency, measuring
 from tests.samples import baseline, evaluation, judge, parse_evaluation, write
 
 
@@ -61,7 +62,7 @@ def test_the_rebaselined_candidate_passes() -> None:
     assert not judge(measured, guarding()).passed
 
 
-def test_a_metric_leaves_only_when_named() -> None:
+def test_a_metric_is_removed_only_when_named() -> None:
     less = measuring(bundle_bytes=None)
     with pytest.raises(Refused, match=r"no metric 'bundle_bytes'; measure it, or name .* --remove-metric"):
         move(guarding(), less)
@@ -77,22 +78,22 @@ def test_a_metric_leaves_only_when_named() -> None:
         move(guarding(), measuring(), remove_metrics=["throughput"])
 
 
-def test_a_metric_that_nobody_agreed_on_is_named_and_not_added() -> None:
+def test_a_metric_that_the_baseline_lacks_is_reported_and_not_added() -> None:
     moved = move(guarding(), measuring(cost={"value": 3}))
     assert "cost" not in json.loads(moved.data)["metrics"]
     assert moved.unguarded == ("cost",)
-    assert "The metric `cost` was measured and the baseline has none such" in render_moves(moved)
+    assert "The metric `cost` was measured, and the baseline does not have it" in render_moves(moved)
     tolerant = guarding(limits={**LIMITS, "default": {"tier": "advisory"}})
     assert move(tolerant, measuring(cost={"value": 3})).unguarded == ()
     assert move(baseline(), measuring()).unguarded == ()
 
 
-def test_a_baseline_without_metrics_gets_none_and_no_machine() -> None:
+def test_a_baseline_without_metrics_gets_no_metrics_and_no_machine() -> None:
     after = json.loads(move(baseline(), measuring()).data)
     assert "metrics" not in after and "environment" not in after
 
 
-def test_no_machine_stays_beside_values_of_another() -> None:
+def test_the_machine_moves_with_the_values() -> None:
     agreed = guarding()
     agreed["environment"] = {"fingerprint": HERE, "cpu": "old", "_comment": "the runner"}
     after = json.loads(move(agreed, measuring(None)).data)
@@ -104,7 +105,7 @@ def test_no_machine_stays_beside_values_of_another() -> None:
     [
         ({"latency_ms_p95": {"value": 800, "unit": "us"}}, "'ms', and the evaluation names unit 'us'"),
         ({"latency_ms_p95": {"value": 800}}, "names no unit"),
-        ({"throughput": {"value": 949, "unit": "1/s"}}, "'throughput': the policy asks for samples"),
+        ({"throughput": {"value": 949, "unit": "1/s"}}, "'throughput': the policy needs samples"),
     ],
 )
 def test_what_would_change_the_meaning_of_a_metric_is_refused(changes: Any, said: str) -> None:
@@ -126,7 +127,7 @@ def test_samples_come_where_the_policy_asks_for_them_and_leave_with_the_old_ones
     assert "samples" not in json.loads(left.data)["metrics"]["throughput"]
 
 
-def test_a_metric_written_by_hand_is_filled_in_and_armed() -> None:
+def test_a_metric_written_by_hand_is_filled_in_and_activated() -> None:
     waiting = {
         "latency_ms_p95": {"unit": "ms", "direction": "lower", "machine": True},
         "bundle_bytes": {"value": "TODO", "unit": "bytes", "direction": "lower", "machine": False},
@@ -134,16 +135,16 @@ def test_a_metric_written_by_hand_is_filled_in_and_armed() -> None:
     }
     data = write(guarding(agreed=waiting, status="report-only", environment={}))
     with pytest.raises(CannotJudge):
-        arm(data)
+        activate(data)
     filled = move(data, measuring()).data
-    active = arm(filled)
+    active = activate(filled)
     assert judge(measuring(), parse_json(active, where="armed")).passed
 
 
 @pytest.mark.parametrize(
     ("limits", "metric", "said"),
     [
-        ({}, {}, "'m' could never be judged: policy.metrics says nothing of it"),
+        ({}, {}, "'m' could never be judged: policy.metrics has no entry for it"),
         ({"m": {"max_pct": 5}}, {"value": 0}, "'m' could never be judged: the baseline is 0, and max_pct"),
         ({"m": {"max_pct": 5}}, {"machine": True}, "the environment is unknown"),
         ({"m": {"max_pct": 5, "statistic": "p95"}}, {}, "the baseline has none"),
@@ -151,13 +152,13 @@ def test_a_metric_written_by_hand_is_filled_in_and_armed() -> None:
         ({"n": {"max_pct": 5}, "default": {"max_pct": 5}}, {}, "'n' matches no metric"),
     ],
 )
-def test_a_metric_that_could_never_be_judged_cannot_be_armed(limits: Any, metric: Any, said: str) -> None:
+def test_a_metric_that_could_never_be_judged_cannot_be_activated(limits: Any, metric: Any, said: str) -> None:
     agreed = {"m": {"value": 1, "direction": "lower", "machine": False, **metric}}
     data = write(baseline(policy={"metrics": limits}, metrics=agreed, status="report-only"))
     with pytest.raises(CannotJudge, match=said):
-        arm(data)
+        activate(data)
     fine = {"m": {"value": 1, "direction": "lower", "machine": False}}
-    assert arm(write(baseline(policy={"metrics": {"m": {"max": 0}}}, metrics=fine, status="report-only")))
+    assert activate(write(baseline(policy={"metrics": {"m": {"max": 0}}}, metrics=fine, status="report-only")))
 
 
 def test_through_the_command(

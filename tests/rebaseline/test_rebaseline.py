@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 
 from lynxgate.errors import CannotJudge, Refused, UsageFailure
 from lynxgate.jsonedit import REMOVED, edit
-from lynxgate.rebaseline.rebaseline import Rebaselined, arm, init_baseline, rebaseline
-from lynxgate.reports.tables import render_moves
+from lynxgate.rebaseline.activate import activate
+from lynxgate.rebaseline.create import init_baseline
+from lynxgate.rebaseline.move import Rebaselined, rebaseline
+from lynxgate.reports.rebaseline_table import render_moves
 from minieval.contract.outcome_bits import pack_outcomes
 from tests.samples import (
     AFTER,
@@ -85,7 +87,7 @@ def test_status_and_policy_are_never_touched(status: str) -> None:
     assert list(after) == list(tree)
 
 
-def test_a_bucket_leaves_only_when_named() -> None:
+def test_a_bucket_is_removed_only_when_named() -> None:
     less = {name: each for name, each in AFTER.items() if name != "spelling.doubling"}
     with pytest.raises(Refused, match=r"has no bucket 'spelling.doubling'; evaluate it, or name"):
         move(write(baseline()), evaluation(less))
@@ -117,7 +119,7 @@ def test_outcomes_come_along_and_leave_with_the_counts() -> None:
     assert json.loads(second.data)["buckets"]["x"] == {"accuracy": 0.5}
 
 
-def test_no_version_stays_beside_another_model() -> None:
+def test_a_semver_is_removed_when_the_model_changes() -> None:
     same = evaluation(candidate={"canonical_sha": OLDER_MODEL})
     other, unknown = evaluation(), evaluation(candidate={})
     assert json.loads(move(write(baseline()), same).data)["source"]["semver"] == "v0.3.0"
@@ -126,16 +128,16 @@ def test_no_version_stays_beside_another_model() -> None:
     assert json.loads(move(write(baseline()), other, semver="v0.4.0").data)["source"]["semver"] == "v0.4.0"
 
 
-def test_placeholders_are_filled_in_and_then_it_can_be_armed() -> None:
+def test_a_baseline_can_be_activated_once_placeholders_are_filled_in() -> None:
     data = (FIXTURES / "baseline-1-report-only.json").read_bytes()
     with pytest.raises(CannotJudge, match="placeholder"):
-        arm(data)
+        activate(data)
     measured = evaluation({"x": {"accuracy": 0.9}, "y": {"n": 3, "correct": 2}}, aggregate={"accuracy": 0.8})
     filled = move(data, measured, semver="v0.1.0").data
     assert json.loads(filled)["status"] == "report-only"
-    active = arm(filled)
+    active = activate(filled)
     assert active == filled.replace(b'"report-only"', b'"active"')
-    assert arm(active) == active
+    assert activate(active) == active
     assert judge(measured, json.loads(active)).passed
 
 
@@ -146,9 +148,9 @@ def test_placeholders_are_filled_in_and_then_it_can_be_armed() -> None:
         ({"buckets": {"*": {"tier": "advisory"}}}, "advisory"),
     ],
 )
-def test_what_could_not_be_enforced_cannot_be_armed(policy: Any, said: str) -> None:
+def test_a_baseline_that_could_not_be_enforced_cannot_be_activated(policy: Any, said: str) -> None:
     with pytest.raises(CannotJudge, match=said):
-        arm(write(baseline(status="report-only", policy=policy)))
+        activate(write(baseline(status="report-only", policy=policy)))
 
 
 def test_a_first_baseline_is_report_only_and_holds_what_was_measured() -> None:
@@ -156,7 +158,7 @@ def test_a_first_baseline_is_report_only_and_holds_what_was_measured() -> None:
     data = init_baseline(parse_evaluation(tree), semver="v0.1.0")
     agreed = parse_agreed(json.loads(data))
     assert (agreed.status, agreed.source.semver, list(agreed.buckets)) == ("report-only", "v0.1.0", list(AFTER))
-    assert judge(tree, json.loads(arm(data)), "0").passed
+    assert judge(tree, json.loads(activate(data)), "0").passed
     assert data.decode() == json.dumps(json.loads(data), indent=2) + "\n"
     nameless = parse_evaluation(evaluation(eval_set={"dvc_md5": "a" * 32}))
     with pytest.raises(UsageFailure, match="--eval-set"):
@@ -186,7 +188,7 @@ LAYOUTS: list[Callable[[Any], str]] = [
 
 
 @given(objects, st.dictionaries(st.text("abc", max_size=2), scalars | st.just(REMOVED)), st.sampled_from(LAYOUTS))
-def test_an_edit_means_what_it_says_in_any_layout(tree: Any, changes: Any, layout: Callable[[Any], str]) -> None:
+def test_an_edit_gives_the_same_values_in_any_layout(tree: Any, changes: Any, layout: Callable[[Any], str]) -> None:
     edited = json.loads(edit(layout(tree), {(key,): value for key, value in changes.items()}))
     expected = {key: value for key, value in {**tree, **changes}.items() if value is not REMOVED}
     assert edited == expected

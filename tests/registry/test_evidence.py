@@ -16,7 +16,8 @@ from lynxgate.adapters.dsse import DsseSigner, DsseVerifier
 from lynxgate.audit.verify import audit
 from lynxgate.cli.app import run
 from lynxgate.errors import IntegrityFailure, Refused, UsageFailure
-from lynxgate.promotion.promote import ExpectedProduction, promote
+from lynxgate.promotion.examine import ExpectedProduction
+from lynxgate.promotion.promote import promote
 from lynxgate.registry.events import Event, Promotion, as_promotion
 from lynxgate.registry.evidence_check import find_flaws
 from lynxgate.registry.layout import evidence_key, signature_key
@@ -151,8 +152,14 @@ def another_file(statement: dict[str, Any], _: Workshop) -> None:
     ("change", "words"),
     [
         (set_at("predicate", "promotion", "semver", to="v0.3.0"), "is the evidence for v0.3.0"),
-        (set_at("predicate", "promotion", "production_before", to="v0.2.0"), "taken against v0.2.0"),
-        (set_at("predicate", "promotion", "production_before", to=None), "taken against nothing"),
+        (
+            set_at("predicate", "promotion", "production_before", to="v0.2.0"),
+            "names v0.2.0 as the version in production",
+        ),
+        (
+            set_at("predicate", "promotion", "production_before", to=None),
+            "names none as the version in production",
+        ),
         (set_at("predicate", "promotion", "mlflow_run_id", to="0" * 32), f"is about run {'0' * 32}"),
         (other_evaluation, "holds an evaluation of"),
         (worse_evaluation, "do not pass"),
@@ -162,9 +169,9 @@ def another_file(statement: dict[str, Any], _: Workshop) -> None:
         (another_file, "not the files of the manifest"),
         (set_at("subject", 0, "digest", "sha256", to="0" * 64), "its subject is not"),
         (set_at("predicate", "verdict", "rule", to="none"), "does not follow"),
-        (set_at("_type", to="https://in-toto.io/Statement/v0.1"), "is no evidence as the gate writes it"),
-        (set_at("subject", to=[]), "is no evidence as the gate writes it"),
-        (set_at("predicate", "more", to=1), "is no evidence as the gate writes it"),
+        (set_at("_type", to="https://in-toto.io/Statement/v0.1"), "is not evidence as the gate writes it"),
+        (set_at("subject", to=[]), "is not evidence as the gate writes it"),
+        (set_at("predicate", "more", to=1), "is not evidence as the gate writes it"),
     ],
 )
 def test_evidence_of_anything_else_is_seen(
@@ -206,7 +213,7 @@ def test_a_whole_registry_forged_around_the_evidence_of_another_promotion_is_see
     (registry / "journal" / "v0.3.1.json").write_bytes(forged.to_bytes())
     found = problems(workshop, None)
     assert any("is the evidence for v0.3.0, not for v0.3.1" in problem for problem in found), found
-    assert any("was taken against nothing in production" in problem for problem in found), found
+    assert any("names none as the version in production" in problem for problem in found), found
 
 
 def test_a_decision_against_another_production_is_refused_and_writes_nothing(workshop: Workshop) -> None:
@@ -402,7 +409,7 @@ def test_the_command_verifies(signed: Workshop, keys: tuple[Path, Path], capfd: 
 
 
 def test_evidence_parses_as_it_was_written(signed: Workshop) -> None:
-    from lynxgate.registry.evidence_check import Statement
+    from lynxgate.registry.statement import Statement
 
     statement = parse_document(pretty_json(statement_of(signed)), Statement, where="evidence")
     assert statement.predicate.promotion.production_before == "v0.3.0"

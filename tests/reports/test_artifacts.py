@@ -14,7 +14,7 @@ from lynxgate.decision.decide import decide_bytes
 from lynxgate.decision.effective_policy import describe_policy, digest_policy
 from lynxgate.decision.verdict import parse_verdict
 from lynxgate.errors import IntegrityFailure
-from lynxgate.reports.artifacts import DecisionContext, collect_artefacts
+from lynxgate.reports.artifacts import DecisionContext, collect_artifacts
 from minieval.contract.digests import digest_bytes
 from tests.samples import AFTER, baseline, evaluation, parse_agreed
 
@@ -34,9 +34,9 @@ def read_manifest(files: Mapping[str, bytes]) -> dict[str, Any]:
     return found
 
 
-def test_a_refusal_leaves_everything_it_was_made_from() -> None:
+def test_a_refusal_has_all_documents_it_was_made_from() -> None:
     agreed, measured, verdict = documents()
-    files = collect_artefacts(ASKED, baseline=agreed, evaluation=measured, verdict=verdict)
+    files = collect_artifacts(ASKED, baseline=agreed, evaluation=measured, verdict=verdict)
     assert (files["eval_baseline.json"], files["candidate_eval.json"], files["verdict.json"]) == (
         agreed,
         measured,
@@ -51,12 +51,12 @@ def test_a_refusal_leaves_everything_it_was_made_from() -> None:
         name: digest_bytes(data) for name, data in files.items() if name != "manifest.json"
     }
     assert json.loads(files["environment.json"])["packages"]["pydantic"]
-    assert files == collect_artefacts(ASKED, baseline=agreed, evaluation=measured, verdict=verdict)
+    assert files == collect_artifacts(ASKED, baseline=agreed, evaluation=measured, verdict=verdict)
 
 
-def test_a_gate_that_ended_early_leaves_what_there_is() -> None:
+def test_a_gate_that_ended_early_has_the_documents_there_are() -> None:
     agreed, _, _ = documents()
-    files = collect_artefacts(ASKED, baseline=agreed, evaluation=None, verdict=None)
+    files = collect_artifacts(ASKED, baseline=agreed, evaluation=None, verdict=None)
     assert sorted(files) == ["environment.json", "eval_baseline.json", "manifest.json", "policy.json"]
     assert read_manifest(files)["summary"] is None
 
@@ -66,7 +66,7 @@ def test_a_verdict_of_other_documents_is_refused(which: str) -> None:
     agreed, measured, verdict = documents()
     other = {"baseline": (agreed + b" ", measured), "evaluation": (agreed, measured + b" "), "none": (agreed, None)}
     with pytest.raises(IntegrityFailure, match=f"another {'evaluation' if which == 'none' else which}"):
-        collect_artefacts(ASKED, baseline=other[which][0], evaluation=other[which][1], verdict=verdict)
+        collect_artifacts(ASKED, baseline=other[which][0], evaluation=other[which][1], verdict=verdict)
 
 
 def test_the_policy_in_force_has_every_default_and_the_terms_of_each_bucket() -> None:
@@ -89,7 +89,7 @@ def test_the_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: py
     asked = ["--run-id", "e" * 32, "--semver", "", "--exit-code", "2"]
     assert run(["ci", "keep", "--dest", "decision", *asked]) == 0
     kept = {path.name: path.read_bytes() for path in Path("decision").iterdir()}
-    assert kept == collect_artefacts(
+    assert kept == collect_artifacts(
         DecisionContext("e" * 32, None, None, 2), baseline=agreed, evaluation=measured, verdict=verdict
     )
     capfd.readouterr()

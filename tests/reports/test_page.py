@@ -9,9 +9,9 @@ import pytest
 
 from lynxgate.decision.verdict import Verdict
 from lynxgate.reports.page import render_page
-from lynxgate.reports.tables import tabulate
-from tests.decision.guarded import guarding, latency, measuring
-from tests.reports.test_tables import HOSTILE
+from lynxgate.reports.verdict_table import tabulate
+from tests.decision.guard_documents import guarding, latency, measuring
+from tests.reports.test_verdict_table import HOSTILE
 from tests.samples import AFTER, baseline, evaluation, judge
 
 FALLEN = {**AFTER, "tense.past_participle": {"n": 679, "correct": 558}}
@@ -42,7 +42,7 @@ def hostile() -> Verdict:
     return judge(evaluation({name: {"n": 100, "correct": 80} for name in HOSTILE}), baseline(agreed))
 
 
-def test_it_says_every_row_and_what_was_decided_on() -> None:
+def test_the_page_has_every_row_and_the_inputs() -> None:
     verdict = judge(evaluation(FALLEN, aggregate={"accuracy": 0.95}), baseline(aggregate={"accuracy": 0.96}))
     page = Reader(render_page(verdict))
     (grid,) = tabulate(verdict)
@@ -62,7 +62,7 @@ def test_metrics_have_a_table_of_their_own() -> None:
 
 
 @pytest.mark.parametrize("verdict", [hostile()])
-def test_no_name_is_more_than_text(verdict: Verdict) -> None:
+def test_names_are_escaped(verdict: Verdict) -> None:
     text = render_page(verdict)
     page = Reader(text)
     assert set(page.tags) == TAGS

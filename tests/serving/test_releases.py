@@ -12,7 +12,8 @@ from lynxgate.candidate.cache import Cache
 from lynxgate.candidate.fetch import Fetched, fetch
 from lynxgate.cli.app import run
 from lynxgate.errors import CannotJudge, IntegrityFailure, OutcomeUnknown, Refused
-from lynxgate.promotion.promote import Request, promote
+from lynxgate.promotion.examine import Request
+from lynxgate.promotion.promote import promote
 from lynxgate.promotion.rollback import roll_back
 from lynxgate.promotion.tombstones import tombstone
 from lynxgate.registry.layout import Environment, create_registry, manifest_key
@@ -95,7 +96,7 @@ def test_a_tombstoned_bundle_is_not_served(promoted: Workshop) -> None:
     assert find_release(promoted.store, None).semver == "v0.3.1"
 
 
-def test_overwritten_artefacts_are_named_and_nothing_is_placed(promoted: Workshop) -> None:
+def test_overwritten_artifacts_are_named_and_nothing_is_placed(promoted: Workshop) -> None:
     model = promoted.tracking.root / promoted.candidate("b").run_id / "model"
     (model / "weights.json").write_text("{}")
     (model / "more.txt").write_text("")
@@ -117,7 +118,7 @@ def test_a_manifest_or_tags_that_were_altered_serve_nothing(promoted: Workshop) 
     manifest.write_bytes(data)
     tags = promoted.folder / "registry" / "tags.json"
     tags.write_bytes(tags.read_bytes().replace(sha.encode(), b"0" * 64))
-    with pytest.raises(IntegrityFailure, match="its record says"):
+    with pytest.raises(IntegrityFailure, match="in its record"):
         find_release(promoted.store, None)
 
 

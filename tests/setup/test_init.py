@@ -64,8 +64,8 @@ def test_one_command_in_an_empty_repository(repository: Path, capfd: pytest.Capt
     assert sorted(files_of(repository)) == sorted(FILES)
     for name in FILES:
         assert f"{name}: created" in out
-    assert "next:" in out
-    assert "lynxgate baseline arm" in out
+    assert "Next steps:" in out
+    assert "lynxgate baseline activate" in out
     assert f"--remove {EXAMPLE}" in out
     assert err == ""
 
@@ -82,13 +82,15 @@ def test_the_second_time_changes_nothing(repository: Path, capfd: pytest.Capture
 
 
 @pytest.mark.parametrize("name", [BASELINE, CALLER, GATE])
-def test_what_is_there_is_named_and_stays(repository: Path, capfd: pytest.CaptureFixture[str], name: str) -> None:
+def test_an_existing_file_is_listed_and_not_changed(
+    repository: Path, capfd: pytest.CaptureFixture[str], name: str
+) -> None:
     (repository / name).parent.mkdir(parents=True, exist_ok=True)
     (repository / name).write_bytes(b"mine\r\n")
     assert init(repository) == 0
     assert (repository / name).read_bytes() == b"mine\r\n"
     out = capfd.readouterr().out
-    assert f"{name}: left alone: it is there, and not as init writes it" in out
+    assert f"{name}: not changed: it differs from what init writes" in out
     assert out.count(": created") == 3
 
 
@@ -101,7 +103,7 @@ def test_a_link_to_nothing_is_not_replaced(repository: Path, capfd: pytest.Captu
 
 
 @pytest.mark.parametrize("before", [b"__pycache__/", b"__pycache__/\n", b"\xff\xfe\n", b""])
-def test_gitignore_is_added_to(repository: Path, before: bytes) -> None:
+def test_missing_lines_are_added_to_gitignore(repository: Path, before: bytes) -> None:
     (repository / IGNORE).write_bytes(before)
     init(repository)
     after = (repository / IGNORE).read_bytes()
@@ -119,7 +121,7 @@ def test_a_gitignore_that_is_a_link_stays_one(repository: Path) -> None:
     assert (repository / "ignored.txt").read_text().startswith("*.pyc\n#")
 
 
-def test_git_ignores_what_a_gate_leaves(repository: Path) -> None:
+def test_git_ignores_the_files_of_a_gate(repository: Path) -> None:
     (repository / IGNORE).write_text("candidate_eval.json")
     init(repository)
     left = ["candidate/MLmodel", "candidate_eval.json", "verdict.json", ".lynxgate/cache/x"]
@@ -137,7 +139,7 @@ def test_a_line_is_added_once(lines: list[str]) -> None:
 
 
 @pytest.mark.parametrize("kept", [(), (BASELINE,), (CALLER, IGNORE), FILES])
-def test_planning_what_was_planned_is_idle(kept: tuple[str, ...]) -> None:
+def test_a_plan_that_was_carried_out_has_nothing_to_write(kept: tuple[str, ...]) -> None:
     present = dict.fromkeys(kept, b"something else\n")
     written = {
         each.path: each.data for each in plan_scaffold(present, EvalSet("e.jsonl"), HERE) if each.data is not None
@@ -148,8 +150,8 @@ def test_planning_what_was_planned_is_idle(kept: tuple[str, ...]) -> None:
     assert {each.path for each in again if each.status == "unchanged"} >= set(written)
 
 
-def test_the_baseline_waits(repository: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    """Placeholders read as such by show, validate and compare; it refuses nobody, and cannot be armed."""
+def test_the_new_baseline_blocks_nothing(repository: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """show, validate and compare accept placeholders; such a baseline blocks nothing and cannot be activated."""
     init(repository)
     path = repository / BASELINE
     found = parse_baseline(path.read_bytes())
@@ -165,24 +167,24 @@ def test_the_baseline_waits(repository: Path, capfd: pytest.CaptureFixture[str])
     measured.write_bytes(write(evaluation(AFTER)))
     assert run(["compare", "--baseline", str(path), "--candidate", str(measured)]) == 0
     assert capfd.readouterr().out.startswith("would fail: ")
-    assert run(["baseline", "arm", "--baseline", str(path)]) == Exit.CANNOT_JUDGE
+    assert run(["baseline", "activate", "--baseline", str(path)]) == Exit.CANNOT_JUDGE
     assert "placeholder" in capfd.readouterr().err
 
 
-def test_the_documented_commands_fill_and_arm_it(repository: Path) -> None:
+def test_the_documented_commands_fill_and_activate_it(repository: Path) -> None:
     init(repository)
     path, measured = repository / BASELINE, repository / "candidate_eval.json"
     measured.write_bytes(write(evaluation(AFTER)))
     both = ["--baseline", str(path), "--evaluation", str(measured)]
     assert run(["baseline", "rebaseline", *both]) == Exit.REFUSED
     assert run(["baseline", "rebaseline", *both, "--remove", EXAMPLE]) == 0
-    assert run(["baseline", "arm", "--baseline", str(path)]) == 0
+    assert run(["baseline", "activate", "--baseline", str(path)]) == 0
     assert run(["compare", "--baseline", str(path), "--candidate", str(measured)]) == 0
     assert init(repository) == 0
     assert parse_baseline(path.read_bytes()).status is Status.ACTIVE
 
 
-def test_an_eval_set_that_is_there_is_looked_at(repository: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_an_existing_eval_set_gives_hashes_and_buckets(repository: Path, capfd: pytest.CaptureFixture[str]) -> None:
     write_rows(repository / "data/words.jsonl", upper_rows(6))
     assert init(repository, "--eval-set", "data/words.jsonl") == 0
     found = parse_baseline((repository / BASELINE).read_bytes())
@@ -196,30 +198,30 @@ def test_an_eval_set_that_is_there_is_looked_at(repository: Path, capfd: pytest.
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         (["--action", "lynxgate/lynxgate@v1"], "40 hex digits"),
         (["--action", f"../x@{COMMIT}"], "40 hex digits"),
         (["--action", f"lynxgate/lynxgate@{COMMIT}\n      - run: id"], "40 hex digits"),
         (["--repository", "ann"], "owner/name"),
         (["--repository", "ann/x ${{ github.token }}"], "owner/name"),
-        (["--default-branch", "main\n  evil: true"], "plain name of a branch"),
+        (["--default-branch", "main\n  evil: true"], "not a plain branch name"),
         (["--eval-set", "/etc/passwd"], "not a path inside the repository"),
         (["--eval-set", "../other.jsonl"], "not a path inside the repository"),
-        (["--root", "nowhere"], "is no directory"),
+        (["--root", "nowhere"], "is not a directory"),
     ],
 )
 def test_a_bad_option_writes_nothing(
-    repository: Path, capfd: pytest.CaptureFixture[str], options: list[str], said: str
+    repository: Path, capfd: pytest.CaptureFixture[str], options: list[str], message: str
 ) -> None:
     assert init(repository, *options) == Exit.USAGE
     err = capfd.readouterr().err
-    assert said in err
+    assert message in err
     assert "Traceback" not in err
     assert files_of(repository) == {}
 
 
-def test_an_eval_set_that_is_none_writes_nothing(repository: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_an_invalid_eval_set_writes_nothing(repository: Path, capfd: pytest.CaptureFixture[str]) -> None:
     (repository / "words.jsonl").write_text("not JSON\n")
     assert init(repository, "--eval-set", "words.jsonl") == Exit.CANNOT_JUDGE
     assert "words.jsonl" in capfd.readouterr().err
@@ -231,7 +233,7 @@ def test_outside_a_repository_it_warns(tmp_path: Path, capfd: pytest.CaptureFixt
     assert "not the top of a git repository" in capfd.readouterr().err
 
 
-def test_where_nothing_can_be_written(repository: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_path_that_cannot_be_written_is_one_error(repository: Path, capfd: pytest.CaptureFixture[str]) -> None:
     (repository / ".github").write_text("a file where a folder should be\n")
     assert init(repository) == Exit.CANNOT_JUDGE
     assert ".github" in capfd.readouterr().err
@@ -259,11 +261,11 @@ def test_the_origin_names_the_repository(repository: Path, capfd: pytest.Capture
         ("", None),
     ],
 )
-def test_a_remote_is_read(remote: str, name: str | None) -> None:
+def test_a_remote_gives_the_repository(remote: str, name: str | None) -> None:
     assert read_repository(remote) == name
 
 
-def test_the_action_is_what_was_installed() -> None:
+def test_the_action_is_the_commit_that_was_installed() -> None:
     noted = {"url": "https://github.com/lynxgate/lynxgate.git", "vcs_info": {"vcs": "git", "commit_id": COMMIT}}
     assert read_action(json.dumps(noted)) == f"lynxgate/lynxgate@{COMMIT}"
     others = [None, "", "[]", "{", "{}", json.dumps({"url": "file:///x", "dir_info": {}})]
@@ -271,13 +273,13 @@ def test_the_action_is_what_was_installed() -> None:
     assert [read_action(each) for each in others] == [None] * len(others)
 
 
-def test_an_action_is_named_by_a_commit_or_not_at_all() -> None:
+def test_an_action_needs_a_commit() -> None:
     with pytest.raises(UsageFailure):
         Place(action="lynxgate/lynxgate@main")
     assert UNKNOWN_ACTION.endswith("@" + "0" * 40)
 
 
-def test_the_workflows_say_what_was_asked() -> None:
+def test_the_workflows_name_the_given_action() -> None:
     for each in plan_scaffold({}, EvalSet("e.jsonl"), HERE):
         text = (each.data or b"").decode()
         assert "__" not in text
@@ -286,7 +288,7 @@ def test_the_workflows_say_what_was_asked() -> None:
 
 
 @pytest.mark.parametrize("options", [(), ("--repository", "ann/inflector", "--action", f"lynxgate/lynxgate@{COMMIT}")])
-def test_linters_have_nothing_to_say(repository: Path, options: tuple[str, ...]) -> None:
+def test_the_linters_find_nothing(repository: Path, options: tuple[str, ...]) -> None:
     init(repository, *options)
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
     for command in (["actionlint"], ["zizmor", "--quiet", "--offline", "--persona", "pedantic", "."]):
@@ -306,4 +308,4 @@ def test_the_templates_are_in_the_wheel(tmp_path: Path) -> None:
     done = subprocess.run(
         command, env={"PYTHONPATH": str(wheel)}, cwd=tmp_path, capture_output=True, text=True, check=False
     )
-    assert done.stdout == f"{wheel}/lynxgate/scaffold.py {len(FILES)}\n", done.stderr
+    assert done.stdout == f"{wheel}/lynxgate/setup/init.py {len(FILES)}\n", done.stderr

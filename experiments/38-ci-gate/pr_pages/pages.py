@@ -12,7 +12,7 @@ from tests.act.repository import EVAL_SET
 from tests.github_standin import BOT
 
 from lynxgate.decision.compare import ALL_ROWS
-from lynxgate.figures import as_code
+from lynxgate.escape import as_code
 from pr_pages.html import Conversation
 from pr_pages.places import AUTHOR, BASELINE, LABEL
 from pr_pages.rights import OF_A_PULL_REQUEST, WORKFLOWS, Job, read_jobs, read_secrets

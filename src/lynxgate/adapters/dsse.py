@@ -1,8 +1,8 @@
 """Signatures of evidence: DSSE envelopes with Ed25519 keys. The only file that imports securesystemslib.
 
-- An Ed25519 signature of the same bytes is the same bytes, so that signing again after a crash changes nothing.
-- A key's id is that of securesystemslib, by which in-toto's tools name it: a hash of the public key.
-- No message holds anything of a private key but its path.
+- Ed25519 is deterministic: signing the same bytes again, after a crash, gives the same envelope.
+- The id of a key is securesystemslib's, which in-toto's tools use too: a hash of the public key.
+- No message contains anything of a private key except its path.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ class DsseSigner:
         try:
             key = load_pem_private_key(_read(path), password=None)
         except (ValueError, TypeError, UnsupportedAlgorithm):
-            # What was read may be a key that is merely damaged: neither its text nor a traceback is shown.
+            # The file may be a damaged key: neither its text nor a traceback, which could quote it, is shown.
             key = None
         if not isinstance(key, Ed25519PrivateKey):
             raise UsageFailure(
-                f"{path}: no Ed25519 private key without a password; make one with "
+                f"{path}: not an Ed25519 private key without a password; create one with "
                 "`openssl genpkey -algorithm ed25519 -out key.pem`"
             )
         self._signer = CryptoSigner(key)
@@ -49,7 +49,7 @@ class DsseSigner:
         return str(self._signer.public_key.keyid)
 
     def sign(self, payload: bytes) -> bytes:
-        """A DSSE envelope that holds ``payload`` and its signature."""
+        """Return a DSSE envelope that holds ``payload`` and its signature."""
         envelope = Envelope(payload, PAYLOAD_TYPE, {})
         envelope.sign(self._signer)
         return pretty_json(envelope.to_dict())
@@ -69,7 +69,7 @@ class DsseVerifier:
             key = None
         if not isinstance(key, Ed25519PublicKey):
             raise UsageFailure(
-                f"{path}: no Ed25519 public key; take it from the private one with "
+                f"{path}: not an Ed25519 public key; derive it from the private key with "
                 "`openssl pkey -in key.pem -pubout -out key.pub.pem`"
             )
         self._key = SSlibKey.from_crypto(key)
@@ -80,7 +80,7 @@ class DsseVerifier:
         return str(self._key.keyid)
 
     def check(self, envelope: bytes, payload: bytes) -> None:
-        """Make sure that ``envelope`` is this key's signature of ``payload``.
+        """Check that ``envelope`` is this key's signature of ``payload``.
 
         Raises:
             IntegrityFailure: it is not.
@@ -91,7 +91,7 @@ class DsseVerifier:
         except VerificationError as error:
             raise IntegrityFailure("was not signed by this key") from error
         except (CannotJudge, Error, KeyError, TypeError, ValueError, AttributeError) as error:
-            raise IntegrityFailure(f"is no DSSE envelope ({type(error).__name__})") from error
+            raise IntegrityFailure(f"is not a DSSE envelope ({type(error).__name__})") from error
         if found.payload_type != PAYLOAD_TYPE or found.payload != payload:
             raise IntegrityFailure("is the signature of something else")
 

@@ -1,7 +1,7 @@
-"""DVC as what brings the eval set's bytes. The only file that imports dvc.
+"""Bring the bytes of the eval set with DVC. The only file that imports dvc.
 
-- Pulling proves nothing about the bytes unless the remote has ``verify = true``:
-  `lynxgate.candidate.eval_set_check.check_eval_set` hashes them afterwards in any case.
+- A pull verifies nothing unless the remote has ``verify = true``: `lynxgate.candidate.eval_set_check` hashes the bytes
+  afterwards in any case.
 - Nothing that DVC prints or logs reaches our output.
 """
 
@@ -34,8 +34,8 @@ class DvcEvalData:
         """Bring ``target`` up to date with its ``.dvc`` file; local changes of it are overwritten.
 
         Raises:
-            CannotJudge: when DVC knows no such target, or there is no DVC repository.
-            StoreFailure: when no remote is configured, it cannot be reached, or has not the bytes that were pushed.
+            CannotJudge: DVC has no such target, or there is no DVC repository.
+            StoreFailure: no remote is configured, or it cannot be reached or lacks the bytes that were pushed.
         """
         try:
             with _quiet(), Repo(str(self._root)) as repo:
@@ -45,18 +45,18 @@ class DvcEvalData:
         except NotDvcRepoError as error:
             raise CannotJudge(f"{self._root}: not a DVC repository (there is no .dvc in it)") from error
         except NoOutputOrStageError as error:
-            raise CannotJudge(f"{target}: DVC knows no such data; there is no {target}.dvc") from error
+            raise CannotJudge(f"{target}: DVC does not track it; there is no {target}.dvc") from error
         except NoRemoteError as error:
             raise StoreFailure(f"{target}: no DVC remote is configured (dvc remote add -d NAME URL)") from error
         except (CheckoutError, FileTransferError) as error:
             raise StoreFailure(self._explain(target)) from error
         except DvcException as error:
             raise StoreFailure(f"{target}: dvc pull failed: {scrub(str(error), '')}") from error
-        except Exception as error:  # SDKs of remotes under DVC raise types that cannot be named here
+        except Exception as error:  # the storage SDKs under DVC raise types that cannot be imported here
             raise StoreFailure(f"{target}: the DVC remote failed: {scrub(str(error), '')}") from error
 
     def _explain(self, target: Path) -> str:
-        """DVC says one thing for every cause, and drops altered bytes from some remotes: tell apart what can be."""
+        """Return the likely cause: DVC raises the same error for a missing remote, missing bytes and altered bytes."""
         with _quiet(), Repo(str(self._root)) as repo:
             name = repo.config["core"].get("remote")
         if not name:

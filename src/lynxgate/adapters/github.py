@@ -2,9 +2,9 @@
 
 - Every request ends after ``timeout`` seconds of silence; reading is tried three times where GitHub failed, writing
   once.
-- Lists are read to their last page. A page that fails fails the whole: half a list is never taken for one.
+- Lists are read to their last page. When a page fails, the whole list fails: half a list is never used as a whole.
 - The token goes into the Authorization header and nowhere else; messages are scrubbed of it.
-- A comment is ours when it starts with the marker and our own account wrote it; anybody may quote a marker.
+- A comment is ours when it starts with the marker and our own account wrote it: anyone can quote a marker.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ _READS = Retry(
     allowed_methods=["GET"],
     status_forcelist=[500, 502, 503, 504],
     raise_on_status=False,
-    respect_retry_after_header=False,  # a server may ask for an hour; a gate has minutes
+    respect_retry_after_header=False,  # a server may request an hour's wait; a gate has minutes
 )
 _ADVICE = {
     401: "it does not accept the token (GITHUB_TOKEN)",
@@ -62,7 +62,7 @@ _ADVICE = {
 
 
 class GithubForge:
-    """The forge on GitHub; ``account`` is the login that ``token`` writes as. `None`: GitHub is asked for it."""
+    """The forge on GitHub; ``account`` is the login that ``token`` writes as. `None`: it is looked up."""
 
     def __init__(
         self,
@@ -117,15 +117,15 @@ class GithubForge:
             ]
 
     def permission(self, login: str) -> Permission:
-        """As `Forge.permission`. GitHub knows no permission of an app, and says 404: `NONE`."""
+        """As `Forge.permission`. GitHub answers 404 for an app, which has no permission: `NONE`."""
         with self._translated(f"ask for the permission of {login}", writing=False):
             try:
-                said = self._repository.get_collaborator_permission(login)
+                answer = self._repository.get_collaborator_permission(login)
             except GithubException as error:
                 if error.status == 404:
                     return Permission.NONE
                 raise
-        return Permission(said) if said in list(Permission) else Permission.NONE
+        return Permission(answer) if answer in list(Permission) else Permission.NONE
 
     def upsert_comment(self, number: int, marker: str, body: str) -> None:
         """As `Forge.upsert_comment`. The oldest of ours stays; later ones, of runs that raced, are deleted."""
@@ -188,7 +188,7 @@ class GithubForge:
             try:
                 self._repository.create_git_ref(f"refs/heads/{proposal.branch}", proposal.base_sha)
             except GithubException as error:
-                # An earlier run came as far as this; `_put_file` looks at what is there.
+                # An earlier run got this far; `_put_file` looks at what is there.
                 if error.status != 422 or "already exists" not in str(error.message):
                     raise
 
@@ -214,7 +214,7 @@ class GithubForge:
                 try:
                     self._account = self._github.get_user().login
                 except GithubException as error:
-                    # An installation's token, which GITHUB_TOKEN is, may not ask.
+                    # The token of an installation, such as GITHUB_TOKEN, may not look it up.
                     if error.status != 403:
                         raise
                     self._account = ACTIONS_ACCOUNT
@@ -228,20 +228,20 @@ class GithubForge:
 
     @contextlib.contextmanager
     def _translated(self, doing: str, *, writing: bool) -> Iterator[None]:
-        """GitHub's and the network's exceptions as ours: what was being done, and what GitHub said to it."""
+        """Translate exceptions of GitHub and the network into ours: what was being done, and GitHub's message."""
         start = f"{self._where}: cannot {doing}"
         try:
             yield
         except GithubException as error:
             advice = _ADVICE.get(error.status, "")
-            said = scrub(str(error.message or ""), self._where, self._token)
-            text = f"{start}: HTTP {error.status}" + "".join(f"; {part}" for part in (advice, said) if part)
+            message = scrub(str(error.message or ""), self._where, self._token)
+            text = f"{start}: HTTP {error.status}" + "".join(f"; {part}" for part in (advice, message) if part)
             raise (OutcomeUnknown if writing and error.status >= 500 else StoreFailure)(text) from error
         except requests.RequestException as error:
             kind = OutcomeUnknown if writing and not isinstance(error, requests.ConnectTimeout) else StoreFailure
             raise kind(f"{start}: {scrub(str(error), self._where, self._token)}") from error
         except (AssertionError, AttributeError, KeyError, TypeError, ValueError, BadAttributeException) as error:
-            # What PyGithub raises on an answer that is no GitHub's: another host in a link, other types, no JSON.
+            # PyGithub raises these when the answer is not GitHub's: another host in a link, other types, not JSON.
             kind = OutcomeUnknown if writing else StoreFailure
             text = f"{start}: the answer is not one of GitHub's API ({type(error).__name__}); is GITHUB_API_URL right?"
             raise kind(text) from error
@@ -252,7 +252,7 @@ def _comment(found: IssueComment) -> Comment:
 
 
 def _login(user: object) -> str:
-    """The login, or nobody's: GitHub gives no user where an account was deleted."""
+    """Return the login, or an empty one: GitHub names no user for a deleted account."""
     login = getattr(user, "login", None)
     return login if isinstance(login, str) else ""
 

@@ -1,11 +1,11 @@
 """A registry in a directory: `lynxgate.ports.RegistryStore` over files.
 
 - Readers take no lock: a file is replaced whole (temporary file in the same directory, fsync, rename, fsync of
-  the directory), so they see the old bytes or the new.
-- Writers hold an exclusive `flock` on `.lock` while they compare and swap; the kernel frees it when they die.
+  the directory), so they see the old bytes or the new ones.
+- Writers hold an exclusive `flock` on `.lock` while they compare and swap; the kernel releases it when they end.
 - The version of a file is the SHA-256 of its bytes.
-- `index.jsonl` grows by one line per event; a line torn by a crash was never acknowledged and is cut off by the
-  next writer, and not shown to readers.
+- `index.jsonl` grows by one line per event. A line torn by a crash was never acknowledged: readers ignore it, and the
+  next writer cuts it off.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ _BLOCK = 64 * 1024
 
 
 class DirectoryStore:
-    """The registry under ``root``, which is made when something is first written."""
+    """The registry under ``root``, which is created by the first write; ``patience`` in seconds, for the lock."""
 
     def __init__(self, root: Path, *, patience: float = 30.0) -> None:
         self._root = root
-        self._patience = patience  # seconds to wait for another writer, who needs milliseconds
+        self._patience = patience  # far more than the milliseconds that another writer needs
 
     @property
     def location(self) -> str:
@@ -59,7 +59,7 @@ class DirectoryStore:
         with self._writing(key) as path:
             found = self.read(key)
             if found is None or found.version != expected:
-                raise Conflict(f"{path} was changed by somebody else")
+                raise Conflict(f"{path} was changed by another process")
             return self._write(path, data)
 
     def keys(self, prefix: str) -> Iterator[str]:
@@ -88,7 +88,8 @@ class DirectoryStore:
     def lines(self) -> Iterator[bytes]:
         try:
             with (self._root / INDEX).open("rb") as file:
-                # A torn line may be cut off while we read: what is in our buffer of it must not be joined to the next.
+                # A writer may cut off a torn line while we read, and write another in its place. Reading stops where
+                # the file was complete at first, so that a buffered torn part is never joined to the new line.
                 left = self._complete_length(file.fileno())
                 for line in file:
                     left -= len(line)
@@ -107,6 +108,7 @@ class DirectoryStore:
                 raise Conflict(f"{path}: event {number} is there already, or the one before it is not")
             handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
             try:
+                # Cut off a torn line first: a new line must start at the beginning of a line.
                 end = self._complete_length(handle)
                 os.ftruncate(handle, end)
                 _write_all(handle, line + b"\n", end)
@@ -159,7 +161,7 @@ class DirectoryStore:
             fsync_directory(directory.parent)
 
     def _write(self, path: Path, data: bytes) -> str:
-        # One writer at a time holds the lock, so one name will do, and a file left by a crash is overwritten.
+        # The lock allows one writer at a time, so one temporary name is enough; a file left by a crash is overwritten.
         write_atomically(path, data, temporary=path.with_name(f".{path.name}.tmp"))
         return digest_bytes(data)
 
@@ -171,7 +173,7 @@ class DirectoryStore:
         except OSError as error:
             raise StoreFailure(f"{self._root / INDEX}: cannot be read: {error.strerror}") from error
         try:
-            position = max(self._complete_length(handle) - 1, 0)  # without the newline at the end
+            position = max(self._complete_length(handle) - 1, 0)  # without the newline at the end of the last line
             tail = b""
             while position:
                 size = min(_BLOCK, position)
@@ -186,7 +188,7 @@ class DirectoryStore:
             os.close(handle)
 
     def _complete_length(self, handle: int) -> int:
-        """Bytes up to and with the last newline: what follows was torn by a crash."""
+        """Return the number of bytes up to and including the last newline: what follows was torn by a crash."""
         position = os.fstat(handle).st_size
         while position:
             size = min(_BLOCK, position)
@@ -200,14 +202,15 @@ class DirectoryStore:
         try:
             number = json.loads(line)["number"]
         except (ValueError, TypeError, KeyError, RecursionError) as error:
-            raise IntegrityFailure(f"{self._root / INDEX}: a line is no event; see lynxgate registry verify") from error
+            where = self._root / INDEX
+            raise IntegrityFailure(f"{where}: a line is not an event; see lynxgate registry verify") from error
         if not isinstance(number, int):
             raise IntegrityFailure(f"{self._root / INDEX}: an event has no number; see lynxgate registry verify")
         return number
 
 
 def _write_all(handle: int, data: bytes, at: int) -> None:
-    """A disk that fills up takes a part of what it is given, and refuses only the rest."""
+    """Write all of ``data`` at ``at``: a disk that fills up accepts a part of it and reports no error for that call."""
     while data:
         written = os.pwrite(handle, data, at)
         data, at = data[written:], at + written

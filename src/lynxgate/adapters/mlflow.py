@@ -1,13 +1,13 @@
 """MLflow as the tracking server: runs, their models, and tags. The only file that imports mlflow.
 
-- A failing call ends within `TIMEOUT_SECONDS` and is tried once: retrying is the caller's, who knows what a
-  repetition means. MLflow's own defaults retry for four minutes.
-- `StoreFailure` is a refusal that surely changed nothing; `OutcomeUnknown` is everything else, since a reply that
-  was lost, late or a 500 may follow a change that was made.
-- A model is taken from its LoggedModel, where MLflow 3 keeps it, or from the run's artefacts, where older clients
-  put it. MLflow checks no byte that it delivers: what arrives is compared with what the server listed.
-- The bounds are MLflow's environment variables, so they hold for the whole process; a user's tighter ones stay.
-- No credential is in a message: neither of the tracking URI nor what a vendor's exception quotes.
+- A failing call ends within `TIMEOUT_SECONDS` and is tried once; the caller, which knows what a repetition means,
+  decides about retries. MLflow's own defaults retry for four minutes.
+- `StoreFailure` is a refusal that certainly changed nothing. `OutcomeUnknown` is everything else: a reply that was
+  lost or late, and a 500, may follow a change that was made.
+- A model is taken from its LoggedModel, where MLflow 3 keeps it, or from the run's artifacts, where older clients
+  put it. MLflow verifies no byte that it delivers: what arrives is compared with what the server listed.
+- The time limits are MLflow's environment variables, so they hold for the whole process; shorter ones of the user stay.
+- No message contains a credential, neither from the tracking URI nor from a vendor's exception.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
-# Before the import, which reads it: MLflow would report its use to its makers from a process that holds credentials.
+# Set before the import, which reads it: otherwise MLflow would report its use from a process that holds credentials.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 
 import mlflow.exceptions
@@ -96,19 +96,19 @@ class MlflowTracking:
             return mlflow_models.read_alias(self._client, model)
 
     def read_facts(self, run_id: str) -> RunFacts:
-        """What the run says of its training data, as a parameter or a tag; errors as `lynxgate.ports.RunMetadata`."""
+        """Read the training data's hash from parameters and tags of the run; errors as `lynxgate.ports.RunMetadata`."""
         try:
             with self._translated(f"read run {run_id}"):
                 data = self._client.get_run(run_id).data
         except _NoSuch as error:
             raise CannotJudge(f"{self.location} has no run {run_id}; check the id and the tracking URI") from error
-        said = {str(place[TRAINING_DATA]) for place in (data.params, data.tags) if TRAINING_DATA in place}
-        if len(said) > 1:
-            raise CannotJudge(f"run {run_id} says {TRAINING_DATA} twice, and differently, as parameter and as tag")
-        for value in said:
+        named = {str(place[TRAINING_DATA]) for place in (data.params, data.tags) if TRAINING_DATA in place}
+        if len(named) > 1:
+            raise CannotJudge(f"run {run_id} has {TRAINING_DATA} as a parameter and as a tag, with different values")
+        for value in named:
             if not is_sha(value):
-                raise CannotJudge(f"run {run_id}: its {TRAINING_DATA} is {value[:80]!r}, and no SHA-256")
-        return RunFacts(next(iter(said), None))
+                raise CannotJudge(f"run {run_id}: its {TRAINING_DATA} is {value[:80]!r}, not a SHA-256")
+        return RunFacts(next(iter(named), None))
 
     def find_model(self, run_id: str) -> RunModel:
         """The run's model without its bytes; errors as `lynxgate.ports.Tracking`."""
@@ -149,7 +149,7 @@ class MlflowTracking:
             repository = get_artifact_repository(location, tracking_uri=self._uri)
             files = tuple(sorted(_list(repository, folder)))
         if not any(path == "MLmodel" for path, _ in files):
-            raise CannotJudge(f"the model of run {run_id} ({source}) holds no MLmodel file; log the model again")
+            raise CannotJudge(f"the model of run {run_id} ({source}) has no MLmodel file; log the model again")
         return RunModel(source, files), repository, folder
 
     def _logged_model(self, run_id: str, experiment_id: str) -> tuple[str, str, str] | None:
@@ -169,7 +169,7 @@ class MlflowTracking:
         if len(named) > 1:
             ids = ", ".join(sorted(model.model_id for model in named)[:5])
             raise CannotJudge(
-                f"run {run_id} has {len(named)} models ({ids}) and nothing says which is the candidate; "
+                f"run {run_id} has {len(named)} models ({ids}) and it is not clear which is the candidate; "
                 f"log exactly one as {self._model_name!r}"
             )
         (model,) = named
@@ -178,7 +178,7 @@ class MlflowTracking:
         return f"models:/{model.model_id}", model.artifact_location, ""
 
     def _older_layout(self, run_id: str, artifact_uri: str) -> tuple[str, str, str]:
-        with self._translated(f"list the artefacts of run {run_id}"):
+        with self._translated(f"list the artifacts of run {run_id}"):
             repository = get_artifact_repository(artifact_uri, tracking_uri=self._uri)
             folders = [str(entry.path) for entry in repository.list_artifacts() if entry.is_dir]
             candidates = [self._model_name] if self._model_name in folders else folders
@@ -198,7 +198,7 @@ class MlflowTracking:
 
     @contextlib.contextmanager
     def _translated(self, doing: str) -> Iterator[None]:
-        """Every exception of MLflow and of the storage SDKs under it becomes one of ours here."""
+        """Translate every exception of MLflow, and of the storage SDKs under it, into one of ours."""
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
@@ -240,7 +240,7 @@ class _NoSuch(StoreFailure):
 
 
 def _bound_requests(timeout: int) -> int:
-    """Make MLflow's client try once and give up in time, unless the user asked for less; the timeout in force."""
+    """Make MLflow's client try once and give up in time, unless the user set less; return the timeout in force."""
     for name, value in {
         "MLFLOW_HTTP_REQUEST_TIMEOUT": timeout,
         "MLFLOW_HTTP_REQUEST_MAX_RETRIES": 0,
@@ -254,21 +254,21 @@ def _bound_requests(timeout: int) -> int:
 
 
 def _silence() -> None:
-    """Keep MLflow off our output: its progress bars, and what it and its migrations log."""
+    """Keep progress bars and logs of MLflow and its migrations out of our output."""
     os.environ["MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"] = "false"
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 def _require_database(uri: str) -> None:
-    """MLflow would create a missing SQLite file and find no run in it: name the real mistake instead."""
+    """Refuse a missing SQLite file: MLflow would create it, find no run in it, and hide the real mistake."""
     path = Path(uri.removeprefix("sqlite:///"))
     if uri.startswith("sqlite:///") and not path.is_file():
         raise StoreFailure(f"{path}: no such MLflow database; set MLFLOW_TRACKING_URI, or log a run there first")
 
 
 def _list(repository: ArtifactRepository, folder: str) -> Iterator[tuple[str, int | None]]:
-    """Files under ``folder``, relative to it, with their sizes; names are the server's and are not trusted."""
+    """Yield the files under ``folder``, relative to it, with sizes in bytes; names from the server are not trusted."""
     pending, seen = [folder], 0
     while pending:
         parent = pending.pop()
@@ -282,9 +282,9 @@ def _list(repository: ArtifactRepository, folder: str) -> Iterator[tuple[str, in
                 or not path.is_relative_to(parent)
                 or any(ord(character) < 32 for character in str(path))
             ):
-                raise IntegrityFailure(f"the server lists an artefact named {str(path)[:200]!r}: refused")
+                raise IntegrityFailure(f"the server lists an artifact named {str(path)[:200]!r}: refused")
             if seen > MAX_FILES:
-                raise IntegrityFailure(f"the server lists more than {MAX_FILES} artefacts for one model: refused")
+                raise IntegrityFailure(f"the server lists more than {MAX_FILES} artifacts for one model: refused")
             if entry.is_dir:
                 pending.append(str(path))
             else:
@@ -344,6 +344,6 @@ def _watching(folder: Path, model: RunModel, progress: Progress | None) -> Itera
 def _bytes_in(folder: Path) -> int:
     done = 0
     for path in folder.rglob("*"):
-        with contextlib.suppress(OSError):  # a temporary file of the download may be gone again
+        with contextlib.suppress(OSError):  # a temporary file of the download may have been removed meanwhile
             done += path.lstat().st_size if not path.is_dir() else 0
     return done

@@ -1,7 +1,7 @@
 """MLflow's registered models: the version of a run, its tags, and the alias ``production``. Part of the MLflow adapter.
 
-- Looks before it creates, so that doing it again changes nothing; a version made twice by a lost reply is harmless,
-  since always the first of a run is used.
+- Each step looks before it creates, so that a repetition changes nothing. A version that a lost reply created twice is
+  harmless, since the first one of a run is always used.
 - An alias has no compare-and-swap in MLflow: the last writer wins.
 """
 
@@ -25,7 +25,7 @@ def set_alias(client: MlflowClient, model: str, run_id: str, source: str, tags: 
 
 
 def read_alias(client: MlflowClient, model: str) -> str | None:
-    """The run of the version that carries the alias; `None` when no version does."""
+    """Return the run of the version that has the alias; `None` when no version has it."""
     version = _aliased_version(client, model)
     return None if version is None else str(client.get_model_version(model, version).run_id)
 
@@ -45,13 +45,13 @@ def _find_version(client: MlflowClient, model: str, run_id: str) -> str | None:
 
 
 def _create_version(client: MlflowClient, model: str, run_id: str, source: str) -> str:
-    if not _is_registered(client, model):  # whoever may add versions need not be who may make models
+    if not _is_registered(client, model):  # an account that may add versions may lack the right to create models
         try:
             client.create_registered_model(model)
         except MlflowException as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
-    # The server takes a logged model for a source only if it is told which one that is.
+    # For a logged model the server accepts the source only together with the model's id.
     model_id = source.removeprefix("models:/") if source.startswith("models:/") else None
     made = client.create_model_version(model, source, run_id=run_id, await_creation_for=0, model_id=model_id)
     return str(made.version)

@@ -2,14 +2,14 @@
 
 - A new key is written with `If-None-Match: *`, a changed one with `If-Match` and the ETag that was read: the
   server decides who wins. The version of a key is its ETag. Nothing is ever written unconditionally.
-- A write is tried once: a second try by the client below us could meet the first and take it for somebody else's.
-  Whether a write whose reply was lost has happened is found out by `lynxgate.registry.layout.put`, which looks.
-- Event ``n`` of the index is `index/<n, zero padded to 12>.json`, create-only, and written only after ``n - 1``.
+- A write is tried once: a second try by the client library could meet the first and take it for another writer's.
+  Whether a write whose reply was lost was applied is found out by `lynxgate.registry.compare_and_swap.put`.
+- Event ``n`` of the index is `index/<n, zero padded to 12>.json`, written once, and only after ``n - 1``.
 - Endpoint, region and credentials come from where boto3 users expect them: environment, profile, role. An address
   with credentials in it is refused; no message carries one, nor any text of a server beyond its error code.
-- A server that does not answer is given up after `CONNECT_SECONDS + READ_SECONDS`, for a write 1 s later (boto3
-  waits that long for leave to send); reads are tried `READ_ATTEMPTS` times, at most 3 s between them in all. A host
-  of several addresses takes the time to connect for each; one that trickles its reply is not bounded by these.
+- A request ends after `CONNECT_SECONDS + READ_SECONDS` without an answer, a write 1 s later (boto3 waits that long
+  for a 100 Continue). Reads are tried `READ_ATTEMPTS` times, with at most 3 s of pauses. A host with several addresses
+  takes the time to connect for each; a server that sends its reply byte by byte is not bounded by these.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class S3Store:
     """The registry at ``s3://bucket/prefix``; safe to use from several threads, not across a fork.
 
     Raises:
-        UsageFailure: ``address`` is no such address, or carries credentials.
+        UsageFailure: ``address`` is not of that form, or it contains credentials.
         StoreFailure: boto3 finds no usable configuration.
     """
 
@@ -100,22 +100,26 @@ class S3Store:
                 Bucket=self._bucket, Prefix=self._base + prefix
             )
             found = [item["Key"].removeprefix(self._base) for page in pages for item in page.get("Contents", ())]
-        # Directory buckets, and servers that walk a tree, list in an order of their own.
+        # S3 lists in the order of keys; directory buckets, and servers that walk a file tree, do not.
         return iter(sorted(key for key in found if not key.rpartition("/")[2].startswith(".")))
 
     def now(self) -> datetime:
-        """The `Date` of the server's reply: whole seconds, cut off, so up to one second behind its clock."""
+        """The `Date` of the server's reply: whole seconds, cut off, so up to one second behind the server's clock."""
         with self._calling("", "asked for the time"):
             headers = self._head("registry.json")[1]
         try:
             return parsedate_to_datetime(headers["date"]).astimezone(UTC)
         except (KeyError, ValueError, TypeError) as error:
             raise StoreFailure(
-                f"{self._where}: the server's reply carries no date; is this an S3 server? See AWS_ENDPOINT_URL"
+                f"{self._where}: the server's reply has no date; is this an S3 server? See AWS_ENDPOINT_URL"
             ) from error
 
     def last(self, hint: int = 0) -> tuple[int, bytes] | None:
-        """Found by probing: two requests where ``hint`` is the last, about ``2 log2 n`` where ``n`` follow it."""
+        """Search by doubling steps, then by halving.
+
+        Two requests when ``hint`` is the last event, about ``2 log2 n`` when ``n`` events follow it; a listing would
+        read every key of the index.
+        """
         there, step = hint, 1
         while self._has_event(there + step):
             there, step = there + step, step * 2
@@ -138,7 +142,7 @@ class S3Store:
         names = [key for key in self.keys("index/") if _EVENT.fullmatch(key)]
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             for start in range(0, len(names), _BATCH):
-                # Who checks the chain notices an event that vanished after the listing, as any that is missing.
+                # An event that vanished after the listing is missing in the chain, which its reader checks.
                 yield from (found.data for found in pool.map(self.read, names[start : start + _BATCH]) if found)
 
     def append(self, number: int, line: bytes) -> None:
@@ -147,10 +151,10 @@ class S3Store:
         self.create(event_key(number), line)
 
     def check_conditional_writes(self) -> None:
-        """Prove on a scratch key that the server honours both conditions; called before a registry is made there.
+        """Prove on a scratch key that the server honours both conditions; called before a registry is created.
 
-        That the server also keeps two writes at the same moment apart no probe can prove; AWS S3 promises it. The
-        scratch key is deleted; where the credentials may not delete, it remains and means nothing.
+        No probe can prove that the server also keeps two writes at the same moment apart; AWS S3 guarantees it. The
+        scratch key is deleted; where the credentials may not delete, it remains and has no meaning.
 
         Raises:
             StoreFailure: it accepted a write that it had to refuse, or the check could not be made.
@@ -164,13 +168,13 @@ class S3Store:
             self._must_refuse("If-Match", lambda: self.replace(key, b"over the second", first))
             found = self.read(key)
             if found != Stored(b"second", second):
-                raise StoreFailure(f"{self._where}: what was just written is not what is read; choose another server")
+                raise StoreFailure(f"{self._where}: a read does not return what was written; choose another server")
         except Conflict as error:
             raise StoreFailure(
-                f"{self._where}: a write on the right condition was refused; choose a server with conditional writes"
+                f"{self._where}: a write with the right condition was refused; choose a server with conditional writes"
             ) from error
         finally:
-            # Credentials that may not delete are good practice for a registry.
+            # A failure is ignored: credentials that may not delete are good practice for a registry.
             with contextlib.suppress(BotoCoreError, ClientError):
                 self._writer.delete_object(Bucket=self._bucket, Key=self._base + key)
 
@@ -190,7 +194,7 @@ class S3Store:
             return self._head(key)[0]
 
     def _head(self, key: str) -> tuple[bool, Mapping[str, str]]:
-        """Whether ``key`` is there, and the headers of the reply."""
+        """Return whether ``key`` exists, and the headers of the reply."""
         try:
             reply = self._reader.head_object(Bucket=self._bucket, Key=self._base + key)
         except ClientError as error:
@@ -202,31 +206,29 @@ class S3Store:
     def _etag(self, key: str, reply: Mapping[str, Any]) -> str:
         if etag := reply.get("ETag"):
             return str(etag)
-        raise OutcomeUnknown(
-            f"{self._where}/{key}: the reply carries no ETag; is this an S3 server? See AWS_ENDPOINT_URL"
-        )
+        raise OutcomeUnknown(f"{self._where}/{key}: the reply has no ETag; is this an S3 server? See AWS_ENDPOINT_URL")
 
     def _calling(self, key: str, doing: str, *, writes: bool = False) -> contextlib.AbstractContextManager[None]:
         return translated(f"{self._where}: {key}" if key else self._where, doing, writes=writes)
 
 
 def parse_address(address: str) -> tuple[str, str]:
-    """Bucket and prefix (without slashes at its ends, may be empty) of ``s3://bucket/prefix``.
+    """Split ``s3://bucket/prefix`` into bucket and prefix (without slashes at its ends; may be empty).
 
     Raises:
-        UsageFailure: for anything else; credentials in it are not repeated.
+        UsageFailure: it is not of that form; the message does not repeat credentials.
     """
     if "@" in address.removeprefix("s3://").partition("/")[0]:
         raise UsageFailure("credentials do not belong in a registry's address; use AWS_PROFILE and write s3://bucket")
     match = _ADDRESS.fullmatch(address)
     prefix = (match["prefix"] or "").strip("/") if match else ""
     if match is None or (prefix and {"", ".", ".."} & set(prefix.split("/"))):
-        raise UsageFailure(f"{address[:200]!r} is no registry on S3; write s3://bucket/prefix")
+        raise UsageFailure(f"{address[:200]!r} is not a registry on S3; write s3://bucket/prefix")
     return match["bucket"], prefix
 
 
 def event_key(number: int) -> str:
-    """Where event ``number`` of the index lives."""
+    """Return the key of event ``number`` of the index."""
     return f"index/{number:012}.json"
 
 
@@ -237,22 +239,23 @@ def _connect(session: boto3.Session, config: Config, attempts: int) -> S3Client:
 
 
 def _address_buckets(session: boto3.Session, config: Config) -> tuple[Config, str]:
-    """``config`` for the endpoint in force, and that endpoint's host (empty for AWS itself).
+    """Return ``config`` for the endpoint in force, and that endpoint's host (empty for AWS itself).
 
-    Servers other than AWS's seldom have a host name for each bucket; who says otherwise in the profile is heard.
+    Servers other than AWS's seldom have a host name for each bucket, so buckets are addressed by path there; a style
+    that the AWS profile sets is kept.
     """
     try:
         client = session.client("s3", config=config)
     except ValueError:
         # Its text would repeat the address, which may hold a password; so would its traceback.
-        raise UsageFailure("AWS_ENDPOINT_URL is no address of a server; write http://host:port") from None
+        raise UsageFailure("AWS_ENDPOINT_URL is not the address of a server; write http://host:port") from None
     try:
         endpoint = urlsplit(client.meta.endpoint_url)
-        told = (client.meta.config.s3 or {}).get("addressing_style")
+        style = (client.meta.config.s3 or {}).get("addressing_style")
     finally:
         client.close()
     host = endpoint.hostname or ""
     if host.endswith((".amazonaws.com", ".amazonaws.com.cn")):
         return config, ""
     port = f":{endpoint.port}" if endpoint.port else ""
-    return (config if told else config.merge(Config(s3={"addressing_style": "path"}))), f"{host}{port}"
+    return (config if style else config.merge(Config(s3={"addressing_style": "path"}))), f"{host}{port}"

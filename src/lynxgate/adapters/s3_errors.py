@@ -1,7 +1,7 @@
-"""What boto3 raises, turned into errors of ours; the other half of `lynxgate.adapters.s3`.
+"""Translate what boto3 raises into the errors of Lynxgate, for `lynxgate.adapters.s3`.
 
-- Of a write, only what surely changed nothing is a `StoreFailure`; everything else is `OutcomeUnknown`, since a reply
-  that was lost, cut off, unreadable or a server's own failure leaves open whether the write was applied.
+- A failed write is a `StoreFailure` only when it certainly changed nothing. Everything else is `OutcomeUnknown`: a
+  reply that was lost, cut off or unreadable, and a failure of the server, leave open whether it was applied.
 - A lost condition is a `Conflict`, and never anything else.
 - No text of a server or of boto3 enters a message, only error codes and class names: texts may hold credentials.
 """
@@ -31,7 +31,7 @@ from lynxgate.errors import Conflict, GateError, OutcomeUnknown, StoreFailure
 
 _CODE = re.compile(r"[A-Za-z0-9._-]{1,60}")
 _NO_CODE = "no code"
-_LOST = {"ConditionalRequestConflict", "OperationAborted"}  # 409: somebody else writes this key at this moment
+_LOST = {"ConditionalRequestConflict", "OperationAborted"}  # 409: another request is writing this key at this moment
 _ELSEWHERE = "the bucket is in another region; set AWS_REGION"
 _DENIED = "access denied; check AWS_PROFILE: the gate needs s3:GetObject, s3:PutObject and s3:ListBucket there"
 _LACKING = "the server lacks something a registry needs; choose one with conditional writes"
@@ -74,7 +74,7 @@ _REASONS: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
 
 @contextlib.contextmanager
 def translated(subject: str, doing: str, *, writes: bool) -> Iterator[None]:
-    """Around calls of boto3: errors say that ``subject`` could not be ``doing``, why, and what to do.
+    """Translate errors of the calls in this context: ``subject`` could not be ``doing``, why, and what to do.
 
     Raises:
         Conflict, OutcomeUnknown: only where the call ``writes``.
@@ -90,15 +90,15 @@ def translated(subject: str, doing: str, *, writes: bool) -> Iterator[None]:
 
 
 def is_missing(error: ClientError, *, head: bool = False) -> bool:
-    """Whether a reply says that the key (not the bucket) is not there; that to a HEAD has no body that says which."""
+    """Return whether a reply means that the key is missing; that to a HEAD has no body to tell it from a bucket."""
     return _status(error) == 404 and (head or _code(error) == "NoSuchKey")
 
 
 def _refusal(error: ClientError, subject: str, doing: str, *, writes: bool) -> GateError:
-    """What a reply with an error status means."""
+    """Return the error that a reply with an error status means."""
     status, code = _status(error), _code(error)
     if writes and (status == 412 or (status == 409 and code in _LOST) or is_missing(error)):
-        return Conflict(f"{subject} was changed by somebody else")
+        return Conflict(f"{subject} was changed by another process")
     named = code not in {str(status), _NO_CODE}
     failed = (
         "the server failed; look at its health"
@@ -107,13 +107,13 @@ def _refusal(error: ClientError, subject: str, doing: str, *, writes: bool) -> G
     )
     advice = _ADVICE.get(code) or _ADVICE_BY_STATUS.get(status, f"{failed}, or run it again later")
     text = f"{subject} could not be {doing}: {advice} ({f'{status} {code}' if named else status})"
-    # The status of a request whose own body came too slowly is 400, whatever became of it.
+    # RequestTimeout has status 400, but may follow a write that was applied.
     surely_refused = (300 <= status < 500 and code != "RequestTimeout") or status == 501
     return OutcomeUnknown(text) if writes and not surely_refused else StoreFailure(text)
 
 
 def _reason(error: Exception) -> str:
-    """Why there was no reply, or none that could be read."""
+    """Return why there was no reply, or none that could be read."""
     for kinds, reason in _REASONS:
         if isinstance(error, kinds):
             return reason

@@ -1,16 +1,17 @@
-"""What a policy can see, bucket by bucket, before anything is evaluated. Pure.
+"""Plan: compute what a policy can detect in each bucket, before anything is evaluated. Pure.
 
-- Everything is said for one assumed disagreement, the share of examples on which exactly one of the two models is
-  right, which the reader is told; a real pair of models has its own.
-- Chances are exact sums; the examples needed and the smallest drop are normal approximations.
-- Only the policy and the sizes of the baseline's buckets enter, none of its figures.
+- Every figure holds for one assumed disagreement: the share of examples on which exactly one of the two models is
+  right. The report names it, because a real pair of models has its own.
+- Chances are exact sums over a binomial or trinomial distribution. The examples needed and the smallest drop are normal
+  approximations (`lynxgate.decision.statistics.planning`).
+- Only the policy and the sizes of the baseline's buckets are used, none of its measured figures.
+- `lynxgate.reports.plan_text` renders a plan.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from fractions import Fraction
 
 from lynxgate.decision.baseline import Baseline
@@ -25,20 +26,20 @@ from lynxgate.decision.statistics import (
     smallest_n_ever,
 )
 from lynxgate.decision.statistics.exact import holding_probability
-from lynxgate.figures import visible
-from minieval.contract.documents import pretty_json
 
-STEADY = 0.05  # the disagreement up to which a shelf life is said
+STEADY = 0.05  # the disagreement up to which a shelf life is stated
 
 
 @dataclass(frozen=True)
 class PlannedRow:
-    """What one bucket can show. Shares, save ``margin_pp``; `None` where nothing can be said or nothing would do.
+    """What one bucket can detect. Figures are shares, except ``margin_pp`` (percentage points).
 
-    ``smallest_drop``: proved to be beyond the margin with the plan's power. ``blocks_equal``: the chance that this
-    bucket alone blocks an equal model (0 for an advisory one). ``identical_passes``: whether a model that changes
-    nothing is proved within the margin; else only one that gains can be. ``needed``: examples for an equal model to be
-    so proved with the plan's power.
+    A figure is `None` where it cannot be computed, or where no value is enough.
+
+    ``smallest_drop``: the smallest loss that is proved beyond the margin with the plan's power. ``blocks_equal``: the
+    chance that this bucket alone blocks an equal model (0 for an advisory bucket). ``identical_passes``: whether a
+    model with identical answers is proved within the margin; if not, only a model that gains can be. ``needed``: the
+    number of examples with which an equal model is proved within the margin with the plan's power.
     """
 
     bucket: str
@@ -53,7 +54,7 @@ class PlannedRow:
 
 @dataclass(frozen=True)
 class Plan:
-    """A policy's rows, the aggregate first, and what was assumed."""
+    """The rows of a policy, the aggregate first, and the assumptions."""
 
     rule: Rule
     confidence: float
@@ -64,14 +65,15 @@ class Plan:
 
     @property
     def blocks_equal_at_most(self) -> float:
-        """An upper bound of the chance that an equal model is blocked: the sum over the rows, at most 1."""
+        """Return the sum over the rows: at least the chance that an equal model is blocked (Boole's inequality)."""
         return min(math.fsum(row.blocks_equal or 0.0 for row in self.rows), 1.0)
 
 
 def make_plan(baseline: Baseline, *, disagreement: float, power: float) -> Plan:
-    """The plan of a baseline's policy; both figures are shares in (0, 1)."""
+    """Return the plan of a baseline's policy; ``disagreement`` and ``power`` are shares in (0, 1)."""
     policy = baseline.policy
     buckets = [(name, policy.terms_of(name), baseline.buckets[name]) for name in sorted(baseline.buckets)]
+    # Holm corrects the buckets that may block together; its strictest step divides the level by their number.
     family = sum(terms.tier is not Tier.ADVISORY and figures.n is not None for _, terms, figures in buckets)
     assumed = _Assumed(policy, disagreement, power)
     rows: list[PlannedRow] = []
@@ -87,52 +89,20 @@ def make_plan(baseline: Baseline, *, disagreement: float, power: float) -> Plan:
 
 
 def gates_carried(policy: Policy, rows: int) -> int:
-    """How many gates an eval set of ``rows`` examples carries before its answers can no longer be believed.
+    """Return for how many gates an eval set of ``rows`` examples can be used.
 
-    Every difference of all rows is then within the overall tolerance of the truth, at the policy's confidence, although
-    each answer may steer the next model, for models that differ on at most `STEADY` of the examples.
+    Up to that number, every measured difference of all rows is within the overall tolerance of the true difference, at
+    the policy's confidence, even if each result influences the next model. This holds for models that differ on at most
+    `STEADY` of the examples. Source: `lynxgate.decision.statistics.shelf_life`.
     """
     epsilon = float(policy.overall_terms.tolerance_pp) / 100
     return shelf_life(rows, epsilon, policy.alpha, STEADY) if epsilon else 0
 
 
-def render_plan(plan: Plan) -> str:
-    """The plan as a table for people, under what it assumes."""
-    table = [
-        (
-            "bucket",
-            "tier",
-            "n",
-            "margin",
-            "smallest drop seen",
-            "blocks an equal model",
-            "identical passes",
-            "examples needed",
-        )
-    ]
-    for row in plan.rows:
-        table.append(
-            (
-                visible(row.bucket),
-                row.tier.value,
-                "?" if row.n is None else str(row.n),
-                f"{row.margin_pp:g} pp",
-                "none" if row.smallest_drop is None else f"{100 * row.smallest_drop:.1f} pp",
-                "?" if row.blocks_equal is None else f"{100 * row.blocks_equal:.2f} %",
-                *_proof_cells(plan.rule, row),
-            )
-        )
-    widths = [max(len(cells[column]) for cells in table) for column in range(len(table[0]))]
-    return "\n".join([*_assumptions(plan), "", *(_line(cells, widths) for cells in table), "", *_conclusions(plan)])
-
-
-def render_plan_json(plan: Plan) -> bytes:
-    """The plan as JSON."""
-    return pretty_json({**asdict(plan), "blocks_equal_at_most": plan.blocks_equal_at_most})
-
-
 def chance_of_falling(n: int, tolerance: Fraction, disagreement: float) -> float:
-    """Exact chance that an equal model falls by more than ``tolerance`` (a share) on ``n`` examples."""
+    """Return the exact chance that an equal model falls by more than ``tolerance`` (a share) on ``n`` examples."""
+    # With m disagreeing examples, of which l are losses, the model falls by (2 l - m) / n. It stays within the
+    # tolerance while l <= (m + n tolerance) / 2.
     limits = [min(m, math.floor((m + n * tolerance) / 2)) for m in range(n + 1)]
     inside, unseen = holding_probability(limits, disagreement, 0.0)
     return max(1 - inside - unseen, 0.0)
@@ -172,34 +142,3 @@ def _plan(bucket: str, terms: Terms, n: int | None, family: int, assumed: _Assum
         smallest is not None and n >= smallest,
         examples_needed(disagreement, margin, confidence, power),
     )
-
-
-def _proof_cells(rule: Rule, row: PlannedRow) -> tuple[str, str]:
-    if rule is Rule.POINT:
-        return "", ""
-    needed = "no number" if row.needed is None else str(row.needed)
-    return {None: "?", True: "yes", False: "no"}[row.identical_passes], needed
-
-
-def _assumptions(plan: Plan) -> Iterator[str]:
-    proof = "" if plan.rule is Rule.POINT else f", confidence {plan.confidence:g} (one-sided)"
-    yield f"rule {plan.rule}{proof}; assumed: the models differ on {100 * plan.disagreement:g} % of the examples;"
-    yield f"a drop counts as seen, and examples as enough, at a chance of {100 * plan.power:g} %"
-
-
-def _conclusions(plan: Plan) -> Iterator[str]:
-    yield f"An equal model is blocked in at most {100 * plan.blocks_equal_at_most:.1f} % of gates."
-    if plan.shelf_life is not None:
-        yield f"The eval set carries {plan.shelf_life} gates, for models that differ on at most {100 * STEADY:g} %."
-    if plan.rule is Rule.POINT:
-        yield "Rule point compares figures and proves nothing, so that no number of examples is enough."
-    never = [
-        visible(row.bucket) for row in plan.rows if row.identical_passes is False and row.tier is not Tier.ADVISORY
-    ]
-    if never:
-        yield f"Too small to prove even an identical model within their margin: {', '.join(never)}."
-
-
-def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
-    padded = (c.ljust(w) if column < 2 else c.rjust(w) for column, (c, w) in enumerate(zip(cells, widths, strict=True)))
-    return "  ".join(padded).rstrip()

@@ -1,6 +1,6 @@
-"""A lineage for people and for programs: text, Mermaid, JSON.
+"""Render a lineage: as text, as a Mermaid flowchart, as JSON values.
 
-- What a document or a run named (the path of an eval set) is hostile until it is escaped here.
+- Names from documents and runs (the path of an eval set) are hostile text until they are escaped here.
 """
 
 from __future__ import annotations
@@ -8,19 +8,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from lynxgate.audit.lineage import Generation
-from lynxgate.figures import visible
+from lynxgate.escape import visible
 from minieval.contract.documents import Json
 
 _HARMLESS = frozenset(" ./_:")
 
 
-def as_text(generations: Sequence[Generation], *, asked: bool) -> str:
-    """A block of lines for each version; ``asked`` is whether the runs were asked for their training data."""
-    return "\n".join(line for generation in generations for line in _block(generation, asked=asked))
+def as_text(generations: Sequence[Generation], *, queried: bool) -> str:
+    """Render a block of lines for each version; ``queried`` is whether MLflow was queried for the training data."""
+    return "\n".join(line for generation in generations for line in _block(generation, queried=queried))
 
 
 def as_mermaid(generations: Sequence[Generation]) -> str:
-    """A Mermaid flowchart whose arrows point from what something comes from."""
+    """Render a Mermaid flowchart whose arrows point from an origin to what was made from it."""
     lines = ["flowchart LR"]
     for number, each in enumerate(generations):
         lines.append(f"  v{number}[{_label(each.semver, each.canonical_sha[:12])}]")
@@ -38,7 +38,7 @@ def as_mermaid(generations: Sequence[Generation]) -> str:
 
 
 def as_tree(generations: Sequence[Generation]) -> Json:
-    """Plain JSON values, the newest version first."""
+    """Return plain JSON values, the newest version first."""
     return [
         {
             "semver": each.semver,
@@ -57,21 +57,25 @@ def as_tree(generations: Sequence[Generation]) -> Json:
     ]
 
 
-def _block(each: Generation, *, asked: bool) -> Iterator[str]:
+def _block(each: Generation, *, queried: bool) -> Iterator[str]:
     rows = "" if each.eval_set.rows is None else f", {each.eval_set.rows} rows"
-    measured_on = each.parent or (
-        f"{each.origin_sha}, not promoted here" if each.origin_sha else "a model it does not name"
-    )
     yield f"{each.semver} {each.canonical_sha}"
     yield f"  run            {each.run_id}"
-    yield f"  training data  {each.training_data_sha256 or ('the run does not say' if asked else 'not asked')}"
+    unknown = "the run does not name it" if queried else "not looked up"
+    yield f"  training data  {each.training_data_sha256 or unknown}"
     yield f"  eval set       {visible(each.eval_set.path or 'unnamed')}, md5 {each.eval_set.dvc_md5}{rows}"
-    yield f"  baseline       {each.baseline_sha256}, measured on {measured_on}"
+    yield f"  baseline       {each.baseline_sha256}, measured on {_describe_origin(each)}"
     yield f"  evidence       {each.evidence}"
 
 
+def _describe_origin(each: Generation) -> str:
+    if each.parent is not None:
+        return each.parent
+    return "a model it does not name" if each.origin_sha is None else f"{each.origin_sha}, not promoted here"
+
+
 def _label(*parts: str) -> str:
-    """A quoted label of several lines in which no character is markup: Mermaid spells a character ``#<code>;``."""
+    """Render a quoted label of several lines without markup: Mermaid writes any character as ``#<code>;``."""
     return '"' + "<br/>".join(_escape(part) for part in parts if part) + '"'
 
 

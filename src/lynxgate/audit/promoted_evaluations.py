@@ -1,7 +1,7 @@
-"""What promoted versions measured, out of the registry's own evidence: the numbers that a baseline can be moved to.
+"""Read the evaluations of promoted versions from the registry's own evidence, so that a baseline can move to them.
 
-- Evidence is held against its promotion first, as an auditor does; what does not prove it is an integrity failure.
-- A tombstoned bundle is no source, and neither is a version that production went back from.
+- Evidence is first checked against its promotion; evidence that does not prove it is an integrity failure.
+- A tombstoned bundle is not a source, and neither is a version above production, from which it was rolled back.
 - Nothing is evaluated here, and nothing is written.
 """
 
@@ -12,49 +12,40 @@ from dataclasses import dataclass
 from lynxgate.errors import CannotJudge, IntegrityFailure, Refused
 from lynxgate.identity import parse_semver
 from lynxgate.ports import Store
-from lynxgate.registry.events import as_promotion
-from lynxgate.registry.evidence_check import Statement, find_flaws
-from lynxgate.registry.layout import evidence_key, journal_key, read_tags
-from lynxgate.registry.record import Record
+from lynxgate.registry.layout import read_tags
+from lynxgate.registry.promoted import find_promotion, prove
+from lynxgate.registry.record import read_record
 from lynxgate.registry.resolve import find_production
 from lynxgate.serving.releases import find_release
-from minieval.contract.documents import parse_document
 from minieval.contract.report import Evaluation
 
 
 @dataclass(frozen=True)
 class Promoted:
-    """A promoted version and the evaluation on which it was promoted."""
+    """A promoted version and the evaluation that it was promoted on."""
 
     semver: str
     evaluation: Evaluation
 
 
 def read_promoted(store: Store, semver: str | None = None) -> Promoted:
-    """The version that ``semver`` names, or the one in production when it is `None`.
+    """Read the version ``semver``, or the one in production when it is `None`.
 
     Raises:
         CannotJudge: it is not promoted, or nothing is in production.
-        IntegrityFailure: the registry contradicts itself, or the evidence is not that of the promotion.
+        IntegrityFailure: the registry contradicts itself, or the evidence does not prove the promotion.
         Refused: its bundle is tombstoned.
     """
     release = find_release(store, semver)
-    stored = store.read(journal_key(release.semver))
-    record = parse_document(stored.data, Record, where=journal_key(release.semver)) if stored else None
-    promotion = as_promotion(record.event) if record and record.event else None
+    versioned = read_record(store, release.semver)
+    promotion = None if versioned is None else find_promotion(versioned.record)
     if promotion is None:
         raise IntegrityFailure(f"{store.location}: {release.semver} has no event; see lynxgate registry verify")
-    key = evidence_key(release.canonical_sha, promotion.evidence)
-    evidence = store.read(key)
-    flaw = "is missing" if evidence is None else next(find_flaws(evidence.data, promotion, release.manifest), None)
-    if evidence is None or flaw is not None:
-        raise IntegrityFailure(f"{store.location}/{key}: {flaw}; see lynxgate registry verify")
-    _, evaluation, _ = parse_document(evidence.data, Statement, where=key).decide()
-    return Promoted(release.semver, evaluation)
+    return Promoted(release.semver, prove(store, promotion).evaluation)
 
 
 def read_last_promoted(store: Store, count: int) -> tuple[Promoted, ...]:
-    """The last ``count`` versions up to the one in production, the newest first; tombstoned ones do not count.
+    """Read the last ``count`` versions up to the one in production, the newest first, without tombstoned ones.
 
     Raises:
         CannotJudge: there are fewer.
@@ -68,12 +59,12 @@ def read_last_promoted(store: Store, count: int) -> tuple[Promoted, ...]:
             try:
                 found.append(read_promoted(store, str(version)))
             except Refused:
-                continue
+                continue  # tombstoned: the next older one takes its place
             if len(found) == count:
                 return tuple(found)
+    if not found:
+        raise CannotJudge(f"{store.location}: nothing is in production; see lynxgate registry list")
     raise CannotJudge(
-        f"{store.location}: {len(found)} promoted versions lead up to production, and {count} were asked for; "
-        f"ask for fewer (--last {len(found)})"
-        if found
-        else f"{store.location}: nothing is in production; see lynxgate registry list"
+        f"{store.location}: only {len(found)} promoted versions up to production, and {count} are needed; "
+        f"use --last {len(found)}"
     )

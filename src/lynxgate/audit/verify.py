@@ -1,8 +1,8 @@
-"""The auditor's reading of a registry: every entry hashed again, the chain walked, records, tags and MLflow compared.
+"""Verify a registry as an auditor: hash every entry again, walk the chain, compare records, tags and MLflow.
 
-- It only reads; what it finds it says, file by file, and it changes nothing.
-- It trusts no document: a promotion is right when index, record, evidence, manifest and tags say the same, and when
-  the verdict in the evidence follows again from the two documents beside it.
+- It only reads. It reports every finding, file by file, and changes nothing.
+- It trusts no document. A promotion is right when index, record, evidence, manifest and tags agree, and when the
+  verdict in the evidence follows again from the two documents beside it.
 """
 
 from __future__ import annotations
@@ -14,14 +14,17 @@ from typing import TypeVar
 
 from lynxgate.errors import CannotJudge, IntegrityFailure, StoreFailure
 from lynxgate.ports import RegistryStore, RunTags, Verifier
-from lynxgate.promotion.eval_set_usage import PREFIX, UsageEntry
-from lynxgate.promotion.steps import tag_key
-from lynxgate.promotion.tombstones import Tombstone
+from lynxgate.promotion.eval_set_usage import UsageEntry
+from lynxgate.promotion.run_tag import tag_key
 from lynxgate.registry.events import GENESIS, Event, Kind, Promotion, as_promotion
-from lynxgate.registry.evidence_check import find_flaws, read_payload
+from lynxgate.registry.evidence_check import read_payload
 from lynxgate.registry.layout import (
+    ENTRIES_PREFIX,
+    GATES_PREFIX,
+    JOURNAL_PREFIX,
     REGISTRY_KEY,
     TAGS_KEY,
+    TOMBSTONES_PREFIX,
     RegistryMark,
     Tags,
     evidence_key,
@@ -30,7 +33,9 @@ from lynxgate.registry.layout import (
     signature_key,
     tombstone_key,
 )
+from lynxgate.registry.promoted import list_evidence_flaws
 from lynxgate.registry.record import Record
+from lynxgate.registry.tombstone import Tombstone
 from minieval.contract.digests import digest_bytes
 from minieval.contract.documents import Document, parse_document
 from minieval.contract.manifest import Manifest
@@ -40,7 +45,7 @@ D = TypeVar("D", bound=Document)
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that is not as it must be: where, and what."""
+    """One thing that is wrong: where, and what."""
 
     place: str
     problem: str
@@ -48,7 +53,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Audit:
-    """What was read, and what was found; the registry holds when ``findings`` is empty."""
+    """How many promotions and entries were verified, and what is wrong; ``findings`` is empty when nothing is."""
 
     promotions: int
     entries: int
@@ -56,9 +61,9 @@ class Audit:
 
 
 def audit(store: RegistryStore, tracking: RunTags | None, verifier: Verifier | None = None) -> Audit:
-    """Verify a whole registry; without ``tracking``, MLflow's tags are left out.
+    """Verify a whole registry; without ``tracking``, MLflow's tags and alias are left out.
 
-    With ``verifier``, the evidence of every promotion must carry a signature of its key.
+    With ``verifier``, the evidence of every promotion must be signed by its key.
     """
     findings: list[Finding] = []
     records = dict(_read_records(store, findings))
@@ -86,7 +91,7 @@ def audit(store: RegistryStore, tracking: RunTags | None, verifier: Verifier | N
 
 
 def _read_records(store: RegistryStore, findings: list[Finding]) -> Iterator[tuple[str, Record]]:
-    for key in store.keys("journal/"):
+    for key in store.keys(JOURNAL_PREFIX):
         data = _bytes(store, key)
         record = _parse(data, Record, key, findings)
         if record is None:
@@ -100,6 +105,8 @@ def _read_records(store: RegistryStore, findings: list[Finding]) -> Iterator[tup
 
 def _walk_chain(store: RegistryStore, findings: list[Finding]) -> Iterator[Event]:
     previous, expected = GENESIS, 1
+    # Each line is checked against what is expected at its place, so that one bad line gives one or two findings, not
+    # a finding for every line after it.
     for line in store.lines():
         place = f"index event {expected}"
         event = _parse(line, Event, place, findings)
@@ -107,11 +114,10 @@ def _walk_chain(store: RegistryStore, findings: list[Finding]) -> Iterator[Event
             if event.line() != line:
                 findings.append(Finding(place, "is not written in canonical form"))
             if event.number != expected:
-                findings.append(Finding(place, f"carries the number {event.number}"))
+                findings.append(Finding(place, f"has the number {event.number}"))
             if event.previous != previous:
-                findings.append(
-                    Finding(place, f"follows {event.previous[:12]}, but the line before hashes to {previous[:12]}")
-                )
+                problem = f"names {event.previous[:12]} as the line before it, which hashes to {previous[:12]}"
+                findings.append(Finding(place, problem))
             yield event
         previous, expected = digest_bytes(line), expected + 1
 
@@ -144,14 +150,17 @@ def _follow_production(events: list[Event], tags: Tags, records: dict[str, Recor
             continue
         place = f"index event {event.number}"
         if event.production_before != production:
-            yield Finding(place, f"follows {event.production_before}, but {production or 'nothing'} was in production")
+            named, found = event.production_before or "none", production or "none"
+            yield Finding(place, f"names {named} as the version before, but {found} was in production")
         if event.kind is Kind.ROLLED_BACK:
             target = records.get(event.semver or "")
             if target is None or target.canonical_sha != event.canonical_sha:
                 yield Finding(place, f"rolls back to {event.semver}, whose record is of another bundle or missing")
         production = event.semver
     if tags.production != production and not any(record.unfinished for record in records.values()):
-        yield Finding(TAGS_KEY, f"production is {tags.production}, and by the index it is {production}")
+        yield Finding(
+            TAGS_KEY, f"production is {tags.production or 'none'}, and by the index it is {production or 'none'}"
+        )
 
 
 def _compare_records(records: dict[str, Record], tags: Tags, in_index: set[str]) -> Iterator[Finding]:
@@ -162,23 +171,24 @@ def _compare_records(records: dict[str, Record], tags: Tags, in_index: set[str])
             yield Finding(TAGS_KEY, f"does not name {semver}, which is promoted")
         if record.unfinished:
             yield Finding(
-                journal_key(semver), f"is unfinished since {record.deadline}; `lynxgate registry recover` ends it"
+                journal_key(semver),
+                f"is unfinished, with a lease until {record.deadline}; `lynxgate registry recover` finishes it",
             )
     for semver, sha in tags.semver.items():
         claim = records.get(semver)
         if claim is None:
             yield Finding(TAGS_KEY, f"names {semver}, which has no record")
         elif claim.canonical_sha != sha:
-            yield Finding(TAGS_KEY, f"says that {semver} is {sha}, its record says {claim.canonical_sha}")
+            yield Finding(TAGS_KEY, f"names {sha} as {semver}, its record names {claim.canonical_sha}")
         elif claim.state not in ("promoted", "pending"):
             yield Finding(TAGS_KEY, f"names {semver}, whose record is {claim.state}")
 
 
 def _check_entries(store: RegistryStore, findings: list[Finding]) -> int:
     shas = set()
-    for key in store.keys("entries/"):
+    for key in store.keys(ENTRIES_PREFIX):
         data = _bytes(store, key)
-        sha, _, rest = key.removeprefix("entries/").partition("/")
+        sha, _, rest = key.removeprefix(ENTRIES_PREFIX).partition("/")
         shas.add(sha)
         name = rest.removeprefix("evidence/")
         if name.endswith(".dsse.json"):
@@ -191,7 +201,7 @@ def _check_entries(store: RegistryStore, findings: list[Finding]) -> int:
 
 
 def _check_envelope(key: str, data: bytes, name: str) -> Iterator[Finding]:
-    """Whether a signature lies beside the evidence it is about; a key alone can tell whether it is genuine."""
+    """Check that a signature is stored beside the evidence that it signs; whether it is genuine takes a key."""
     evidence_sha, _, key_id = name.partition(".")
     try:
         payload, signers = read_payload(data, where=key)
@@ -206,16 +216,15 @@ def _check_envelope(key: str, data: bytes, name: str) -> Iterator[Finding]:
 
 def _check_evidence(store: RegistryStore, promotion: Promotion) -> Iterator[Finding]:
     sha = promotion.event.canonical_sha
-    manifest, found = store.read(manifest_key(sha)), None
-    if manifest is None:
+    stored, manifest = store.read(manifest_key(sha)), None
+    if stored is None:
         yield Finding(manifest_key(sha), "is missing")
     else:
-        with contextlib.suppress(CannotJudge):  # then it does not hash to its name, which `_check_entries` says
-            found = parse_document(manifest.data, Manifest, where=manifest_key(sha))
+        # One that does not parse does not hash to its name either: `_check_entries` reports it.
+        with contextlib.suppress(CannotJudge):
+            manifest = parse_document(stored.data, Manifest, where=manifest_key(sha))
     key = evidence_key(sha, promotion.evidence)
-    evidence = store.read(key)
-    flaws = ("is missing",) if evidence is None else find_flaws(evidence.data, promotion, found)
-    yield from (Finding(key, flaw) for flaw in flaws)
+    yield from (Finding(key, flaw) for flaw in list_evidence_flaws(store, promotion, manifest))
 
 
 def _check_signature(store: RegistryStore, promotion: Promotion, verifier: Verifier) -> Iterator[Finding]:
@@ -258,13 +267,13 @@ def _check_alias(tracking: RunTags, tags: Tags, records: dict[str, Record]) -> I
 
 
 def _check_tombstones(store: RegistryStore, events: list[Event], tags: Tags, findings: list[Finding]) -> None:
-    told = {event.canonical_sha: event for event in events if event.kind is Kind.TOMBSTONED}
-    found = {key.removeprefix("tombstones/").removesuffix(".json") for key in store.keys("tombstones/")}
-    for sha in sorted(told.keys() | found):
+    recorded = {event.canonical_sha: event for event in events if event.kind is Kind.TOMBSTONED}
+    found = {key.removeprefix(TOMBSTONES_PREFIX).removesuffix(".json") for key in store.keys(TOMBSTONES_PREFIX)}
+    for sha in sorted(recorded.keys() | found):
         key = tombstone_key(sha)
         if sha not in found:
             findings.append(Finding(key, "is missing"))
-        elif sha not in told:
+        elif sha not in recorded:
             findings.append(Finding(key, "has no event; tombstone it again to add it"))
         data = _bytes(store, key)
         stone = _parse(data, Tombstone, key, findings) if sha in found else None
@@ -272,11 +281,11 @@ def _check_tombstones(store: RegistryStore, events: list[Event], tags: Tags, fin
             continue
         if stone.to_bytes() != data:
             findings.append(Finding(key, "is not written as the gate writes it"))
-        event = told.get(sha)
+        event = recorded.get(sha)
         if stone.canonical_sha != sha or (event and (stone.event, stone.reason) != (event, event.reason)):
             findings.append(Finding(key, "differs from its event in the index"))
         if event and not stone.written:
-            findings.append(Finding(key, "is unfinished; `lynxgate registry recover` ends it"))
+            findings.append(Finding(key, "is unfinished; `lynxgate registry recover` finishes it"))
     if tags.production is not None and (sha := tags.semver[tags.production]) in found:
         findings.append(
             Finding(TAGS_KEY, f"production is {tags.production}, whose bundle {sha} is tombstoned; roll back")
@@ -284,11 +293,11 @@ def _check_tombstones(store: RegistryStore, events: list[Event], tags: Tags, fin
 
 
 def _check_gates(store: RegistryStore, findings: list[Finding]) -> None:
-    for key in store.keys(PREFIX):
+    for key in store.keys(GATES_PREFIX):
         data = _bytes(store, key)
-        question = _parse(data, UsageEntry, key, findings)
-        if question is not None and (question.key, question.data) != (key, data):
-            findings.append(Finding(key, "is not the entry of the gate that it names"))
+        entry = _parse(data, UsageEntry, key, findings)
+        if entry is not None and (entry.key, entry.data) != (key, data):
+            findings.append(Finding(key, "is not the entry of the comparison that it names"))
 
 
 def _bytes(store: RegistryStore, key: str) -> bytes:

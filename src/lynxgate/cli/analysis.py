@@ -46,10 +46,11 @@ def explain(
 
     With --bucket, explain that bucket's row. With --eval-set too, list the examples that the candidate lost.
     """
-    from lynxgate.analysis.explain import find_examples, find_row, render_row, render_verdict
+    from lynxgate.analysis.explain import find_examples, find_row
     from lynxgate.analysis.replay import replay as recompute
     from lynxgate.decision.verdict import parse_verdict
     from lynxgate.errors import UsageFailure
+    from lynxgate.reports.explanation import render_row, render_verdict
     from minieval.contract.documents import parse_document, read_bytes
     from minieval.contract.report import Evaluation
 
@@ -114,8 +115,9 @@ def plan(
 
     This needs the baseline only, no evaluation.
     """
-    from lynxgate.analysis.plan import make_plan, render_plan, render_plan_json
+    from lynxgate.analysis.plan import make_plan
     from lynxgate.decision.baseline import CREATE_IT, parse_baseline
+    from lynxgate.reports.plan_text import render_plan, render_plan_json
     from minieval.contract.documents import read_bytes
 
     agreed = parse_baseline(read_bytes(baseline, missing=CREATE_IT), where=str(baseline))
@@ -141,9 +143,9 @@ def calibrate(
     It resamples two recorded evaluations, and counts how often an equal model is blocked and a worse one passes.
     """
     from lynxgate.analysis.calibrate import calibrate as run_calibration
-    from lynxgate.analysis.calibrate import render_calibration
     from lynxgate.decision.baseline import CREATE_IT, parse_baseline
     from lynxgate.decision.decide import EVALUATE_IT
+    from lynxgate.reports.calibration_text import render_calibration
     from minieval.contract.documents import read_bytes, read_document
     from minieval.contract.evalset import load_eval_set
     from minieval.contract.report import Evaluation

@@ -52,7 +52,7 @@ def init(
     """
     from lynxgate.decision.decide import EVALUATE_IT
     from lynxgate.errors import Refused
-    from lynxgate.rebaseline.rebaseline import init_baseline
+    from lynxgate.rebaseline.create import init_baseline
     from minieval.contract.documents import read_document
     from minieval.contract.report import Evaluation
     from minieval.contract.writes import write_output
@@ -90,8 +90,8 @@ def rebaseline(
     """
     from lynxgate.cli.rebaseline_source import RebaselineOptions, read_numbers
     from lynxgate.decision.baseline import CREATE_IT
-    from lynxgate.rebaseline.rebaseline import rebaseline as move_numbers
-    from lynxgate.reports.tables import render_moves
+    from lynxgate.rebaseline.move import rebaseline as move_numbers
+    from lynxgate.reports.rebaseline_table import render_moves
     from minieval.contract.documents import read_bytes
     from minieval.contract.writes import write_output
 
@@ -127,7 +127,7 @@ def activate(baseline: BaselinePath = BASELINE) -> int:
     A baseline that cannot be enforced is refused.
     """
     from lynxgate.decision.baseline import CREATE_IT
-    from lynxgate.rebaseline.rebaseline import arm as set_active
+    from lynxgate.rebaseline.activate import activate as set_active
     from minieval.contract.documents import read_bytes
     from minieval.contract.writes import write_output
 
@@ -147,7 +147,7 @@ def show(baseline: BaselinePath = BASELINE) -> int:
     That is: status, source, policy, and each bucket with its tolerance.
     """
     from lynxgate.decision.baseline import CREATE_IT, parse_baseline
-    from lynxgate.reports.tables import render_baseline
+    from lynxgate.reports.baseline_table import render_baseline
     from minieval.contract.documents import read_bytes
 
     print_text(render_baseline(parse_baseline(read_bytes(baseline, missing=CREATE_IT), where=str(baseline))))

@@ -45,13 +45,13 @@ def archive(
     """
     from lynxgate.decision.baseline import CREATE_IT
     from lynxgate.errors import UsageFailure
-    from lynxgate.reports.artifacts import DecisionContext, collect_artefacts
+    from lynxgate.reports.artifacts import DecisionContext, collect_artifacts
     from minieval.contract.documents import read_bytes
     from minieval.contract.writes import write_output
 
     if dest.exists() and (not dest.is_dir() or any(dest.iterdir())):
         raise UsageFailure(f"--dest {dest} is not an empty directory; name another")
-    files = collect_artefacts(
+    files = collect_artifacts(
         DecisionContext(run_id or None, semver or None, head_sha or None, exit_code),
         baseline=read_bytes(baseline, missing=CREATE_IT),
         evaluation=read_bytes(evaluation) if evaluation.exists() else None,

@@ -59,7 +59,7 @@ def rebaseline_pr(
     from lynxgate.pull_request.forge import blob_sha
     from lynxgate.pull_request.rebaseline_proposal import build_proposal
     from lynxgate.pull_request.workflow_env import read_workflow, write_outputs, write_summary
-    from lynxgate.rebaseline.rebaseline import rebaseline as move_numbers
+    from lynxgate.rebaseline.move import rebaseline as move_numbers
     from lynxgate.wiring import open_forge
     from minieval.contract.documents import read_bytes, read_document
     from minieval.contract.report import Evaluation

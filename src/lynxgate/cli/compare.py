@@ -77,7 +77,7 @@ def compare(
 
 
 def _show(verdict: Verdict, form: Format | None) -> None:
-    from lynxgate.reports.tables import render_answer, render_markdown, render_table
+    from lynxgate.reports.verdict_table import render_answer, render_markdown, render_table
 
     match form:
         case Format.JSON:

@@ -28,7 +28,7 @@ def validate(
     """
     from lynxgate.decision.documents import Problem, find_problems
     from lynxgate.errors import CannotJudge
-    from lynxgate.figures import visible
+    from lynxgate.escape import visible
     from minieval.contract.documents import pretty_json, read_bytes
 
     findings = []

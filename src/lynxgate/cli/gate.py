@@ -58,7 +58,7 @@ def gate(
     from lynxgate.pipeline import GatePaths
     from lynxgate.pipeline import gate as run_gate
     from lynxgate.promotion.authorization import authorise
-    from lynxgate.reports.tables import render_answer
+    from lynxgate.reports.verdict_table import render_answer
     from lynxgate.wiring import open_gate_services
 
     run_id, semver = parse_run_id(run_id), str(parse_semver(semver))

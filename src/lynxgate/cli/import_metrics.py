@@ -48,7 +48,7 @@ def import_file(
     They become an evaluation of their own, or metrics of an existing one (--into).
     """
     from lynxgate.errors import UsageFailure
-    from lynxgate.figures import visible
+    from lynxgate.escape import visible
     from lynxgate.importers import PROVIDERS, Origin, add_to_document, build_evaluation, read_foreign
     from minieval.contract.documents import read_bytes
     from minieval.contract.report import dump_evaluation

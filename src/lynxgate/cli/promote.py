@@ -62,9 +62,9 @@ def promote(
     """
     from lynxgate.decision.groups import read_groups
     from lynxgate.identity import parse_semver, parse_sha
-    from lynxgate.promotion.promote import ExpectedProduction, NotPassed, Request
+    from lynxgate.promotion.examine import ExpectedProduction, NotPassed, Request
     from lynxgate.promotion.promote import promote as run_promotion
-    from lynxgate.reports.tables import render_markdown
+    from lynxgate.reports.verdict_table import render_markdown
     from lynxgate.wiring import open_promotion, open_signer, open_tracking
     from minieval.contract.documents import read_bytes
 

@@ -110,7 +110,7 @@ def lineage(
     elif form == "mermaid":
         print(lineage_report.as_mermaid(generations))
     else:
-        print(lineage_report.as_text(generations, asked=not offline))
+        print(lineage_report.as_text(generations, queried=not offline))
     return Exit.OK
 
 

@@ -112,8 +112,8 @@ def recover(registry: Registry = REGISTRY, tracking_uri: TrackingUri = None, as_
     A promotion or rollback that had taken effect is finished; any other is undone. One whose process is still alive
     is left alone.
     """
-    from lynxgate.audit.history import recover_all
     from lynxgate.promotion.authorization import authorise, check_registry
+    from lynxgate.promotion.recovery import recover_all
     from lynxgate.registry.layout import read_environment
     from lynxgate.wiring import open_promotion, open_tracking
 

@@ -1,9 +1,9 @@
-"""The baseline document, `lynxgate.baseline/1`: what the agreed model measured, and the policy it is defended by.
+"""The baseline document, `lynxgate.baseline/1`: the figures of the agreed model, and the policy that guards them.
 
 - ``status`` is ``report-only`` or ``active``; any other cannot be judged.
-- A placeholder (``null`` or ``"TODO"``) may stand for a figure, a hash or a part of the source while the baseline is
+- A placeholder (``null`` or ``"TODO"``) may replace a figure, a hash or a part of the source while the baseline is
   report-only. An active baseline with a placeholder, or with a bucket or metric without a figure, is refused.
-- ``metrics`` are guardrails beside the buckets; `Environment` is the machine that they were measured on.
+- ``metrics`` are further figures with limits; `Environment` is the machine that they were measured on.
 - Notes (`minieval.contract.documents.is_note`) are for people; every writer keeps them.
 """
 
@@ -28,7 +28,7 @@ PLACEHOLDERS = (None, "TODO")
 
 
 class Status(StrEnum):
-    """Whether the gate enforces the baseline or only says what it would do."""
+    """Whether the gate enforces the baseline, or only reports what it would do."""
 
     REPORT_ONLY = "report-only"
     ACTIVE = "active"
@@ -38,7 +38,7 @@ Versions = Annotated[tuple[SemverText, ...], Field(strict=False, min_length=1)]
 
 
 class Source(Document):
-    """The model that the figures come from; ``median_of`` says that they are synthetic, and of which versions."""
+    """The model that the figures come from; with ``median_of`` they are synthetic, the median of these versions."""
 
     canonical_sha: Sha256 | None = None
     semver: SemverText | None = None
@@ -53,7 +53,7 @@ class Source(Document):
 
 
 class Figures(Measured):
-    """What was measured on a bucket; without `correct` and without `accuracy` it is a placeholder."""
+    """The figures of a bucket; without `correct` and `accuracy` they are a placeholder."""
 
     @model_validator(mode="after")
     def _agree(self) -> Figures:
@@ -84,7 +84,7 @@ class Baseline(Document):
 
     @model_validator(mode="before")
     @classmethod
-    def _settle_placeholders(cls, value: Json) -> Json:
+    def _replace_placeholders(cls, value: Json) -> Json:
         if not isinstance(value, dict):
             return value
         if value.get("status") == Status.ACTIVE and (found := next(_placeholders(value), None)):
@@ -92,8 +92,8 @@ class Baseline(Document):
                 f"an active baseline has a placeholder at {found}; fill it in (lynxgate baseline rebaseline), or set "
                 "status to report-only until it is"
             )
-        settle = {"policy": lambda entry: entry, "buckets": _settle_buckets}
-        return {key: settle.get(key, _settle)(entry) for key, entry in value.items()}
+        replacers = {"policy": lambda entry: entry, "buckets": _replace_in_buckets}
+        return {key: replacers.get(key, _replace)(entry) for key, entry in value.items()}
 
     @model_validator(mode="after")
     def _is_measured_when_active(self) -> Baseline:
@@ -126,15 +126,15 @@ def _placeholders(value: Json, path: str = "") -> Iterator[str]:
         yield path
 
 
-def _settle(value: Json) -> Json:
-    """``"TODO"`` becomes `None`, anywhere below ``value``."""
+def _replace(value: Json) -> Json:
+    """Return ``value`` with `None` for every placeholder in it."""
     if isinstance(value, dict):
-        return {key: _settle(entry) for key, entry in value.items()}
+        return {key: _replace(entry) for key, entry in value.items()}
     return None if value in PLACEHOLDERS else value
 
 
-def _settle_buckets(value: Json) -> Json:
-    """As `_settle`; a placeholder for a whole bucket becomes one without figures."""
+def _replace_in_buckets(value: Json) -> Json:
+    """Return the buckets as `_replace` does; a placeholder for a whole bucket becomes a bucket without figures."""
     if not isinstance(value, dict):
         return value
-    return {key: {} if entry in PLACEHOLDERS and not is_note(key) else _settle(entry) for key, entry in value.items()}
+    return {key: {} if entry in PLACEHOLDERS and not is_note(key) else _replace(entry) for key, entry in value.items()}

@@ -1,10 +1,10 @@
-"""The decision: one evaluation against one baseline, bucket by bucket. Pure: no file, no clock, no environment.
+"""The decision: compare one evaluation with one baseline, bucket by bucket. Pure: no file, no clock, no environment.
 
 - A rule (`lynxgate.decision.rules`) decides what a bucket must show. This module decides which buckets there are, and
-  what must hold before a figure means anything.
-- Every bucket of either side has a row. None is skipped, and what cannot be compared is no pass.
-- Metrics are judged beside the buckets (`lynxgate.decision.metrics.judge`), where the baseline or its policy names any.
-- Whatever the aggregate says, one bucket that its rule does not let pass keeps the candidate out.
+  which conditions must hold before figures are compared.
+- Every bucket of either side has a row. None is skipped, and a bucket that cannot be compared does not pass.
+- Metrics are judged as well (`lynxgate.decision.metrics.judge`), where the baseline or its policy names any.
+- One bucket that fails its rule blocks the candidate, even if the aggregate improves.
 """
 
 from __future__ import annotations
@@ -41,32 +41,33 @@ def compare(
     tolerance_pp: Decimal | None = None,
     groups: Groups | None = None,
 ) -> Verdict:
-    """Judge an evaluation by a baseline.
+    """Judge an evaluation against a baseline.
 
-    ``tolerance_pp`` (percentage points) stands in for the policy's general ``tolerance_pp``; what the policy says of
-    single buckets, or of the aggregate, stays. ``groups`` are those of the eval set; a rule that proves something
-    respects them, and without them cannot judge an evaluation that says its rows come in groups.
+    ``inputs`` are the hashes of both documents. ``tolerance_pp`` (percentage points) replaces the policy's general
+    ``tolerance_pp``; the tolerances of single buckets and of the aggregate stay. ``groups`` are those of the eval set.
+    A rule that proves something respects them, and cannot judge an evaluation whose rows come in groups without them.
 
     ``inputs`` are the hashes of the two files, which a later reader checks the verdict against. Without them the
     hashes are those of the documents as this package writes them, which is not the file where that has comments or
     other white space; `lynxgate.decision.decide.decide` takes files and records their own hashes.
 
     Raises:
-        IntegrityFailure: the two were measured on different eval sets, or the groups are of another.
+        IntegrityFailure: the two were measured on different eval sets, or the groups are of another eval set.
         Refused: ``tolerance_pp`` would loosen an active policy.
-        CannotJudge: the policy speaks of buckets or metrics that neither side has, or would block an improvement.
-        UsageFailure: ``tolerance_pp`` is 100 under a rule that asks for proof.
+        CannotJudge: the policy names buckets or metrics that neither side has, or would block an improvement.
+        UsageFailure: ``tolerance_pp`` is 100 under a rule that proves something.
     """
     if inputs is None:
         inputs = _hash_documents(evaluation, baseline)
     policy = _apply_tolerance(baseline, tolerance_pp)
     conditions = [_check_eval_set(evaluation, baseline)]
-    respected = _agree_on_groups(evaluation, policy, groups)
+    respected = _select_groups(evaluation, policy, groups)
     if policy.rule.asks_proof and (respected is not None or evaluation.eval_set.groups is not None):
         conditions.append(_check_groups(evaluation, policy.rule, respected))
     if policy.min_isolation is not None:
         conditions.append(_check_isolation(evaluation, policy.min_isolation))
     names = sorted(evaluation.buckets.keys() | baseline.buckets.keys())
+    # A glob that matches nothing is probably a misspelt guard, which would silently guard nothing.
     if idle := policy.idle_globs(names):
         raise CannotJudge(f"policy.buckets: {idle[0]!r} matches no bucket of either document; correct or remove it")
     buckets = [
@@ -118,11 +119,11 @@ def _apply_tolerance(baseline: Baseline, tolerance_pp: Decimal | None) -> Policy
     reviewed = baseline.policy.tolerance_pp
     if baseline.status is Status.ACTIVE and tolerance_pp > reviewed:
         raise Refused(
-            f"a tolerance of {format_exactly(tolerance_pp)} pp would loosen the active policy, which says "
-            f"{format_exactly(reviewed)} pp; change the baseline by its own pull request, or name a smaller one"
+            f"a tolerance of {format_exactly(tolerance_pp)} pp would loosen the active policy, which has "
+            f"{format_exactly(reviewed)} pp; change the baseline by its own pull request, or give a smaller one"
         )
     if baseline.policy.rule.asks_proof and tolerance_pp >= MOST_MARGIN_PP:
-        raise UsageFailure(f"a margin of 100 pp under rule {baseline.policy.rule} would prove anything; name a smaller")
+        raise UsageFailure(f"a margin of 100 pp under rule {baseline.policy.rule} would prove anything; give less")
     return baseline.policy.model_copy(update={"tolerance_pp": tolerance_pp})
 
 
@@ -130,6 +131,7 @@ def _check_eval_set(evaluation: Evaluation, baseline: Baseline) -> Condition:
     if baseline.eval_set_dvc_hash is None:
         reason = "the baseline has a placeholder for the hash of its eval set, so the two may differ"
         return Condition(name="eval set", outcome=Outcome.UNMEASURED, reason=reason)
+    # DVC names data by MD5, which collides; the SHA-256 is compared too wherever both sides have it.
     pairs = [("DVC md5", evaluation.eval_set.dvc_md5, baseline.eval_set_dvc_hash)]
     if evaluation.eval_set.sha256 and baseline.eval_set_sha256:
         pairs.append(("SHA-256", evaluation.eval_set.sha256, baseline.eval_set_sha256))
@@ -143,8 +145,8 @@ def _check_eval_set(evaluation: Evaluation, baseline: Baseline) -> Condition:
     return Condition(name="eval set", outcome=Outcome.HELD, reason=reason)
 
 
-def _agree_on_groups(evaluation: Evaluation, policy: Policy, groups: Groups | None) -> Groups | None:
-    """The groups where they are to be respected: the rule proves something, and two rows share one."""
+def _select_groups(evaluation: Evaluation, policy: Policy, groups: Groups | None) -> Groups | None:
+    """Return the groups if they must be respected: the rule proves something, and two rows share a group."""
     if groups is None:
         return None
     check_same_eval_set(groups, evaluation.eval_set.dvc_md5, evaluation.eval_set.sha256)
@@ -159,8 +161,8 @@ def _check_groups(evaluation: Evaluation, rule: Rule, groups: Groups | None) -> 
         reason = f"the rows come in {groups.count} groups, which the tests respect"
         return Condition(name="groups", outcome=Outcome.HELD, reason=reason)
     reason = (
-        f"the rows come in {evaluation.eval_set.groups} groups, which rule {rule} has to know: name the eval set "
-        "with --eval-set"
+        f"the rows come in {evaluation.eval_set.groups} groups, which rule {rule} must know: give the eval set with "
+        "--eval-set"
     )
     return Condition(name="groups", outcome=Outcome.UNMEASURED, reason=reason)
 
@@ -168,9 +170,9 @@ def _check_groups(evaluation: Evaluation, rule: Rule, groups: Groups | None) -> 
 def _check_isolation(evaluation: Evaluation, required: str) -> Condition:
     found = evaluation.evaluator.isolation if evaluation.evaluator else None
     if found in ISOLATIONS and ISOLATIONS.index(found) >= ISOLATIONS.index(required):
-        return Condition(name="isolation", outcome=Outcome.HELD, reason=f"{found}, and the policy asks for {required}")
-    said = "names none" if found is None else f"names {found!r}"
-    reason = f"the policy asks for {required} and the evaluation {said}; evaluate again under {required}"
+        return Condition(name="isolation", outcome=Outcome.HELD, reason=f"{found}, and the policy requires {required}")
+    named = "names none" if found is None else f"names {found!r}"
+    reason = f"the policy requires {required} and the evaluation {named}; evaluate again under {required}"
     return Condition(name="isolation", outcome=Outcome.UNMEASURED, reason=reason)
 
 
@@ -180,19 +182,19 @@ def _judge_aggregate(
     if not policy.gates_all_rows and before is None and now is None:
         return None
     numbers = None if groups is None else groups.aggregate
-    sides = BucketComparison(ALL_ROWS, policy.overall_terms, before, now, float(policy.confidence), numbers)
+    comparison = BucketComparison(ALL_ROWS, policy.overall_terms, before, now, float(policy.confidence), numbers)
     if before is None or now is None:
         reason = f"the {'baseline' if before is None else 'evaluation'} has no aggregate"
-        return sides.row(Outcome.UNMEASURED, reason)
+        return comparison.row(Outcome.UNMEASURED, reason)
     if policy.rule is Rule.POINT:
-        return point.judge(sides)
-    return paired.judge_all_rows(policy.rule, sides, policy.alpha)
+        return point.judge(comparison)
+    return paired.judge_all_rows(policy.rule, comparison, policy.alpha)
 
 
 def _judge_buckets(policy: Policy, buckets: Sequence[BucketComparison]) -> tuple[Row, ...]:
     match policy.rule:
         case Rule.POINT:
-            return tuple(point.judge(sides) for sides in buckets)
+            return tuple(point.judge(comparison) for comparison in buckets)
         case Rule.GUARD | Rule.NONINFERIOR:
             return paired.judge_buckets(policy.rule, buckets, policy.alpha)
         case _:

@@ -1,4 +1,4 @@
-"""From two documents to a verdict: the one path that the command, the script and the promotion all take."""
+"""Make a verdict from two documents: the one function that command, script and promotion call."""
 
 from __future__ import annotations
 
@@ -16,15 +16,16 @@ from minieval.contract.documents import parse_document, read_bytes
 from minieval.contract.report import Evaluation
 
 EVALUATE_IT = "evaluate a candidate first: python -m minieval --bundle ./candidate/ --eval-set ... --output ..."
+_LONGEST = 24  # characters: more digits than any tolerance needs, and few enough to be exact in a Decimal
 _TOLERANCE = re.compile(r"[0-9]+(\.[0-9]{1,18})?")
 
 
 def decide(
     candidate: Path, baseline: Path, tolerance_pp: Decimal | None = None, eval_set: Path | None = None
 ) -> Verdict:
-    """Read both documents and judge the one by the other; ``tolerance_pp`` as in `lynxgate.decision.compare.compare`.
+    """Read both documents and compare them; ``tolerance_pp`` is that of `lynxgate.decision.compare.compare`.
 
-    ``eval_set`` is where the eval set is, whose groups are then respected.
+    ``eval_set`` is the path of the eval set; if it is given, its groups are respected.
 
     Raises:
         CannotJudge, IntegrityFailure, Refused: as `decide_bytes`, or a document is missing.
@@ -44,11 +45,11 @@ def decide_bytes(
     groups: Groups | None = None,
     names: tuple[str, str] = ("the evaluation", "the baseline"),
 ) -> tuple[Verdict, Evaluation, Baseline]:
-    """Judge the exact bytes of two documents, and the groups of their eval set; ``names`` are what messages call them.
+    """Judge the exact bytes of two documents, with the groups of their eval set; messages use ``names`` for the two.
 
     Raises:
         CannotJudge: one of them is not a valid document, or the policy cannot be applied.
-        IntegrityFailure: they were measured on different eval sets, or the groups are of another.
+        IntegrityFailure: they were measured on different eval sets, or the groups are of another eval set.
         Refused: ``tolerance_pp`` would loosen an active policy.
     """
     agreed = parse_baseline(baseline, where=names[1])
@@ -64,11 +65,11 @@ def decide_bytes(
 
 
 def parse_tolerance(text: str) -> Decimal:
-    """Read a tolerance written as a fraction (``0.02``) and give it in percentage points (2).
+    """Parse a tolerance written as a fraction (``0.02``) and return it in percentage points (2).
 
     Raises:
-        UsageFailure: when it is no plain decimal between 0 and 1.
+        UsageFailure: the text is not a plain decimal between 0 and 1.
     """
-    if len(text) <= 24 and _TOLERANCE.fullmatch(text) and (share := Decimal(text)) <= 1:
-        return share * 100
+    if len(text) <= _LONGEST and _TOLERANCE.fullmatch(text) and Decimal(text) <= 1:
+        return Decimal(text) * 100
     raise UsageFailure(f"{text[:40]!r} is not a tolerance: write a fraction between 0 and 1, as 0.02 for 2 pp")

@@ -1,7 +1,7 @@
-"""The documents exchanged with the gate, by schema name: their JSON Schemas, and what is wrong with one.
+"""The documents exchanged with the gate, by schema name: their JSON Schemas, and the problems of one.
 
-- A published JSON Schema admits every document that the reader admits. The reader refuses more: what JSON Schema
-  cannot say, as `correct` beyond `n`, duplicate keys, or a placeholder in an active baseline.
+- A published JSON Schema admits every document that the reader admits. The reader refuses more, which JSON Schema
+  cannot express: `correct` above `n`, duplicate keys, a placeholder in an active baseline.
 """
 
 from __future__ import annotations
@@ -31,31 +31,31 @@ _WITHOUT_NULL = frozenset({"Policy", "BucketPolicy", "MetricPolicy"})
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that is wrong with a document: the path inside it (empty for the whole) and the reason."""
+    """One problem of a document: the path inside it (empty for the whole document) and the reason."""
 
     path: str
     reason: str
 
 
 def file_name(schema: str) -> str:
-    """The file that a schema is published as."""
+    """Return the name of the file that a schema is published as."""
     return f"{schema.replace('/', '-')}.schema.json"
 
 
 def render_schema(schema: str) -> bytes:
-    """The JSON Schema (draft 2020-12) of one kind of document."""
+    """Return the JSON Schema (draft 2020-12) of one kind of document."""
     tree = KINDS[schema].model_json_schema(by_alias=True)
     null: Json = _NULL
     if schema == SCHEMA:
         null = {"enum": list(PLACEHOLDERS)}
-        # A placeholder may stand for a whole bucket; the reader has settled it before it has a type.
+        # A placeholder may replace a whole bucket; the reader turns it into an empty one before it is validated.
         entries = tree["properties"]["buckets"]
         entries["additionalProperties"] = {"anyOf": [entries["additionalProperties"], _NULL]}
     return pretty_json({"$schema": _DIALECT, "$id": f"urn:{schema.replace('/', ':')}", **_publish(tree, null)})
 
 
 def find_problems(data: bytes, *, where: str) -> tuple[str | None, tuple[Problem, ...]]:
-    """The schema a document names (`None` when that cannot be told) and everything that is wrong with it."""
+    """Return the schema that a document names (`None` if it names none) and all its problems."""
     try:
         tree = parse_json(data, where=where)
     except CannotJudge as error:
@@ -71,7 +71,7 @@ def find_problems(data: bytes, *, where: str) -> tuple[str | None, tuple[Problem
 
 
 def _publish(node: Json, null: Json) -> Json:
-    """A generated schema with ``null`` for its null, comments admitted, and without pydantic's noise."""
+    """Return a generated schema with ``null`` in place of its null, with comments admitted, without unneeded keys."""
     if isinstance(node, list):
         return [_publish(each, null) for each in node if null is not None or each != _NULL]
     if not isinstance(node, dict):
@@ -81,7 +81,7 @@ def _publish(node: Json, null: Json) -> Json:
     published = {}
     for key, value in node.items():
         if key in {"properties", "$defs"}:
-            # A null in a policy says nothing and is refused.
+            # A null in a policy has no effect and is refused.
             published[key] = {each: _publish(v, None if each in _WITHOUT_NULL else null) for each, v in value.items()}
         elif key not in _NOISE:
             published[key] = _publish(value, null)

@@ -1,7 +1,7 @@
-"""A policy as it applies: every key with the value in force, the terms of each bucket, and its hash. Pure.
+"""The effective policy: every key with the value in force, the terms of each bucket, and the policy's hash. Pure.
 
-- The hash is of what a policy says: layout, comments and the order of keys do not count; what is left out does, as its
-  default.
+- The hash is of the parsed terms. Layout, comments and the order of keys do not change it; a key that is left out
+  counts with its default.
 - Nothing here judges; `lynxgate.decision.compare` reads the policy itself.
 """
 
@@ -15,24 +15,24 @@ from minieval.contract.documents import Json, canonical_json
 
 
 def digest_policy(policy: Policy) -> str:
-    """SHA-256 of what a policy says: its parsed terms in canonical form, so that layout and comments do not count."""
+    """Return the SHA-256 of a policy's parsed terms in canonical form."""
     return digest_bytes(canonical_json(policy.model_dump(mode="json", exclude_none=True)))
 
 
 def describe_policy(baseline: Baseline) -> dict[str, Json]:
-    """The policy in force: its hash, the status, its keys with their defaults, the terms of all rows and each bucket.
+    """Return the policy in force: its hash, the status, its keys with their defaults, and the terms of each bucket.
 
-    A key that sets no limit is left out. Where the baseline has metrics the terms of each follow; `None` where no entry
-    is about it.
+    A key that sets no limit is left out. Where the baseline has metrics, the terms of each follow; `None` where no
+    entry of the policy matches it.
     """
     policy = baseline.policy
-    settled = {name: policy.terms_of(name) for name in sorted(baseline.buckets)}
+    terms_by_bucket = {name: policy.terms_of(name) for name in sorted(baseline.buckets)}
     shown: dict[str, Json] = {
         "sha256": digest_policy(policy),
         "status": str(baseline.status),
         "policy": policy.model_dump(mode="json", exclude_none=True),
         "all_rows": policy.overall_terms.model_dump(mode="json", exclude_none=True),
-        "terms": {name: terms.model_dump(mode="json", exclude_none=True) for name, terms in settled.items()},
+        "terms": {name: terms.model_dump(mode="json", exclude_none=True) for name, terms in terms_by_bucket.items()},
     }
     if baseline.metrics:
         found = {name: terms_of(policy.metrics, name) for name in sorted(baseline.metrics)}

@@ -1,8 +1,8 @@
-"""Which examples of an eval set belong together, as numbers: what the clustered tests need, and no more of its labels.
+"""Which examples of an eval set belong together, as numbers: what the clustered tests need of its labels.
 
-- Rows of one `group` have one number, from 0 in the order in which the groups appear; a row without a group is one of
-  its own. Neither names of groups nor ids nor answers are in it, so that it can be stored with a decision.
-- It is bound to the bytes it was taken from by the eval set's hashes, and follows from them alone.
+- Rows of one `group` have one number, from 0 in the order in which the groups appear. A row without a group is a group
+  of its own. Names of groups, ids and answers are not included, so that it can be stored with a decision.
+- It follows from the bytes of the eval set alone, and names their hashes.
 - It never reaches a predictor: minieval keeps groups with the labels.
 """
 
@@ -47,32 +47,32 @@ class Groups(Document):
         if first_seen != list(range(len(first_seen))):
             raise ValueError("groups are numbered from 0 in the order in which they appear")
         if any(not set(numbers) <= set(first_seen) for numbers in self.buckets.values()):
-            raise ValueError("a bucket has a group that the eval set has not")
+            raise ValueError("a bucket has a group that the eval set does not have")
         return self
 
     @property
     def shared(self) -> bool:
-        """Whether two rows are of one group; else there is nothing that a test could respect."""
+        """Whether two rows share a group; if not, every test is that of independent examples."""
         return len(set(self.aggregate)) < len(self.aggregate)
 
     @property
     def count(self) -> int:
-        """How many groups there are."""
+        """Return the number of groups."""
         return len(set(self.aggregate))
 
     @property
     def data(self) -> bytes:
-        """Its bytes: equal groups are equal bytes."""
+        """Return the document as bytes; equal groups are equal bytes."""
         return canonical_json(self.model_dump(by_alias=True))
 
     @property
     def sha256(self) -> str:
-        """The hash of its bytes."""
+        """Return the SHA-256 of `data`."""
         return digest_bytes(self.data)
 
 
 def read_groups(path: Path) -> Groups:
-    """The groups of the eval set at ``path``.
+    """Read the groups of the eval set at ``path``.
 
     Raises:
         CannotJudge, IntegrityFailure: as `minieval.contract.evalset.load_eval_set`.
@@ -81,7 +81,7 @@ def read_groups(path: Path) -> Groups:
 
 
 def find_groups(eval_set: EvalSet) -> Groups:
-    """The groups of an eval set that was read."""
+    """Return the groups of an eval set."""
     numbers = number_groups(eval_set.rows)
     buckets: dict[str, list[int]] = {}
     for row, number in zip(eval_set.rows, numbers, strict=True):
@@ -98,16 +98,16 @@ def find_groups(eval_set: EvalSet) -> Groups:
 
 
 def parse_groups(data: bytes, *, where: str = "the groups") -> Groups:
-    """Groups that were stored with a decision.
+    """Parse groups that were stored with a decision.
 
     Raises:
-        CannotJudge: they are none.
+        CannotJudge: ``data`` is not such a document.
     """
     return parse_document(data, Groups, where=where)
 
 
 def check_same_eval_set(groups: Groups, dvc_md5: str, sha256: str | None) -> None:
-    """Make sure that groups are of the eval set with these hashes.
+    """Check that groups are of the eval set with these hashes.
 
     Raises:
         IntegrityFailure: a hash differs.
@@ -116,15 +116,15 @@ def check_same_eval_set(groups: Groups, dvc_md5: str, sha256: str | None) -> Non
     if found.dvc_md5 != dvc_md5 or sha256 not in (None, found.sha256):
         raise IntegrityFailure(
             f"the eval set given is DVC md5 {found.dvc_md5} (SHA-256 {found.sha256}), and the evaluation was made on "
-            f"{dvc_md5} (SHA-256 {sha256 or 'not named'}); give the one it was made on"
+            f"{dvc_md5} (SHA-256 {sha256 or 'not named'}); give the eval set of the evaluation"
         )
 
 
 def check_rows(groups: Groups, evaluation: Evaluation) -> None:
-    """Make sure that an evaluation has as many rows in each bucket as the eval set.
+    """Check that an evaluation has as many rows in each bucket as the eval set.
 
     Raises:
-        IntegrityFailure: it has another number, or a bucket that the eval set has not.
+        IntegrityFailure: a number differs, or the eval set does not have a bucket.
     """
     measured: Mapping[str, Measured] = evaluation.buckets
     sides = [(f"bucket {name[:80]!r}", side.n, len(groups.buckets.get(name, ()))) for name, side in measured.items()]

@@ -1,6 +1,6 @@
-"""What can come of one row of a verdict, and how its figures are written: exactly, as text.
+"""The outcomes of a row of a verdict, and the type of its figures: exact text.
 
-- Only `Outcome.HELD` lets a candidate through; `WORSE` are those that fail it rather than leave it unjudged.
+- Only `Outcome.HELD` passes. The outcomes in `WORSE` are a regression (exit 2); the others cannot be judged (exit 3).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _EXACT = r"-?[0-9]+(\.[0-9]+|/[1-9][0-9]*)?"
 
 
 class Outcome(StrEnum):
-    """What came of one bucket or metric; only `HELD` lets a candidate through."""
+    """The outcome of one bucket or metric; only `HELD` passes."""
 
     HELD = "held"
     REGRESSED = "regressed"
@@ -29,7 +29,7 @@ WORSE: Final = frozenset({Outcome.REGRESSED, Outcome.MISSING, Outcome.NEW})
 
 
 def _exact(text: str) -> str:
-    Fraction(text)
+    Fraction(text)  # the pattern admits only what `Fraction` reads; this makes sure
     return text
 
 

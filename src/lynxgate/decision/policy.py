@@ -1,9 +1,9 @@
-"""The policy inside a baseline: which rule decides, how far a bucket may fall, and what must hold besides.
+"""The policy inside a baseline: which rule decides, how far a bucket may fall, and what else must hold.
 
 - Every key that parses is enforced.
-- Of the globs that match a bucket the most specific one applies, whole: what it leaves out comes from the policy, not
-  from a less specific glob (`lynxgate.decision.globs`).
-- Without metrics a policy is the value, and has the hash, that it had before there were any.
+- Of the globs that match a bucket, the most specific one applies as a whole: a key that it leaves out comes from the
+  policy, not from a less specific glob (`lynxgate.decision.globs`).
+- A policy without metrics has the same value and the same hash as before metrics existed.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ RegisteredModel = Annotated[str, StringConstraints(pattern=r"^models:/[A-Za-z0-9
 
 
 class Rule(StrEnum):
-    """What decides: the figures themselves, or what the paired outcomes prove."""
+    """What decides: the figures themselves (`POINT`), or what the paired outcomes prove."""
 
     POINT = "point"
     GUARD = "guard"
@@ -52,14 +52,14 @@ class Rule(StrEnum):
 
 
 class ShelfLife(StrEnum):
-    """What happens when an eval set has answered as many gates as it carries."""
+    """What happens when an eval set has been used for as many gates as it allows."""
 
     WARN = "warn"
     REFUSE = "refuse"
 
 
 class Tier(StrEnum):
-    """How much a bucket matters; an advisory one is shown and never blocks."""
+    """How much a bucket matters; an advisory bucket is shown and never blocks."""
 
     CRITICAL = "critical"
     STANDARD = "standard"
@@ -67,21 +67,21 @@ class Tier(StrEnum):
 
 
 class _Rules(Document):
-    """What policy and bucket rules have in common: no key is there in vain."""
+    """What policy and bucket policy have in common: every key has an effect."""
 
     @model_validator(mode="before")
     @classmethod
-    def _refuse_idle_keys(cls, value: Json) -> Json:
+    def _refuse_nulls(cls, value: Json) -> Json:
         if not isinstance(value, dict):
             return value
         for key, entry in value.items():
             if entry is None and not is_note(key):
-                raise ValueError(f"{key} is null, which says nothing; give it a value or leave it out")
+                raise ValueError(f"{key} is null, which has no effect; give it a value or leave it out")
         return value
 
 
 class BucketPolicy(_Rules):
-    """What a glob says of the buckets it matches; ``min`` is an accuracy the candidate must reach in any case."""
+    """The terms of the buckets that a glob matches; ``min`` is an accuracy that the candidate must always reach."""
 
     tier: Annotated[Tier, Field(strict=False)] | None = None
     tolerance_pp: Points | None = None
@@ -89,9 +89,9 @@ class BucketPolicy(_Rules):
     min: Share | None = None
 
     @model_validator(mode="after")
-    def _says_something(self) -> BucketPolicy:
+    def _has_an_effect(self) -> BucketPolicy:
         if all(value is None for value in (self.tier, self.tolerance_pp, self.max_negative_flip_rate, self.min)):
-            raise ValueError("says nothing; give it tier, tolerance_pp, max_negative_flip_rate or min, or remove it")
+            raise ValueError("sets nothing; give it tier, tolerance_pp, max_negative_flip_rate or min, or remove it")
         return self
 
 
@@ -114,16 +114,16 @@ class Policy(_Rules):
 
     @property
     def model_name(self) -> str | None:
-        """The registered model whose alias a promotion moves, without ``models:/``."""
+        """Return the registered model whose alias a promotion moves, without ``models:/``."""
         return None if self.registered_model is None else self.registered_model.removeprefix("models:/")
 
     @model_validator(mode="after")
-    def _asks_what_can_be_answered(self) -> Policy:
+    def _is_decidable(self) -> Policy:
         if self.shelf_life is not None and not self.overall_terms.tolerance_pp:
             raise ValueError("shelf_life counts gates by the overall tolerance, which is 0 here; give it one above 0")
         if not self.rule.asks_proof:
             if "confidence" in self.model_fields_set:
-                raise ValueError("rule 'point' proves nothing, so that `confidence` says nothing; leave it out")
+                raise ValueError("rule 'point' proves nothing, so `confidence` has no effect; leave it out")
             return self
         margins = {"tolerance_pp": self.tolerance_pp, "overall_tolerance_pp": self.overall_tolerance_pp}
         margins |= {f"buckets.{glob}.tolerance_pp": terms.tolerance_pp for glob, terms in self.buckets.items()}
@@ -134,7 +134,7 @@ class Policy(_Rules):
 
     @property
     def alpha(self) -> float:
-        """The level of its tests: one minus the confidence."""
+        """Return the level of the tests: one minus the confidence."""
         return float(1 - self.confidence)
 
     @property
@@ -144,7 +144,7 @@ class Policy(_Rules):
 
     @property
     def overall_terms(self) -> Terms:
-        """The terms on which all rows together are judged."""
+        """Return the terms on which all rows together are judged."""
         overall = self.overall_tolerance_pp
         return Terms(
             tier=Tier.STANDARD if self.gates_all_rows else Tier.ADVISORY,
@@ -154,7 +154,7 @@ class Policy(_Rules):
         )
 
     def terms_of(self, bucket: str) -> Terms:
-        """The terms on which a bucket of this name is judged."""
+        """Return the terms on which a bucket of this name is judged."""
         glob = find_most_specific(self.buckets, bucket)
         special = _NOTHING_SPECIAL if glob is None else self.buckets[glob]
         flips = special.max_negative_flip_rate
@@ -166,12 +166,12 @@ class Policy(_Rules):
         )
 
     def idle_globs(self, buckets: Iterable[str]) -> tuple[str, ...]:
-        """The globs that match none of ``buckets``: probably misspelt."""
+        """Return the globs that match none of ``buckets``: probably misspelt."""
         return find_idle(self.buckets, buckets)
 
 
 class Terms(Document):
-    """The terms of one bucket, settled."""
+    """The terms of one bucket, every default filled in."""
 
     tier: Tier
     tolerance_pp: Decimal

@@ -5,8 +5,8 @@
   `lynxgate.verdict/1`, without a gate, is still read. `lynxgate.decision.same_decision` compares the two.
 - Equal verdicts are equal bytes: no clock, no locale, no hash order. Rows are in code-point order of their names.
 - Without metrics there is no key for them, so that old verdicts without metrics and new ones have the same keys.
-- Figures other than counts are text, exact: a decimal where there is one, else a fraction ``p/q``. Limits of intervals
-  and p values are rounded, far coarser than the last bits in which machines differ.
+- Figures other than counts are exact text: a decimal where there is one, else a fraction ``p/q``. Limits of intervals
+  and p values are rounded to fewer digits than those in which machines differ.
 """
 
 from __future__ import annotations
@@ -24,13 +24,14 @@ from lynxgate.decision.metrics.row import MetricRow
 from lynxgate.decision.outcome import WORSE, Exact, Outcome
 from lynxgate.decision.policy import Rule, Tier
 from lynxgate.errors import Exit
-from lynxgate.figures import format_percent, format_points, visible
+from lynxgate.escape import visible
+from lynxgate.figures import format_percent, format_points
 from minieval.contract.documents import Document, Json, parse_document, parse_json, pretty_json
 from minieval.contract.fields import Count, DvcMd5, Name, Positive, Sha256
 from minieval.contract.report import Candidate
 
 SCHEMA: Final = "lynxgate.verdict/2"
-_NAMED = 3  # reasons that a summary spells out
+_MOST_REASONS = 3  # in a summary
 
 
 def _is_none(value: object) -> bool:
@@ -38,9 +39,9 @@ def _is_none(value: object) -> bool:
 
 
 class Inputs(Document):
-    """What the verdict follows from: SHA-256 of the exact bytes of both documents, and the eval set's hashes.
+    """What the verdict follows from: SHA-256 of the exact bytes of both documents, and the hashes of the eval set.
 
-    ``groups_sha256`` is that of the eval set's `lynxgate.decision.groups.Groups`, where they were respected.
+    ``groups_sha256`` is the hash of the eval set's `lynxgate.decision.groups.Groups`, where they were respected.
     """
 
     evaluation_sha256: Sha256
@@ -59,7 +60,7 @@ class Figure(Document):
 
     @property
     def share(self) -> Fraction | None:
-        """The accuracy, from the counts where there are any; `None` for a placeholder."""
+        """Return the accuracy, from the counts where there are any; `None` for a placeholder."""
         if self.correct is not None and self.n is not None:
             return Fraction(self.correct, self.n)
         return None if self.accuracy is None else Fraction(self.accuracy)
@@ -69,7 +70,7 @@ Interval = Annotated[tuple[Exact, Exact], Field(strict=False)]
 
 
 class Method(StrEnum):
-    """How the two sides were compared where a chance was computed."""
+    """How the two sides were compared, where a probability was computed."""
 
     PAIRED = "paired"
     CLUSTERED = "clustered"
@@ -77,20 +78,21 @@ class Method(StrEnum):
 
 
 class Demand(StrEnum):
-    """What a rule asks of a bucket: that it is proved within its margin, or only that it is not proved beyond."""
+    """What a rule requires of a bucket: a proof that it is within its margin, or no proof that it is beyond it."""
 
     PROOF = "proof"
     NO_PROOF_OF_HARM = "no proof of harm"
 
 
 class BucketStatistics(Document):
-    """What the counts and outcomes of one bucket say besides its figures.
+    """The statistics of one bucket.
 
-    Intervals are two-sided: of the accuracies in percent (Wilson) and of the difference in percentage points, all at
-    ``2 confidence - 1``, so that each end is one-sided at the confidence. ``p_within`` is the chance of such evidence
-    of staying within the margin, were the candidate worse by all of it; ``p_beyond`` of having left it, were it not,
-    corrected for the number of buckets. Only rules that prove something have them. Four decimals; ``p`` has six.
-    ``groups`` is the number of groups that the examples come in, where some share one and it was respected.
+    Intervals are two-sided: of the accuracies in percent (Wilson), and of the difference in percentage points. All have
+    the level ``2 confidence - 1``, so that each end is one-sided at the confidence. ``p_within`` is the p value of the
+    test that the candidate is worse by the margin or more: a small one proves that it is within the margin.
+    ``p_beyond`` is the p value of the opposite test, corrected for the number of buckets: a small one proves that it is
+    beyond. Only rules that prove something have them. Intervals have four decimals, p values six. ``groups`` is the
+    number of groups of the examples, where some examples share one and the rule respected it.
     """
 
     method: Annotated[Method, Field(strict=False)]
@@ -106,7 +108,7 @@ class BucketStatistics(Document):
 
 
 class Row(Document):
-    """One bucket (or the aggregate): both figures, the terms, and what came of it."""
+    """One bucket (or the aggregate): both figures, the terms, and the outcome."""
 
     bucket: Name
     tier: Annotated[Tier, Field(strict=False)]
@@ -123,17 +125,17 @@ class Row(Document):
 
     @property
     def blocks(self) -> bool:
-        """Whether this row alone keeps the candidate out."""
+        """Whether this row alone blocks the candidate."""
         return self.tier is not Tier.ADVISORY and self.outcome is not Outcome.HELD and not self.tolerated
 
     @property
     def tolerated(self) -> bool:
-        """Whether it is inconclusive where the rule asks for no more than no proof of harm."""
+        """Whether it is inconclusive, and the rule only requires that harm is not proved."""
         return self.outcome is Outcome.INCONCLUSIVE and self.demand is Demand.NO_PROOF_OF_HARM
 
     @property
     def negative_flip_rate(self) -> Fraction | None:
-        """Share of the examples that the baseline had right and the candidate has wrong; `None` without outcomes."""
+        """Return the share of examples that only the baseline has right; `None` without outcomes."""
         n = None if self.candidate is None else self.candidate.n
         if n is None or self.evidence is None or self.evidence.losses is None:
             return None
@@ -141,7 +143,7 @@ class Row(Document):
 
 
 class Condition(Document):
-    """Something besides accuracy that must hold before the figures mean anything."""
+    """A condition that must hold before the figures can be compared."""
 
     name: Literal["eval set", "groups", "isolation"]
     outcome: Annotated[Outcome, Field(strict=False)]
@@ -159,7 +161,7 @@ class Verdict(Document):
     """The decision on one candidate, as evidence: what every version of the document has.
 
     ``tolerance_pp`` is the general tolerance in force, ``policy_tolerance_pp`` the one the policy names; they differ
-    when the command line tightened it (or, under a report-only baseline, loosened it).
+    where the command line set a smaller one (or, under a report-only baseline, a larger one).
     """
 
     schema_: str = Field(alias="schema")
@@ -180,43 +182,44 @@ class Verdict(Document):
     def _is_ordered(self) -> Verdict:
         for names in ([row.bucket for row in self.rows], [row.metric for row in self.metrics]):
             if names != sorted(set(names)):
-                raise ValueError("rows stand in code-point order of their buckets or metrics, each once")
+                raise ValueError("rows must be in code-point order of their buckets or metrics, each once")
         return self
 
     @property
     def blocking(self) -> tuple[Row, ...]:
-        """The buckets that keep the candidate out, the aggregate first."""
+        """Return the rows of buckets that block the candidate, the aggregate first."""
         return tuple(row for row in self._all_rows if row.blocks)
 
     @property
     def blocking_metrics(self) -> tuple[MetricRow, ...]:
-        """The metrics that keep the candidate out."""
+        """Return the rows of metrics that block the candidate."""
         return tuple(row for row in self.metrics if row.blocks)
 
     @property
     def warnings(self) -> tuple[MetricRow, ...]:
-        """The metrics in their warning band, which block nothing."""
+        """Return the rows of metrics in their warning band, which block nothing."""
         return tuple(row for row in self.metrics if row.warns)
 
     @property
     def reasons(self) -> tuple[str, ...]:
-        """Why the candidate does not pass, a sentence each; empty when it does."""
+        """Return why the candidate does not pass, a sentence for each reason; empty when it passes."""
         conditions = [
             f"{each.name}: {visible(each.reason)}" for each in self.conditions if each.outcome is not Outcome.HELD
         ]
         failed = [f"{visible(row.bucket)} {row.outcome}: {visible(row.reason)}" for row in self.blocking]
         failed += [f"{visible(row.metric)} {row.outcome}: {visible(row.reason)}" for row in self.blocking_metrics]
-        idle = [] if self._gated else ["every bucket is advisory, so that nothing could fail"]
-        return (*conditions, *failed, *idle)
+        # A policy under which nothing can fail is a reason not to pass, never a pass.
+        ungated = [] if self._gated else ["every bucket is advisory, so nothing could fail"]
+        return (*conditions, *failed, *ungated)
 
     @property
     def passed(self) -> bool:
-        """Whether everything that is gated held, whatever the baseline's status."""
+        """Whether everything that is gated held; the status of the baseline does not count."""
         return not self.reasons
 
     @property
     def exit(self) -> Exit:
-        """The exit code; a report-only baseline never fails a run."""
+        """Return the exit code; a report-only baseline never fails a run."""
         if self.passed or self.status is Status.REPORT_ONLY:
             return Exit.OK
         outcomes = {row.outcome for row in self.blocking} | {row.outcome for row in self.blocking_metrics}
@@ -224,19 +227,19 @@ class Verdict(Document):
 
     @property
     def summary(self) -> str:
-        """One line for people."""
+        """Return one line for people."""
         warned = f"; {_count(len(self.warnings), 'warning')}" if self.warnings else ""
         if not self.passed:
-            word = "would fail" if self.status is Status.REPORT_ONLY else "failed"
-            more = len(self.reasons) - _NAMED
-            return f"{word}: {'; '.join(self.reasons[:_NAMED])}" + (f"; and {more} more" if more > 0 else "") + warned
+            return self._summarise_failure() + warned
         word = "would pass (report-only)" if self.status is Status.REPORT_ONLY else "passed"
         held = sum(row.outcome is Outcome.HELD for row in self.rows)
         terms = f"{self.tolerance_pp} pp" + (f", {self.confidence_percent} confidence" if self.rule.asks_proof else "")
         text = f"{word}: {held} of {len(self.rows)} buckets held (rule {self.rule}, {terms})"
-        if undecided := sum(row.tolerated and row.tier is not Tier.ADVISORY for row in self.rows):
+        undecided = sum(row.tolerated and row.tier is not Tier.ADVISORY for row in self.rows)
+        if undecided:
             text += f", {undecided} inconclusive, which {self.rule} lets pass"
-        if slipped := len(self.rows) - held - undecided:
+        slipped = len(self.rows) - held - undecided
+        if slipped:
             text += f", {slipped} advisory did not"
         if self.metrics:
             text += f"; {self._summarise_metrics()}"
@@ -244,7 +247,7 @@ class Verdict(Document):
 
     @property
     def confidence_percent(self) -> str:
-        """The one-sided confidence of its proofs, as ``95 %``."""
+        """Return the one-sided confidence of the proofs, as ``95 %``."""
         return f"{float(Fraction(self.confidence) * 100):g} %"
 
     def to_tree(self) -> dict[str, Json]:
@@ -255,6 +258,12 @@ class Verdict(Document):
     def to_json(self) -> bytes:
         """Return the document; `parse_verdict` gives the same value back."""
         return pretty_json(self.to_tree())
+
+    def _summarise_failure(self) -> str:
+        word = "would fail" if self.status is Status.REPORT_ONLY else "failed"
+        text = f"{word}: {'; '.join(self.reasons[:_MOST_REASONS])}"
+        more = len(self.reasons) - _MOST_REASONS
+        return f"{text}; and {more} more" if more > 0 else text
 
     def _summarise_metrics(self) -> str:
         held = sum(row.outcome is Outcome.HELD for row in self.metrics)
@@ -307,14 +316,14 @@ def _count(number: int, noun: str) -> str:
 
 
 def describe_move(row: Row) -> str:
-    """The two accuracies of a row and their difference, shortly."""
+    """Return the two accuracies of a row and their difference, as short text."""
     before, now = (figure.share if figure else None for figure in (row.baseline, row.candidate))
     shares = " -> ".join("none" if share is None else format_percent(share) for share in (before, now))
     return f"{visible(row.bucket)} {shares}" + (f" ({describe_difference(row)})" if row.difference_pp else "")
 
 
 def describe_difference(row: Row) -> str:
-    """The difference of a row in percentage points, rounded without hiding that it missed its tolerance."""
+    """Return the difference of a row in percentage points, never rounded to a tolerance that it missed."""
     if row.difference_pp is None:
         return ""
     return f"{format_points(Fraction(row.difference_pp), -Fraction(row.tolerance_pp))} pp"

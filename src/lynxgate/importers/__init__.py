@@ -1,9 +1,9 @@
-"""Readers of what other tools measured: each turns one foreign file into buckets and metrics of an evaluation.
+"""Read the results of other tools: each reader turns one foreign file into buckets and metrics of an evaluation.
 
-- What a file says of directions is carried along for people; the baseline decides about them.
-- A measurement that its own tool calls failed or incomplete is refused, never imported in part.
-- Nothing is dropped in silence: what is no figure is named in `Found.left_out`.
-- Names carry every dimension of the source; two figures of one name are refused.
+- A direction that a file states is kept for people; the baseline decides which direction is better.
+- A measurement that its own tool marks as failed or incomplete is refused, never imported in part.
+- Nothing is dropped silently: a value that is not a figure is named in `Found.left_out`.
+- Names contain every dimension of the source; two figures with one name are refused.
 """
 
 from __future__ import annotations

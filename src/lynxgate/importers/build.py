@@ -1,9 +1,9 @@
-"""From what a reader found to an evaluation: a new one, or metrics added to one that minieval wrote.
+"""Build an evaluation from what a reader found: a new one, or an existing one with figures added.
 
-- An evaluation needs a bucket. A file of metrics alone is added to an evaluation; it never becomes one.
-- Figures whose names match a glob become buckets of that accuracy, only where somebody said so.
-- Added to a document, it keeps its layout, its comments and every figure it had, byte for byte.
-- Metrics from two places may come from two machines: the fingerprint is then that of both.
+- An evaluation needs a bucket. A file with metrics only is added to an evaluation and never becomes one.
+- Figures become buckets only where the user names them: those whose names match a glob of ``--buckets``.
+- A document that figures are added to keeps its layout, its comments and every figure, byte for byte.
+- Metrics of two sources may come from two machines: the fingerprint then identifies both together.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from minieval.contract.report import (
 
 @dataclass(frozen=True)
 class Provider:
-    """A format that can be read: its name, what it is, and the reader of its bytes."""
+    """A format that can be read: its name, a description, and the reader of its bytes."""
 
     name: str
     says: str
@@ -43,7 +43,7 @@ class Provider:
 
 @dataclass(frozen=True)
 class Origin:
-    """What the foreign file does not say: which provider wrote it, on which eval set, and which model it is about."""
+    """What the foreign file does not contain: its provider, the eval set, and the model that was measured."""
 
     provider: str
     eval_set: EvalSetIdentity
@@ -68,11 +68,11 @@ def read_foreign(provider: str, data: bytes, *, where: str, buckets: Sequence[st
     """Read a foreign file; ``buckets`` are globs of figures that are accuracies (shares) of buckets.
 
     Raises:
-        UsageFailure: for a provider there is none of.
-        CannotJudge: when the file is not what it should be, or a glob matches nothing or no accuracy.
+        UsageFailure: there is no such provider.
+        CannotJudge: the file is not of the provider's format, or a glob matches nothing or not an accuracy.
     """
     if provider not in PROVIDERS:
-        raise UsageFailure(f"no provider {provider!r}; there are {', '.join(PROVIDERS)}")
+        raise UsageFailure(f"no provider {provider!r}; choose from {', '.join(PROVIDERS)}")
     found = PROVIDERS[provider].read(data, where)
     return _as_buckets(found, buckets, where) if buckets else found
 
@@ -95,15 +95,15 @@ def _as_buckets(found: Found, globs: Sequence[str], where: str) -> Found:
 
 
 def build_evaluation(found: Found, origin: Origin, *, where: str) -> Evaluation:
-    """An evaluation of what was found.
+    """Build an evaluation from what was found.
 
     Raises:
-        CannotJudge: without a bucket, or where a figure has a name no document may have.
+        CannotJudge: there is no bucket, or a figure has a name that a document may not have.
     """
     if not found.buckets:
         raise CannotJudge(
-            f"{where}: it holds metrics and no bucket, and an evaluation needs one; add them to an evaluation with "
-            "--into candidate_eval.json, or say which figures are accuracies with --buckets"
+            f"{where}: it has metrics and no bucket, and an evaluation needs one; add them to an evaluation with "
+            "--into candidate_eval.json, or name the figures that are accuracies with --buckets"
         )
     return _validate(
         {
@@ -120,10 +120,10 @@ def build_evaluation(found: Found, origin: Origin, *, where: str) -> Evaluation:
 
 
 def add_to_evaluation(found: Found, evaluation: Evaluation, *, where: str) -> Evaluation:
-    """The evaluation with the metrics, and buckets, that were found; nothing in it is replaced.
+    """Add the metrics and buckets that were found to an evaluation; nothing in it is replaced.
 
     Raises:
-        CannotJudge: when both have something of one name.
+        CannotJudge: both have a metric or a bucket of one name.
     """
     for kind, ours, theirs in (
         ("metric", evaluation.metrics, found.metrics),
@@ -131,6 +131,7 @@ def add_to_evaluation(found: Found, evaluation: Evaluation, *, where: str) -> Ev
     ):
         if twice := ours.keys() & theirs.keys():
             raise CannotJudge(f"{where}: the evaluation has a {kind} {min(twice)!r} already; import it once")
+    # One fingerprint of both machines: equal only where both are.
     both = {"evaluation": evaluation.environment.fingerprint, "import": found.fingerprint}
     fingerprint = digest_bytes(canonical_json(both)) if all(both.values()) else both["evaluation"] or both["import"]
     return _validate(
@@ -146,10 +147,10 @@ def add_to_evaluation(found: Found, evaluation: Evaluation, *, where: str) -> Ev
 
 
 def add_to_document(found: Found, data: bytes, *, where: str, into: str) -> bytes:
-    """The bytes of an evaluation with what was found added; ``into`` is what messages call it.
+    """Return the bytes of an evaluation with what was found added; messages call the evaluation ``into``.
 
     Raises:
-        CannotJudge: ``data`` is no evaluation, or as `add_to_evaluation`.
+        CannotJudge: ``data`` is not an evaluation, or as `add_to_evaluation`.
     """
     evaluation = parse_document(data, Evaluation, where=into)
     merged = add_to_evaluation(found, evaluation, where=where)
@@ -176,4 +177,4 @@ def _validate(parts: dict[str, object], where: str) -> Evaluation:
     try:
         return Evaluation.model_validate(parts)
     except ValidationError as error:
-        raise CannotJudge(f"{where}: makes no evaluation: {': '.join(list_reasons(error)[0])}") from error
+        raise CannotJudge(f"{where}: does not make a valid evaluation: {': '.join(list_reasons(error)[0])}") from error

@@ -1,7 +1,7 @@
 """A Calibrax run (``Run.to_dict``): points with name, scenario, tags and metrics, and definitions of the metrics.
 
-A figure is called ``POINT/SCENARIO/METRIC``, with ``/KEY=VALUE`` for each tag in between, sorted: all that tells two
-points apart is in the name.
+The name of a figure is ``POINT/SCENARIO/METRIC``, with ``/KEY=VALUE`` for each tag before the metric, sorted:
+everything that distinguishes two points is in the name.
 """
 
 from __future__ import annotations
@@ -42,10 +42,10 @@ class _Run(Foreign):
 
 
 def read(data: bytes, where: str) -> Found:
-    """Every metric of every point; the environment's leaves make the fingerprint.
+    """Read every metric of every point; all values of the environment make the fingerprint.
 
     Raises:
-        CannotJudge: when it is no run, has no point or a point no metric, or two figures would have one name.
+        CannotJudge: it is not a run, it has no point, a point has no metric, or two figures would have one name.
     """
     run = parse_document(data, _Run, where=where)
     metrics: dict[str, Metric] = {}

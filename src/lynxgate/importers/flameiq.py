@@ -38,7 +38,7 @@ class _Metrics(Document):
     def _names_have_no_dot(self) -> _Metrics:
         for name in self.custom:
             if "." in name:
-                raise ValueError(f"custom metric {name!r} has a dot, which the schema keeps for its own keys")
+                raise ValueError(f"custom metric {name!r} has a dot, which the schema reserves for its own keys")
         return self
 
 
@@ -53,10 +53,10 @@ class _Snapshot(Foreign):
 
 
 def read(data: bytes, where: str) -> Found:
-    """The figures that are there; ``null`` ones are not. It names no machine, so there is no fingerprint.
+    """Read the figures that are not ``null``. The format names no machine, so there is no fingerprint.
 
     Raises:
-        CannotJudge: when it is no valid snapshot, or holds no figure.
+        CannotJudge: it is not a valid snapshot, or it has no figure.
     """
     found = parse_document(data, _Snapshot, where=where).metrics
     metrics: dict[str, Metric] = {}
@@ -72,5 +72,5 @@ def read(data: bytes, where: str) -> Found:
         metrics["cpu_percent"] = Metric(value=found.cpu_percent, unit="%", direction="lower")
     metrics |= {f"custom.{name}": Metric(value=value) for name, value in found.custom.items()}
     if not metrics:
-        raise CannotJudge(f"{where}: the snapshot holds no figure; measure again")
+        raise CannotJudge(f"{where}: the snapshot has no figure; measure again")
     return Found(metrics)

@@ -9,10 +9,10 @@ from minieval.contract.report import Metric
 
 
 def read(data: bytes, where: str) -> Found:
-    """Every name is a metric; notes (`minieval.contract.documents.is_note`) are for people.
+    """Read every name as a metric; notes (`minieval.contract.documents.is_note`) are skipped.
 
     Raises:
-        CannotJudge: when it is no object, or an entry is no number.
+        CannotJudge: it is not an object, or an entry is not a number.
     """
     tree = parse_json(data, where=where)
     if not isinstance(tree, dict):
@@ -22,6 +22,6 @@ def read(data: bytes, where: str) -> Found:
         if is_note(name):
             continue
         if not is_figure(value):
-            raise CannotJudge(f"{where}: {name!r} is no number; flat JSON holds numbers only")
+            raise CannotJudge(f"{where}: {name!r} is not a number; flat JSON has numbers only")
         metrics[name] = Metric(value=value)
     return Found(metrics)

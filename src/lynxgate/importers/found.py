@@ -1,4 +1,4 @@
-"""What a reader found in a foreign file, and what the readers share."""
+"""What a reader found in a foreign file, and the functions that all readers share."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from minieval.contract.report import Measured, Metric
 
 @dataclass(frozen=True)
 class Found:
-    """Buckets and metrics by name, a digest of the machine where the file names one, and the names of non-figures."""
+    """Buckets and metrics by name, a digest of the machine if the file names one, and names of values left out."""
 
     metrics: Mapping[str, Metric] = field(default_factory=dict)
     buckets: Mapping[str, Measured] = field(default_factory=dict)
@@ -25,18 +25,18 @@ class Found:
 
 
 class Foreign(Document):
-    """A part of somebody else's document: keys that no reader needs may stand in it."""
+    """Base of a part of a foreign document: it may have keys that no reader needs."""
 
     model_config = ConfigDict(extra="ignore")
 
 
 def is_figure(value: Json) -> bool:
-    """Whether a JSON value is a number; true and false are none."""
+    """Whether a JSON value is a number; true and false are not."""
     return isinstance(value, int | Decimal) and not isinstance(value, bool)
 
 
 def flatten(tree: Mapping[str, Json], prefix: str = "") -> Iterator[tuple[str, Json]]:
-    """Every leaf of nested objects, its keys joined by dots; the same name may come twice."""
+    """Yield every value of nested objects with its keys joined by dots; a name may come twice."""
     for key, value in tree.items():
         if isinstance(value, dict):
             yield from flatten(value, f"{prefix}{key}.")
@@ -48,14 +48,14 @@ def put_once(table: dict[str, Metric], name: str, metric: Metric, where: str) ->
     """Add a metric to a table.
 
     Raises:
-        CannotJudge: when the table has one of that name.
+        CannotJudge: the table has a metric of that name.
     """
     if name in table:
-        raise CannotJudge(f"{where}: two figures would be called {name!r}; rename one in the source")
+        raise CannotJudge(f"{where}: two figures would have the name {name!r}; rename one in the source")
     table[name] = metric
 
 
 def digest_machine(facts: Mapping[str, Json]) -> str | None:
-    """A fingerprint of what is known of a machine; `None` when nothing is."""
+    """Return a fingerprint of the known facts about a machine; `None` when there are none."""
     known = {key: str(value) for key, value in facts.items() if value not in (None, "")}
     return digest_bytes(canonical_json(known)) if known else None

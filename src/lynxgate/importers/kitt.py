@@ -1,9 +1,10 @@
 """KITT's ``metrics.json``: results of benchmarks, each run once or several times, with nested figures.
 
 - A benchmark with ``correct`` and ``total`` is a bucket of its name, and each subject of ``per_subject_accuracy`` one
-  called ``NAME.SUBJECT``. Several runs of it must agree: they ask the same questions again, which makes no new ones.
+  called ``NAME.SUBJECT``. Several runs of it must agree: they repeat the same questions, so their counts are
+  not added.
 - Every other figure is a metric ``NAME.KEY...``; of several runs it is the median, with the runs as samples.
-- A result with errors, not passed, or of nothing (``total`` 0, no data set) is refused, whatever ``passed`` says.
+- A result is refused if it has errors, did not pass, or measured nothing (``total`` 0, no data set).
 """
 
 from __future__ import annotations
@@ -50,10 +51,10 @@ class _Figures(Foreign):
 
 
 def read(data: bytes, where: str) -> Found:
-    """Buckets and metrics of every benchmark; hardware and engine make the fingerprint.
+    """Read the buckets and metrics of every benchmark; hardware and engine make the fingerprint.
 
     Raises:
-        CannotJudge: when it is no report, a result is incomplete, or runs of one benchmark contradict one another.
+        CannotJudge: it is not a report, a result is incomplete, or runs of one benchmark contradict one another.
     """
     report = parse_document(data, _Report, where=where)
     by_name: dict[str, list[_Result]] = {}
@@ -84,12 +85,12 @@ def _read_quality(name: str, runs: Sequence[_Result], buckets: dict[str, Measure
     if not found:
         return
     if len(found) != len(runs) or any(each != found[0] for each in found):
-        raise CannotJudge(f"{where}: the runs of {name!r} contradict one another; import one that has a single run")
+        raise CannotJudge(f"{where}: the runs of {name!r} contradict one another; import a file with a single run")
     counted = found[0]
     mine = {name: Measured(n=counted.total, correct=counted.correct)}
     mine |= {f"{name}.{subject}": Measured(accuracy=share) for subject, share in counted.per_subject_accuracy.items()}
     if twice := mine.keys() & buckets.keys():
-        raise CannotJudge(f"{where}: two buckets would be called {min(twice)!r}; rename one in the source")
+        raise CannotJudge(f"{where}: two buckets would have the name {min(twice)!r}; rename one in the source")
     buckets.update(mine)
 
 
@@ -99,7 +100,7 @@ def _parse(run: _Result, where: str) -> _Quality:
         Measured(n=quality.total, correct=quality.correct, accuracy=quality.accuracy)
     except ValidationError as error:
         reason = list_reasons(error)[0][1]
-        raise CannotJudge(f"{where}: the counts of {run.test_name!r} are no valid measurement: {reason}") from error
+        raise CannotJudge(f"{where}: the counts of {run.test_name!r} are not a valid measurement: {reason}") from error
     return quality
 
 
@@ -107,12 +108,12 @@ def _read_figures(
     name: str, runs: Sequence[_Result], metrics: dict[str, Metric], left_out: list[str], where: str
 ) -> None:
     counted = "correct" in runs[0].metrics
-    leaves: dict[str, list[Json]] = {}
+    values_by_key: dict[str, list[Json]] = {}
     for run in sorted(runs, key=lambda each: each.run_number):
         for key, value in flatten(run.metrics):
             if not (counted and key.partition(".")[0] in _COUNTED):
-                leaves.setdefault(key, []).append(value)
-    for key, values in leaves.items():
+                values_by_key.setdefault(key, []).append(value)
+    for key, values in values_by_key.items():
         full = f"{name}.{key}"
         if not all(is_figure(value) for value in values):
             left_out.append(full)

@@ -1,7 +1,7 @@
 """pytest-benchmark's JSON (``--benchmark-json``): of each benchmark the median time of a round, in seconds.
 
-A figure is called by the benchmark's ``fullname``. Its samples are the rounds, where the file has them (that option
-or ``--benchmark-save-data``). The fingerprint is taken of what stays the same from run to run on one machine.
+The name of a figure is the benchmark's ``fullname``. Its samples are the rounds, where the file has them (this option
+or ``--benchmark-save-data``). The fingerprint is of facts that stay the same from run to run on one machine.
 """
 
 from __future__ import annotations
@@ -37,10 +37,12 @@ class _Report(Foreign):
 
 
 def read(data: bytes, where: str) -> Found:
-    """One metric for each benchmark. Samples beyond `MOST_SAMPLES` are left out as a whole, and said to be.
+    """Read one metric for each benchmark.
+
+    Where there are more than `MOST_SAMPLES` samples, all are left out, and `Found.left_out` names them.
 
     Raises:
-        CannotJudge: when it is no such report or has no benchmark (those with errors are missing from it).
+        CannotJudge: it is not such a report, or it has no benchmark (those with errors are missing from it).
     """
     report = parse_document(data, _Report, where=where)
     if not report.benchmarks:

@@ -1,7 +1,7 @@
-"""Who may promote, and to which registry: CI to production, a laptop with LYNX_ENV=dev to dev. No third path.
+"""Which registry a process may write to: CI to production, a laptop with LYNX_ENV=dev to a dev one. No third case.
 
-The CI variable guards against mistakes, not against malice: what really authorises are the registry's and MLflow's
-credentials, which only the promoting job holds.
+The CI variable protects against mistakes, not against malice: what really authorises are the credentials of the
+registry and of MLflow, which only the promoting job has.
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ from collections.abc import Mapping
 from lynxgate.errors import Refused
 from lynxgate.registry.layout import Environment
 
-# What a CI system says of itself: the first three "true", Jenkins its address.
+# What CI systems set: the first three to "true", Jenkins to its address.
 CI_VARIABLES = ("GITHUB_ACTIONS", "GITLAB_CI", "CIRCLECI", "JENKINS_URL")
 
 
 def authorise(environ: Mapping[str, str]) -> Environment:
-    """The kind of registry this process may write to.
+    """Return the kind of registry that this process may write to.
 
     Raises:
-        Refused: when it is neither CI nor has said LYNX_ENV=dev.
+        Refused: it does not run in CI, and LYNX_ENV is not dev.
     """
     match environ.get("LYNX_ENV", ""):
         case "dev":
@@ -41,14 +41,17 @@ def _runs_in_ci(environ: Mapping[str, str]) -> bool:
 
 
 def check_registry(allowed: Environment, found: Environment | None, location: str) -> None:
-    """Make sure the registry is of the kind this process may write to; a missing dev registry is made later.
+    """Check that the registry is of the kind that this process may write to.
+
+    A missing dev registry is accepted, since it is created on first use; a missing production registry is not: a
+    mistyped address must not become one.
 
     Raises:
-        Refused: when it is for the other environment, or there is none for production.
+        Refused: it is of the other kind, or there is no production registry.
     """
     if found is None and allowed is Environment.PRODUCTION:
         raise Refused(
-            f"{location} is no registry; a maintainer makes one with "
+            f"{location} is not a registry; a maintainer creates one with "
             "`lynxgate registry init --environment production --registry <where>`"
         )
     if found is not None and found is not allowed:

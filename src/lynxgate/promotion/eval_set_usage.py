@@ -1,12 +1,12 @@
-"""How often an eval set was asked: one entry in the registry for each distinct question, and when it is worn out.
+"""Count how often an eval set was used: one entry in the registry for each distinct comparison.
 
-A question is a bundle, an eval set and a policy (`UsageEntry`); its entry is `gates/<eval set md5>/<SHA-256>.json`,
+A comparison is a bundle, an eval set and a policy (`UsageEntry`); its entry is `gates/<eval set md5>/<SHA-256>.json`,
 named by the hash of its own bytes.
 
-- The same question again is free: its answer is known already. An entry is created once and never changes.
+- The same comparison again is free, since its answer is known already. An entry is created once and never changes.
 - The count is the number of keys under one prefix: they are listed, none is read.
-- Only a policy with `shelf_life` is counted, so that without one a refusal writes nothing at all.
-- Two new questions at the same moment may both be the last; the bound is no sharper than that.
+- Only a policy with `shelf_life` is counted; without one a refusal writes nothing at all.
+- Two new comparisons at the same moment may both count as the last allowed one; the limit is no sharper than that.
 """
 
 from __future__ import annotations
@@ -24,17 +24,16 @@ from lynxgate.decision.policy import ShelfLife
 from lynxgate.errors import CannotJudge, Refused
 from lynxgate.ports import RegistryStore, Store
 from lynxgate.promotion.authorization import authorise, check_registry
-from lynxgate.registry.layout import create_registry, put_once, read_environment
+from lynxgate.registry.compare_and_swap import put_once
+from lynxgate.registry.layout import GATES_PREFIX, create_registry, read_environment
 from minieval.contract.digests import digest_bytes
 from minieval.contract.documents import Document, canonical_json
 from minieval.contract.fields import DvcMd5, Sha256
 from minieval.contract.report import Evaluation
 
-PREFIX = "gates/"
-
 
 class UsageEntry(Document):
-    """What one gate asks of an eval set."""
+    """One comparison that used an eval set."""
 
     schema_: Annotated[Literal["lynxgate.gate/1"], Field(alias="schema")] = "lynxgate.gate/1"
     canonical_sha: Sha256
@@ -43,18 +42,21 @@ class UsageEntry(Document):
 
     @property
     def data(self) -> bytes:
-        """The bytes of its entry: equal questions are equal bytes."""
+        """The bytes of the entry; equal comparisons give equal bytes."""
         return canonical_json(self.model_dump(by_alias=True))
 
     @property
     def key(self) -> str:
-        """Where its entry is."""
-        return f"{PREFIX}{self.eval_set_dvc_md5}/{digest_bytes(self.data)}.json"
+        """The key of the entry in the registry."""
+        return f"{GATES_PREFIX}{self.eval_set_dvc_md5}/{digest_bytes(self.data)}.json"
 
 
 @dataclass(frozen=True)
 class EvalSetUsage:
-    """How often an eval set was asked, this question included, and how often it may be (`life`); ``free``: a retry."""
+    """How often an eval set was used, this comparison included, and how often it may be (``life``).
+
+    ``free`` when this comparison was counted before.
+    """
 
     used: int
     life: int
@@ -62,24 +64,28 @@ class EvalSetUsage:
 
     @property
     def over(self) -> bool:
-        """Whether its answers can no longer be believed as the bound says."""
+        """Whether it was used more often than its error bound allows."""
         return self.used > self.life
 
     @property
     def sentence(self) -> str:
-        """For people, as ``gate 12 of 44 on this eval set``."""
-        text = f"gate {self.used} of {self.life} on this eval set" + (", asked before and free" if self.free else "")
-        return text + ("; it is worn out: build a new one" if self.over else "")
+        """For people, as ``12 of 44 allowed comparisons on this eval set used``."""
+        text = f"{self.used} of {self.life} allowed comparisons on this eval set used"
+        if self.free:
+            text += " (this one was counted before)"
+        if self.over:
+            text += "; build a new eval set"
+        return text
 
 
-def ask(evaluation: Evaluation, baseline: Baseline) -> UsageEntry:
-    """The question that judging ``evaluation`` by ``baseline`` asks.
+def build_entry(evaluation: Evaluation, baseline: Baseline) -> UsageEntry:
+    """Build the entry of judging ``evaluation`` by ``baseline``.
 
     Raises:
-        CannotJudge: the evaluation does not say which bundle it is of.
+        CannotJudge: the evaluation does not name its bundle.
     """
     if evaluation.candidate.canonical_sha is None:
-        raise CannotJudge("the policy counts gates by bundle (shelf_life), and the evaluation names none")
+        raise CannotJudge("the policy counts comparisons by bundle (shelf_life), and the evaluation names no bundle")
     return UsageEntry(
         canonical_sha=evaluation.candidate.canonical_sha,
         eval_set_dvc_md5=evaluation.eval_set.dvc_md5,
@@ -90,7 +96,7 @@ def ask(evaluation: Evaluation, baseline: Baseline) -> UsageEntry:
 def count_gate(
     store: RegistryStore, environ: Mapping[str, str], evaluation: Evaluation, baseline: Baseline
 ) -> EvalSetUsage | None:
-    """Count a gate in the registry that this process may write to; a dev registry is made where there is none.
+    """Count a comparison in the registry that this process may write to; a missing dev registry is created.
 
     Raises:
         Refused: this process may not write there, or as `record_use`.
@@ -106,47 +112,49 @@ def count_gate(
 
 
 def record_use(store: Store, evaluation: Evaluation, baseline: Baseline) -> EvalSetUsage | None:
-    """Count a gate before it is answered; `None`, and nothing written, where the policy does not count.
+    """Count a comparison; `None`, and nothing written, where the policy does not count.
+
+    Called before the result is shown: a process that ends in between has cost a use, never shown one for free.
 
     Raises:
-        Refused: the policy refuses at the end of life, and this question is a new one.
-        CannotJudge: the evaluation names no bundle, or not how many rows it has.
+        Refused: the policy refuses further comparisons, and this is a new one.
+        CannotJudge: the evaluation does not name its bundle, or its number of rows.
         StoreFailure: the registry failed.
     """
-    wear = measure(store, evaluation, baseline)
-    if wear is None or wear.free:
-        return wear
-    if wear.over and baseline.policy.shelf_life is ShelfLife.REFUSE:
+    usage = measure(store, evaluation, baseline)
+    if usage is None or usage.free:
+        return usage
+    if usage.over and baseline.policy.shelf_life is ShelfLife.REFUSE:
         raise Refused(
-            f"this eval set has answered {wear.used - 1} gates and is good for {wear.life}: it is worn out; build a "
-            "new one and rebaseline (the policy says shelf_life: refuse)"
+            f"all {usage.life} allowed comparisons on this eval set are used ({usage.used - 1} were made); build a new "
+            "eval set and rebaseline (the policy says shelf_life: refuse)"
         )
-    question = ask(evaluation, baseline)
-    put_once(store, question.key, question.data)
-    return wear
+    entry = build_entry(evaluation, baseline)
+    put_once(store, entry.key, entry.data)
+    return usage
 
 
 def measure(store: Store, evaluation: Evaluation, baseline: Baseline) -> EvalSetUsage | None:
-    """How often an eval set was asked, with this question; only reads. `None` where the policy does not count.
+    """Return how often an eval set was used, this comparison included; only reads. `None` without `shelf_life`.
 
     Raises:
         CannotJudge, StoreFailure: as `record_use`.
     """
     if baseline.policy.shelf_life is None:
         return None
-    question, life = ask(evaluation, baseline), life_of(evaluation, baseline)
-    # One listing answers both: between two, somebody else may have asked the same.
-    keys = set(store.keys(f"{PREFIX}{question.eval_set_dvc_md5}/"))
-    return EvalSetUsage(len(keys | {question.key}), life, free=question.key in keys)
+    entry, life = build_entry(evaluation, baseline), count_allowed(evaluation, baseline)
+    # One listing answers both questions: between two, another process may have counted the same comparison.
+    keys = set(store.keys(f"{GATES_PREFIX}{entry.eval_set_dvc_md5}/"))
+    return EvalSetUsage(len(keys | {entry.key}), life, free=entry.key in keys)
 
 
-def life_of(evaluation: Evaluation, baseline: Baseline) -> int:
-    """How many gates the eval set carries under the policy.
+def count_allowed(evaluation: Evaluation, baseline: Baseline) -> int:
+    """Return how many comparisons the policy allows on the eval set.
 
     Raises:
-        CannotJudge: the evaluation does not say how many rows there are.
+        CannotJudge: the evaluation does not give the number of rows.
     """
     rows = evaluation.eval_set.rows or (None if evaluation.aggregate is None else evaluation.aggregate.n)
     if rows is None:
-        raise CannotJudge("the policy counts gates (shelf_life), and the evaluation does not say how many rows it has")
+        raise CannotJudge("the policy counts comparisons (shelf_life), and the evaluation gives no number of rows")
     return gates_carried(baseline.policy, rows)

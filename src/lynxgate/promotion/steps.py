@@ -1,73 +1,41 @@
-"""The steps of a promotion once it may write: each is look, then act, so that trying again goes on where it stopped.
+"""The steps of a promotion that write. Each looks first and then acts, so that a retry continues where it stopped.
 
-- `tags.json` is changed only between a reading of it and a check that the record is still ours (`change_tags`).
-- MLflow's tag is believed only when it was read back; an exception does not mean that it is absent.
-- Before the commit point everything can be undone, and only what this transaction changed is; after it, nothing is.
-- Whoever takes a record over rewrites `tags.json` first, so that nothing its former owner still has in hand can land.
+- `tags.json` is changed only after it was read and our record was checked to be still ours (`change_tags`).
+- Before the commit point everything can be undone, and only what this promotion changed is undone. After it nothing
+  is undone.
+- A process that takes a record over rewrites `tags.json` first: a paused process may resume after its lease expired,
+  and its swap then fails.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from enum import Enum
-from typing import Any
 
-from lynxgate.errors import Conflict, IntegrityFailure, OutcomeUnknown, Refused, StoreFailure
-from lynxgate.ports import RegistryStore, RunTags, Signer
-from lynxgate.registry.events import GENESIS, Event, Kind
-from lynxgate.registry.layout import Tags, change_tags, read_tags
-from lynxgate.registry.record import Journal, Record, State, VersionedRecord
-from minieval.contract.digests import digest_bytes
-
-
-@dataclass(frozen=True)
-class PromotionContext:
-    """What the steps work with: the registry, its records as we hold them, MLflow, and how long we try."""
-
-    store: RegistryStore
-    journal: Journal
-    tracking: RunTags
-    tag_seconds: float = 30.0
-    pause: Callable[[float], None] = field(default=time.sleep)
-    signer: Signer | None = None
-
-
-class TagState(Enum):
-    """What is known of the tag on the run."""
-
-    THERE = "there"
-    ABSENT = "absent"
-    UNKNOWN = "unknown"
-
-
-@dataclass(frozen=True)
-class TagAnswer:
-    """What is known of the tag after trying, and the last thing MLflow said."""
-
-    state: TagState
-    said: str = ""
-    tries: int = 0
-
-
-def tag_key(semver: str) -> str:
-    """The MLflow tag that carries the promotion of ``semver``; its value is the canonical SHA."""
-    return f"lynxgate.semver.{semver}"
+from lynxgate.errors import OutcomeUnknown, Refused, StoreFailure
+from lynxgate.promotion.context import PromotionContext
+from lynxgate.promotion.event_log import build_next_event, write_announced
+from lynxgate.promotion.run_tag import TagState, read_tag_state, tag_key
+from lynxgate.registry.compare_and_swap import change_tags
+from lynxgate.registry.events import Event, Kind
+from lynxgate.registry.layout import Tags, read_tags
+from lynxgate.registry.record import Record, State, VersionedRecord
 
 
 def update_tags_json(context: PromotionContext, versioned: VersionedRecord) -> None:
-    """Put our semver into `tags.json` and production on it.
+    """Add our semver to `tags.json` and put production on it.
+
+    A crash after this leaves `tags.json` naming a version that is not committed: readers still see the one before it.
 
     Raises:
-        Refused: production is no longer what this promotion was decided against.
+        Refused: production is not the version that this promotion was decided against.
     """
     record = versioned.record
 
     def add(tags: Tags) -> Tags:
+        # Our own semver is fine: an earlier try of this promotion got this far.
         if tags.production not in (record.production_before, record.semver):
             raise Refused(
-                f"production moved from {record.production_before or 'nothing'} to {tags.production} while "
+                f"production moved from {record.production_before or 'none'} to {tags.production} while "
                 f"{record.semver} was being promoted; decide again against {tags.production}"
             )
         return tags.with_version(record.semver, record.canonical_sha)
@@ -75,74 +43,42 @@ def update_tags_json(context: PromotionContext, versioned: VersionedRecord) -> N
     change_tags(context.store, context.journal.owner, add, lambda: context.journal.check_ours(versioned))
 
 
-def set_and_confirm_tag(context: PromotionContext, record: Record) -> TagAnswer:
-    """Set the tag on the run and read it back, again with back-off inside ``context.tag_seconds``.
-
-    It is absent for sure only where no try is left open: each was refused, or was answered and the tag is not there.
-    """
-    started, tries, said = time.monotonic(), 0, ""
-    only_refusals, answered = True, True
-    while True:
-        tries += 1
-        refused = False
-        try:
-            context.tracking.set_tag(record.mlflow_run_id, tag_key(record.semver), record.canonical_sha)
-            only_refusals = False
-        except OutcomeUnknown as error:
-            said, only_refusals, answered = str(error), False, False
-        except StoreFailure as error:
-            said, refused = str(error), True
-        found = read_tag_state(context, record)
-        said = said or found.said
-        if found.state is TagState.THERE:
-            return TagAnswer(TagState.THERE, said, tries)
-        pause = min(2.0, 0.2 * 2 ** (tries - 1))
-        if refused or time.monotonic() - started + pause > context.tag_seconds:
-            absent = only_refusals or (answered and found.state is TagState.ABSENT)
-            return TagAnswer(TagState.ABSENT if absent else TagState.UNKNOWN, said, tries)
-        context.pause(pause)
-
-
-def read_tag_state(context: PromotionContext, record: Record) -> TagAnswer:
-    """Read the tag; a tag of another value counts as absent, since it names no promotion of this SHA."""
-    try:
-        value = context.tracking.read_tag(record.mlflow_run_id, tag_key(record.semver))
-    except StoreFailure as error:
-        return TagAnswer(TagState.UNKNOWN, str(error))
-    return TagAnswer(TagState.THERE if value == record.canonical_sha else TagState.ABSENT)
-
-
 def commit(context: PromotionContext, versioned: VersionedRecord) -> VersionedRecord:
-    """The commit point: announce the event in our record. From here on the promotion is only finished, never undone."""
-    return context.journal.advance(versioned, event=_announce_promotion(context, versioned.record).to_tree())
+    """The commit point: announce the event in our record. From here on the promotion is only finished, never undone.
+
+    A crash just before this leaves `tags.json` and the MLflow tag written: `recover` then commits.
+    """
+    return _announce(context, versioned)
 
 
 def finish(context: PromotionContext, versioned: VersionedRecord) -> VersionedRecord:
-    """What follows from a commit: the registered model's alias, the event, once, and the record closed.
+    """Do what follows from a commit: move the registered model's alias, write the event, close the record.
+
+    A crash between these leaves a committed promotion that readers already see; `recover` finishes it. The record is
+    closed last, because a closed record is never looked at again.
 
     Raises:
-        StoreFailure: the promotion stands; what is left is done by the next run, or by `recover`.
+        StoreFailure: the promotion stands; the next run, or `recover`, does the rest.
     """
     try:
         move_alias(context, versioned)
-        while not write_event(context.store, _announced(versioned.record)):
-            versioned = context.journal.advance(
-                versioned, event=_announce_promotion(context, versioned.record).to_tree()
-            )
+        versioned = write_announced(
+            context.store, versioned, lambda each: each.record.event, lambda each: _announce(context, each)
+        )
         return context.journal.advance(versioned, state=State.PROMOTED)
     except StoreFailure as error:
         context.journal.release(versioned)
         raise StoreFailure(
-            f"{versioned.record.semver} is promoted, and not everything that follows could be written: {error}; "
+            f"{versioned.record.semver} is promoted, but a later step failed: {error}; "
             "run it again, or `lynxgate registry recover`"
         ) from error
 
 
 def move_alias(context: PromotionContext, versioned: VersionedRecord) -> None:
-    """Make the run's version of the policy's registered model the one in production, within ``context.tag_seconds``.
+    """Put the alias of the policy's registered model on the run's version, within ``context.tag_seconds``.
 
-    MLflow has no compare-and-swap: that the record is ours is checked just before, and `verify` sees an alias that an
-    owner moved who slept in between.
+    MLflow has no compare-and-swap. That the record is still ours is checked just before; when a paused process moves
+    the alias after its lease expired, `lynxgate registry verify` reports it.
     """
     record, started = versioned.record, time.monotonic()
     if record.registered_model is None:
@@ -156,56 +92,15 @@ def move_alias(context: PromotionContext, versioned: VersionedRecord) -> None:
         except OutcomeUnknown:
             if time.monotonic() - started > context.tag_seconds:
                 raise
-        context.pause(0.5)
-
-
-def write_event(store: RegistryStore, event: Event) -> bool:
-    """Append an announced event, once; `False` when another event has taken its number.
-
-    Raises:
-        StoreFailure: it could not be written, or its number is not the next.
-    """
-    for _ in range(3):
-        try:
-            store.append(event.number, event.line())
-        except (Conflict, OutcomeUnknown):
-            found = store.event(event.number)
-            if found is not None:
-                return found == event.line()
-        else:
-            return True
-    raise StoreFailure(f"{store.location}: event {event.number} could not be written")
-
-
-def next_event(store: RegistryStore, hint: int, **facts: Any) -> Event:
-    """The event that would follow the last one; ``hint`` is the number of one known to exist."""
-    last = store.last(hint)
-    place = {"number": last[0] + 1 if last else 1, "previous": digest_bytes(last[1]) if last else GENESIS}
-    return Event.model_validate({**place, "at": store.now().isoformat(), **facts})
-
-
-def find_hint(context: PromotionContext, production: str | None) -> int:
-    """The number of an event known to exist: that of the version in production.
-
-    Raises:
-        IntegrityFailure: that version has no event.
-    """
-    if production is None:
-        return 0
-    versioned = context.journal.read(production)
-    if versioned is None or versioned.record.event is None or versioned.record.state is not State.PROMOTED:
-        raise IntegrityFailure(
-            f"{context.store.location}: {production} is in production without a promoted record; "
-            "see lynxgate registry verify"
-        )
-    return versioned.record.event.number
+        context.pause(0.5)  # setting the alias again changes nothing, so a lost reply is simply tried again
 
 
 def undo(context: PromotionContext, versioned: VersionedRecord, state: State, note: str) -> VersionedRecord:
-    """Take what this transaction changed out of `tags.json`, and close the record as ``state``.
+    """Take what this promotion changed out of `tags.json`, and close the record as ``state``.
 
-    `tags.json` is rewritten even where our semver is not in it: a write of ours that was given up may still be on
-    its way, and must find another version than it expects.
+    `tags.json` is rewritten even where our semver is not in it: a write of ours whose reply was lost may still
+    arrive, and must then find another version than it expects. The record is closed last: a crash between the two
+    leaves it pending, and the next process undoes again.
     """
     record = versioned.record
 
@@ -217,10 +112,13 @@ def undo(context: PromotionContext, versioned: VersionedRecord, state: State, no
 
 
 def take_over(context: PromotionContext, versioned: VersionedRecord) -> VersionedRecord:
-    """Make a record ours whose owner is gone, and keep what it may still have in hand from landing.
+    """Make a record ours whose owner's lease is over, and make its owner's unfinished write of `tags.json` fail.
+
+    First the record, then `tags.json`: in the other order the former owner could read `tags.json` between the two,
+    find its record unchanged, and write.
 
     Raises:
-        Conflict: somebody else was faster.
+        Conflict: another process was faster.
     """
     versioned = context.journal.take_over(versioned)
     change_tags(context.store, context.journal.owner, lambda tags: tags, lambda: context.journal.check_ours(versioned))
@@ -228,10 +126,10 @@ def take_over(context: PromotionContext, versioned: VersionedRecord) -> Versione
 
 
 def recover(context: PromotionContext, versioned: VersionedRecord) -> VersionedRecord:
-    """Take over a promotion whose owner is gone, and end it: forward where MLflow has the tag, else back.
+    """Take over a promotion whose owner's lease is over, and end it: forward when MLflow has the tag, else back.
 
     Raises:
-        Conflict: somebody else settles it.
+        Conflict: another process recovers it.
     """
     versioned = take_over(context, versioned)
     if versioned.record.event is not None:
@@ -239,28 +137,27 @@ def recover(context: PromotionContext, versioned: VersionedRecord) -> VersionedR
     answer = read_tag_state(context, versioned.record)
     in_tags = versioned.record.semver in read_tags(context.store).tags.semver
     match answer.state:
-        case TagState.THERE if in_tags:
+        case TagState.PRESENT if in_tags:
             return finish(context, commit(context, versioned))
-        case TagState.THERE:
-            return undo(
-                context, versioned, State.IN_DOUBT, "its owner ended before tags.json; MLflow carries a stray tag"
-            )
+        case TagState.PRESENT:
+            # The tag is set after `tags.json`: an earlier attempt set it, and was undone.
+            note = "its owner ended before tags.json was written; MLflow has a stray tag"
+            return undo(context, versioned, State.IN_DOUBT, note)
         case TagState.ABSENT:
             return undo(context, versioned, State.ROLLED_BACK, "its owner ended before MLflow had the tag")
         case TagState.UNKNOWN:
-            return undo(context, versioned, State.IN_DOUBT, f"its owner ended, and MLflow did not say: {answer.said}")
+            note = f"its owner ended, and the tag could not be read from MLflow: {answer.error}"
+            return undo(context, versioned, State.IN_DOUBT, note)
 
 
-def _announced(record: Record) -> Event:
-    if record.event is None:
-        raise AssertionError("only a committed promotion can be finished")
-    return record.event
+def _announce(context: PromotionContext, versioned: VersionedRecord) -> VersionedRecord:
+    return context.journal.advance(versioned, event=_build_event(context, versioned.record).to_tree())
 
 
-def _announce_promotion(context: PromotionContext, record: Record) -> Event:
-    return next_event(
-        context.store,
-        find_hint(context, record.production_before),
+def _build_event(context: PromotionContext, record: Record) -> Event:
+    return build_next_event(
+        context,
+        record.production_before,
         kind=Kind.PROMOTED,
         semver=record.semver,
         canonical_sha=record.canonical_sha,

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 
 from lynxgate.decision.verdict import Verdict, describe_move
-from lynxgate.figures import visible
+from lynxgate.escape import visible
 from lynxgate.pull_request.forge import Annotation, Check, Conclusion, Level
 from lynxgate.pull_request.report import (
     Context,

@@ -8,11 +8,12 @@
 from __future__ import annotations
 
 from lynxgate.decision.baseline import Baseline
-from lynxgate.figures import as_code
+from lynxgate.escape import as_code
 from lynxgate.pull_request.forge import Proposal
 from lynxgate.pull_request.report import fit
-from lynxgate.rebaseline.rebaseline import ABSENT, Move, Rebaselined
-from lynxgate.reports.tables import render_moves
+from lynxgate.rebaseline.differences import ABSENT, Move
+from lynxgate.rebaseline.move import Rebaselined
+from lynxgate.reports.rebaseline_table import render_moves
 from minieval.contract.digests import digest_bytes
 from minieval.contract.report import Evaluation
 

@@ -13,7 +13,8 @@ from minieval.contract.identities import SHA256
 
 _RECEIPT = re.compile(rf"(promoted|already promoted) (v[0-9.]{{5,32}}) ({SHA256})")
 _USAGE = re.compile(
-    r"gate [0-9]{1,9} of [0-9]{1,9} on this eval set(, asked before and free)?(; it is worn out: build a new one)?"
+    r"[0-9]{1,9} of [0-9]{1,9} allowed comparisons on this eval set used"
+    r"( \(this one was counted before\))?(; build a new eval set)?"
 )
 
 

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from lynxgate.decision.compare import ALL_ROWS
 from lynxgate.decision.verdict import Verdict
 from lynxgate.errors import CannotJudge, IntegrityFailure
-from lynxgate.figures import as_code
+from lynxgate.escape import as_code
 from lynxgate.pull_request.forge import Conclusion
 from lynxgate.pull_request.receipt import ParsedReceipt
-from lynxgate.reports.tables import render_markdown
+from lynxgate.reports.verdict_table import render_markdown
 from minieval.contract.exits import Exit
 
 MAX_BYTES = 65_536

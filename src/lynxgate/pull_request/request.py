@@ -71,7 +71,7 @@ def parse_requests(body: str) -> tuple[PromotionRequest, ...]:
 
 
 def looks_like_request(body: str) -> bool:
-    """Return whether a comment mentions a request but has not its form; false for our own comments."""
+    """Return whether a comment mentions a request but does not have its form; false for our own comments."""
     if body.startswith(OUR_MARK):
         return False
     return not parse_requests(body) and _LOOKS_LIKE.search(_HIDDEN.sub("", body)) is not None
@@ -167,5 +167,5 @@ def _why_none(comments: Sequence[Comment], asking: Sequence[Comment], counting: 
     if asking:
         return "there is a request, but its author may not write to this repository"
     if any(looks_like_request(each.body) for each in comments):
-        return "there is a comment that mentions a request but has not its form"
+        return "there is a comment that mentions a request but does not have its form"
     return "there is no request in this pull request"

@@ -1,1 +1,1 @@
-"""Move the figures of a baseline to a new evaluation. Pure: bytes in, bytes out."""
+"""Create, move and activate a baseline. Pure: bytes in, bytes out."""

@@ -1,8 +1,9 @@
-"""A median of several evaluations on one eval set: numbers that no single model measured. Pure.
+"""Take the median of several evaluations on one eval set: figures that no single model measured. Pure.
 
-- Counts stay whole: of an even number of evaluations the higher of the middle two counts, the stricter for a candidate.
-- A median has no outcomes, since it is about no model's answers; and no metrics, since it ran on no machine.
-- Every bucket must have counts, of one ``n``, in all of them: what only some have measured is no median of all.
+- Counts stay whole numbers: of an even number of evaluations, the higher of the middle two is taken, which is the
+  stricter one for a candidate.
+- A median has no outcomes, because they are the answers of one model, and no metrics, because it ran on no machine.
+- Every bucket must have counts, with one ``n``, in all evaluations; else the median would be of fewer evaluations.
 """
 
 from __future__ import annotations
@@ -14,10 +15,10 @@ from minieval.contract.report import SCHEMA, Evaluation, Measured
 
 
 def take_median(evaluations: Sequence[Evaluation]) -> Evaluation:
-    """The evaluation with the median of each bucket's ``correct``, and of all rows; it names no candidate.
+    """Return an evaluation with the median of ``correct`` of each bucket and of all rows; it names no candidate.
 
     Raises:
-        CannotJudge: they have other buckets or another ``n``, or a bucket has no counts.
+        CannotJudge: their buckets or their ``n`` differ, or a bucket has no counts.
     """
     first = evaluations[0]
     names = dict.fromkeys(name for each in evaluations for name in each.buckets)
@@ -38,4 +39,5 @@ def _median(name: str, sides: Sequence[Measured | None]) -> Measured:
     if len(sizes := {n for n, _ in counts}) > 1:
         raise CannotJudge(f"the evaluations have {' and '.join(map(str, sorted(sizes, key=str)))} rows in {name}")
     correct = sorted(correct for _, correct in counts if correct is not None)
+    # Index n // 2 of n sorted counts is the middle one, or the higher of the middle two.
     return Measured(n=counts[0][0], correct=correct[len(correct) // 2])

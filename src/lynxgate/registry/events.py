@@ -1,7 +1,7 @@
-"""The registry's events: what happened, in order, each line bound to the one before by its SHA-256.
+"""The events of a registry: what happened, in order, each line bound to the line before it by its SHA-256.
 
-- An event is announced in the record of what it belongs to before it is written: whoever finishes that writes the
-  same bytes under the same number, so an event is there once however often it is tried.
+- An event is announced in the record that it belongs to before it is written. Every process that finishes the work
+  writes the same bytes under the same number, so an event is in the index once, however often it is tried.
 - A line is canonical JSON; `previous` is the SHA-256 of the line before it (64 zeros for the first).
 """
 
@@ -21,7 +21,7 @@ GENESIS = "0" * 64
 
 
 class Kind(StrEnum):
-    """What an event says happened."""
+    """What happened."""
 
     PROMOTED = "promoted"
     ROLLED_BACK = "rolled-back"
@@ -36,7 +36,7 @@ _NEEDED = {
 
 
 class Event(Document):
-    """One line of `index.jsonl`; ``at`` is the store's clock, ISO 8601 in UTC. What does not apply is left out."""
+    """One line of the index; ``at`` is the store's time, ISO 8601 in UTC. Fields that do not apply are left out."""
 
     schema_: Annotated[Literal["lynxgate.event/1"], Field(alias="schema")] = "lynxgate.event/1"
     number: Positive
@@ -54,21 +54,21 @@ class Event(Document):
     def _is_whole(self) -> Event:
         for name in sorted(_NEEDED[self.kind]):
             if getattr(self, name) is None:
-                raise ValueError(f"an event that something was {self.kind} needs `{name}`")
+                raise ValueError(f"an event of kind {self.kind} needs `{name}`")
         return self
 
     def to_tree(self) -> dict[str, Any]:
-        """This event as plain JSON values."""
+        """Return this event as plain JSON values."""
         return self.model_dump(mode="json", by_alias=True, exclude_none=True)
 
     def line(self) -> bytes:
-        """The bytes of this event as they stand in the index, without the newline."""
+        """Return the bytes of this event in the index, without the newline."""
         return canonical_json(self.to_tree())
 
 
 @dataclass(frozen=True)
 class Promotion:
-    """A promotion as the index tells it: its event, and what such an event always has."""
+    """The event of a promotion, and the three fields that such an event always has."""
 
     event: Event
     semver: str
@@ -77,7 +77,7 @@ class Promotion:
 
 
 def as_promotion(event: Event) -> Promotion | None:
-    """The promotion an event tells of, if it does."""
+    """Return the promotion that an event records; `None` for an event of another kind."""
     if event.kind is not Kind.PROMOTED or not (event.semver and event.mlflow_run_id and event.evidence):
         return None
     return Promotion(event, event.semver, event.mlflow_run_id, event.evidence)

@@ -1,9 +1,7 @@
-"""The evidence of a promotion: an in-toto Statement that holds the verdict and the documents it follows from.
+"""Build the evidence of a promotion: a `Statement` with the verdict and the documents from which it follows.
 
-- Its subject is the bundle: the canonical SHA and every file of the manifest.
-- It carries the two documents as text, byte for byte, so that an auditor can take the decision again; and where the
-  verdict respects the groups of the eval set, their numbers.
-- It is stored under the SHA-256 of its own bytes and never changes.
+- Evidence is stored under the SHA-256 of its own bytes and never changes.
+- Nothing is written here; see `lynxgate.promotion.promote.claim`.
 """
 
 from __future__ import annotations
@@ -13,17 +11,26 @@ from dataclasses import dataclass
 from lynxgate import __version__
 from lynxgate.decision.compare import Verdict
 from lynxgate.decision.groups import Groups
+from lynxgate.decision.verdict import Gate
+from lynxgate.registry.statement import (
+    BUNDLE,
+    PREDICATE,
+    STATEMENT,
+    Bound,
+    Digest,
+    Documents,
+    Predicate,
+    Statement,
+    Subject,
+)
 from minieval.contract.digests import digest_bytes
-from minieval.contract.documents import parse_json, pretty_json
+from minieval.contract.documents import parse_json
 from minieval.contract.manifest import Manifest
-
-STATEMENT = "https://in-toto.io/Statement/v1"
-PREDICATE = "urn:lynxgate:promotion-evidence:1"
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """The bytes of one piece of evidence, and the SHA-256 it is named by."""
+    """The bytes of one piece of evidence, and their SHA-256, which is its name."""
 
     data: bytes
     sha: str
@@ -40,23 +47,26 @@ def build_evidence(
     semver: str,
     production_before: str | None,
 ) -> Evidence:
-    """Bind a verdict to the bundle, the documents, the semver, and the production version it was taken against."""
-    subject = [{"name": "canonical", "digest": {"sha256": manifest.canonical_sha}}]
-    subject += [{"name": file.path, "digest": {"sha256": file.sha256}} for file in manifest.files]
-    documents = {"evaluation": evaluation.decode(), "baseline": baseline.decode()}
-    if groups is not None and verdict.inputs.groups_sha256 is not None:
-        documents["groups"] = groups.data.decode()
-    data = pretty_json(
+    """Bind a verdict to the bundle, the documents, the semver, and the version in production when it was reached.
+
+    ``evaluation`` and ``baseline`` are the exact bytes of the two documents, UTF-8.
+    """
+    subjects = [(BUNDLE, manifest.canonical_sha), *((file.path, file.sha256) for file in manifest.files)]
+    # Groups that the verdict does not respect are not evidence: deciding again with them would give another verdict.
+    respected = None if groups is None or verdict.inputs.groups_sha256 is None else groups.data.decode()
+    predicate = Predicate(
+        gate=Gate(name="lynxgate", version=__version__),
+        promotion=Bound(semver=semver, mlflow_run_id=run_id, production_before=production_before),
+        verdict=parse_json(verdict.to_json(), where="verdict"),
+        documents=Documents(evaluation=evaluation.decode(), baseline=baseline.decode(), groups=respected),
+    )
+    statement = Statement.model_validate(
         {
             "_type": STATEMENT,
-            "subject": subject,
+            "subject": tuple(Subject(name=name, digest=Digest(sha256=sha)) for name, sha in subjects),
             "predicateType": PREDICATE,
-            "predicate": {
-                "gate": {"name": "lynxgate", "version": __version__},
-                "promotion": {"semver": semver, "mlflow_run_id": run_id, "production_before": production_before},
-                "verdict": parse_json(verdict.to_json(), where="verdict"),
-                "documents": documents,
-            },
+            "predicate": predicate,
         }
     )
+    data = statement.to_bytes()
     return Evidence(data, digest_bytes(data))

@@ -1,12 +1,12 @@
 """The transaction record of a semver: claim, lock and journal in one document, `journal/<semver>.json`.
 
-- It is created once and changed only by compare-and-swap; it binds its semver to one SHA for ever, also when the
+- It is created once and changed only by compare-and-swap. It binds its semver to one SHA for ever, also after the
   promotion was rolled back.
-- Owner and deadline make it a lock: while it is `pending` and its deadline is ahead (by the store's clock), nobody
-  else touches it; past that, anybody may take it over.
-- The commit point of a promotion is the swap that puts `event` into a pending record: before it a promotion may
-  only be undone by whoever holds the record, after it only be finished.
-- An owner that loses a swap stops.
+- Owner and deadline make it a lock. While something is unfinished on it and its deadline is ahead (by the store's
+  clock), only its owner may change it; after that, any process may take it over.
+- The commit point of a promotion is the swap that puts `event` into a pending record. Before it the owner may only
+  undo the promotion, after it only finish it.
+- An owner that loses a swap stops: another process has taken the record over.
 """
 
 from __future__ import annotations
@@ -25,14 +25,15 @@ from pydantic import Field
 from lynxgate.errors import Conflict, StoreFailure
 from lynxgate.identity import SemverText
 from lynxgate.ports import Store
+from lynxgate.registry.compare_and_swap import put
 from lynxgate.registry.events import Event
-from lynxgate.registry.layout import journal_key, put
+from lynxgate.registry.layout import journal_key
 from minieval.contract.documents import Document, parse_document, pretty_json
 from minieval.contract.fields import Name, Positive, RunId, Sha256
 
 
 class State(StrEnum):
-    """How far a transaction got."""
+    """The state of a transaction."""
 
     PENDING = "pending"
     PROMOTED = "promoted"
@@ -41,16 +42,17 @@ class State(StrEnum):
 
 
 class Rollback(Document):
-    """Production on its way back to a version; ``event`` is announced once `tags.json` says so."""
+    """A rollback under way to this version; ``event`` is announced after `tags.json` names the version."""
 
     production_before: SemverText
     event: Event | None = None
 
 
 class Record(Document):
-    """`lynxgate.transaction/1`. ``event`` is what the index holds, or will, once the promotion is committed.
+    """`lynxgate.transaction/1`; ``deadline`` is ISO 8601 in UTC, by the store's clock.
 
-    ``rollback`` is there while production is being moved back to this version.
+    ``event`` is the line of the index that belongs to this promotion; it is set at the commit point, before the line
+    is written. ``rollback`` is set while production is being moved back to this version.
     """
 
     schema_: Annotated[Literal["lynxgate.transaction/1"], Field(alias="schema")] = "lynxgate.transaction/1"
@@ -70,88 +72,95 @@ class Record(Document):
 
     @property
     def committed(self) -> bool:
-        """Whether this promotion has taken effect for readers."""
+        """Whether this promotion has happened, for readers."""
         return self.state is State.PROMOTED or (self.state is State.PENDING and self.event is not None)
 
     def with_changes(self, **changes: Any) -> Record:
-        """This record with some fields changed."""
+        """Return this record with some fields changed."""
         return Record.model_validate({**self.model_dump(by_alias=True), **changes})
 
     @property
     def unfinished(self) -> bool:
-        """Whether something was begun on it that is not ended."""
+        """Whether a promotion or a rollback was begun on it and has not ended."""
         return self.state is State.PENDING or self.rollback is not None
 
     def is_alive(self, now: datetime) -> bool:
-        """Whether its owner may still be at work."""
+        """Return whether its owner may still be at work at ``now``."""
         return self.unfinished and now < datetime.fromisoformat(self.deadline)
 
     def to_bytes(self) -> bytes:
-        """The bytes of this record in the registry."""
+        """Return the bytes of this record in the registry."""
         return pretty_json(self.model_dump(mode="json", by_alias=True, exclude_none=True))
 
 
 @dataclass(frozen=True)
 class VersionedRecord:
-    """A record together with the version it has in the store."""
+    """A record together with the version that it has in the store."""
 
     record: Record
     version: str
 
 
+def read_record(store: Store, semver: str) -> VersionedRecord | None:
+    """Read the record of a semver; `None` when it was never claimed.
+
+    Raises:
+        CannotJudge: it is not a valid record.
+    """
+    key = journal_key(semver)
+    stored = store.read(key)
+    if stored is None:
+        return None
+    return VersionedRecord(parse_document(stored.data, Record, where=f"{store.location}/{key}"), stored.version)
+
+
 @dataclass(frozen=True)
 class Journal:
-    """The records of one registry, as one owner sees and changes them; ``lease`` is how long a claim is ours."""
+    """The records of one registry, as one owner changes them; each change holds the record for another ``lease``."""
 
     store: Store
     owner: str
     lease: timedelta
 
     def read(self, semver: str) -> VersionedRecord | None:
-        """The record of a semver, or `None` when nobody ever claimed it."""
-        key = journal_key(semver)
-        stored = self.store.read(key)
-        if stored is None:
-            return None
-        return VersionedRecord(
-            parse_document(stored.data, Record, where=f"{self.store.location}/{key}"), stored.version
-        )
+        """Read the record of a semver; `None` when it was never claimed."""
+        return read_record(self.store, semver)
 
     def claim(self, record: Record) -> VersionedRecord:
         """Create the record of a semver, pending and ours.
 
         Raises:
-            Conflict: somebody claimed the semver meanwhile.
+            Conflict: another process claimed the semver meanwhile.
         """
         return self._write(record.with_changes(state=State.PENDING, **self._ours()), expected=None)
 
     def take_over(self, versioned: VersionedRecord, **changes: Any) -> VersionedRecord:
-        """Make a record ours that nobody holds any more.
+        """Make a record ours whose lease is over.
 
         Raises:
-            Conflict: somebody else was faster.
+            Conflict: another process was faster.
         """
         return self._write(versioned.record.with_changes(**changes, **self._ours()), versioned.version)
 
     def advance(self, versioned: VersionedRecord, **changes: Any) -> VersionedRecord:
-        """Change our own record, and hold it for another lease.
+        """Change our own record and renew its lease.
 
         Raises:
-            Conflict: it is ours no more; stop.
+            Conflict: another process has taken it over; stop.
         """
         return self._write(versioned.record.with_changes(**{**self._ours(), **changes}), versioned.version)
 
     def release(self, versioned: VersionedRecord) -> None:
-        """End our lease on a record that we leave unfinished, so that the next process need not wait for it."""
+        """End our lease on a record that we leave unfinished, so that the next process can finish it at once."""
         now = self.store.now().isoformat()
-        with contextlib.suppress(StoreFailure, Conflict):  # then the lease ends by itself
+        with contextlib.suppress(StoreFailure, Conflict):  # if this fails too, the lease runs out by itself
             self._write(versioned.record.with_changes(owner=self.owner, deadline=now), versioned.version)
 
     def check_ours(self, versioned: VersionedRecord) -> None:
-        """Make sure that the record is as we left it.
+        """Check that the record is as we last wrote it.
 
         Raises:
-            Conflict: it is ours no more; stop.
+            Conflict: another process has taken it over; stop.
         """
         found = self.read(versioned.record.semver)
         if found is None or found.version != versioned.version:
@@ -168,12 +177,12 @@ class Journal:
 
 
 def name_owner() -> str:
-    """A name for this process that no other ever has."""
+    """Return a name for this process that no other process ever has."""
     return f"{socket.gethostname()[:60]}:{os.getpid()}:{uuid.uuid4().hex}"
 
 
 def _taken_over(record: Record) -> Conflict:
     return Conflict(
-        f"{record.semver} is being promoted by another process, or was meanwhile; "
+        f"{record.semver} was changed by another process meanwhile; "
         f"look with `lynxgate registry show {record.semver}` and run it again"
     )

@@ -1,1 +1,1 @@
-"""Render verdicts for people: tables, a page, and the artifacts that a decision leaves."""
+"""Render verdicts, baselines and analyses for people: tables, a page, and the artifacts of a decision."""

@@ -1,8 +1,8 @@
-"""What a decision leaves for an auditor who comes later: a folder of files, and a manifest over them. Pure.
+"""Collect the artifacts of a decision for a later audit: a folder of files, and a manifest of them. Pure.
 
 - The documents are the exact bytes that were decided on; a verdict that was not made from them is refused.
-- Whatever the gate did not reach is left out, and the manifest names what there is: a gate that ended early leaves its
-  artefacts too.
+- A document that the gate did not reach is left out, and the manifest names the files there are: a gate that ended
+  early has artifacts too.
 - The environment is versions only: no variable, no path, no address.
 """
 
@@ -19,7 +19,7 @@ from lynxgate.decision.effective_policy import describe_policy
 from lynxgate.decision.verdict import Verdict, parse_verdict
 from lynxgate.errors import IntegrityFailure
 from lynxgate.reports.page import render_page
-from lynxgate.reports.tables import render_markdown
+from lynxgate.reports.verdict_table import render_markdown
 from minieval.contract.digests import digest_bytes
 from minieval.contract.documents import Json, pretty_json
 
@@ -29,7 +29,7 @@ MANIFEST: Final = "manifest.json"
 
 @dataclass(frozen=True)
 class DecisionContext:
-    """What was asked for, and how the gate ended; `None` is unknown."""
+    """The request, and the exit code of the gate; `None` is unknown."""
 
     run_id: str | None
     semver: str | None
@@ -37,14 +37,14 @@ class DecisionContext:
     exit_code: int
 
 
-def collect_artefacts(
-    asked: DecisionContext, *, baseline: bytes, evaluation: bytes | None, verdict: bytes | None
+def collect_artifacts(
+    context: DecisionContext, *, baseline: bytes, evaluation: bytes | None, verdict: bytes | None
 ) -> dict[str, bytes]:
-    """The files of one decision by name: documents, verdict as JSON, Markdown and HTML, policy, environment, manifest.
+    """Return the files of one decision by name: documents, verdict in three forms, policy, environment, manifest.
 
     Raises:
         CannotJudge: the baseline or the verdict is not a valid document.
-        IntegrityFailure: the verdict was made from other bytes than these.
+        IntegrityFailure: the verdict was made from other bytes.
     """
     agreed = parse_baseline(baseline)
     files = {
@@ -60,11 +60,11 @@ def collect_artefacts(
         files["verdict.json"] = verdict
         files["verdict.html"] = f"{render_page(decided)}\n".encode()
         files["verdict.md"] = f"{render_markdown(decided, every=True)}\n".encode()
-    return {**files, MANIFEST: pretty_json(_describe(asked, decided, files))}
+    return {**files, MANIFEST: pretty_json(_describe(context, decided, files))}
 
 
 def describe_installation() -> dict[str, Json]:
-    """Python, the machine's kind, and every installed distribution with its version."""
+    """Return the version of Python, the kind of machine, and every installed distribution with its version."""
     found = {str(each.metadata["Name"]).lower(): each.version for each in metadata.distributions()}
     return {
         "python": platform.python_version(),
@@ -76,22 +76,24 @@ def describe_installation() -> dict[str, Json]:
 
 
 def _check_inputs(verdict: Verdict, baseline: bytes, evaluation: bytes | None) -> None:
-    for name, data, said in (
+    for name, data, expected in (
         ("baseline", baseline, verdict.inputs.baseline_sha256),
         ("evaluation", evaluation, verdict.inputs.evaluation_sha256),
     ):
-        if data is None or digest_bytes(data) != said:
-            raise IntegrityFailure(f"the verdict was made from another {name} ({said}); keep the one it was made from")
+        if data is None or digest_bytes(data) != expected:
+            raise IntegrityFailure(
+                f"the verdict was made from another {name} ({expected}); archive the one it was made from"
+            )
 
 
-def _describe(asked: DecisionContext, verdict: Verdict | None, files: Mapping[str, bytes]) -> dict[str, Json]:
+def _describe(context: DecisionContext, verdict: Verdict | None, files: Mapping[str, bytes]) -> dict[str, Json]:
     inputs: Json = None if verdict is None else verdict.inputs.model_dump(mode="json")
     return {
         "schema": SCHEMA,
         "tool": {"name": "lynxgate", "version": metadata.version("lynxgate")},
-        "asked": {"mlflow_run_id": asked.run_id, "semver": asked.semver, "head_sha": asked.head_sha},
+        "asked": {"mlflow_run_id": context.run_id, "semver": context.semver, "head_sha": context.head_sha},
         "canonical_sha": None if verdict is None else verdict.candidate.canonical_sha,
-        "exit_code": asked.exit_code,
+        "exit_code": context.exit_code,
         "summary": None if verdict is None else verdict.summary,
         "inputs": inputs,
         "files": [

@@ -1,8 +1,8 @@
-"""A verdict as one HTML file, to be kept and read without a network. Pure; every text in it is escaped.
+"""Render a verdict as one HTML file that can be read without a network. Pure; every text in it is escaped.
 
-- No script, no image, no address: the policy in its head forbids all but the one style sheet, which it knows by hash.
-- It says what the other forms say, every row of it, in their words; equal verdicts are equal bytes.
-- Readable on a narrow screen, on a dark one, and on paper; an outcome is a word, never a colour alone.
+- It has no script, image or address: its content security policy forbids all but its one style sheet, named by hash.
+- It has every row, in the words of the other forms; equal verdicts are equal bytes.
+- It is readable on a narrow screen, on a dark one, and on paper; an outcome is a word, never only a colour.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from html import escape
 from typing import Final
 
 from lynxgate.decision.verdict import Verdict
-from lynxgate.figures import visible
-from lynxgate.reports.tables import LEFT, Grid, tabulate
+from lynxgate.escape import visible
+from lynxgate.reports.verdict_table import LEFT, Grid, tabulate
 
 _STYLE: Final = """
 :root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif; }
@@ -33,7 +33,7 @@ _HASH: Final = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode
 
 
 def render_page(verdict: Verdict) -> str:
-    """The whole page, without a newline at its end."""
+    """Return the whole page, without a newline at its end."""
     title = f"Lynxgate: {verdict.summary.partition(':')[0]}"
     sentences = [*verdict.reasons, *(f"{row.metric} warning: {row.warning}" for row in verdict.warnings)]
     return "\n".join((

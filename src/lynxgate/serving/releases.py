@@ -1,8 +1,8 @@
-"""The serving side: which bundle a version is, by the registry alone, and that bundle brought and held against it.
+"""Find the release that a semver names: which bundle, which run, which files, by the registry alone.
 
 - A version is served when `tags.json` names it and its record is committed, with the same SHA in both.
-- A tombstoned bundle is not served, whatever names it.
-- What is placed hashes to the manifest that the registry keeps; no reply of MLflow is believed for that.
+- A tombstoned bundle is not served, even where `tags.json` names it.
+- The manifest comes from the registry and hashes to the SHA; no reply of MLflow is trusted for that.
 """
 
 from __future__ import annotations
@@ -11,18 +11,17 @@ from dataclasses import dataclass
 
 from lynxgate.errors import CannotJudge, IntegrityFailure
 from lynxgate.ports import Store
-from lynxgate.promotion.tombstones import check_not_tombstoned
-from lynxgate.registry.layout import TAGS_KEY, journal_key, manifest_key, read_tags
-from lynxgate.registry.record import Record
+from lynxgate.registry.layout import TAGS_KEY, read_tags
+from lynxgate.registry.promoted import read_promoted_manifest
+from lynxgate.registry.record import Record, read_record
 from lynxgate.registry.resolve import find_production
-from minieval.contract.digests import digest_bytes
-from minieval.contract.documents import parse_document
+from lynxgate.registry.tombstone import check_not_tombstoned
 from minieval.contract.manifest import Manifest
 
 
 @dataclass(frozen=True)
 class Release:
-    """A promoted version: its bundle, by SHA and file by file, and the run that holds it."""
+    """A promoted version: the manifest of its bundle, and the MLflow run that holds it."""
 
     semver: str
     run_id: str
@@ -35,7 +34,7 @@ class Release:
 
 
 def find_release(store: Store, semver: str | None) -> Release:
-    """The release that ``semver`` names, or the one in production when it is `None`.
+    """Find the release that ``semver`` names, or the one in production when it is `None`.
 
     Raises:
         CannotJudge: the version is not promoted, or nothing is in production.
@@ -50,32 +49,17 @@ def find_release(store: Store, semver: str | None) -> Release:
     return Release(version, record.mlflow_run_id, read_promoted_manifest(store, record.canonical_sha))
 
 
-def read_promoted_manifest(store: Store, sha: str) -> Manifest:
-    """The manifest that the registry keeps for a bundle.
-
-    Raises:
-        IntegrityFailure: it is missing, or is another's.
-    """
-    key = manifest_key(sha)
-    stored = store.read(key)
-    if stored is None or digest_bytes(stored.data) != sha:
-        problem = "is missing" if stored is None else f"hashes to {digest_bytes(stored.data)}"
-        raise IntegrityFailure(f"{store.location}/{key} {problem}; see lynxgate registry verify")
-    return parse_document(stored.data, Manifest, where=f"{store.location}/{key}")
-
-
 def _read_promoted(store: Store, semver: str) -> Record:
     tags = read_tags(store).tags
-    key = journal_key(semver)
-    stored = store.read(key)
-    record = parse_document(stored.data, Record, where=f"{store.location}/{key}") if stored else None
+    versioned = read_record(store, semver)
+    record = None if versioned is None else versioned.record
     if record is None or not record.committed:
-        # A version that tags.json names while its record is undecided is not promoted yet.
+        # `tags.json` is written before the commit: a version that it names may not be promoted yet.
         state = f" (its record is {record.state})" if record else ""
         raise CannotJudge(f"{store.location}: {semver} is not promoted{state}; see lynxgate registry list")
     if tags.semver.get(semver) != record.canonical_sha:
         raise IntegrityFailure(
-            f"{store.location}: {TAGS_KEY} says that {semver} is {tags.semver.get(semver, 'nothing')}, "
-            f"its record says {record.canonical_sha}; see lynxgate registry verify"
+            f"{store.location}: {semver} is {tags.semver.get(semver, 'missing')} in {TAGS_KEY}, "
+            f"and {record.canonical_sha} in its record; see lynxgate registry verify"
         )
     return record

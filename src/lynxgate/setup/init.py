@@ -116,9 +116,7 @@ def missing_lines(text: str, lines: Collection[str] = IGNORED) -> list[str]:
 def _keep_or_write(path: str, data: bytes, status: str, found: bytes | None) -> Planned:
     if found is None:
         return Planned(path, data, status)
-    return Planned(
-        path, None, "unchanged" if found == data else "not changed: it exists and differs from what init writes"
-    )
+    return Planned(path, None, "unchanged" if found == data else "not changed: it differs from what init writes")
 
 
 def _baseline(eval_set: EvalSet) -> bytes:

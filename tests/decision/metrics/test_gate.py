@@ -18,7 +18,7 @@ from lynxgate.decision.policy import Policy
 from lynxgate.decision.verdict import parse_verdict
 from lynxgate.errors import CannotJudge
 from minieval.contract.exits import Exit
-from tests.decision.guarded import AGREED, ELSEWHERE, HERE, LIMITS, MEASURED, guarding, latency, measuring
+from tests.decision.guard_documents import AGREED, ELSEWHERE, HERE, LIMITS, MEASURED, guarding, latency, measuring
 from tests.samples import AFTER, FIXTURES, baseline, evaluation, judge, parse_agreed, write
 
 FALLEN = {**AFTER, "tense.past_participle": {"n": 679, "correct": 558}}
@@ -79,7 +79,9 @@ def test_a_warning_is_shown_with_its_figures_and_fails_nothing(desk: Path, capfd
         assert "held (warning)" in out and err == ""
 
 
-def test_a_report_only_baseline_says_what_its_metrics_would_do(desk: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_report_only_baseline_reports_what_its_metrics_would_do(
+    desk: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     assert compare(desk, measuring(latency_ms_p95=latency("9")), guarding(status="report-only")) == Exit.OK
     out = capfd.readouterr().out
     assert out.startswith("would fail: latency_ms_p95 regressed: 0.8 -> 9 ms: above max 5.0")
@@ -107,10 +109,10 @@ def test_where_only_a_metric_can_fail_something_can() -> None:
     assert judge(measuring(), tree).passed
     assert not judge(measuring(), baseline(policy=idle)).passed
     tree["policy"]["metrics"] = {"default": {"tier": "advisory"}}
-    assert judge(measuring(), tree).reasons == ("every bucket is advisory, so that nothing could fail",)
+    assert judge(measuring(), tree).reasons == ("every bucket is advisory, so nothing could fail",)
 
 
-def test_metrics_that_nobody_agreed_on_leave_no_trace() -> None:
+def test_metrics_that_the_baseline_does_not_have_change_nothing() -> None:
     plain, with_metrics = judge(evaluation(), baseline()), judge(measuring(), baseline())
     assert with_metrics.metrics == () and b'"metrics"' not in plain.to_json()
     assert with_metrics.rows == plain.rows and with_metrics.summary == plain.summary

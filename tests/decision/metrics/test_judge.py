@@ -74,7 +74,7 @@ def test_at_the_limit_it_holds_and_beyond_it_does_not(
 
 
 @given(amounts, amounts, st.sampled_from(["lower", "higher"]), amounts)
-def test_what_is_no_worse_breaks_no_limit_that_compares(
+def test_a_metric_that_is_not_worse_breaks_no_relative_limit(
     one: Decimal, other: Decimal, direction: str, limit: Decimal
 ) -> None:
     better, worse = sorted((one, other), reverse=direction == "higher")
@@ -110,7 +110,7 @@ def test_relative_to_zero_or_less_is_refused_and_absolute_works(before: str, key
     for now in ("0.5", before):
         row = judge(limits(**{key: "2"}), agreed(before), measured(now))
         assert row.outcome is Outcome.UNMEASURED
-        assert "give it max_abs instead" in row.reason
+        assert "set max_abs instead" in row.reason
     assert judge(limits(max_abs="1"), agreed(before), measured(before)).outcome is Outcome.HELD
     assert judge(limits(max_abs="1"), agreed(before), measured("5")).outcome is Outcome.REGRESSED
 
@@ -119,7 +119,7 @@ def test_relative_to_zero_or_less_is_refused_and_absolute_works(before: str, key
 def test_a_warning_band_relative_to_zero_is_not_skipped_in_silence(key: str) -> None:
     terms = limits(max_abs="9", **{key: "5"})
     worse, equal, better = (judge(terms, agreed("0"), measured(now)) for now in ("1", "0", "-1"))
-    assert worse.warning == f"0 -> 1: worse, and a share of 0 says nothing, and {key} is 5.0"
+    assert worse.warning == f"0 -> 1: worse, and a share of 0 has no meaning, and {key} is 5.0"
     assert worse.outcome is Outcome.HELD
     assert equal.warning is better.warning is None
 
@@ -130,7 +130,7 @@ def test_a_throughput_that_falls_to_zero_is_worse_than_any_ratio() -> None:
     assert "more than any ratio" in row.reason
 
 
-def test_union_of_both_sides_and_no_silent_default() -> None:
+def test_every_metric_of_either_side_has_a_row_and_there_is_no_implicit_default() -> None:
     policy = {"latency": limits(max_pct="5")}
     rows = judge_metrics(
         policy,
@@ -154,7 +154,7 @@ def test_union_of_both_sides_and_no_silent_default() -> None:
     assert {row.outcome for row in rows} == {Outcome.HELD}
 
 
-def test_metrics_of_which_nothing_was_agreed_have_no_row() -> None:
+def test_without_metrics_in_policy_and_baseline_there_is_no_row() -> None:
     assert judge_metrics({}, {}, {"latency": measured(1)}, fingerprints=SAME) == ()
     (row,) = judge_metrics({}, {"latency": agreed(1)}, {"latency": measured(1)}, fingerprints=SAME)
     assert row.outcome is Outcome.UNMEASURED
@@ -329,12 +329,12 @@ def test_figures_of_samples_are_exact(values: list[int]) -> None:
         ({"max_pct": 5, "tier": "critical"}, "standard"),
     ],
 )
-def test_a_policy_in_which_a_key_is_idle_is_refused(entry: dict[str, Any], reason: str) -> None:
+def test_a_key_without_an_effect_is_refused(entry: dict[str, Any], reason: str) -> None:
     with pytest.raises(ValidationError, match=reason):
         MetricPolicy.model_validate(entry)
 
 
-def test_a_baseline_metric_says_its_direction_and_whether_the_machine_matters() -> None:
+def test_a_baseline_metric_needs_direction_and_machine() -> None:
     for missing in ("direction", "machine"):
         entry = {"value": Decimal(1), "direction": "lower", "machine": True}
         del entry[missing]
@@ -401,14 +401,14 @@ def test_outliers_are_counted_on_each_side_and_stay_in_every_figure() -> None:
     assert "outliers" not in calm.reason and calm.outliers_candidate is not None
 
 
-def test_outliers_are_told_of_a_figure_for_information_too() -> None:
+def test_outliers_are_shown_for_an_info_metric_too() -> None:
     before, now = agreed(1, "info", samples=samples(1, 1, 1)), measured(1, samples=samples(1, 1, 1, 1, 50))
     row = judge(limits(max="5"), before, now)
     assert row.shift is None
     assert row.outliers_candidate is not None and row.outliers_candidate.high == 1
 
 
-def test_the_warm_up_is_no_outlier() -> None:
+def test_warmup_samples_are_not_counted_as_outliers() -> None:
     before, now = agreed(1, samples=samples(900, 10, 10, 10, 11)), measured(1, samples=samples(900, 10, 10, 11, 10))
     for terms, found in (({"warmup": 1}, 0), ({}, 1)):
         row = judge(limits(max_pct="5", statistic="mean", **terms), before, now)

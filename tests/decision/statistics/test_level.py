@@ -143,7 +143,7 @@ def test_p_never_undercuts_tango_and_both_sides_are_not_proved(n: int, data: st.
         assert min(fewer.p, 0.5) >= min(holds.p, 0.5) - 1e-9
 
 
-def test_a_row_that_tango_leaves_open_is_not_summed() -> None:
+def test_no_exact_sum_where_tango_does_not_decide() -> None:
     pairs = Pairs(500, 12, 20)
     assert noninferiority(pairs, 0.02, level=0.05).method == "tango"
     assert noninferiority(Pairs(500, 12, 10), 0.02, level=0.05).method == "exact"

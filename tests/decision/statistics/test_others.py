@@ -68,7 +68,7 @@ def test_holm_steps_down_and_stops() -> None:
 
 
 @pytest.mark.parametrize("pvalues", [[math.nan], [-0.1], [1.1]])
-def test_no_p_value_no_holm(pvalues: list[float]) -> None:
+def test_holm_refuses_what_is_not_a_p_value(pvalues: list[float]) -> None:
     with pytest.raises(ValueError, match="p value"):
         holm(pvalues, 0.05)
     with pytest.raises(ValueError, match="level"):
@@ -290,7 +290,7 @@ def test_shelf_life_and_examples_are_inverse(
         assert shelf_life(n - 1, epsilon, delta, disagreement, adaptive=adaptive) <= gates
 
 
-def test_a_tiny_eval_set_has_no_shelf_life_and_a_huge_one_a_bounded_one() -> None:
+def test_shelf_life_is_0_for_a_tiny_eval_set_and_bounded_for_a_huge_one() -> None:
     assert shelf_life(10, 0.02, 0.05, 0.05) == 0
     assert shelf_life(10**9, 0.02, 0.05, 0.05, adaptive=False) == pytest.approx(10**12, rel=1e-6)
     with pytest.raises(ValueError, match="at least one"):
@@ -363,7 +363,7 @@ def test_ten_thousand_buckets_take_well_under_a_second() -> None:
     assert time.process_time() - start < 0.5
 
 
-def test_the_arithmetic_needs_no_library() -> None:
+def test_the_statistics_import_no_library() -> None:
     code = (
         "import sys, lynxgate.decision.statistics; "
         "print(sorted({'numpy', 'scipy', 'pandas', 'statsmodels', 'mlflow'} & set(sys.modules)))"

@@ -93,7 +93,7 @@ def test_mid_p_halves_what_is_exactly_as_extreme(pairs: Pairs) -> None:
         assert mcnemar_mid_p(pairs) == pytest.approx(exact - as_extreme / 2, abs=1e-12)
 
 
-def test_no_change_is_no_evidence() -> None:
+def test_no_disagreement_proves_nothing_in_a_small_bucket() -> None:
     nothing = Pairs(10, 0, 0)
     assert mcnemar_exact(nothing) == mcnemar_mid_p(nothing) == mcnemar_asymptotic(nothing) == 1.0
     assert tango_z(nothing, 0.0) == 0.0

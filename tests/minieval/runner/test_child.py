@@ -11,6 +11,7 @@ import pytest
 
 from minieval.contract.exits import CannotJudge, UsageFailure
 from minieval.runner.child import MIB, Child, Limits, printable
+from tests.servers import wait_until
 
 TIGHT = Limits(timeout_s=20, silence_s=10, answer_bytes=MIB, noise_bytes=MIB)
 
@@ -62,7 +63,7 @@ def test_silence_and_the_whole_run_are_limited_in_time(tmp_path: Path) -> None:
     with slow_one as child, pytest.raises(CannotJudge, match=r"ran for 1\.5 s .* raise --timeout"):
         for _ in range(20):
             child.ask(b"?\n", doing="asking")
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 50
 
 
 def test_printing_does_not_count_as_an_answer(tmp_path: Path) -> None:
@@ -79,14 +80,11 @@ def test_an_answer_before_its_request_is_refused(tmp_path: Path) -> None:
 
 
 def test_the_whole_group_is_killed(tmp_path: Path) -> None:
-    script = "pid = os.fork()\nif pid: print(os.getpid(), pid, flush=True)\ntime.sleep(60)"
+    script = "pid = os.fork()\nif pid: print(os.getpid(), pid, flush=True)\ntime.sleep(600)"
     with start(script, tmp_path) as child:
         pids = [int(word) for word in child.ask(b"", doing="asking").split()]
         assert all(is_running(pid) for pid in pids)
-    deadline = time.monotonic() + 5
-    while any(is_running(pid) for pid in pids) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert not any(is_running(pid) for pid in pids)
+    wait_until(lambda: not any(is_running(pid) for pid in pids))
 
 
 def is_running(pid: int) -> bool:

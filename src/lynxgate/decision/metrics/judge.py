@@ -1,12 +1,13 @@
-"""Guardrails: figures with a direction (latency, size, throughput, cost) against what the baseline and policy agreed.
+"""Judge metrics: figures with a direction (latency, size, throughput, cost), against the baseline and its policy.
 
-Pure: no file, no clock, no environment. Exact: Decimals become fractions; only the rank test's p is a float.
+Pure: no file, no clock, no environment. Exact: decimals become fractions; only the rank test's p is a float.
 
-- Every metric of either side has a row, in code-point order; what cannot be compared is no pass.
-- Direction, unit and dependence on the machine are the baseline's, whatever the candidate says of itself.
-- What is at least as good as the baseline breaks no limit that compares with it. ``min`` and ``max`` hold in any case.
-- A ratio to a baseline that is zero or negative says nothing, and is refused rather than skipped; of a warning band
-  the row says so once the candidate is worse.
+- Every metric of either side has a row, in code-point order. A metric that cannot be compared does not pass.
+- Direction, unit and dependence on the machine come from the baseline, never from the candidate.
+- A candidate that is at least as good as the baseline breaks no limit that compares with it. ``min`` and ``max`` always
+  hold.
+- A ratio to a baseline that is zero or negative has no meaning. A blocking limit of that kind is refused and not
+  skipped; a warning limit warns as soon as the candidate is worse.
 """
 
 from __future__ import annotations
@@ -38,7 +39,8 @@ from lynxgate.decision.metrics.samples import (
 )
 from lynxgate.decision.outcome import Outcome
 from lynxgate.errors import CannotJudge
-from lynxgate.figures import format_exactly, format_figure, format_points, visible
+from lynxgate.escape import visible
+from lynxgate.figures import format_exactly, format_figure, format_points
 from minieval.contract.report import Metric
 
 _Figures = tuple[Fraction, Fraction]  # the baseline's, the candidate's
@@ -51,29 +53,38 @@ def judge_metrics(
     *,
     fingerprints: tuple[str | None, str | None],
 ) -> tuple[MetricRow, ...]:
-    """A row for every metric of either side; none where neither the policy nor the baseline speaks of metrics.
+    """Return a row for every metric of either side; none where neither the policy nor the baseline names metrics.
 
-    ``fingerprints`` are those of the baseline's and the candidate's environment.
+    ``fingerprints`` identify the machine of the baseline and that of the candidate.
 
     Raises:
-        CannotJudge: the policy speaks of metrics that neither side has, or sets one that would block an improvement.
+        CannotJudge: the policy names metrics that neither side has, or a limit that would block an improvement.
     """
     if not policy and not baseline:
         return ()
     names = frozenset(baseline) | frozenset(candidate)
     if idle := idle_globs(policy, names):
         raise CannotJudge(f"policy.metrics: {idle[0]!r} matches no metric of either document; correct or remove it")
-    return tuple(
-        _judge(
-            _Sides(name, terms_of(policy, name), baseline.get(name), candidate.get(name), fingerprints, name in policy)
+    comparisons = [
+        _MetricComparison(
+            name=name,
+            terms=terms_of(policy, name),
+            before=baseline.get(name),
+            now=candidate.get(name),
+            fingerprints=fingerprints,
+            is_named=name in policy,
         )
         for name in sorted(names)
-    )
+    ]
+    return tuple(_judge(comparison) for comparison in comparisons)
 
 
 @dataclass(frozen=True)
-class _Sides:
-    """All that is known of one metric."""
+class _MetricComparison:
+    """One metric before it is judged: its terms, and what each side measured.
+
+    ``is_named``: the policy has an entry with this very name, not only a glob or `default` that matches.
+    """
 
     name: str
     terms: MetricPolicy | None
@@ -130,73 +141,78 @@ class _Measured:
         return f"{text} ({', '.join(notes)})" if notes else text
 
 
-def _judge(sides: _Sides) -> MetricRow:
-    terms, before, now = sides.terms, sides.before, sides.now
+def _judge(comparison: _MetricComparison) -> MetricRow:
+    terms, before, now = comparison.terms, comparison.before, comparison.now
     if before is None:
-        return sides.row(Outcome.NEW, "the baseline has no such metric; add it there, or stop measuring it")
+        return comparison.row(Outcome.NEW, "the baseline has no such metric; add it there, or stop measuring it")
     if now is None:
-        return sides.row(Outcome.MISSING, "the evaluation has no such metric")
+        return comparison.row(Outcome.MISSING, "the evaluation has no such metric")
     if terms is None:
-        return sides.row(Outcome.UNMEASURED, "policy.metrics says nothing of it; name it there, or give a `default`")
-    _refuse_misdirected(sides.name, before, terms, named=sides.is_named)
-    if problem := _incomparable(sides, terms, before, now):
-        return sides.row(Outcome.UNMEASURED, problem)
+        return comparison.row(Outcome.UNMEASURED, "policy.metrics has no entry for it; add one, or a `default`")
+    _refuse_misdirected(comparison.name, before, terms, named=comparison.is_named)
+    if problem := _incomparable(comparison, terms, before, now):
+        return comparison.row(Outcome.UNMEASURED, problem)
     try:
         measured = _measure(terms, before, now)
     except TooFew as error:
-        return sides.row(Outcome.UNMEASURED, str(error))
-    return _judge_figures(sides, terms, before.direction, measured)
+        return comparison.row(Outcome.UNMEASURED, str(error))
+    return _judge_figures(comparison, terms, before.direction, measured)
 
 
-def _judge_figures(sides: _Sides, terms: MetricPolicy, direction: Direction, measured: _Measured) -> MetricRow:
+def _judge_figures(
+    comparison: _MetricComparison, terms: MetricPolicy, direction: Direction, measured: _Measured
+) -> MetricRow:
     was, became = measured.figures
-    senseless = [key for key in ("max_ratio", "max_pct") if terms.limit(key) is not None]
-    if was <= 0 and senseless and direction != "info":
-        reason = (
-            f"the baseline is {format_figure(was)}, and {senseless[0]} of that says nothing; give it max_abs instead"
-        )
-        return sides.row(Outcome.UNMEASURED, reason, measured)
-    moved = f"{format_figure(was)} -> {format_figure(became)}{sides.unit}"
+    ratios = [key for key in ("max_ratio", "max_pct") if terms.limit(key) is not None]
+    if was <= 0 and ratios and direction != "info":
+        reason = f"the baseline is {format_figure(was)}, and {ratios[0]} of that has no meaning; set max_abs instead"
+        return comparison.row(Outcome.UNMEASURED, reason, measured)
+    moved = f"{format_figure(was)} -> {format_figure(became)}{comparison.unit}"
     warned = next(_broken(direction, measured.figures, terms, prefix="warn_"), None)
     warning = None if warned is None else f"{moved}: {warned[1]}"
-    told = measured.describe(sides.unit)
+    description = measured.describe(comparison.unit)
     broken = next(_broken(direction, measured.figures, terms), None)
     if broken is None:
-        return sides.row(Outcome.HELD, f"{told}: within its limits", measured, warning)
+        return comparison.row(Outcome.HELD, f"{description}: within its limits", measured, warning)
     name, text = broken
     if name in RELATIVE and terms.confidence is not None and measured.shift and not is_proved(measured.shift, terms):
-        reason = f"{told}: {text}, but the samples do not prove it; measure more"
-        return sides.row(Outcome.INCONCLUSIVE, reason, measured, warning)
-    return sides.row(Outcome.REGRESSED, f"{told}: {text}", measured, warning)
+        reason = f"{description}: {text}, but the samples do not prove it; measure more"
+        return comparison.row(Outcome.INCONCLUSIVE, reason, measured, warning)
+    return comparison.row(Outcome.REGRESSED, f"{description}: {text}", measured, warning)
 
 
 def _refuse_misdirected(name: str, before: BaselineMetric, terms: MetricPolicy, *, named: bool) -> None:
-    """A limit on the better side would block an improvement; one on a figure without a worse side says nothing."""
+    """Refuse a limit that would block an improvement, and a relative limit on a figure without a worse side."""
     idle = {"lower": ("min", "warn_min"), "higher": ("max", "warn_max"), "info": ()}[before.direction]
     if before.direction == "info" and named:
-        # A glob or `default` may well match a figure that is for information.
+        # Only an entry of its own is refused: a glob or `default` may match a figure that is for information.
         idle = tuple(prefix + key for prefix in ("", "warn_") for key in RELATIVE)
     for key in idle:
         if terms.limit(key) is not None:
-            better = "is for information" if before.direction == "info" else f"is better {before.direction}"
-            why = "says nothing" if before.direction == "info" else "would block an improvement"
-            raise CannotJudge(f"policy.metrics: {name!r} {better}, so that {key} {why}; remove it, or name the metric")
+            if before.direction == "info":
+                why = f"is for information, so {key} has no effect"
+            else:
+                why = f"is better {before.direction}, so {key} would block an improvement"
+            raise CannotJudge(f"policy.metrics: {name!r} {why}; remove it, or name the metric")
 
 
-def _incomparable(sides: _Sides, terms: MetricPolicy, before: BaselineMetric, now: Metric) -> str | None:
+def _incomparable(
+    comparison: _MetricComparison, terms: MetricPolicy, before: BaselineMetric, now: Metric
+) -> str | None:
+    """Return why the two figures cannot be compared; `None` where they can."""
     if before.value is None:
         return "the baseline has a placeholder; rebaseline"
     if before.unit is not None and now.unit != before.unit:
         found = "no unit" if now.unit is None else f"unit {visible(now.unit)}"
         return f"the baseline's unit is {visible(before.unit)}, and the evaluation names {found}"
-    agreed, found_here = sides.fingerprints
+    agreed, found_here = comparison.fingerprints
     if before.machine and not terms.across_machines and (agreed is None or agreed != found_here):
         state = "unknown on one side" if agreed is None or found_here is None else "another one"
         return f"it depends on the machine, and the environment is {state}; measure both on equal machines"
-    needs = [key for key, asked in (("statistic", terms.statistic), ("confidence", terms.confidence)) if asked]
+    needs = [key for key, value in (("statistic", terms.statistic), ("confidence", terms.confidence)) if value]
     for side, samples in (("baseline", before.samples), ("evaluation", now.samples)):
         if needs and samples is None:
-            return f"policy.metrics asks for a {needs[0]} of samples, and the {side} has none"
+            return f"policy.metrics needs samples for {needs[0]}, and the {side} has none"
     return None
 
 
@@ -218,15 +234,19 @@ def _measure(terms: MetricPolicy, before: BaselineMetric, now: Metric) -> _Measu
 def _broken(
     direction: Direction, figures: _Figures, terms: MetricPolicy, prefix: str = ""
 ) -> Iterator[tuple[str, str]]:
-    """Each limit that is broken, by name, and the words for it; those that need no baseline first."""
+    """Return each broken limit with its name and a clause about it; limits that need no baseline come first."""
     was, became = figures
     for name in ABSOLUTE:
         limit = terms.limit(prefix + name)
-        if limit is not None and (became < Fraction(limit) if name == "min" else became > Fraction(limit)):
-            yield name, f"{'below' if name == 'min' else 'above'} {prefix}{name} {format_exactly(limit)}"
+        if limit is None:
+            continue
+        if name == "min" and became < Fraction(limit):
+            yield name, f"below {prefix}min {format_exactly(limit)}"
+        elif name == "max" and became > Fraction(limit):
+            yield name, f"above {prefix}max {format_exactly(limit)}"
     if direction == "info":
         return
-    # What should be the lower of the two comes first.
+    # As (low, high): the candidate is worse exactly where high > low, whichever direction is better.
     pair = (was, became) if direction == "lower" else (became, was)
     for name in RELATIVE:
         limit = terms.limit(prefix + name)
@@ -235,14 +255,15 @@ def _broken(
 
 
 def _exceeds(name: str, pair: _Figures, was: Fraction, limit: Fraction) -> str | None:
+    """Return a clause about how far the candidate is beyond a relative limit; `None` where it is within it."""
     low, high = pair
     if high <= low:
         return None
     if name == "max_abs":
         return f"worse by {_apart(high - low, limit)}" if high - low > limit else None
     if was <= 0:
-        # Only a warning comes here: a blocking limit was refused with its reason.
-        return f"worse, and a share of {format_figure(was)} says nothing"
+        # Only a warning limit reaches this line: `_judge_figures` has refused a blocking one.
+        return f"worse, and a share of {format_figure(was)} has no meaning"
     if name == "max_pct":
         percent = (high - low) / was * 100
         return f"worse by {_apart(percent, limit)} %" if percent > limit else None

@@ -1,10 +1,11 @@
-"""What is agreed about figures beside accuracy: a metric of the baseline, and the limits a policy sets on it.
+"""What is agreed about figures beside accuracy: a metric of the baseline, and the limits that a policy sets on it.
 
-- The direction is the baseline's, as are unit and whether the figure depends on the machine; none has a default.
-- Limits speak of the worse direction only. ``max_ratio``, ``max_pct`` and ``max_abs`` compare with the baseline,
-  ``min`` and ``max`` stand alone; ``warn_*`` is shown and never blocks.
-- A metric that no entry of the policy is about cannot be judged; only an entry ``default`` is one for the rest.
-- Every key that parses is enforced; a combination in which one could never matter is refused.
+- The baseline states the direction, the unit, and whether the figure depends on the machine. Direction and machine have
+  no default.
+- Limits are about the worse direction only. ``max_ratio``, ``max_pct`` and ``max_abs`` compare with the baseline,
+  ``min`` and ``max`` do not; ``warn_*`` is shown and never blocks.
+- A metric that no entry of the policy matches cannot be judged; an entry ``default`` matches the rest.
+- Every key that parses is enforced; a combination in which a key could never have an effect is refused.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ Direction = Literal["lower", "higher", "info"]
 
 
 class BaselineMetric(Document):
-    """A figure of the agreed model. ``machine``: it is comparable only where the environment's fingerprint is equal.
+    """A figure of the agreed model. ``machine``: it is comparable only between environments with one fingerprint.
 
     Without ``value`` it is a placeholder.
     """
@@ -46,12 +47,12 @@ class BaselineMetric(Document):
 
 
 class MetricPolicy(Document):
-    """What a name or glob says of the metrics it matches.
+    """The limits of the metrics that a name or glob matches.
 
-    ``statistic`` is taken of the samples instead of the stated value, after dropping the first ``warmup`` of them.
+    ``statistic`` of the samples is used instead of the stated value, after the first ``warmup`` of them are dropped.
     ``confidence`` is one-sided: a limit is then broken only if the samples prove a shift in the worse direction
     (Mann-Whitney), else the outcome is inconclusive. ``min_samples`` counts after the warm-up. ``across_machines``
-    allows comparing a figure of another machine.
+    allows a comparison with a figure from another machine.
     """
 
     tier: Literal["standard", "advisory"] = "standard"
@@ -75,7 +76,7 @@ class MetricPolicy(Document):
     def _no_key_is_idle(self) -> MetricPolicy:
         for key in self.model_fields_set:
             if getattr(self, key) is None:
-                raise ValueError(f"{key} is null, which says nothing; give it a value or leave it out")
+                raise ValueError(f"{key} is null, which has no effect; give it a value or leave it out")
         blocking = [name for name in (*RELATIVE, *ABSOLUTE) if self.limit(name) is not None]
         if self.tier == "standard" and not blocking:
             raise ValueError("limits nothing; give it max_ratio, max_pct, max_abs, min or max, or tier advisory")
@@ -93,28 +94,29 @@ class MetricPolicy(Document):
         warn, limit = self.limit(f"warn_{name}"), self.limit(name)
         if warn is None or limit is None:
             return
-        if (warn <= limit) if name == "min" else (warn >= limit):
-            side = "above" if name == "min" else "below"
+        # The band lies on the better side of the limit: above a minimum, below every other limit.
+        side = "above" if name == "min" else "below"
+        if (side == "above" and warn <= limit) or (side == "below" and warn >= limit):
             raise ValueError(f"warn_{name} {warn} is never shown before {name} {limit} blocks; put it {side} it")
 
     def limit(self, name: str) -> Decimal | None:
-        """The limit of that name, where there is one."""
+        """Return the limit of that name; `None` where there is none."""
         value = getattr(self, name)
         return value if isinstance(value, Decimal) else None
 
     @property
     def limits(self) -> dict[str, Decimal]:
-        """Every limit there is, by name: those that block first, then the warning bands."""
+        """Return every limit that is set, by name: the blocking ones first, then the warning bands."""
         names = [prefix + name for prefix in ("", "warn_") for name in (*RELATIVE, *ABSOLUTE)]
         return {name: limit for name in names if (limit := self.limit(name)) is not None}
 
 
 def terms_of(policy: Mapping[str, MetricPolicy], metric: str) -> MetricPolicy | None:
-    """The entry that is about a metric: its own name, else the most specific glob, else ``default``."""
+    """Return the entry for a metric: the one with its name, else the most specific glob, else ``default``."""
     glob = find_most_specific(policy.keys() - {DEFAULT}, metric)
     return policy.get(DEFAULT if glob is None else glob)
 
 
 def idle_globs(policy: Mapping[str, MetricPolicy], metrics: Iterable[str]) -> tuple[str, ...]:
-    """The names and globs that are about none of ``metrics``: probably misspelt. ``default`` may stand idle."""
+    """Return the names and globs that match none of ``metrics``: probably misspelt. ``default`` may match none."""
     return find_idle(policy.keys() - {DEFAULT}, metrics)

@@ -1,7 +1,7 @@
-"""What a verdict says of one metric: both figures, the limits in force, what its samples show, and what came of it.
+"""The row of a metric in a verdict: both figures, the limits in force, what its samples show, and the outcome.
 
-- Evidence only, as all of a verdict: whether the row keeps the candidate out is derived from tier and outcome.
-- Figures are exact text; of a rank test p and share have six decimals.
+- Evidence only, as everywhere in a verdict: whether the row blocks the candidate is derived from tier and outcome.
+- Figures are exact text; p and share of a rank test have six decimals.
 - A warning is shown and never blocks.
 """
 
@@ -18,9 +18,10 @@ from minieval.contract.fields import Count, Name, Positive, Table
 
 
 class Shift(Document):
-    """The samples of both sides after the warm-up: how many, and whether the candidate's moved the wrong way.
+    """The samples of both sides after the warm-up: how many there are, and whether the candidate's are worse.
 
-    ``p`` is one-sided; ``share`` of the pairs has the candidate worse (ties half): 0.5 is no shift.
+    ``p`` is the one-sided p of the Mann-Whitney test. In ``share`` of all pairs of one sample of each side the
+    candidate's is worse, where a tie counts half: 0.5 is no shift.
     """
 
     n_baseline: Positive
@@ -38,7 +39,7 @@ class Outliers(Document):
 
 
 class MetricRow(Document):
-    """One metric: both figures, the change (candidate minus baseline), the limits in force, and what came of it."""
+    """One metric: both figures, the change (candidate minus baseline), the limits in force, and the outcome."""
 
     metric: Name
     tier: Literal["standard", "advisory"]
@@ -57,7 +58,7 @@ class MetricRow(Document):
 
     @property
     def blocks(self) -> bool:
-        """Whether this row alone keeps the candidate out."""
+        """Whether this row alone blocks the candidate."""
         return self.tier != "advisory" and self.outcome is not Outcome.HELD
 
     @property

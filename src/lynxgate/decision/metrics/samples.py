@@ -1,8 +1,9 @@
-"""Samples of a metric: the figure taken of them, how many lie far out, and whether they shifted the wrong way.
+"""Summarise the samples of a metric: one figure, the number of outliers, and whether the candidate's are worse.
 
-- The first samples are the warm-up and are dropped where the policy says how many; at least one is left of each side.
-- No other sample is dropped: those far out are counted and shown.
-- Figures are exact; the rank test's p is rounded to six decimals before anything is decided by it.
+- The first samples are the warm-up. They are dropped where the policy sets their number; each side keeps at least one.
+- No other sample is dropped: outliers are counted and shown.
+- Figures are exact. The p of the rank test is rounded to six decimals before it decides, so that equal verdicts are
+  equal bytes on machines whose floats differ in the last bits.
 """
 
 from __future__ import annotations
@@ -23,14 +24,14 @@ _FENCE: Final = Fraction(3, 2)  # hinge spreads beyond the nearer hinge: J. W. T
 
 
 class TooFew(ValueError):
-    """So few samples are left of one side that nothing can be said."""
+    """One side has fewer samples than are needed."""
 
 
 def drop_warmup(samples: Samples, terms: MetricPolicy, whose: str) -> tuple[Fraction, ...]:
-    """The samples that count.
+    """Return the samples after the warm-up, in their order.
 
     Raises:
-        TooFew: when fewer are left than the policy asks for, or none.
+        TooFew: fewer are left than the policy needs, or none.
     """
     kept = tuple(Fraction(value) for value in samples[terms.warmup or 0 :])
     if len(kept) < (needed := terms.min_samples or 1):
@@ -40,10 +41,13 @@ def drop_warmup(samples: Samples, terms: MetricPolicy, whose: str) -> tuple[Frac
 
 
 def summarise(samples: Sequence[Fraction], statistic: Statistic) -> Fraction:
-    """One exact figure of samples; a percentile is the smallest sample that so many percent do not exceed.
+    """Return one exact figure of the samples, in their unit.
+
+    A percentile q is the smallest sample that at least q percent of the samples do not exceed (the nearest rank, method
+    1 of R. J. Hyndman and Y. Fan, The American Statistician 50 (1996) 361-365), so it is one of the samples.
 
     Raises:
-        ValueError: without a sample.
+        ValueError: there is no sample.
     """
     if not samples:
         raise ValueError("no figure without a sample")
@@ -59,16 +63,20 @@ def summarise(samples: Sequence[Fraction], statistic: Statistic) -> Fraction:
         case "max":
             return ordered[-1]
         case _:
-            return ordered[-(-n * _QUANTILES[statistic] // 100) - 1]
+            # The nearest rank is the ceiling of n q / 100, counted from 1. -(-a // b) is that ceiling in whole
+            # numbers; with floats, 0.95 * 20 could be just above 19 and give rank 20.
+            rank = -(-n * _QUANTILES[statistic] // 100)
+            return ordered[rank - 1]
 
 
 def count_outliers(samples: Sequence[Fraction]) -> Outliers:
-    """The samples outside Tukey's fences: more than 1.5 hinge spreads below the lower or above the upper hinge.
+    """Count the samples outside Tukey's fences: over 1.5 hinge spreads below the lower or above the upper hinge.
 
-    The hinges are the medians of the lower and the upper half; with an odd number the middle sample is in both.
+    The hinges are the medians of the lower and the upper half; of an odd number the middle sample is in both.
+    Source: J. W. Tukey, Exploratory Data Analysis (1977).
 
     Raises:
-        ValueError: without a sample.
+        ValueError: there is no sample.
     """
     if not samples:
         raise ValueError("no fences without a sample")
@@ -84,26 +92,27 @@ def count_outliers(samples: Sequence[Fraction]) -> Outliers:
 def measure_shift(
     baseline: Sequence[Fraction], candidate: Sequence[Fraction], *, worse: Literal["higher", "lower"]
 ) -> Shift:
-    """Whether the candidate's samples moved in the worse direction (Mann-Whitney, one-sided)."""
+    """Test whether the candidate's samples are worse (Mann-Whitney, one-sided)."""
     test = mann_whitney([float(x) for x in baseline], [float(x) for x in candidate], worse=worse)
     p, share = (format_exactly(Fraction(round(value * 10**6), 10**6)) for value in (test.p, test.share))
     return Shift(n_baseline=len(baseline), n_candidate=len(candidate), p=p, share=share, method=test.method)
 
 
 def is_proved(shift: Shift, terms: MetricPolicy) -> bool:
-    """Whether the shift is proved at the policy's confidence; at the level itself it is not."""
+    """Whether the shift is proved at the policy's confidence: p is below the level, not equal to it."""
     return terms.confidence is not None and Fraction(shift.p) < 1 - Fraction(terms.confidence)
 
 
 def describe_shift(shift: Shift) -> str:
-    """The numbers of samples and p; and the least p there can be, where that is not small."""
+    """Return the numbers of samples and p, and the least possible p where that is not small."""
+    # Of the C(n + m, n) equally likely orders of the samples one is the most extreme, so p cannot be below 1 / C.
     least = 1 / math.comb(shift.n_baseline + shift.n_candidate, shift.n_baseline)
     few = f", at best {least:.3f}" if shift.method == "exact" and least > 0.01 else ""
     return f"n {shift.n_baseline} and {shift.n_candidate}, Mann-Whitney p {shift.p}{few}"
 
 
 def describe_outliers(baseline: Outliers, candidate: Outliers) -> str:
-    """How many of each side lie outside the fences; empty where none does."""
+    """Return how many samples of each side lie outside the fences; empty where none does."""
     ours, theirs = (each.low + each.high for each in (baseline, candidate))
     return f"outliers {ours} and {theirs}" if ours or theirs else ""
 

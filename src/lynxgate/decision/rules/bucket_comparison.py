@@ -1,8 +1,7 @@
-"""One bucket before it is judged: its terms, what each side measured, and the row that comes of it.
+"""One bucket before it is judged: its terms, what each side measured, and how its row is built.
 
-- What can be compared is settled here, alike for every rule: a bucket on one side only, a placeholder and another ``n``
-  are no evidence.
-- A minimum and a cap on negative flips hold under every rule; a cap without outcomes cannot be judged.
+- Every rule decides alike what can be compared: a bucket of one side only, a placeholder, or another ``n`` cannot be.
+- A minimum and a cap on negative flips hold under every rule; a cap cannot be judged without outcomes.
 """
 
 from __future__ import annotations
@@ -30,9 +29,9 @@ from minieval.contract.report import Measured
 
 @dataclass(frozen=True)
 class BucketComparison:
-    """A bucket (or all rows) as the baseline and the evaluation have it; ``confidence`` is one-sided, in (.5, 1).
+    """A bucket (or all rows) as the baseline and the evaluation have it; ``confidence`` is one-sided, in (0.5, 1).
 
-    ``groups`` has the group of each row, where the rule respects groups.
+    ``groups`` has the number of the group of each row, where the rule respects groups.
     """
 
     bucket: str
@@ -44,9 +43,10 @@ class BucketComparison:
 
     @property
     def shares(self) -> tuple[Fraction, Fraction] | None:
-        """Both accuracies, from figures of one kind wherever both sides have one; `None` for a placeholder."""
+        """Return both accuracies, exact; `None` for a placeholder. Counts are used only where both sides have them."""
         if self.before is None or self.now is None:
             return None
+        # A rounded accuracy must not be compared with an exact count: 0.9308 is not 632 / 679.
         if self.before.correct is not None and self.now.correct is not None:
             shares = (_counted(self.before), _counted(self.now))
         else:
@@ -56,7 +56,7 @@ class BucketComparison:
 
     @property
     def scores(self) -> tuple[Score, Score] | None:
-        """The counts of both sides; `None` where one has only an accuracy."""
+        """Return the counts of both sides; `None` where one has only an accuracy."""
         found = [
             Score(side.correct, side.n)
             for side in (self.before, self.now)
@@ -66,7 +66,7 @@ class BucketComparison:
 
     @property
     def pairs(self) -> Pairs | None:
-        """Gains and losses over the same examples; `None` where a side has no outcomes."""
+        """Return gains and losses on the same examples; `None` where a side has no outcomes."""
         if self.before is None or self.now is None or self.before.outcomes is None or self.now.outcomes is None:
             return None
         n = self.now.n or 0
@@ -74,7 +74,7 @@ class BucketComparison:
 
     @property
     def clusters(self) -> tuple[Pairs, ...] | None:
-        """Gains and losses of each group; `None` without outcomes, or where no two examples share a group."""
+        """Return gains and losses of each group; `None` without outcomes, or where no two examples share a group."""
         if self.groups is None or self.pairs is None or len(set(self.groups)) == len(self.groups):
             return None
         n = len(self.groups)
@@ -83,7 +83,7 @@ class BucketComparison:
 
     @property
     def without_outcomes(self) -> str:
-        """Who has none, for a sentence."""
+        """Return a clause that names the sides without outcomes."""
         missing = [
             name
             for name, side in (("baseline", self.before), ("evaluation", self.now))
@@ -99,8 +99,9 @@ class BucketComparison:
         demand: Demand | None = None,
         evidence: BucketStatistics | None = None,
     ) -> Row:
-        """The row of this bucket."""
+        """Build the row of this bucket."""
         shares, terms = self.shares, self.terms
+        # A difference is stated only where the two sides were compared.
         compared = evidence is not None or outcome in (Outcome.HELD, Outcome.REGRESSED, Outcome.INCONCLUSIVE)
         return Row(
             bucket=self.bucket,
@@ -120,32 +121,36 @@ class BucketComparison:
         )
 
 
-def refuse_incomparable(sides: BucketComparison) -> Row | None:
-    """The row of a bucket that has nothing to compare; `None` where both sides have figures of one ``n``."""
-    before, now = sides.before, sides.now
+def refuse_incomparable(comparison: BucketComparison) -> Row | None:
+    """Return the row of a bucket that cannot be compared; `None` where both sides have figures of one ``n``."""
+    before, now = comparison.before, comparison.now
     if before is None:
-        return sides.row(Outcome.NEW, "the baseline has no such bucket; rebaseline")
+        return comparison.row(Outcome.NEW, "the baseline has no such bucket; rebaseline")
     if now is None:
-        return sides.row(Outcome.MISSING, "the evaluation has no such bucket")
-    if sides.shares is None:
-        return sides.row(Outcome.UNMEASURED, "the baseline has a placeholder; rebaseline")
+        return comparison.row(Outcome.MISSING, "the evaluation has no such bucket")
+    if comparison.shares is None:
+        return comparison.row(Outcome.UNMEASURED, "the baseline has a placeholder; rebaseline")
     if before.n is not None and now.n is not None and before.n != now.n:
         reason = f"n is {before.n} in the baseline and {now.n} in the evaluation, on one eval set; rebaseline"
-        return sides.row(Outcome.UNMEASURED, reason)
+        return comparison.row(Outcome.UNMEASURED, reason)
     return None
 
 
-def refuse_beyond_limits(sides: BucketComparison, moved: str) -> tuple[Outcome, str] | None:
-    """Whether the bucket is below its minimum, or flips more than its cap; ``moved`` says how far it moved."""
-    terms, shares, pairs = sides.terms, sides.shares, sides.pairs
-    if shares is not None and terms.min is not None and shares[1] < (floor := Fraction(terms.min)):
+def refuse_beyond_limits(comparison: BucketComparison, moved: str) -> tuple[Outcome, str] | None:
+    """Return outcome and reason where the bucket is below its minimum or flips more than its cap; else `None`.
+
+    ``moved`` is the difference in words (`describe_move`).
+    """
+    terms, shares, pairs = comparison.terms, comparison.shares, comparison.pairs
+    if shares is not None and terms.min is not None and shares[1] < Fraction(terms.min):
+        floor = Fraction(terms.min)
         below = f"{format_percent(shares[1], floor)} is below the minimum of {format_percent(floor)}"
         return Outcome.REGRESSED, f"{moved}, and {below}"
     if terms.max_negative_flip_rate is None:
         return None
     cap = Fraction(terms.max_negative_flip_rate)
     if pairs is None:
-        needs = f"max_negative_flip_rate needs the outcomes of both sides, and {sides.without_outcomes}"
+        needs = f"max_negative_flip_rate needs the outcomes of both sides, and {comparison.without_outcomes}"
         return Outcome.UNMEASURED, needs
     if (rate := Fraction(pairs.losses, pairs.n)) > cap:
         lost = f"{pairs.losses} of {pairs.n} examples were lost"
@@ -154,11 +159,14 @@ def refuse_beyond_limits(sides: BucketComparison, moved: str) -> tuple[Outcome, 
     return None
 
 
-def describe_evidence(sides: BucketComparison) -> BucketStatistics | None:
-    """What every rule can say of the counts and outcomes; `None` where a side has no counts."""
-    if (scores := sides.scores) is None:
+def describe_evidence(comparison: BucketComparison) -> BucketStatistics | None:
+    """Return the statistics that every rule shows; `None` where a side has no counts.
+
+    Intervals have the two-sided level ``2 confidence - 1``, so that each end is one-sided at the confidence.
+    """
+    if (scores := comparison.scores) is None:
         return None
-    pairs, clusters, level = sides.pairs, sides.clusters, 2 * sides.confidence - 1
+    pairs, clusters, level = comparison.pairs, comparison.clusters, 2 * comparison.confidence - 1
     interval = newcombe_unpaired(*scores, level) if pairs is None else tango_interval(pairs, level)
     method = Method.UNPAIRED if pairs is None else Method.PAIRED
     if clusters is not None:
@@ -174,20 +182,21 @@ def describe_evidence(sides: BucketComparison) -> BucketStatistics | None:
     )
 
 
-def describe_move(sides: BucketComparison) -> str:
-    """The difference in words, never rounded onto a tolerance that it missed."""
-    if (shares := sides.shares) is None:
+def describe_move(comparison: BucketComparison) -> str:
+    """Return the difference as text, never rounded to a tolerance that it missed; empty without figures."""
+    if (shares := comparison.shares) is None:
         return ""
-    return f"{format_points((shares[1] - shares[0]) * 100, -Fraction(sides.terms.tolerance_pp))} pp"
+    return f"{format_points((shares[1] - shares[0]) * 100, -Fraction(comparison.terms.tolerance_pp))} pp"
 
 
 def _widen(interval: tuple[float, float], clusters: tuple[Pairs, ...], level: float) -> tuple[float, float]:
-    """An interval that holds the groups' own; one group says nothing of what another would do."""
+    """Return the smallest interval with both ``interval`` and the clustered one; with one group, all differences."""
     low, high = clustered_interval(clusters, level) if len(clusters) > 1 else (-1.0, 1.0)
     return min(low, interval[0]), max(high, interval[1])
 
 
 def _hundredfold(interval: tuple[float, float]) -> tuple[str, str]:
+    # Adding 0.0 turns -0.0 into 0.0, so that equal intervals have equal text.
     low, high = (f"{100 * end + 0.0:.4f}" for end in interval)
     return low, high
 

@@ -1,13 +1,13 @@
 """The rules `guard` and `noninferior`: what the outcomes of both models on the same examples prove.
 
 - A bucket holds when it is proved to be less than its margin worse, at the policy's confidence, by a test whose level
-  is exact. It regressed when it is proved to be more than its margin worse; over the buckets that may block, Holm keeps
-  the chance of one false proof at the level. Else it is inconclusive.
-- ``noninferior`` asks proof of every bucket that is not advisory; ``guard`` only of critical buckets and of all rows
-  together, and of the others no proof of harm.
-- Examples of one group are not independent. Where the groups are given, both proofs must also stand by the clustered
-  test: no p is smaller, no interval narrower than of independent examples.
-- Without outcomes the two sides are compared as if on different examples: the row says so, and that it is weaker.
+  is exact. It regressed when it is proved to be more than its margin worse. Holm's method keeps the chance of one false
+  proof among all buckets that may block at the level. In all other cases a bucket is inconclusive.
+- ``noninferior`` requires the first proof of every bucket that is not advisory. ``guard`` requires it of critical
+  buckets and of all rows together; the other buckets must only not be proved worse.
+- Examples of one group are not independent. Where the groups are given, both proofs must also hold by the clustered
+  test: no p is smaller and no interval narrower than for independent examples.
+- Without outcomes the two sides are compared as if on different examples. The row names that, and that it is weaker.
 - Floats decide here, unlike under `point`; a p value within rounding of the level would be a coincidence.
 """
 
@@ -42,15 +42,16 @@ from lynxgate.decision.statistics import (
 from lynxgate.decision.verdict import BucketStatistics, Demand, Method, Row
 from lynxgate.figures import format_exactly, format_interval
 
-FEW_GROUPS = 30
+FEW_GROUPS = 30  # below it a cluster-robust variance tends to be too small
 ONE_GROUP = "all its examples are of one group, and one group proves nothing"
 
 
 @dataclass(frozen=True)
 class Tested:
-    """Both one-sided p values of a bucket: of staying within its margin, and of having left it.
+    """Both one-sided p values of a bucket: for being within its margin, and for being beyond it.
 
-    ``beyond`` is corrected for the ``family`` of buckets that were tested together, ``alone`` is not.
+    ``beyond`` is corrected for the ``family`` of buckets that were tested together, ``alone`` is not. ``settled_by`` is
+    the number of examples that would probably decide an undecided bucket.
     """
 
     within: float
@@ -61,23 +62,23 @@ class Tested:
 
 
 def judge_buckets(rule: Rule, buckets: Sequence[BucketComparison], alpha: float) -> tuple[Row, ...]:
-    """The rows of all buckets, in their order; ``alpha`` is the level of each proof."""
-    tested = [None if refuse_incomparable(sides) else run_tests(sides, alpha) for sides in buckets]
-    corrected = correct_together([sides.terms.tier for sides in buckets], tested)
+    """Judge all buckets and return their rows in the same order; ``alpha`` is the level of each proof, in (0, 0.5)."""
+    tested = [None if refuse_incomparable(comparison) else run_tests(comparison, alpha) for comparison in buckets]
+    corrected = correct_together([comparison.terms.tier for comparison in buckets], tested)
     return tuple(
-        _judge(sides, test, _demand(rule, sides.terms.tier), rule, alpha)
-        for sides, test in zip(buckets, corrected, strict=True)
+        _judge(comparison, test, _demand(rule, comparison.terms.tier), rule, alpha)
+        for comparison, test in zip(buckets, corrected, strict=True)
     )
 
 
-def judge_all_rows(rule: Rule, sides: BucketComparison, alpha: float) -> Row:
-    """The row of the aggregate, which is one question and needs no correction."""
-    test = None if refuse_incomparable(sides) else run_tests(sides, alpha)
-    return _judge(sides, test, Demand.PROOF, rule, alpha)
+def judge_all_rows(rule: Rule, comparison: BucketComparison, alpha: float) -> Row:
+    """Judge the aggregate, which is one test and needs no correction."""
+    test = None if refuse_incomparable(comparison) else run_tests(comparison, alpha)
+    return _judge(comparison, test, Demand.PROOF, rule, alpha)
 
 
 def correct_together(tiers: Sequence[Tier], tested: Sequence[Tested | None]) -> list[Tested | None]:
-    """Holm over the buckets that may block; an advisory one blocks nothing, and is told as if it were alone."""
+    """Correct ``beyond`` by Holm's method over the buckets that may block; an advisory bucket keeps its own p."""
     family = {
         index: test.alone
         for index, (tier, test) in enumerate(zip(tiers, tested, strict=True))
@@ -90,13 +91,13 @@ def correct_together(tiers: Sequence[Tier], tested: Sequence[Tested | None]) -> 
     ]
 
 
-def run_tests(sides: BucketComparison, alpha: float) -> Tested | None:
-    """Both tests of a bucket whose sides are comparable; `None` where a side has no counts."""
-    margin = float(Fraction(sides.terms.tolerance_pp) / 100)
-    if (pairs := sides.pairs) is not None:
-        test, clusters = _test_pairs(pairs, margin, alpha), sides.clusters
+def run_tests(comparison: BucketComparison, alpha: float) -> Tested | None:
+    """Run both tests on a bucket whose sides are comparable; `None` where a side has no counts."""
+    margin = float(Fraction(comparison.terms.tolerance_pp) / 100)
+    if (pairs := comparison.pairs) is not None:
+        test, clusters = _test_pairs(pairs, margin, alpha), comparison.clusters
         return test if clusters is None else _respect_groups(test, clusters, margin, alpha)
-    if (scores := sides.scores) is not None:
+    if (scores := comparison.scores) is not None:
         return _test_scores(*scores, margin, alpha)
     return None
 
@@ -108,13 +109,15 @@ def _test_pairs(pairs: Pairs, margin: float, alpha: float) -> Tested:
 
 
 def _respect_groups(test: Tested, clusters: Sequence[Pairs], margin: float, alpha: float) -> Tested:
-    """Both tests again, neither p below that of independent examples: a proof has to stand either way."""
+    """Repeat both tests on clusters; return the larger p of each pair, so that a proof must hold either way."""
     if len(clusters) < 2:
+        # One group shows no variance between groups, so nothing is proved.
         return Tested(1.0, 1.0, 1.0, None)
     z, n = clustered_z(clusters, -margin), sum(cluster.n for cluster in clusters)
     within, beyond = max(test.within, upper_tail(z)), max(test.alone, upper_tail(-z))
     if within < alpha or beyond <= alpha:
         return Tested(within, beyond, beyond, None)
+    # Z grows with sqrt(n), so n (z_alpha / Z)^2 examples would reach z_alpha; near the margin no number would.
     needed = math.ceil(n * (quantile(1 - alpha) / z) ** 2) if abs(z) > 1e-3 else None
     return Tested(within, beyond, beyond, None if needed is None else max(needed, test.settled_by or 0))
 
@@ -127,62 +130,62 @@ def _test_scores(baseline: Score, candidate: Score, margin: float, alpha: float)
     return Tested(within, beyond, beyond, needed if undecided else None)
 
 
-def _judge(sides: BucketComparison, test: Tested | None, demand: Demand, rule: Rule, alpha: float) -> Row:
-    if incomparable := refuse_incomparable(sides):
+def _judge(comparison: BucketComparison, test: Tested | None, demand: Demand, rule: Rule, alpha: float) -> Row:
+    if incomparable := refuse_incomparable(comparison):
         return incomparable
-    found = describe_evidence(sides)
+    found = describe_evidence(comparison)
     if test is None or found is None:
         needs = f"rule {rule} needs `n` and `correct` of both sides, and better `outcomes`; evaluate with minieval"
-        return sides.row(Outcome.UNMEASURED, needs)
+        return comparison.row(Outcome.UNMEASURED, needs)
     proofs = {"p_within": _write_p(test.within), "p_beyond": _write_p(test.beyond)}
     evidence = found.model_copy(update={**proofs, "examples_to_settle": test.settled_by})
-    moved = _describe(sides, evidence)
+    moved = _describe(comparison, evidence)
     if test.beyond <= alpha:
         outcome = Outcome.REGRESSED
-        reason = f"{moved}: proved worse than the margin of {_margin(sides)} (p {_short_p(test.beyond)})"
-    elif limits := refuse_beyond_limits(sides, moved):
+        reason = f"{moved}: proved worse than the margin of {_margin(comparison)} (p {_short_p(test.beyond)})"
+    elif limits := refuse_beyond_limits(comparison, moved):
         outcome, reason = limits
     elif test.within < alpha:
-        outcome, reason = Outcome.HELD, f"{moved}: proved within {_margin(sides)} (p {_short_p(test.within)})"
+        outcome, reason = Outcome.HELD, f"{moved}: proved within {_margin(comparison)} (p {_short_p(test.within)})"
     else:
-        doubt = ONE_GROUP if evidence.groups == 1 else _explain_doubt(sides, test, alpha)
+        doubt = ONE_GROUP if evidence.groups == 1 else _explain_doubt(comparison, test, alpha)
         outcome, reason = Outcome.INCONCLUSIVE, f"{moved}: {doubt}"
         if demand is Demand.NO_PROOF_OF_HARM:
-            reason += f"; {rule} asks no proof of this bucket"
-    return sides.row(outcome, reason + _explain_weakness(sides, evidence), demand=demand, evidence=evidence)
+            reason += f"; {rule} requires no proof of this bucket"
+    return comparison.row(outcome, reason + _explain_weakness(comparison, evidence), demand=demand, evidence=evidence)
 
 
 def _demand(rule: Rule, tier: Tier) -> Demand:
     return Demand.PROOF if rule is Rule.NONINFERIOR or tier is Tier.CRITICAL else Demand.NO_PROOF_OF_HARM
 
 
-def _explain_doubt(sides: BucketComparison, test: Tested, alpha: float) -> str:
+def _explain_doubt(comparison: BucketComparison, test: Tested, alpha: float) -> str:
     if test.alone <= alpha:
         alone = f"if it were the only bucket (p {_short_p(test.alone)})"
-        return f"worse than {_margin(sides)} {alone}, and no proof among {test.family}"
-    doubt = f"neither proved within {_margin(sides)} (p {_short_p(test.within)}) nor proved beyond"
+        return f"worse than {_margin(comparison)} {alone}, but not proved among {test.family} buckets"
+    doubt = f"neither proved within {_margin(comparison)} (p {_short_p(test.within)}) nor proved beyond"
     if test.settled_by is None:
         return f"{doubt}, and no number of examples would settle a difference on the margin"
     return f"{doubt}; about {test.settled_by} examples would settle it"
 
 
-def _explain_weakness(sides: BucketComparison, evidence: BucketStatistics) -> str:
+def _explain_weakness(comparison: BucketComparison, evidence: BucketStatistics) -> str:
     if evidence.method is Method.PAIRED:
         return ""
     if evidence.method is Method.CLUSTERED and evidence.groups is not None:
-        few = ", which are few: the interval is too narrow as a rule" if evidence.groups < FEW_GROUPS else ""
+        few = ", which are few: the interval is probably too narrow" if evidence.groups < FEW_GROUPS else ""
         return f" (in {evidence.groups} groups of examples{few})" if evidence.groups > 1 else ""
-    apart = ", and takes examples of one group as independent" if sides.groups is not None else ""
-    return f" (unpaired, since {sides.without_outcomes}: weaker, and of approximate level{apart})"
+    apart = ", and takes examples of one group as independent" if comparison.groups is not None else ""
+    return f" (unpaired, since {comparison.without_outcomes}: weaker, and of approximate level{apart})"
 
 
-def _describe(sides: BucketComparison, evidence: BucketStatistics) -> str:
-    level = f"{100 * (2 * sides.confidence - 1):.6g} %"
-    return f"{describe_move(sides)} ({level} interval {format_interval(evidence.difference_pp, signed=True)})"
+def _describe(comparison: BucketComparison, evidence: BucketStatistics) -> str:
+    level = f"{100 * (2 * comparison.confidence - 1):.6g} %"
+    return f"{describe_move(comparison)} ({level} interval {format_interval(evidence.difference_pp, signed=True)})"
 
 
-def _margin(sides: BucketComparison) -> str:
-    return f"{format_exactly(sides.terms.tolerance_pp)} pp"
+def _margin(comparison: BucketComparison) -> str:
+    return f"{format_exactly(comparison.terms.tolerance_pp)} pp"
 
 
 def _write_p(p: float) -> str:

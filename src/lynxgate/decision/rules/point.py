@@ -1,7 +1,7 @@
-"""The rule `point`: a bucket holds when the candidate's figure is not below the baseline's by more than the tolerance.
+"""The rule `point`: a bucket holds when the candidate is not below the baseline by more than the tolerance.
 
 - Arithmetic is exact. Where both sides have counts, only counts decide; else each side's accuracy as it was written.
-  What is exactly at the tolerance is within it.
+  A difference equal to the tolerance is within it.
 - Intervals are shown where there are counts; they decide nothing.
 """
 
@@ -21,15 +21,16 @@ from lynxgate.decision.verdict import Row
 from lynxgate.figures import format_exactly
 
 
-def judge(sides: BucketComparison) -> Row:
-    """The row of one bucket."""
-    if incomparable := refuse_incomparable(sides):
+def judge(comparison: BucketComparison) -> Row:
+    """Judge one bucket by its figures."""
+    if incomparable := refuse_incomparable(comparison):
         return incomparable
-    agreed, reached = sides.shares or (Fraction(1), Fraction(0))
-    moved, tolerance = describe_move(sides), f"{format_exactly(sides.terms.tolerance_pp)} pp"
-    evidence = describe_evidence(sides)
-    if (reached - agreed) * 100 < -Fraction(sides.terms.tolerance_pp):
-        return sides.row(Outcome.REGRESSED, f"{moved}, and the tolerance is {tolerance}", evidence=evidence)
-    if beyond := refuse_beyond_limits(sides, moved):
-        return sides.row(*beyond, evidence=evidence)
-    return sides.row(Outcome.HELD, f"{moved}, within {tolerance}", evidence=evidence)
+    # `refuse_incomparable` has made sure that there are shares; without them this would regress.
+    agreed, reached = comparison.shares or (Fraction(1), Fraction(0))
+    moved, tolerance = describe_move(comparison), f"{format_exactly(comparison.terms.tolerance_pp)} pp"
+    evidence = describe_evidence(comparison)
+    if (reached - agreed) * 100 < -Fraction(comparison.terms.tolerance_pp):
+        return comparison.row(Outcome.REGRESSED, f"{moved}, and the tolerance is {tolerance}", evidence=evidence)
+    if beyond := refuse_beyond_limits(comparison, moved):
+        return comparison.row(*beyond, evidence=evidence)
+    return comparison.row(Outcome.HELD, f"{moved}, within {tolerance}", evidence=evidence)

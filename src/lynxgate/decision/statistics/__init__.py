@@ -1,11 +1,11 @@
-"""The arithmetic of the gate's decisions: pure functions over frozen values, standard library only.
+"""The statistics of the gate's decisions: pure functions over frozen values, standard library only.
 
 `paired` Tango's score test | `decision` the gate's two tests at an exact level | `exact` sums over every outcome |
 `mcnemar` | `proportions` Wilson and Newcombe | `multiple` Holm | `clusters` | `planning` examples needed |
-`shelf_life` of an eval set | `ranks` Mann-Whitney. docs/statistics.md has the method in short.
+`shelf_life` of an eval set | `ranks` Mann-Whitney. docs/statistics.md describes the method.
 
 - Shares, not percentage points: a margin of 0.02 is 2 pp. Differences are candidate minus baseline.
-- A ``confidence`` of a test is one-sided, that of an interval two-sided: the 90 % interval goes with a test at 0.95.
+- A ``confidence`` of a test is one-sided, that of an interval two-sided: the 90 % interval belongs to a test at 0.95.
 - Nothing here is random, rounds for display, or reads a document.
 """
 

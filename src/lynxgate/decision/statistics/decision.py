@@ -1,18 +1,18 @@
 """The gate's two one-sided tests on paired outcomes: "not worse than the margin" and "worse than the margin".
 
-Tango's statistic is only nearly normal: at 5 % its exact false-pass rate reaches 6.8 % (268 examples without
-disagreement, margin 1 pp). To let a candidate through is the gate's graver error, so that test holds its level
-exactly; it never undercuts Tango's p value, and
+Tango's statistic is only approximately normal: at a level of 5 % its exact false-pass rate reaches 6.8 % (268 examples
+without disagreement, margin 1 pp). A false pass is the worse error of a gate, so the first test holds its level
+exactly. Its p is never smaller than Tango's.
 
-- up to `EXACT_ROWS` examples p is the larger of Tango's and the exact unconditional one: the largest probability,
-  over every disagreement, of a statistic at least as extreme (method ``exact``);
-- beyond, the difference is drawn towards the margin by half a lattice step at its widest (1 example) and by the
-  skewness at its worst (method ``corrected``); `benchmarks/exact_level.py` prints what level that really has.
-- A row that Tango's own p already leaves undecided is not computed further: the answer would be the same.
+- Up to `EXACT_ROWS` examples, p is the larger of Tango's and the exact unconditional p: the largest probability, over
+  every disagreement, of a statistic at least as extreme (method ``exact``).
+- With more examples, the difference is moved towards the margin by a continuity correction of 1 example (half the
+  widest step of the lattice) and by the largest possible skewness (method ``corrected``). `benchmarks/exact_level.py`
+  prints the level that this really has.
+- Where Tango's own p is already above the level, nothing more is computed: the answer would be the same.
 
-To block is judged by Tango's test as published unless ``exact`` is asked for: a candidate that really is worse by the
-whole margin is then blocked somewhat more often than the level says, an equal one hardly ever, and fewer
-regressions are missed.
+The second test is Tango's as published, unless ``exact`` is given. A candidate that really is worse by the whole margin
+is then blocked somewhat more often than the level, an equal candidate hardly ever, and fewer regressions are missed.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ Method = Literal["tango", "exact", "corrected"]
 class Test:
     """Evidence against a null hypothesis: Tango's Z (positive: above ``-margin``), the one-sided p, and its method.
 
-    ``tango``: p is Tango's own, because more was not asked for or it already exceeds the level asked about.
+    ``tango``: p is Tango's own, because no exact p was requested or because it is already above the level.
     """
 
-    __test__ = False  # the field's word; pytest would collect it
+    __test__ = False  # pytest would else collect a class of this name
 
     z: float
     p: float
@@ -45,35 +45,34 @@ class Test:
 
 
 def noninferiority(pairs: Pairs, margin: float, level: float = 1.0) -> Test:
-    """Test against "the candidate is worse by ``margin`` (a share) or more"; a small p proves it is not.
+    """Test the null hypothesis "worse by ``margin`` (a share) or more"; a small p proves non-inferiority.
 
-    ``level``: p values above it need not be more exact than "above it".
+    ``level``: a p above it is not computed exactly.
 
     Raises:
-        ValueError: when the margin is not in [0, 1).
+        ValueError: the margin is not in [0, 1).
     """
     z = tango_z(pairs, -check_margin(margin))
-    return _judged(pairs, margin, z, level, toward=1)
+    return _test(pairs, margin, z, level, toward=1)
 
 
 def inferiority(pairs: Pairs, margin: float, level: float = 1.0, *, exact: bool = False) -> Test:
-    """Test against "the candidate is worse by at most ``margin``"; a small p proves a regression beyond it.
+    """Test the null hypothesis "worse by at most ``margin``"; a small p proves a regression beyond it.
 
-    ``exact`` holds the level as `noninferiority` does, at the price of missing more regressions; ``level`` matters
-    only then.
+    ``exact`` holds the level as `noninferiority` does, and misses more regressions. Only then ``level`` has an effect.
 
     Raises:
-        ValueError: when the margin is not in [0, 1).
+        ValueError: the margin is not in [0, 1).
     """
     z = tango_z(pairs, -check_margin(margin))
-    return _judged(pairs, margin, z, level, toward=-1) if exact else Test(z, upper_tail(-z), "tango")
+    return _test(pairs, margin, z, level, toward=-1) if exact else Test(z, upper_tail(-z), "tango")
 
 
 def noninferior(pairs: Pairs, margin: float, confidence: float = 0.95) -> bool:
     """Whether the candidate is proved to be less than ``margin`` worse, at one-sided ``confidence``.
 
     Raises:
-        ValueError: when the margin is not in [0, 1) or the confidence not in (0, 1).
+        ValueError: the margin is not in [0, 1), or the confidence not in (0, 1).
     """
     level = _level(confidence)
     return noninferiority(pairs, margin, level).p < level
@@ -82,21 +81,22 @@ def noninferior(pairs: Pairs, margin: float, confidence: float = 0.95) -> bool:
 def proved_worse(pairs: Pairs, margin: float, confidence: float = 0.95, *, exact: bool = False) -> bool:
     """Whether the candidate is proved to be more than ``margin`` worse, at one-sided ``confidence``.
 
-    One bucket alone; over several buckets put the p values of `inferiority` through `holm`.
+    For one bucket; for several, correct the p values of `inferiority` with `holm`.
 
     Raises:
-        ValueError: when the margin is not in [0, 1) or the confidence not in (0, 1).
+        ValueError: the margin is not in [0, 1), or the confidence not in (0, 1).
     """
     level = _level(confidence)
     return inferiority(pairs, margin, level, exact=exact).p < level
 
 
 def _level(confidence: float) -> float:
-    quantile(confidence)
+    quantile(confidence)  # raises for a confidence outside (0, 1)
     return 1 - confidence
 
 
-def _judged(pairs: Pairs, margin: float, z: float, level: float, toward: int) -> Test:
+def _test(pairs: Pairs, margin: float, z: float, level: float, toward: int) -> Test:
+    """``toward`` is 1 for a test of being above ``-margin``, -1 for one of being below it."""
     p = upper_tail(toward * z)
     if p > level or p >= 0.5:
         return Test(z, p, "tango")
@@ -107,25 +107,32 @@ def _judged(pairs: Pairs, margin: float, z: float, level: float, toward: int) ->
 
 
 def skewness_bound(margin: float, toward: int) -> float:
-    """Largest third over second cumulant of one example's difference at ``d = -margin``, towards ``toward`` (1, -1).
+    """Return the largest ratio of third to second cumulant of one example's difference at ``d = -margin``.
 
-    The ratio is monotone in the disagreement: it is ``2 margin`` where all disagree, ``2 margin - 1`` where only
-    losses do.
+    ``toward`` (1 or -1) is the direction of the test. The ratio is monotone in the disagreement: it is ``2 margin``
+    where the models disagree on all examples, and ``2 margin - 1`` where they disagree only by losses.
     """
     return 2 * margin if toward > 0 else max(1 - 2 * margin, 0.0)
 
 
 def correction(margin: float, z: float, toward: int) -> float:
-    """How many examples the observed difference is drawn towards ``-margin`` before it is held to ``z``, 1 or more."""
+    """Return by how many examples (1 or more) a difference is moved towards ``-margin`` before it is compared with z.
+
+    1 corrects for continuity. The rest is the first term of the Cornish-Fisher expansion, ``k3 (z^2 - 1) / 6``: E. A.
+    Cornish and R. A. Fisher, Revue de l'Institut International de Statistique 5 (1938) 307-320.
+    """
     return 1 + skewness_bound(margin, toward) * (max(z * z, 1.0) - 1) / 6
 
 
 def corrected_z(pairs: Pairs, margin: float, toward: int) -> float:
-    """The z that the observation just reaches under its own `correction`; positive in the direction of ``toward``."""
+    """Return the z that the observation just reaches under its own `correction`; positive in the direction ``toward``.
+
+    It solves ``above = z spread + third (z^2 - 1)``, a quadratic in z, with the names of the function body.
+    """
     above = toward * (pairs.gains - pairs.losses + pairs.n * margin) - 1
     spread = math.sqrt(pairs.n * null_variance(pairs.gains, pairs.losses, pairs.n, -margin))
     third = skewness_bound(margin, toward) / 6
     if above <= spread or not third:
         return above / spread if spread else 0.0
-    # The root of a quadratic, in the form that does not cancel when the skewness is minute.
+    # The root in the form 2 c / (b + sqrt(...)), which loses no digits when the skewness is very small.
     return 2 * (above + third) / (math.sqrt(spread * spread + 4 * third * (above + third)) + spread)

@@ -1,15 +1,15 @@
-"""Exact probabilities of what Tango's statistic does, by summing over every outcome (gains, losses) of n examples.
+"""Exact probabilities of Tango's statistic, as sums over every outcome (gains, losses) of n examples.
 
-The statistic's region is summed by the number of disagreements ``m``, which is binomial; given ``m`` the losses are
-binomial with a share that does not depend on ``m``, and the largest loss inside the region grows by 0 or 1 from ``m``
-to ``m + 1``. One pass over ``m`` therefore gives the whole double sum.
+The region of the statistic is summed by the number of disagreements ``m``, which is binomial. Given ``m``, the losses
+are binomial with a share that does not depend on ``m``, and the largest loss inside the region grows by 0 or 1 from
+``m`` to ``m + 1``. One pass over ``m`` therefore gives the whole double sum.
 
-- `size` is the supremum over the one unknown the null hypothesis leaves open, the disagreement. By monotony of the
-  statistic in gains and losses the boundary ``d = -margin`` is where a composite null is worst.
-- Disagreements further than eight standard deviations out are counted as lying in the region: an error of at
-  most 1e-9, on the side of caution.
-- The supremum is searched on a grid finer than the function's own smoothness and refined; it is no proof between
-  grid points (a test holds it to a grid twenty times finer).
+- `size` is the supremum over the one parameter that the null hypothesis leaves open, the disagreement. The statistic
+  is monotone in gains and losses, so a composite null hypothesis is worst at its boundary ``d = -margin``.
+- Numbers of disagreements more than eight standard deviations from their mean are counted as inside the region: an
+  error of at most 1e-9 that can only make the test stricter.
+- The supremum is searched on a grid finer than the scale on which the function varies, then refined. This is not
+  a proof between grid points; a test compares it with a grid that is twenty times finer.
 """
 
 from __future__ import annotations
@@ -20,19 +20,20 @@ from functools import lru_cache
 
 from lynxgate.decision.statistics.normal import check_margin, quantile
 
-SLACK = 1e-9  # outcomes whose statistic equals the limit but for rounding belong to the same side
-_FALLBACK = 1e-12
+SLACK = 1e-9  # outcomes whose statistic equals the limit up to rounding are all on one side of it
+_NEGLIGIBLE = 1e-12  # terms below this share of a sum are left out
 
 
 def holding_limits(n: int, margin: float, z: float, correction: float = 0.0, *, strict: bool = False) -> list[int]:
-    """For each number of disagreements 0..n the most losses with ``tango_z >= z`` at ``d0 = -margin``, else -1.
+    """Return for each number of disagreements 0..n the most losses with ``tango_z >= z`` at ``d0 = -margin``; -1: none.
 
-    ``strict`` asks for ``> z``. ``correction`` is `tango_z`'s.
+    With ``strict`` the condition is ``> z``. ``correction`` is that of `tango_z`, in examples.
     """
     limit = z + SLACK if strict else z - SLACK
     limits: list[int] = []
     losses = -1
     for m in range(n + 1):
+        # One more disagreement admits the same number of losses, or one more.
         if losses < m and _holds(n, m, losses + 1, margin, limit=limit, correction=correction):
             losses += 1
         limits.append(losses)
@@ -40,7 +41,7 @@ def holding_limits(n: int, margin: float, z: float, correction: float = 0.0, *, 
 
 
 def _holds(n: int, m: int, losses: int, margin: float, *, limit: float, correction: float) -> bool:
-    # `tango_z` at d0 = -margin, written out: this is the innermost loop of every exact figure.
+    # `tango_z` at d0 = -margin, inlined: this is the innermost loop of every exact figure.
     b = -m - (2 * n - m + 2 * losses) * margin
     e = math.sqrt(8 * n * losses * margin * (1 + margin))
     p = (math.sqrt(max(-b - e, 0.0)) * math.sqrt(e - b) - b) / (4 * n)
@@ -52,16 +53,17 @@ def _holds(n: int, m: int, losses: int, margin: float, *, limit: float, correcti
 
 
 def holding_probability(limits: Sequence[int], disagreement: float, difference: float) -> tuple[float, float]:
-    """Probability of the outcomes within ``limits``, and of the outcomes that were not looked at.
+    """Return the probability of the outcomes within ``limits``, and of the outcomes that were not summed.
 
-    ``limits`` are from `holding_limits`; ``disagreement`` and ``difference`` are the true shares.
+    ``limits`` come from `holding_limits`; ``disagreement`` and ``difference`` are the true shares.
 
     Raises:
-        ValueError: when ``abs(difference) <= disagreement <= 1`` does not hold.
+        ValueError: ``abs(difference) <= disagreement <= 1`` does not hold.
     """
     n = len(limits) - 1
     if not abs(difference) <= disagreement <= 1:
         raise ValueError(f"models that differ by {difference} cannot disagree on {disagreement} of the examples")
+    # Of the disagreements, losses have the share (disagreement - difference) / 2 / disagreement.
     share = min((1 - difference / disagreement) / 2, 1.0) if disagreement else 0.5
     inside = seen = 0.0
     for weight, below in _by_disagreements(limits, n, disagreement, share):
@@ -73,9 +75,9 @@ def holding_probability(limits: Sequence[int], disagreement: float, difference: 
 def _by_disagreements(
     limits: Sequence[int], n: int, disagreement: float, share: float
 ) -> Iterator[tuple[float, float]]:
-    """P(m disagreements) and P(losses within the limit | m), over the m that matter."""
+    """Yield P(m disagreements) and P(losses within the limit | m) for each m near the mean, by recurrence."""
     if 1 - disagreement < 1e-14:
-        disagreement = 1.0  # the chance of one agreement in n is below what is summed, and its powers underflow
+        disagreement = 1.0  # an agreement is less likely than what is summed, and powers of its chance underflow
     mean = n * disagreement
     reach = 8 * math.sqrt(mean * (1 - disagreement)) + 20
     first, last = max(0, math.floor(mean - reach)), min(n, math.ceil(mean + reach))
@@ -84,6 +86,7 @@ def _by_disagreements(
     weight = _binomial(n, disagreement, first)
     odds = disagreement / (1 - disagreement) if disagreement < 1 else 0.0
     k = limits[first]
+    # ``point`` is P(losses = k | m), ``below`` is P(losses <= k | m).
     point = _binomial(first, share, k)
     below = _lower_sum(first, share, k, point)
     for m in range(first, last + 1):
@@ -91,7 +94,8 @@ def _by_disagreements(
         if m == last:
             return
         weight *= (n - m) / (m + 1) * odds
-        # One more disagreement under the same limit, then the limit itself may move.
+        # One more disagreement under the same limit: the mass at k moves out with chance ``share``. Then the limit may
+        # grow by one.
         below -= share * point
         point *= (m + 1) / (m + 1 - k) * (1 - share)
         if limits[m + 1] > k:
@@ -101,6 +105,7 @@ def _by_disagreements(
 
 
 def _binomial(n: int, share: float, k: int) -> float:
+    """Return P(X = k) for X binomial with n trials."""
     if k < 0 or k > n:
         return 0.0
     if share in (0.0, 1.0):
@@ -110,6 +115,7 @@ def _binomial(n: int, share: float, k: int) -> float:
 
 
 def _lower_sum(n: int, share: float, k: int, point: float) -> float:
+    """Return P(X <= k) for X binomial with n trials; ``point`` is P(X = k)."""
     if k < 0:
         return 0.0
     if k >= n or share <= 0:
@@ -117,32 +123,41 @@ def _lower_sum(n: int, share: float, k: int, point: float) -> float:
     if share >= 1:
         return 0.0
     if k > n * share:
+        # Above the mean the other tail is the shorter sum.
         return 1 - _lower_sum(n, 1 - share, n - k - 1, _binomial(n, 1 - share, n - k - 1))
     total, odds = 0.0, (1 - share) / share
     for losses in range(k, -1, -1):
         total += point
         point *= losses / (n - losses + 1) * odds
-        if point < total * _FALLBACK:
+        if point < total * _NEGLIGIBLE:
             break
     return total
 
 
 def supremum(f: Callable[[float], float], n: int, margin: float) -> tuple[float, float]:
-    """Largest value of ``f`` over disagreements in [margin, 1], and where: for ``f`` made from ``n`` examples.
+    """Return the largest value of ``f`` over disagreements in [margin, 1], and where it is; ``f`` sums ``n`` examples.
 
-    On the scale of ``asin(sqrt(disagreement))`` the sum over outcomes blurs everything by ``1 / (2 sqrt(n))``, so a
-    grid of that spacing sees every hill; the two highest are then searched more finely.
+    On the scale of ``asin(sqrt(disagreement))`` a binomial share has the standard deviation ``1 / (2 sqrt(n))``
+    everywhere (F. J. Anscombe, Biometrika 35 (1948) 246-254), so ``f`` varies on no finer scale. A grid of that spacing
+    finds every peak; the two highest are then searched more finely.
     """
     low, high = math.asin(math.sqrt(margin)), math.pi / 2
     count = max(math.ceil((high - low) * 2 * math.sqrt(n)), 8)
     step = (high - low) / count
 
+    def share_of(angle: float) -> float:
+        # The ends are exact: the sine of a rounded arc would be slightly off.
+        if angle <= low:
+            return margin
+        if angle >= high:
+            return 1.0
+        return min(max(math.sin(angle) ** 2, margin), 1.0)
+
     def at(angle: float) -> tuple[float, float]:
-        # The ends are exact, not sines of rounded arcs.
-        share = margin if angle <= low else 1.0 if angle >= high else min(max(math.sin(angle) ** 2, margin), 1.0)
-        return f(share), angle
+        return f(share_of(angle)), angle
 
     hills = sorted((at(low + i * step) for i in range(count + 1)), reverse=True)
+    # The highest point, and the highest one that is not its neighbour.
     peaks = hills[:1] + [hill for hill in hills if abs(hill[1] - hills[0][1]) > 1.5 * step][:1]
     for index, peak in enumerate(peaks):
         best, fine = peak, step
@@ -151,17 +166,18 @@ def supremum(f: Callable[[float], float], n: int, margin: float) -> tuple[float,
             best = max([best] + [at(best[1] + shift * fine) for shift in (-2, -1, 1, 2)])
         peaks[index] = best
     value, angle = max(peaks)
-    return value, margin if angle <= low else min(math.sin(angle) ** 2, 1.0)
+    return value, share_of(angle)
 
 
 @lru_cache(maxsize=4096)
 def size(n: int, margin: float, z: float, correction: float = 0.0) -> tuple[float, float]:
-    """Largest probability of ``tango_z >= z`` while the candidate is truly ``margin`` worse, and at which disagreement.
+    """Return the largest probability of ``tango_z >= z`` when the candidate is truly ``margin`` worse, and where.
 
-    ``n`` examples; ``margin`` a share. This is the exact false-pass rate of a gate that lets ``z`` through.
+    ``n`` examples; ``margin`` is a share; "where" is the disagreement. This is the exact false-pass rate of a gate that
+    passes at ``z``.
 
     Raises:
-        ValueError: for ``n < 1`` or a margin outside [0, 1).
+        ValueError: ``n`` is below 1, or the margin is outside [0, 1).
     """
     _check(n, margin)
     limits = holding_limits(n, margin, z, correction)
@@ -170,12 +186,12 @@ def size(n: int, margin: float, z: float, correction: float = 0.0) -> tuple[floa
 
 @lru_cache(maxsize=4096)
 def worse_size(n: int, margin: float, z: float, correction: float = 0.0) -> tuple[float, float]:
-    """Largest probability of ``tango_z <= z`` while the candidate is only ``margin`` worse, and at which disagreement.
+    """Return the largest probability of ``tango_z <= z`` when the candidate is only ``margin`` worse, and where.
 
-    This is the exact false-block rate of a gate that calls ``z`` proof of a regression.
+    This is the exact false-block rate of a gate that takes ``z`` as proof of a regression.
 
     Raises:
-        ValueError: for ``n < 1`` or a margin outside [0, 1).
+        ValueError: ``n`` is below 1, or the margin is outside [0, 1).
     """
     _check(n, margin)
     limits = holding_limits(n, margin, z, correction, strict=True)
@@ -184,13 +200,13 @@ def worse_size(n: int, margin: float, z: float, correction: float = 0.0) -> tupl
 
 @lru_cache(maxsize=1024)
 def critical_z(n: int, margin: float, alpha: float, toward: int = 1) -> float:
-    """Smallest limit, no lower than the normal quantile, at which Tango's statistic holds the level exactly.
+    """Return the smallest limit, at least the normal quantile, at which Tango's statistic holds the level exactly.
 
-    ``toward`` 1: `size` of the limit is at most ``alpha``; -1: `worse_size` of minus the limit is. Found to 1e-5,
-    from the side of caution.
+    ``toward`` 1: `size` of the limit is at most ``alpha``. ``toward`` -1: `worse_size` of minus the limit is. The
+    result is at most 1e-5 too large, never too small.
 
     Raises:
-        ValueError: for ``n < 1``, a margin outside [0, 1) or a level outside (0, 1).
+        ValueError: ``n`` is below 1, the margin is outside [0, 1), or the level is outside (0, 1).
     """
     normal = quantile(1 - alpha)
 

@@ -1,7 +1,7 @@
-"""How many examples a decision needs, before anything is measured and when a row stayed inconclusive.
+"""Compute how many examples a decision needs: before anything is measured, and for an inconclusive row.
 
 - Figures of power are normal approximations at the stated disagreement; chances are exact sums (`chance_of_holding`).
-- `None` means never: no number of examples, or no drop at all, would do.
+- `None` means that no number of examples, or no drop, is enough.
 """
 
 from __future__ import annotations
@@ -13,11 +13,13 @@ from lynxgate.decision.statistics.exact import critical_z, holding_limits, holdi
 from lynxgate.decision.statistics.normal import check_margin, quantile
 from lynxgate.decision.statistics.paired import Pairs, tango_z
 
-_MOST = 10**9
+_MOST = 10**9  # examples; a larger number is reported as never
 
 
 def smallest_n_tango(margin: float, confidence: float = 0.95) -> int | None:
-    """Fewest examples at which Tango's test passes without one disagreement: ``n > z^2 (1 - D) / D``.
+    """Return the fewest examples at which Tango's test passes without disagreement: ``n > z^2 (1 - D) / D``.
+
+    ``D`` is the margin, a share.
 
     Raises:
         ValueError: when the margin is not in [0, 1) or the confidence not in (0, 1).
@@ -29,9 +31,10 @@ def smallest_n_tango(margin: float, confidence: float = 0.95) -> int | None:
 
 
 def smallest_n_ever(margin: float, confidence: float = 0.95) -> int | None:
-    """Fewest examples with which a bucket can ever be proved non-inferior, by the gate's own test (`noninferior`).
+    """Return the fewest examples with which a bucket can be proved non-inferior by the gate's own test (`noninferior`).
 
-    Without a disagreement the exact test needs about ``ln(1 - confidence) / ln(1 - margin)`` examples besides.
+    Without a disagreement the exact test needs at least about ``ln(1 - confidence) / ln(1 - margin)`` examples: with
+    fewer, a candidate that is worse by the margin shows no loss with a chance above the level.
 
     Raises:
         ValueError: when the margin is not in [0, 1) or the confidence not in (0, 1).
@@ -44,6 +47,7 @@ def smallest_n_ever(margin: float, confidence: float = 0.95) -> int | None:
         if noninferior(Pairs(n, 0, 0), margin, confidence):
             return n
         n += 1
+    # Beyond `EXACT_ROWS` the test is a formula and monotone in n: double, then bisect.
     low, high = n - 1, n
     while not noninferior(Pairs(high, 0, 0), margin, confidence):
         low, high = high, 2 * high
@@ -54,16 +58,18 @@ def smallest_n_ever(margin: float, confidence: float = 0.95) -> int | None:
 
 
 def _reach(confidence: float, power: float) -> float:
+    """Return ``z_a + z_b``: the distance in standard errors that a test of this confidence detects with this power."""
     return max(quantile(confidence) + quantile(power), 0.0)
 
 
 def examples_needed(disagreement: float, margin: float, confidence: float = 0.95, power: float = 0.8) -> int | None:
-    """Examples for an equal model to be proved non-inferior with probability ``power``: ``(z_a + z_b)^2 pi / D^2``.
+    """Return the examples with which an equal model is proved non-inferior with probability ``power``.
 
-    Never fewer than `smallest_n_ever`; ``disagreement`` is a share.
+    ``(z_a + z_b)^2 pi / D^2``, with ``pi`` the disagreement and ``D`` the margin, both shares (compare J. Nam,
+    Biometrics 53 (1997) 1422-1430); never fewer than `smallest_n_ever`.
 
     Raises:
-        ValueError: for a share outside [0, 1] or a level outside (0, 1).
+        ValueError: a share is outside [0, 1], or a level outside (0, 1).
     """
     _check_share(disagreement)
     fewest = smallest_n_ever(margin, confidence)
@@ -75,12 +81,13 @@ def examples_needed(disagreement: float, margin: float, confidence: float = 0.95
 def minimum_detectable_drop(
     n: int, disagreement: float, margin: float = 0.0, confidence: float = 0.95, power: float = 0.8
 ) -> float | None:
-    """Smallest true drop (a share) that ``n`` examples prove to be beyond ``margin`` with probability ``power``.
+    """Return the smallest true drop (a share) that ``n`` examples prove beyond ``margin`` with probability ``power``.
 
-    ``margin + (z_a + z_b) sqrt(pi / n)``; where the drop exceeds the disagreement, it is the disagreement.
+    ``margin + (z_a + z_b) sqrt(pi / n)``, with ``pi`` the disagreement. A drop cannot be larger than the disagreement;
+    where it would be, the disagreement is taken to be the drop itself, and the equation is solved for it.
 
     Raises:
-        ValueError: for ``n < 1``, a share or a level out of range.
+        ValueError: ``n`` is below 1, or a share or a level is out of range.
     """
     _check_share(disagreement)
     check_margin(margin)
@@ -89,15 +96,16 @@ def minimum_detectable_drop(
     step = _reach(confidence, power) / math.sqrt(n)
     drop = margin + step * math.sqrt(disagreement)
     if drop > disagreement:
+        # drop = margin + step sqrt(drop), a quadratic in sqrt(drop).
         drop = ((step + math.sqrt(step * step + 4 * margin)) / 2) ** 2
     return drop if drop <= 1 else None
 
 
 def examples_to_settle(pairs: Pairs, margin: float, confidence: float = 0.95) -> int | None:
-    """About how many examples in all would decide this row if its rates of gains and losses stayed as observed.
+    """Estimate how many examples in all would decide this row, if its rates of gains and losses stayed as observed.
 
-    Z grows with ``sqrt(n)``, so ``n (z / Z)^2``, then in steps of 3 % until the gate's own test decides. `None`
-    when the observation sits on the margin itself (or so near that a thousand million would not do).
+    Z grows with ``sqrt(n)``, so the estimate starts at ``n (z / Z)^2`` and grows in steps of 3 % until the gate's
+    own test decides. `None` when the observation lies on the margin, or so near that 10^9 examples would not be enough.
 
     Raises:
         ValueError: when the margin is not in [0, 1) or the confidence not in (0, 1).
@@ -118,13 +126,13 @@ def examples_to_settle(pairs: Pairs, margin: float, confidence: float = 0.95) ->
 def chance_of_holding(
     n: int, margin: float, disagreement: float, difference: float = 0.0, confidence: float = 0.95
 ) -> float:
-    """Exact probability that ``n`` examples prove non-inferiority, for models that truly differ so.
+    """Return the exact probability that ``n`` examples prove non-inferiority, for models with these true shares.
 
-    ``difference`` is candidate minus baseline. With a difference of 0, one minus this is how often the rule
-    `noninferior` stops an equal model in this bucket; with ``-margin``, the false passes.
+    ``difference`` is candidate minus baseline. At a difference of 0, one minus the result is how often the rule
+    `noninferior` blocks an equal model by this bucket. At ``-margin`` the result is the rate of false passes.
 
     Raises:
-        ValueError: for figures out of range, or ``abs(difference) > disagreement``.
+        ValueError: a figure is out of range, or ``abs(difference) > disagreement``.
     """
     z = _critical(n, margin, confidence)
     limits = holding_limits(n, margin, z, correction(margin, z, 1) if n > EXACT_ROWS else 0.0)
@@ -134,13 +142,13 @@ def chance_of_holding(
 def chance_of_regression(
     n: int, margin: float, disagreement: float, difference: float = 0.0, confidence: float = 0.95
 ) -> float:
-    """Exact probability that ``n`` examples prove a drop beyond ``margin``, for models that truly differ so.
+    """Return the exact probability that ``n`` examples prove a drop beyond ``margin``, for models with these shares.
 
-    With a difference of 0 this is how often an equal model is blocked by this bucket. Among ``m`` buckets Holm proves
-    the worst only at ``1 - (1 - confidence) / m``: give that confidence.
+    At a difference of 0 this is how often an equal model is blocked by this bucket. Among ``m`` buckets Holm's method
+    proves the worst one only at ``1 - (1 - confidence) / m``: pass that confidence.
 
     Raises:
-        ValueError: for figures out of range, or ``abs(difference) > disagreement``.
+        ValueError: a figure is out of range, or ``abs(difference) > disagreement``.
     """
     check_margin(margin)
     if n < 1:

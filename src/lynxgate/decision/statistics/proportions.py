@@ -1,10 +1,10 @@
-"""Intervals for one accuracy, and for the difference of two, paired and unpaired.
+"""Intervals for one accuracy, and for the difference of two accuracies, paired and unpaired.
 
 Sources: E. B. Wilson, JASA 22 (1927) 209-212; R. G. Newcombe, Statistics in Medicine 17 (1998) 857-872 (one),
 873-890 (unpaired, method 10 there), 2635-2650 (paired, method 10 there).
 
-- The unpaired interval is what remains when the outcomes are missing: it ignores that both models saw the same
-  examples, so it is wider, and weaker by the factor that pairing buys.
+- The unpaired interval is used when outcomes are missing. It ignores that both models answered the same examples, so it
+  is wider than the paired one.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from lynxgate.decision.statistics.normal import two_sided_quantile
 from lynxgate.decision.statistics.paired import root
 
-_FARTHEST = 1e3
+_FARTHEST = 1e3  # z; the p of a larger one is 0 in double precision
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Score:
     """``correct`` examples out of ``n``.
 
     Raises:
-        ValueError: without an example, or when ``correct`` is not in 0..n.
+        ValueError: there is no example, or ``correct`` is not in 0..n.
     """
 
     correct: int
@@ -42,10 +42,10 @@ class Score:
 
 
 def wilson(score: Score, confidence: float = 0.95) -> tuple[float, float]:
-    """Two-sided Wilson score interval of an accuracy; never outside [0, 1], never of width zero.
+    """Return the two-sided Wilson score interval of an accuracy; never outside [0, 1], never of width zero.
 
     Raises:
-        ValueError: when the confidence is not in (0, 1).
+        ValueError: the confidence is not in (0, 1).
     """
     return _wilson(score, two_sided_quantile(confidence))
 
@@ -54,17 +54,19 @@ def _wilson(score: Score, z: float) -> tuple[float, float]:
     n, right, wrong = score.n, score.correct, score.n - score.correct
     centre = right + z * z / 2
     half = z * math.sqrt(right * wrong / n + z * z / 4)
-    # The ends are exact where nothing or everything is correct.
+    # Where nothing or everything is correct, one end is exactly 0 or 1; rounding would miss it.
     low = 0.0 if right == 0 else max((centre - half) / (n + z * z), 0.0)
     high = 1.0 if wrong == 0 else min((centre + half) / (n + z * z), 1.0)
     return low, high
 
 
 def newcombe_unpaired(baseline: Score, candidate: Score, confidence: float = 0.95) -> tuple[float, float]:
-    """Two-sided interval of candidate's minus baseline's accuracy, as if on different examples.
+    """Return the two-sided interval of the difference of accuracies, as if measured on different examples.
+
+    The difference is candidate minus baseline; Newcombe's method 10, which combines two Wilson intervals.
 
     Raises:
-        ValueError: when the confidence is not in (0, 1).
+        ValueError: the confidence is not in (0, 1).
     """
     return _unpaired(baseline, candidate, two_sided_quantile(confidence))
 
@@ -76,12 +78,12 @@ def _unpaired(baseline: Score, candidate: Score, z: float) -> tuple[float, float
 
 
 def unpaired_z(baseline: Score, candidate: Score, d0: float) -> float:
-    """The z whose unpaired Newcombe interval just reaches ``d0``; positive when the candidate does better than that.
+    """Return the z whose unpaired Newcombe interval just reaches ``d0``; positive when the candidate is better.
 
-    It plays the part of `tango_z` where outcomes are missing; its one-sided p is `upper_tail` of it.
+    It replaces `tango_z` where outcomes are missing; its one-sided p is `upper_tail` of it.
 
     Raises:
-        ValueError: when ``d0`` is not in [-1, 1].
+        ValueError: ``d0`` is not in [-1, 1].
     """
     if not -1 <= d0 <= 1:
         raise ValueError(f"a difference of accuracies lies between -1 and 1, not at {d0}")
@@ -96,12 +98,12 @@ def unpaired_z(baseline: Score, candidate: Score, d0: float) -> float:
 def newcombe_paired(
     both_right: int, gains: int, losses: int, both_wrong: int, confidence: float = 0.95
 ) -> tuple[float, float]:
-    """Two-sided interval of candidate's minus baseline's accuracy on the same examples (square and add).
+    """Return the two-sided interval of the difference of accuracies on the same examples (Newcombe's square and add).
 
-    A second opinion beside `tango_interval`; the gate decides by Tango.
+    Tests compare it with `tango_interval`; the gate decides by Tango's.
 
     Raises:
-        ValueError: for a negative count, no example, or a confidence outside (0, 1).
+        ValueError: a count is negative, there is no example, or the confidence is outside (0, 1).
     """
     if min(both_right, gains, losses, both_wrong) < 0:
         raise ValueError("counts of examples are not negative")
@@ -119,12 +121,15 @@ def newcombe_paired(
 
 
 def _correlation(a: int, b: int, c: int, d: int) -> float:
-    """Phi of the fourfold table, a positive one drawn to zero by half its n; 0 where a margin is empty."""
+    """Return phi of the fourfold table; 0 where a margin is empty.
+
+    A positive phi is corrected for continuity: its numerator is reduced by half of n, at most to 0 (Newcombe 1998).
+    """
     margins = (a + b) * (c + d) * (a + c) * (b + d)
     if not margins:
         return 0.0
     cross = a * d - b * c
     if cross > 0:
-        cross_drawn = max(cross - (a + b + c + d) / 2, 0.0)
-        return cross_drawn / math.sqrt(margins)
+        reduced = max(cross - (a + b + c + d) / 2, 0.0)
+        return reduced / math.sqrt(margins)
     return cross / math.sqrt(margins)

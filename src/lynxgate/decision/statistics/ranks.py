@@ -1,9 +1,9 @@
-"""Mann-Whitney's U for samples of a metric (latencies, sizes): did the candidate's shift the wrong way?
+"""Mann-Whitney's U test on samples of a metric (latencies, sizes): are the candidate's worse?
 
 Source: H. B. Mann, D. R. Whitney, Annals of Mathematical Statistics 18 (1947) 50-60.
 
-- One-sided, and the side comes from what is worse, never from the data.
-- Exact for up to `EXACT_SAMPLES` a side without ties; else normal with tie and continuity correction.
+- The test is one-sided. The side is the worse direction and never depends on the data.
+- Exact for up to `EXACT_SAMPLES` samples on each side without ties; else normal with tie and continuity correction.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ EXACT_SAMPLES = 20
 
 @dataclass(frozen=True)
 class RankTest:
-    """U counts the pairs in which the candidate's sample is the worse one (ties count half); p is one-sided.
+    """U is the number of pairs in which the candidate's sample is the worse one, ties half; p is one-sided.
 
-    ``share`` is U over all pairs: 0.5 when nothing shifted, 1 when every candidate sample is worse.
+    ``share`` is U divided by the number of pairs: 0.5 without a shift, 1 when every candidate sample is worse.
     """
 
     u: float
@@ -34,10 +34,10 @@ class RankTest:
 def mann_whitney(
     baseline: Sequence[float], candidate: Sequence[float], *, worse: Literal["higher", "lower"]
 ) -> RankTest:
-    """Test whether the candidate's samples are shifted towards ``worse``; a small p says they are.
+    """Test whether the candidate's samples are shifted towards ``worse``; a small p proves that they are.
 
     Raises:
-        ValueError: when a side has no sample, or one that is not finite.
+        ValueError: a side has no sample, or a sample is not finite.
     """
     if not baseline or not candidate:
         raise ValueError("both sides need at least one sample")
@@ -48,6 +48,7 @@ def mann_whitney(
     u, ties = _u([sign * x for x in candidate], [sign * x for x in baseline])
     if not ties and max(m, n) <= EXACT_SAMPLES:
         return RankTest(u, _exact_tail(m, n, round(u)), u / (m * n), "exact")
+    # Normal approximation: the variance of U is smaller by the ties, and 0.5 corrects for continuity.
     total = m + n
     variance = m * n / 12 * (total + 1 - ties / (total * (total - 1)))
     p = upper_tail((u - m * n / 2 - 0.5) / math.sqrt(variance)) if variance > 0 else 1.0
@@ -55,13 +56,14 @@ def mann_whitney(
 
 
 def _u(candidate: list[float], baseline: list[float]) -> tuple[float, int]:
-    """U of the candidate, and the sum over ties of ``t^3 - t``."""
+    """Return U of the candidate, and the sum over groups of t equal samples of ``t^3 - t``."""
     pooled = sorted([(x, True) for x in candidate] + [(x, False) for x in baseline])
     rank_sum, ties, start = 0.0, 0, 0
     while start < len(pooled):
         end = start
         while end < len(pooled) and pooled[end][0] == pooled[start][0]:
             end += 1
+        # Equal samples share the mean of their ranks, (start + 1 + end) / 2 with ranks from 1.
         same = end - start
         rank_sum += sum(ours for _, ours in pooled[start:end]) * (start + 1 + end) / 2
         ties += same**3 - same
@@ -71,9 +73,14 @@ def _u(candidate: list[float], baseline: list[float]) -> tuple[float, int]:
 
 
 def _exact_tail(m: int, n: int, u: int) -> float:
-    """P(U >= u) when nothing shifted, from the number of ways to reach each U (the Gaussian binomial)."""
+    """Return P(U >= u) without a shift, from the number of orders of the samples that give each U.
+
+    These numbers are the coefficients of the Gaussian binomial, the product over i = 1..m of
+    ``(1 - q^(n + i)) / (1 - q^i)``.
+    """
     ways = [1] + [0] * (m * n)
     for i in range(1, m + 1):
+        # Multiply by (1 - q^(n + i)), then divide by (1 - q^i), in place.
         for j in range(m * n, n + i - 1, -1):
             ways[j] -= ways[j - n - i]
         for j in range(i, m * n + 1):

@@ -10,11 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lynxgate.analysis.explain import render_verdict
 from lynxgate.decision.verdict import parse_verdict
-from lynxgate.figures import as_code, format_exactly, format_figure, format_percent, format_points, visible
-from lynxgate.reports.tables import render_markdown, render_table
-from tests.decision.guarded import guarding, latency, measuring
+from lynxgate.escape import as_code, visible
+from lynxgate.figures import format_exactly, format_figure, format_percent, format_points
+from lynxgate.reports.explanation import render_verdict
+from lynxgate.reports.verdict_table import render_markdown, render_table
+from tests.decision.guard_documents import guarding, latency, measuring
 from tests.samples import AFTER, baseline, evaluation, judge
 
 FALLEN = {**AFTER, "tense.past_participle": {"n": 679, "correct": 558}}
@@ -45,20 +46,20 @@ def test_every_row_is_shown_when_asked_for() -> None:
     assert [row.rindex(" pp  ") + 5 for row in rows] == [header.index("outcome")] * 4
 
 
-def test_what_has_no_figures_says_why() -> None:
+def test_a_row_without_figures_shows_its_reason() -> None:
     verdict = judge(
         evaluation({"new": {"accuracy": 1}, "other_n": {"n": 4, "correct": 4}}),
         baseline({"gone": {"accuracy": 1}, "other_n": {"n": 3, "correct": 3}}, policy={"min_isolation": "bwrap"}),
     )
     text = render_markdown(verdict)
-    assert "- isolation: `the policy asks for bwrap" in text
+    assert "- isolation: `the policy requires bwrap" in text
     assert "- `gone`: `the evaluation has no such bucket" in text
     assert "| `other_n` | 3 / 4 |" in text
 
 
-def test_a_policy_that_gates_nothing_says_so() -> None:
+def test_a_policy_that_gates_nothing_is_reported() -> None:
     verdict = judge(evaluation(), baseline(policy={"buckets": {"*": {"tier": "advisory"}}}))
-    assert render_markdown(verdict) == "- every bucket is advisory, so that nothing could fail"
+    assert render_markdown(verdict) == "- every bucket is advisory, so nothing could fail"
 
 
 def test_hostile_names_stay_in_their_cell() -> None:
@@ -150,7 +151,7 @@ def test_the_sentences_of_a_stored_verdict_do_nothing(text: str) -> None:
         assert all(line.isprintable() for line in shown.splitlines())
 
 
-def test_a_pass_names_no_aggregate_of_its_own() -> None:
+def test_a_pass_escapes_the_name_of_the_aggregate() -> None:
     made = judge(evaluation(aggregate={"accuracy": 0.95}), baseline(aggregate={"accuracy": 0.95}))
     assert made.passed and made.aggregate is not None
     named = made.model_copy(update={"aggregate": made.aggregate.model_copy(update={"bucket": "@everyone"})})
@@ -172,7 +173,7 @@ def test_metrics_have_a_table_of_their_own() -> None:
 
 
 @given(st.fractions())
-def test_a_short_figure_is_exact_or_says_six_digits(value: Fraction) -> None:
+def test_a_short_figure_is_exact_or_has_six_digits(value: Fraction) -> None:
     text = format_figure(value)
     assert Fraction(text) == value or abs(Fraction(text) - value) <= abs(value) * Fraction(1, 10**5)
     assert not text.endswith(".0")

@@ -1,0 +1,88 @@
+"""Resample two recorded evaluations into copies of which the truth is known. Pure and seeded.
+
+- A copy draws as many units of the eval set, with replacement, as there are (the bootstrap: B. Efron and R. Tibshirani,
+  An Introduction to the Bootstrap, 1993). A unit is a row, or where groups are respected a whole group.
+- A row keeps both outcomes and its buckets.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from lynxgate.decision.baseline import Baseline
+from lynxgate.errors import CannotJudge, IntegrityFailure
+from minieval.contract.evalset import EvalSet
+from minieval.contract.outcome_bits import unpack_outcomes
+from minieval.contract.report import Evaluation
+from minieval.contract.rows import number_groups
+
+Units = Sequence[Sequence["Answered"]]
+
+
+class Answered(NamedTuple):
+    """One row: whether each model was right, the buckets it counts in, and the number of its group in the copy."""
+
+    before: bool
+    now: bool
+    buckets: tuple[str, ...]
+    group: int
+
+
+Copy = list[Answered]
+
+
+def pair_rows(evaluation: Evaluation, baseline: Baseline, eval_set: EvalSet) -> Copy:
+    """Return the rows of the eval set, each with the outcome of both models.
+
+    Raises:
+        IntegrityFailure: the three do not name the same eval set.
+        CannotJudge: a side has no outcomes over all rows.
+    """
+    md5 = eval_set.identity.dvc_md5
+    if {evaluation.eval_set.dvc_md5, baseline.eval_set_dvc_hash} != {md5}:
+        raise IntegrityFailure(
+            f"the eval set is md5 {md5}; the evaluation was made on {evaluation.eval_set.dvc_md5}, the baseline on "
+            f"{baseline.eval_set_dvc_hash}"
+        )
+    n, bits = len(eval_set.rows), []
+    for name, side in (("baseline", baseline.aggregate), ("evaluation", evaluation.aggregate)):
+        if side is None or side.outcomes is None or side.n != n:
+            raise CannotJudge(f"the {name} has no outcomes over all {n} rows; evaluate with minieval, then rebaseline")
+        bits.append(f"{unpack_outcomes(side.outcomes, n):0{n}b}")
+    rows = zip(*bits, eval_set.rows, number_groups(eval_set.rows), strict=True)
+    return [Answered(before == "1", now == "1", row.labels.buckets, group) for before, now, row, group in rows]
+
+
+def find_units(rows: Copy, *, respected: bool) -> Units:
+    """Return what is drawn: with ``respected`` groups the groups, each whole, else each row alone."""
+    units: dict[int, Copy] = {}
+    for number, row in enumerate(rows):
+        units.setdefault(row.group if respected else number, []).append(row)
+    return list(units.values())
+
+
+def draw_equal_pair(units: Units, rng: random.Random) -> Copy:
+    """Draw a copy in which both models are equal: where they disagree, a fair coin decides which one was right.
+
+    One coin decides for all rows of a unit, so that their dependence stays.
+    """
+    drawn: Copy = []
+    for number, unit in enumerate(rng.choices(units, k=len(units))):
+        right = rng.random() < 0.5
+        # The first row on which the models disagree is set as the coin says, and the whole unit is swapped with it.
+        differing = next((row for row in unit if row.before != row.now), None)
+        swapped = differing is not None and differing.before != right
+        for before, now, buckets, _ in unit:
+            drawn.append(Answered(*((now, before) if swapped else (before, now)), buckets, number))
+    return drawn
+
+
+def make_worse(rows: Copy, bucket: str, drop: float, rng: random.Random) -> Copy:
+    """Return a copy in which right answers of the candidate became wrong: ``drop`` (a share) of a bucket on average."""
+    inside = [row.now for row in rows if bucket in row.buckets]
+    right = sum(inside)
+    # Losing each right answer with this chance loses drop * n of them on average.
+    chance = min(drop * len(inside) / right, 1.0) if right else 0.0
+    return [row._replace(now=row.now and not (bucket in row.buckets and rng.random() < chance)) for row in rows]

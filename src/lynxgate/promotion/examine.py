@@ -1,0 +1,142 @@
+"""Examine a candidate before anything is written: the request of a promotion, and every check that only reads.
+
+- The decision is made again from the two documents; a stored "passed" is never read.
+- The run's model is downloaded and hashed here: what the evaluator saw and what MLflow holds now may differ.
+- Nothing is written: a refusal here leaves registry and MLflow as they were.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from lynxgate.decision.baseline import Baseline
+from lynxgate.decision.compare import Verdict
+from lynxgate.decision.decide import decide_bytes
+from lynxgate.decision.groups import Groups
+from lynxgate.errors import CannotJudge, Exit, GateError, IntegrityFailure, Refused
+from lynxgate.identity import parse_semver, parse_sha
+from lynxgate.ports import ModelSource, Store
+from lynxgate.registry.resolve import find_production
+from lynxgate.registry.tombstone import check_not_tombstoned
+from minieval.contract.bundle import read_manifest
+from minieval.contract.manifest import Manifest, describe_difference
+from minieval.contract.report import Evaluation
+
+
+@dataclass(frozen=True)
+class ExpectedProduction:
+    """The version in production when a decision was made; `None` when there was none."""
+
+    semver: str | None
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to promote, as which semver, and the exact bytes of the two documents that it is decided on.
+
+    ``bundle`` is the folder of the candidate. With ``against``, production must still be that version. ``groups`` are
+    those of the eval set, for rules that respect them.
+    """
+
+    canonical_sha: str
+    semver: str
+    evaluation: bytes
+    baseline: bytes
+    bundle: Path
+    against: ExpectedProduction | None = None
+    groups: Groups | None = None
+
+
+class NotPassed(GateError):
+    """The candidate does not pass; ``verdict`` has the reasons, and its exit code is this error's."""
+
+    def __init__(self, verdict: Verdict) -> None:
+        super().__init__(f"not promoted: {'; '.join(verdict.reasons)}")
+        self.verdict = verdict
+
+    @property
+    def exit(self) -> Exit:  # type: ignore[override]
+        """The verdict's code: a regression, or not judgeable."""
+        return self.verdict.exit
+
+
+@dataclass(frozen=True)
+class VerifiedCandidate:
+    """What `examine` found: the bundle, the verdict that it passes by, its run, and the policy's registered model."""
+
+    manifest: Manifest
+    verdict: Verdict
+    run_id: str
+    registered_model: str | None
+    evaluation: Evaluation
+    baseline: Baseline
+
+
+def examine(request: Request, store: Store, tracking: ModelSource) -> VerifiedCandidate:
+    """Check everything that can be checked by reading: the cheap checks first, the download of the model last.
+
+    Raises:
+        NotPassed, CannotJudge: the candidate does not pass, or that cannot be judged (exit 2, 3).
+        IntegrityFailure: bundle, run, documents and SHA do not belong together (4).
+        StoreFailure: the registry or MLflow failed (5).
+        Refused: the baseline is report-only, the bundle is tombstoned, or the semver is not the next one (6).
+    """
+    verdict, evaluation, baseline = decide_bytes(request.evaluation, request.baseline, groups=request.groups)
+    if baseline.status != "active":
+        raise Refused(
+            "the baseline is report-only, so nothing is promoted on it; activate it by its own pull request first"
+        )
+    if not verdict.passed:
+        raise NotPassed(verdict)
+    sha, run_id = parse_sha(request.canonical_sha), evaluation.candidate.mlflow_run_id
+    if evaluation.candidate.canonical_sha != sha:
+        raise IntegrityFailure(
+            f"the evaluation is of {evaluation.candidate.canonical_sha or 'an unnamed bundle'}, "
+            f"not of {sha}; evaluate the bundle that is to be promoted"
+        )
+    if run_id is None:
+        raise CannotJudge("the evaluation names no MLflow run; evaluate again with --run-id <id>")
+    manifest = read_manifest(request.bundle)
+    if manifest.canonical_sha != sha:
+        raise IntegrityFailure(f"{request.bundle} hashes to {manifest.canonical_sha}, not to {sha}; fetch it again")
+    check_not_tombstoned(store, sha)
+    check_order(request, find_production(store))
+    check_artifacts(manifest, run_id, tracking)
+    return VerifiedCandidate(manifest, verdict, run_id, baseline.policy.model_name, evaluation, baseline)
+
+
+def check_artifacts(manifest: Manifest, run_id: str, tracking: ModelSource) -> None:
+    """Check that the run's model, downloaded now, is the bundle.
+
+    Raises:
+        IntegrityFailure: it is not; MLflow lets the artifacts of a finished run be overwritten.
+    """
+    with tempfile.TemporaryDirectory(prefix="lynxgate-") as folder:
+        tracking.download(run_id, Path(folder) / "model")
+        found = read_manifest(Path(folder) / "model")
+    if found.canonical_sha != manifest.canonical_sha:
+        raise IntegrityFailure(
+            f"run {run_id} holds another model now ({found.canonical_sha}): {describe_difference(manifest, found)}; "
+            "find out who changed it, then fetch and evaluate again"
+        )
+
+
+def check_order(request: Request, production: str | None) -> None:
+    """Check that production is the version that the decision was made against, and that it only goes up.
+
+    Raises:
+        Refused: production is another version, or the semver is not greater than it.
+    """
+    if request.against is not None and request.against.semver != production:
+        raise Refused(
+            f"production was {request.against.semver or 'empty'} when this was decided, "
+            f"and it is {production or 'empty'} now; decide again"
+        )
+    if request.semver == production:
+        raise Refused(f"{production} was promoted by another process just now; run it again to see its receipt")
+    if production is not None and parse_semver(request.semver) <= parse_semver(production):
+        raise Refused(
+            f"{request.semver} is not greater than {production}, which is in production; choose a higher version"
+        )

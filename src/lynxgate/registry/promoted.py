@@ -1,0 +1,86 @@
+"""From a record to its checked evidence: record, promotion, manifest, evidence, decision.
+
+- The one place that reads evidence for a purpose: lineage, rebaselining and serving take from here what was proven.
+- Evidence with any flaw is refused; `lynxgate.audit.verify` lists all flaws instead.
+- It only reads.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lynxgate.decision.baseline import Baseline
+from lynxgate.errors import IntegrityFailure
+from lynxgate.ports import Store
+from lynxgate.registry.events import Promotion, as_promotion
+from lynxgate.registry.evidence_check import find_flaws
+from lynxgate.registry.layout import evidence_key, manifest_key
+from lynxgate.registry.record import Record
+from lynxgate.registry.statement import Statement
+from minieval.contract.digests import digest_bytes
+from minieval.contract.documents import parse_document
+from minieval.contract.manifest import Manifest
+from minieval.contract.report import Evaluation
+
+
+@dataclass(frozen=True)
+class ProvenPromotion:
+    """A promotion whose evidence proves it, and the two documents on which it was decided.
+
+    ``baseline_sha256`` is that of the exact bytes of the baseline.
+    """
+
+    promotion: Promotion
+    evaluation: Evaluation
+    baseline: Baseline
+    baseline_sha256: str
+
+
+def find_promotion(record: Record | None) -> Promotion | None:
+    """Return the promotion that a record has committed; `None` when it has committed none."""
+    if record is None or not record.committed or record.event is None:
+        return None
+    return as_promotion(record.event)
+
+
+def read_promoted_manifest(store: Store, sha: str) -> Manifest:
+    """Read the manifest that the registry keeps for a bundle.
+
+    Raises:
+        IntegrityFailure: it is missing, or it is not the manifest of that bundle.
+    """
+    key = manifest_key(sha)
+    stored = store.read(key)
+    if stored is None or digest_bytes(stored.data) != sha:
+        problem = "is missing" if stored is None else f"hashes to {digest_bytes(stored.data)}"
+        raise IntegrityFailure(f"{store.location}/{key} {problem}; see lynxgate registry verify")
+    return parse_document(stored.data, Manifest, where=f"{store.location}/{key}")
+
+
+def list_evidence_flaws(store: Store, promotion: Promotion, manifest: Manifest | None) -> tuple[str, ...]:
+    """Return everything that is wrong with the evidence of a promotion; empty when it proves the promotion."""
+    stored = store.read(evidence_key(promotion.event.canonical_sha, promotion.evidence))
+    return ("is missing",) if stored is None else tuple(find_flaws(stored.data, promotion, manifest))
+
+
+def prove(store: Store, promotion: Promotion) -> ProvenPromotion:
+    """Check the evidence of a promotion and decide again from it.
+
+    Raises:
+        IntegrityFailure: manifest or evidence is missing, or the evidence does not prove the promotion.
+    """
+    sha = promotion.event.canonical_sha
+    key = evidence_key(sha, promotion.evidence)
+    stored = store.read(key)
+    if stored is None:
+        raise _flawed(store, key, "is missing")
+    for flaw in find_flaws(stored.data, promotion, read_promoted_manifest(store, sha)):
+        raise _flawed(store, key, flaw)  # the first one is reason enough; `verify` names them all
+    statement = parse_document(stored.data, Statement, where=key)
+    _, evaluation, baseline = statement.decide()
+    sha256 = digest_bytes(statement.predicate.documents.baseline.encode())
+    return ProvenPromotion(promotion, evaluation, baseline, sha256)
+
+
+def _flawed(store: Store, key: str, flaw: str) -> IntegrityFailure:
+    return IntegrityFailure(f"{store.location}/{key}: {flaw}; see lynxgate registry verify")

@@ -1,0 +1,101 @@
+"""The format of evidence: an in-toto Statement about a bundle, with our predicate. Written and read by this model.
+
+- Its subject is the bundle: the canonical SHA first, then every file of the manifest in its order.
+- It holds the evaluation and the baseline as text, byte for byte, so that an auditor can decide again; where the
+  verdict respects the groups of the eval set, also their numbers.
+- The order of the fields is the order in which they are written: evidence is named by the hash of its bytes.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Final, Literal
+
+from pydantic import Field
+
+from lynxgate.decision.baseline import Baseline
+from lynxgate.decision.decide import decide_bytes
+from lynxgate.decision.groups import parse_groups
+from lynxgate.decision.same_decision import find_difference, written_by
+from lynxgate.decision.verdict import Gate, Verdict, parse_verdict
+from lynxgate.errors import CannotJudge
+from lynxgate.identity import SemverText
+from minieval.contract.documents import Document, Json, pretty_json
+from minieval.contract.fields import RunId, Sha256
+from minieval.contract.report import Evaluation
+
+STATEMENT: Final = "https://in-toto.io/Statement/v1"
+PREDICATE: Final = "urn:lynxgate:promotion-evidence:1"
+BUNDLE: Final = "canonical"  # the name of the first subject, whose digest is the canonical SHA
+
+
+class Digest(Document):
+    """The hashes of a subject."""
+
+    sha256: Sha256
+
+
+class Subject(Document):
+    """A thing that a statement is about: the bundle, or one file of it."""
+
+    name: str
+    digest: Digest
+
+
+class Bound(Document):
+    """The promotion for which the verdict was reached; ``production_before`` is the version it followed, if any."""
+
+    semver: SemverText
+    mlflow_run_id: RunId
+    production_before: SemverText | None
+
+
+class Documents(Document):
+    """The exact text of the documents from which the verdict follows."""
+
+    evaluation: str
+    baseline: str
+    groups: Annotated[str | None, Field(exclude_if=lambda groups: groups is None)] = None
+
+
+class Predicate(Document):
+    """`urn:lynxgate:promotion-evidence:1`."""
+
+    gate: Gate
+    promotion: Bound
+    verdict: Json
+    documents: Documents
+
+
+class Statement(Document):
+    """An in-toto Statement, version 1."""
+
+    type_: Annotated[Literal["https://in-toto.io/Statement/v1"], Field(alias="_type")]
+    subject: Annotated[tuple[Subject, ...], Field(strict=False, min_length=1)]
+    predicate_type: Annotated[Literal["urn:lynxgate:promotion-evidence:1"], Field(alias="predicateType")]
+    predicate: Predicate
+
+    def decide(self) -> tuple[Verdict, Evaluation, Baseline]:
+        """Decide again from the documents in it; return the verdict, the evaluation and the baseline.
+
+        Raises:
+            GateError: as `lynxgate.decision.decide.decide_bytes`.
+        """
+        documents = self.predicate.documents
+        groups = None if documents.groups is None else parse_groups(documents.groups.encode())
+        return decide_bytes(documents.evaluation.encode(), documents.baseline.encode(), groups=groups)
+
+    def follows(self, verdict: Verdict) -> bool:
+        """Return whether the verdict in it is the decision ``verdict`` (`lynxgate.decision.same_decision`)."""
+        try:
+            gate = written_by(parse_verdict(pretty_json(self.predicate.verdict)))
+            if gate is not None and gate != self.predicate.gate:
+                return False  # the verdict and the statement around it are written by one gate
+            return find_difference(self.predicate.verdict, verdict) is None
+        except CannotJudge:
+            return False
+
+    def to_bytes(self) -> bytes:
+        """Return the bytes of this statement in the registry."""
+        # Not in JSON mode, which would turn the exact decimals of the verdict into floats; and a field that is null
+        # stays in it.
+        return pretty_json(self.model_dump(by_alias=True))

@@ -1,0 +1,72 @@
+"""`baseline init`, `rebaseline`, `activate`: what they print, write and refuse."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lynxgate.cli.app import run
+from minieval.contract.exits import Exit
+from tests.samples import AFTER, baseline, evaluation, write
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "candidate_eval.json").write_bytes(write(evaluation()))
+    return tmp_path
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_baseline_is_created_and_activated(capfd: pytest.CaptureFixture[str]) -> None:
+    assert run(["compare"]) == Exit.CANNOT_JUDGE
+    assert run(["baseline", "init", "--semver", "v0.1.0"]) == Exit.OK
+    assert run(["baseline", "init"]) == Exit.REFUSED
+    assert run(["compare"]) == Exit.OK
+    assert "would pass (report-only)" in capfd.readouterr().out
+    assert run(["baseline", "activate"]) == Exit.OK
+    assert run(["baseline", "activate"]) == Exit.OK
+    assert "already active, nothing written" in capfd.readouterr().out
+    assert run(["compare"]) == Exit.OK
+    assert capfd.readouterr().out.startswith("passed: 3 of 3")
+
+
+def test_rebaseline_writes_the_whole_file_or_nothing(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    file = folder / "eval_baseline.json"
+    file.write_bytes(write(baseline()))
+    assert run(["baseline", "rebaseline", "--semver", "v0.3.1"]) == Exit.OK
+    out = capfd.readouterr().out
+    assert "Buckets: 3 moved, 0 added, 0 removed." in out
+    assert "| `tense.past_participle` | `632/679 = 93.08 %` | `640/679 = 94.26 %` | +1.18 pp |" in out
+    after, stamp = file.read_bytes(), file.stat().st_mtime_ns
+    assert run(["baseline", "rebaseline", "--semver", "v0.3.1"]) == Exit.OK
+    assert capfd.readouterr().out == "eval_baseline.json: no number changed, nothing written\n"
+    assert (file.read_bytes(), file.stat().st_mtime_ns) == (after, stamp)
+    assert sorted(path.name for path in folder.iterdir()) == ["candidate_eval.json", "eval_baseline.json"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["rebaseline", "--evaluation", "none.json"], Exit.CANNOT_JUDGE),
+        (["rebaseline", "--baseline", "none.json"], Exit.CANNOT_JUDGE),
+        (["rebaseline", "--semver", "0.3.1"], Exit.USAGE),
+        (["rebaseline", "--remove", "tense.third_person"], Exit.USAGE),
+        (["rebaseline", "--evaluation", "less.json"], Exit.REFUSED),
+        (["activate", "--baseline", "none.json"], Exit.CANNOT_JUDGE),
+        (["init", "--baseline", "new.json", "--evaluation", "none.json"], Exit.CANNOT_JUDGE),
+        (["init", "--baseline", "new.json", "--semver", "latest"], Exit.USAGE),
+        (["unknown"], Exit.USAGE),
+    ],
+)
+def test_a_refusal_writes_nothing(
+    folder: Path, capfd: pytest.CaptureFixture[str], arguments: list[str], code: Exit
+) -> None:
+    (folder / "eval_baseline.json").write_bytes(write(baseline()))
+    (folder / "less.json").write_bytes(write(evaluation({"spelling.doubling": AFTER["spelling.doubling"]})))
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    assert run(["baseline", *arguments]) == code
+    out, err = capfd.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
