@@ -1,7 +1,7 @@
-"""Changing values inside a JSON text without touching anything else: order, layout, comments, how numbers are written.
+"""Change values inside a JSON text and leave the rest as it is: order, layout, comments, the form of numbers.
 
-- The text must have been parsed strictly before; nothing is checked here again.
-- A new entry is laid out like the entry before it; a removed one takes its comma with it.
+- The text must have been parsed strictly before; it is not checked again.
+- A new entry gets the layout of the entry before it; a removed entry takes its comma with it.
 """
 
 from __future__ import annotations
@@ -43,11 +43,15 @@ class _Edit:
 
 
 def edit(text: str, changes: Mapping[Path, Json]) -> str:
-    """``text`` with the value at each path replaced, added, or (for `REMOVED`) taken out.
+    """Return ``text`` with the value at each path replaced, added, or (for `REMOVED`) removed.
 
-    A path leads through objects; all but its last key must exist. A value may not change twice, and no path may lead
-    into one that another replaces or removes.
+    A path is the keys of nested objects; all but its last key must exist. No path may lead into a value that another
+    path replaces or removes.
+
+    Raises:
+        KeyError: a key on the way does not exist.
     """
+    # In order of position, so that the text between two edits can be copied unchanged.
     edits = sorted(_edits(text, _skip(text, 0), dict(changes)), key=lambda each: (each.start, each.end))
     pieces, position = [], 0
     for each in edits:
@@ -57,7 +61,7 @@ def edit(text: str, changes: Mapping[Path, Json]) -> str:
 
 
 def format_value(value: Json, indent: str | None = None) -> str:
-    """A value as JSON text, decimals exactly; on lines of its own below ``indent``, or without it on one line."""
+    """Return a value as JSON text, decimals exactly; on several lines below ``indent``, or on one line without it."""
     match value:
         case Decimal():
             return format(value, "f")
@@ -89,7 +93,7 @@ def _edits(text: str, start: int, changes: dict[Path, Json]) -> Iterator[_Edit]:
         elif member.key in here and here[member.key] is not REMOVED:
             yield _Edit(member.value, member.end, format_value(here[member.key], _indent(text, member)))
     if below:
-        raise KeyError(f"no {next(iter(below))!r} to lead through")
+        raise KeyError(f"no object {next(iter(below))!r} on the path")
     kept = [member for member in members if here.get(member.key) is not REMOVED]
     yield from _removals(members, kept, start)
     known = {member.key for member in members}
@@ -125,7 +129,7 @@ def _addition(text: str, last: _Member | None, start: int, added: Mapping[str, J
 
 
 def _gap(text: str, member: _Member) -> str:
-    """The white space before a key."""
+    """Return the white space before a key."""
     end = member.start
     start = end
     while text[start - 1] in " \t\n\r":
@@ -134,13 +138,13 @@ def _gap(text: str, member: _Member) -> str:
 
 
 def _indent(text: str, member: _Member) -> str | None:
-    """The indentation of a member whose value stands on several lines, else `None`."""
+    """Return the indentation of a member whose value is on several lines, else `None`."""
     gap = _gap(text, member)
     return gap.rpartition("\n")[2] if "\n" in gap and "\n" in text[member.value : member.end] else None
 
 
 def _members(text: str, start: int) -> Iterator[_Member]:
-    """The members of the object whose brace is at ``start``."""
+    """Yield the members of the object whose brace is at ``start``."""
     position = _skip(text, start + 1)
     while text[position] == '"':
         key, end = _DECODER.raw_decode(text, position)

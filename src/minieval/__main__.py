@@ -78,7 +78,7 @@ def main() -> None:
 
 @contextlib.contextmanager
 def _progress() -> Iterator[Callable[[int, int], None]]:
-    """A bar on a terminal; elsewhere two lines."""
+    """Yield the progress callback: a bar on a terminal, elsewhere one line."""
     if not sys.stderr.isatty():
         yield _report_plainly
         return

@@ -1,6 +1,6 @@
-"""The story: an eval set and a bundle go in, an evaluation comes out.
+"""Evaluate a bundle on an eval set: the whole of minieval in one function.
 
-- The candidate sees a copy of what was hashed, and the features; it runs in a process of its own.
+- The candidate gets a copy of the hashed bytes, and the features; it runs in a process of its own.
 - The canonical SHA in the evaluation is that of the copy that predicted.
 - Nothing is written unless everything was measured.
 """
@@ -33,16 +33,16 @@ from minieval.runner.scorers import Score, score
 __all__ = ["BATCH_SIZE", "Isolation", "Limits", "evaluate", "write"]
 
 BATCH_SIZE = 256
-TOO_FINE = Decimal("0.0001")  # milliseconds; finer than this a pipe measures nothing
+TOO_FINE = Decimal("0.0001")  # milliseconds; the time through a pipe has no finer resolution
 
 
 def _ignore(*_: object) -> None:
-    """For a caller who wants to hear nothing."""
+    """The default callback, which does nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Run:
-    """What one run of a predictor gave."""
+    """The result of one run of a predictor."""
 
     manifest: Manifest
     isolation: Isolation
@@ -62,13 +62,13 @@ def evaluate(
 ) -> Evaluation:
     """Score a candidate on an eval set.
 
-    ``run_id`` is 32 hex digits, by default what the bundle's ``MLmodel`` says; ``progress`` gets rows done and rows
-    in all; ``warn`` gets one sentence when `AUTO` falls back.
+    ``run_id`` is 32 hex digits, by default the run that the bundle's ``MLmodel`` names. ``progress`` is called with the
+    number of rows done and of all rows; ``warn`` with one sentence when `AUTO` falls back to `PROCESS`.
 
     Raises:
-        CannotJudge: when the eval set, the bundle, or anything the candidate does makes the figures worthless.
-        IntegrityFailure: when the bundle holds a link or a special file.
-        UsageFailure: when ``run_id`` is no run id, or a batch would hold nothing.
+        CannotJudge: the eval set or the bundle is invalid, or the candidate fails or answers in the wrong form.
+        IntegrityFailure: the bundle holds a link or a special file.
+        UsageFailure: ``run_id`` is not a run id, or ``batch_size`` is less than 1.
     """
     _check_request(run_id, batch_size)
     rows = load_eval_set(eval_set)
@@ -89,14 +89,14 @@ def _check_request(run_id: str | None, batch_size: int) -> None:
     if run_id is not None and not re.fullmatch(RUN_ID, run_id):
         raise UsageFailure(f"{run_id[:80]!r} is not an MLflow run id (32 lower-case hex digits)")
     if batch_size < 1:
-        raise UsageFailure(f"a batch size of {batch_size}; a batch has at least one row")
+        raise UsageFailure(f"a batch size of {batch_size}: give at least 1")
 
 
 def write(evaluation: Evaluation, path: Path) -> None:
     """Write the document, whole or not at all.
 
     Raises:
-        CannotJudge: when the place cannot be written.
+        CannotJudge: the file cannot be written.
     """
     write_output(path, dump_evaluation(evaluation))
 

@@ -21,14 +21,14 @@ def eval_set(request: pytest.FixtureRequest, dvc_repository: DvcRepository) -> P
     return dvc_repository.file if request.param == "file" else dvc_repository.folder
 
 
-def test_our_identity_is_that_of_dvc(eval_set: Path) -> None:
+def test_the_identity_is_that_of_dvc(eval_set: Path) -> None:
     named, found = read_dvc_file(dvc_file_of(eval_set)), identify(eval_set)
     assert found.dvc_md5 == named.md5
     assert found.dvc_md5.endswith(".dir") is eval_set.is_dir()
     assert check_eval_set(named.md5, str(found.sha256), eval_set) == found == verify_pulled(eval_set)
 
 
-def test_a_stale_baseline_says_who_says_what(eval_set: Path) -> None:
+def test_the_message_for_a_stale_baseline_has_all_three_hashes(eval_set: Path) -> None:
     found = identify(eval_set)
     with pytest.raises(IntegrityFailure) as caught:
         check_eval_set(OTHER_MD5, str(found.sha256), eval_set)
@@ -38,7 +38,7 @@ def test_a_stale_baseline_says_who_says_what(eval_set: Path) -> None:
     assert "rebaseline" in text
 
 
-def test_changed_bytes_say_pull(eval_set: Path) -> None:
+def test_the_message_for_changed_bytes_advises_a_pull(eval_set: Path) -> None:
     before = identify(eval_set)
     target = next(eval_set.rglob("*.jsonl")) if eval_set.is_dir() else eval_set
     target.chmod(0o644)
@@ -64,7 +64,7 @@ def test_another_sha256_under_the_same_md5(eval_set: Path) -> None:
         check_eval_set(identify(eval_set).dvc_md5, OTHER_SHA, eval_set)
 
 
-def test_a_missing_eval_set_says_pull(eval_set: Path) -> None:
+def test_the_message_for_a_missing_eval_set_advises_a_pull(eval_set: Path) -> None:
     if eval_set.is_dir():
         shutil.rmtree(eval_set)
     else:
@@ -92,14 +92,14 @@ def test_a_missing_eval_set_says_pull(eval_set: Path) -> None:
         "a: 2020-13-45",
     ],
 )
-def test_a_dvc_file_that_is_none(tmp_path: Path, text: str) -> None:
+def test_a_file_that_is_not_a_dvc_file_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "x.dvc"
     path.write_text(text)
     with pytest.raises(CannotJudge, match=r"x\.dvc: "):
         read_dvc_file(path)
 
 
-def test_a_dvc_file_about_something_else(tmp_path: Path) -> None:
+def test_a_dvc_file_of_another_output_is_refused(tmp_path: Path) -> None:
     (tmp_path / "x.jsonl").write_text("{}")
     (tmp_path / "x.jsonl.dvc").write_text(f"outs:\n- md5: '{OTHER_MD5}'\n  path: y.jsonl\n")
     with pytest.raises(CannotJudge, match=r"is about 'y.jsonl'"):

@@ -22,12 +22,10 @@ def eval_set(tmp_path: Path) -> Path:
     return path
 
 
-def test_a_failure_is_ours_and_minieval_says_why(
-    tmp_path: Path, eval_set: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_a_failure_keeps_minievals_exit_code(tmp_path: Path, eval_set: Path, capfd: pytest.CaptureFixture[str]) -> None:
     output = tmp_path / "candidate_eval.json"
     output.write_text("an older evaluation, of another candidate")
-    with pytest.raises(CannotJudge, match="minieval said why above"):
+    with pytest.raises(CannotJudge, match="the message of minieval is above"):
         run_evaluator(tmp_path / "no-bundle", eval_set, output, run_id=RUN, isolation="process")
     printed = capfd.readouterr()
     assert "no-bundle" in printed.err

@@ -116,7 +116,7 @@ class TestOnARealServer:
         assert len(fault_proxy.requests("/MLmodel", "GET")) == downloads
         assert read_manifest(tmp_path / "candidate") == first.manifest
 
-    def test_an_overwritten_artefact_is_seen(
+    def test_an_overwritten_artifact_is_detected(
         self, mlflow_server: MlflowServer, fresh_run: tuple[str, str], tmp_path: Path
     ) -> None:
         run, sha = fresh_run
@@ -184,7 +184,7 @@ class TestCache:
         assert not bench.fetch(fresh=True).from_cache
         assert bench.tracking.calls == ["find", "download"]
 
-    def test_only_fresh_sees_an_overwriting_of_the_same_size(self, bench: Bench) -> None:
+    def test_only_fresh_detects_an_overwrite_of_the_same_size(self, bench: Bench) -> None:
         before = bench.fetch().canonical_sha
         bench.tracking.log(RUN, b"WEIGHTS")
         assert bench.fetch().canonical_sha == before
@@ -192,7 +192,7 @@ class TestCache:
         assert after != before
         assert bench.fetch().canonical_sha == after
 
-    def test_another_size_is_seen_at_once(self, bench: Bench) -> None:
+    def test_another_size_is_detected_at_once(self, bench: Bench) -> None:
         before = bench.fetch().canonical_sha
         bench.tracking.log(RUN, b"longer weights")
         changed = bench.fetch()
@@ -200,7 +200,7 @@ class TestCache:
         assert changed.canonical_sha != before
 
     @pytest.mark.parametrize("poison", ["changed", "missing", "extra", "link", "gone"])
-    def test_a_poisoned_entry_is_dropped_and_said(self, bench: Bench, poison: str) -> None:
+    def test_a_changed_entry_is_removed_and_reported(self, bench: Bench, poison: str) -> None:
         sha = bench.fetch().canonical_sha
         weights = kept(bench, sha) / "weights.bin"
         match poison:
@@ -218,11 +218,11 @@ class TestCache:
         again = bench.fetch()
         assert (again.canonical_sha, again.from_cache) == (sha, False)
         assert len(bench.said) == 1
-        assert "was altered" in bench.said[0]
+        assert "was changed" in bench.said[0]
         assert bench.fetch().from_cache
         assert read_manifest(bench.destination).canonical_sha == sha
 
-    def test_a_note_that_lies_never_yields_other_bytes_than_its_sha(self, bench: Bench) -> None:
+    def test_a_false_note_never_gives_other_bytes_than_its_sha(self, bench: Bench) -> None:
         bench.fetch()
         for note in (bench.cache.root / "runs").iterdir():
             note.write_text("{")
@@ -277,11 +277,11 @@ class TestDestination:
             bench.fetch(OTHER_RUN)
         assert sorted((path, path.lstat().st_mtime_ns) for path in [place, *place.rglob("*")]) == before
 
-    def test_an_empty_folder_is_nobodys(self, bench: Bench) -> None:
+    def test_an_empty_folder_may_be_replaced(self, bench: Bench) -> None:
         bench.destination.mkdir(parents=True)
         assert bench.fetch()
 
-    def test_a_failure_leaves_the_candidate_before(self, bench: Bench) -> None:
+    def test_a_failure_leaves_the_previous_candidate(self, bench: Bench) -> None:
         sha = bench.fetch().canonical_sha
         bench.tracking.failures = 9
         with pytest.raises(OutcomeUnknown):

@@ -21,7 +21,7 @@ def write(folder: Path, text: str) -> Path:
     return path
 
 
-def test_what_is_installed_as_locked_is_counted(tmp_path: Path) -> None:
+def test_packages_that_match_the_lock_are_counted(tmp_path: Path) -> None:
     assert check_lock(write(tmp_path, f"# a comment\n{pin('pydantic')}{pin('typer')}")) == 2
 
 
@@ -30,7 +30,7 @@ def test_names_are_compared_as_package_indexes_do(tmp_path: Path) -> None:
     assert check_lock(write(tmp_path, pin("Pydantic_Core", version) + pin("pydantic.core", version))) == 2
 
 
-def test_a_marker_after_the_version_is_no_part_of_it(tmp_path: Path) -> None:
+def test_a_marker_after_the_version_does_not_belong_to_it(tmp_path: Path) -> None:
     assert check_lock(write(tmp_path, f"pydantic=={metadata.version('pydantic')} ; python_version >= '3.11'\n")) == 1
 
 

@@ -53,7 +53,7 @@ def test_a_report_only_baseline_may_have_gaps_but_no_nonsense() -> None:
     [
         ({"latency": {}}, "limits nothing"),
         ({"latency": {"max_pct": None}}, "max_pct is null"),
-        ({"latency": {"max_percent": 5}}, "is no key of this place"),
+        ({"latency": {"max_percent": 5}}, "max_percent: unknown key"),
         ({"latency": None}, "latency"),
         ([], "metrics"),
         (None, "metrics is null"),

@@ -42,6 +42,14 @@ def model(predict: str) -> str:
 UPPER = model("return [prompt.upper() for prompt in frame['prompt']]")
 
 
+def write_files(folder: Path, files: Mapping[str, str]) -> Path:
+    """Write files with these texts by relative path, and return the folder."""
+    for path, text in files.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_bytes(text.encode())
+    return folder
+
+
 def write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> Path:
     """An eval set of ``rows``, one JSON object a line."""
     path.parent.mkdir(parents=True, exist_ok=True)

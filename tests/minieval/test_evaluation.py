@@ -132,7 +132,7 @@ def test_a_candidate_that_hangs_is_stopped_with_its_children(rows: Path, tmp_pat
     assert not any(f"61.{abs(hash(marker)) % 10**8}".encode() in command for command in commands)
 
 
-def test_foreseen_mistakes_are_refused_before_anything_runs(
+def test_known_mistakes_are_refused_before_anything_runs(
     rows: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     bundle = write_bundle(tmp_path / "bundle", UPPER)
@@ -186,7 +186,7 @@ def test_the_predictor_reads_every_form_a_model_may_return() -> None:
             _pairs(["a", "b"], result)
 
 
-def test_an_exception_that_cannot_be_told_is_still_told() -> None:
+def test_an_exception_that_cannot_be_printed_is_still_reported() -> None:
     class Mute(Exception):
         def __str__(self) -> str:
             raise self

@@ -1,13 +1,13 @@
-"""Bundles kept by content on this machine, so that the same candidate is not downloaded twice.
+"""A cache of bundles by content, so that the same candidate is not downloaded twice.
 
-Layout of the root: ``bundles/<canonical SHA>/`` (the files as downloaded), ``runs/<key>.json`` (which SHA a run had
-when it was last downloaded) and ``placed/<key>.json`` (which SHAs were put at a destination).
+Layout of the root: ``bundles/<canonical SHA>/`` (the files as downloaded), ``runs/<key>.json`` (the SHA of a
+run at its last download) and ``placed/<key>.json`` (the SHAs that were put at a destination).
 
-- A hit is hashed anew: it proves that the bytes are those of the SHA, whatever happened to the cache.
-- The note about a run proves nothing: MLflow lets a run's artefacts be overwritten. It is followed only while the
-  server lists the same model, names and sizes; an overwriting that keeps all of these is seen by a download alone,
-  which `lynxgate fetch --fresh` forces, and which a promotion does anyway.
-- Losing the cache, in whole or part, costs time and nothing else.
+- A hit is hashed again, which proves that the bytes are those of the SHA.
+- The note about a run proves nothing: MLflow lets a run's artifacts be overwritten. It is used only while the server
+  lists the same model, names and sizes. Only a download detects an overwrite that keeps all of these;
+  `lynxgate fetch --fresh` forces one, and a promotion always downloads.
+- Losing the cache, in whole or in part, costs only time.
 """
 
 from __future__ import annotations
@@ -41,10 +41,10 @@ class Cache:
     root: Path
 
     def copy(self, sha: str, destination: Path) -> Manifest | None:
-        """Copy a bundle to ``destination`` (new) and hash the copy; `None` when it is not kept.
+        """Copy a bundle to ``destination`` (new) and hash the copy; return `None` when the cache does not have it.
 
         Raises:
-            IntegrityFailure: when what was kept has other bytes than its name says; it is dropped by then.
+            IntegrityFailure: the cached bytes do not match their name; they have been removed.
         """
         kept = self.root / "bundles" / sha
         if not kept.is_dir():
@@ -57,14 +57,16 @@ class Cache:
             found = "unreadable"
         if found == sha:
             with contextlib.suppress(OSError):
-                os.utime(kept)
+                os.utime(kept)  # the time of last use decides which bundles stay
             return manifest
         shutil.rmtree(destination, ignore_errors=True)
         shutil.rmtree(kept, ignore_errors=True)
-        raise IntegrityFailure(f"the cached copy of {sha} was altered (it is {found}) and has been dropped")
+        raise IntegrityFailure(
+            f"the cached copy of {sha} was changed (it hashes to {found}) and has been removed; fetch again"
+        )
 
     def keep(self, bundle: Path, sha: str) -> None:
-        """Keep a copy of ``bundle``; the `KEEP` last used stay. A disk that is full or read only is no failure."""
+        """Store a copy of ``bundle``; the `KEEP` most recently used stay. A full or read-only disk is not an error."""
         bundles = self.root / "bundles"
         try:
             bundles.mkdir(parents=True, exist_ok=True)
@@ -85,24 +87,24 @@ class Cache:
             shutil.rmtree(work, ignore_errors=True)
 
     def run_sha(self, location: str, run_id: str, model: RunModel) -> str | None:
-        """The SHA that this run had when it was last downloaded, if the server still lists the same model."""
+        """Return the SHA of this run at its last download, if the server still lists the same model."""
         noted = _read(self._note("runs", f"{location}\n{run_id}"), _RunNote)
         return noted.canonical_sha if noted and noted.listing == _listing(model) else None
 
     def note_run(self, location: str, run_id: str, model: RunModel, sha: str) -> None:
-        """Remember what a run had."""
+        """Record the SHA of a run."""
         _write(self._note("runs", f"{location}\n{run_id}"), _RunNote(canonical_sha=sha, listing=_listing(model)))
 
     def placed(self, destination: Path) -> tuple[str, ...]:
-        """The SHAs that may stand at ``destination`` because `fetch` put them there."""
+        """Return the SHAs that `fetch` put at ``destination``."""
         noted = _read(self._note("placed", str(destination.absolute())), _PlacedNote)
         return noted.canonical_shas if noted else ()
 
     def note_placed(self, destination: Path, *shas: str) -> None:
-        """Remember what is being put at a destination.
+        """Record the SHAs that are being put at a destination.
 
         Raises:
-            StoreFailure: when it cannot be remembered: a later fetch would refuse to replace it.
+            StoreFailure: the note cannot be written; a later fetch would refuse to replace the bundle.
         """
         note = self._note("placed", str(destination.absolute()))
         if not _write(note, _PlacedNote(canonical_shas=shas)):
@@ -126,7 +128,7 @@ def _listing(model: RunModel) -> str:
 
 
 def _read(path: Path, kind: type[D]) -> D | None:
-    """A note that is missing or damaged says nothing."""
+    """Return a note; a missing or damaged one counts as absent."""
     try:
         return parse_document(path.read_bytes(), kind, where=str(path))
     except (OSError, CannotJudge):

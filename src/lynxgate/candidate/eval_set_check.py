@@ -1,7 +1,7 @@
-"""The agreed eval set: what a ``.dvc`` file says, what the bytes are, and whether both are what a baseline names.
+"""Check an eval set: its bytes, its ``.dvc`` file and the baseline must name the same hashes.
 
-- A check has three witnesses (the baseline, the ``.dvc`` file, the bytes) and says what each of them said.
-- The bytes are hashed here: ``dvc pull`` alone verifies nothing unless its remote is told to.
+- A failed check names the hash in the baseline, in the ``.dvc`` file, and of the bytes.
+- The bytes are hashed here: ``dvc pull`` alone verifies nothing unless its remote is configured to.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from minieval.contract.report import EvalSetIdentity
 
 @dataclass(frozen=True)
 class DvcFile:
-    """What a ``.dvc`` file says of its one output; ``size`` in bytes, where it says so."""
+    """The one output of a ``.dvc`` file; ``size`` in bytes, where the file has it."""
 
     md5: str
     path: str
@@ -30,7 +30,7 @@ class DvcFile:
 
 
 def dvc_file_of(data: Path) -> Path:
-    """Where the ``.dvc`` file of a file or folder is: beside it."""
+    """Return the path of the ``.dvc`` file of a file or folder, which is beside it."""
     return data.with_name(f"{data.name}.dvc")
 
 
@@ -38,7 +38,7 @@ def read_dvc_file(path: Path) -> DvcFile:
     """Read a ``.dvc`` file with exactly one output.
 
     Raises:
-        CannotJudge: when it is missing, no YAML, or says something else.
+        CannotJudge: it is missing, not YAML, or has other outputs.
     """
     data = read_bytes(path, missing="the eval set must be versioned with DVC (dvc add); is this the right checkout?")
     try:
@@ -51,11 +51,11 @@ def read_dvc_file(path: Path) -> DvcFile:
 
 
 def verify_pulled(path: Path) -> EvalSetIdentity:
-    """Hold the bytes at ``path`` against the ``.dvc`` file beside it; their identity.
+    """Check the bytes at ``path`` against the ``.dvc`` file beside it, and return their identity.
 
     Raises:
-        IntegrityFailure: when the bytes are others than the ``.dvc`` file names.
-        CannotJudge: when the eval set or its ``.dvc`` file is missing or cannot be read.
+        IntegrityFailure: the bytes are not those that the ``.dvc`` file names.
+        CannotJudge: the eval set or its ``.dvc`` file is missing or cannot be read.
     """
     pointer, named = _pointer(path)
     found = identify(path)
@@ -66,13 +66,13 @@ def verify_pulled(path: Path) -> EvalSetIdentity:
 
 
 def check_eval_set(expected_md5: str, expected_sha256: str | None, path: Path) -> EvalSetIdentity:
-    """Hold the bytes at ``path``, and the ``.dvc`` file beside it, against what a baseline names; their identity.
+    """Check the bytes at ``path`` and the ``.dvc`` file beside it against a baseline, and return their identity.
 
-    ``expected_sha256`` is `None` where a baseline names none: then the md5 alone decides.
+    ``expected_sha256`` is `None` where the baseline has none; then the md5 alone decides.
 
     Raises:
-        IntegrityFailure: when the three do not agree; it says which says what, and what to do.
-        CannotJudge: when the eval set or its ``.dvc`` file is missing or cannot be read.
+        IntegrityFailure: the three do not agree; the message has each hash, and what to do.
+        CannotJudge: the eval set or its ``.dvc`` file is missing or cannot be read.
     """
     pointer, named = _pointer(path)
     found = identify(path)

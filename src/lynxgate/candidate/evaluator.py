@@ -1,4 +1,4 @@
-"""Running minieval: a process of its own, without the gate's credentials, met only in the document it writes."""
+"""Run minieval as a process of its own, without the gate's credentials; its only result is the document it writes."""
 
 from __future__ import annotations
 
@@ -13,13 +13,15 @@ KEPT_VARIABLES = ("PATH", "HOME", "LANG", "LC_ALL", "TERM", "COLUMNS", "TMPDIR")
 
 
 def run_evaluator(bundle: Path, eval_set: Path, output: Path, *, run_id: str, isolation: str) -> None:
-    """Evaluate a bundle with ``python -m minieval``; what it says goes to our stderr.
+    """Evaluate a bundle with ``python -m minieval``; its messages go to stderr.
 
     Raises:
-        CannotJudge, IntegrityFailure: as minieval ended; it has said why.
+        CannotJudge, IntegrityFailure: minieval ended with that exit code, after printing the reason.
+        GateError: minieval ended with any other code.
     """
+    # Otherwise an evaluation of an earlier candidate could remain after a failure.
     output.unlink(missing_ok=True)
-    # -P: a directory `minieval` where the gate happens to run is not the evaluator.
+    # -P: a directory named `minieval` in the current directory must not be imported in its place.
     command = [sys.executable, "-P", "-m", "minieval"]
     command += ["--bundle", str(bundle), "--eval-set", str(eval_set), "--output", str(output)]
     command += ["--run-id", run_id, "--isolation", isolation]
@@ -29,8 +31,8 @@ def run_evaluator(bundle: Path, eval_set: Path, output: Path, *, run_id: str, is
         case Exit.OK:
             return
         case Exit.INTEGRITY:
-            raise IntegrityFailure("the candidate was not evaluated; minieval said why above")
+            raise IntegrityFailure("the candidate was not evaluated; the message of minieval is above")
         case Exit.CANNOT_JUDGE:
-            raise CannotJudge("the candidate could not be evaluated; minieval said why above")
+            raise CannotJudge("the candidate could not be evaluated; the message of minieval is above")
         case _:
-            raise GateError(f"minieval ended with {code}, which it should not")
+            raise GateError(f"minieval ended with the unexpected exit code {code}; its output is above")

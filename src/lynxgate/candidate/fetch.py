@@ -1,8 +1,8 @@
-"""Fetching a candidate: from a run to a verified bundle at a destination, by way of the cache.
+"""Fetch a candidate: from a run to a verified bundle at a destination, through the cache.
 
-- What is placed was hashed where it was written, and is renamed into place whole.
+- A bundle is hashed where it was written, and then renamed into place as a whole.
 - Only what `fetch` itself put at a destination is ever replaced, and only while it is unaltered.
-- A download is tried `ATTEMPTS` times when the server's answer is in doubt; refusals are final at once.
+- A download is tried `ATTEMPTS` times while its outcome is unknown; a refusal is final at once.
 """
 
 from __future__ import annotations
@@ -51,14 +51,14 @@ def fetch(
     fresh: bool = False,
     notify: Notify = lambda _: None,
 ) -> Fetched:
-    """Bring the model of ``run_id`` to ``destination``: out of the cache (unless ``fresh``), or downloaded.
+    """Put the model of ``run_id`` at ``destination``, from the cache (unless ``fresh``) or by a download.
 
-    A hit under ``expected_sha`` does not ask the server at all: the content is what was asked for. ``expected`` is the
-    same with the whole manifest, so that the files that differ can be named.
+    A cache hit for ``expected_sha`` needs no request to the server. ``expected`` is the same with the whole manifest,
+    so that an error can name the files that differ.
 
     Raises:
         CannotJudge: the run holds no candidate.
-        IntegrityFailure: what arrived is not what was listed, or not ``expected_sha``.
+        IntegrityFailure: the files are not those that the server listed, or not ``expected_sha``.
         StoreFailure: the server cannot be reached or refuses, or the destination cannot be written.
         Refused: the destination holds something that `fetch` did not write.
     """
@@ -86,10 +86,10 @@ def fetch(
 
 
 def verify_bundle(bundle: Path, expected: Manifest) -> None:
-    """Hash a bundle again and hold it against the manifest it had.
+    """Hash a bundle again and compare it with its manifest.
 
     Raises:
-        IntegrityFailure: naming the files that are missing, extra or changed.
+        IntegrityFailure: they differ; the message names missing, extra and changed files.
     """
     if difference := describe_difference(expected, read_manifest(bundle)):
         raise IntegrityFailure(f"{bundle}: no longer the bundle that was fetched ({difference}); fetch it again")
@@ -106,7 +106,7 @@ def _obtain(
     fresh: bool,
     notify: Notify,
 ) -> tuple[Manifest, bool]:
-    """The bundle's manifest, and whether it came out of the cache."""
+    """Return the bundle's manifest, and whether it came from the cache."""
     if expected_sha and not fresh and (manifest := _from_cache(expected_sha, bundle, cache, notify)):
         return manifest, True
     model = _retried(lambda: tracking.find_model(run_id), notify)
@@ -139,7 +139,7 @@ def _retried(call: Callable[[], T], notify: Notify) -> T:
 
 
 def _replaceable(destination: Path, cache: Cache) -> tuple[str, ...]:
-    """The SHA of what stands at the destination, none when nothing does; refuses what is not ours."""
+    """Return the SHA of the bundle at the destination, or nothing when it is empty; refuse any other content."""
     if not destination.exists() and not destination.is_symlink():
         return ()
     if destination.is_dir() and not destination.is_symlink():
@@ -157,7 +157,7 @@ def _replaceable(destination: Path, cache: Cache) -> tuple[str, ...]:
 
 @contextlib.contextmanager
 def _workspace(destination: Path) -> Iterator[Path]:
-    """A new path beside the destination, removed with all that was made there."""
+    """Yield a new path beside the destination; remove its folder at the end."""
     try:
         destination.parent.mkdir(parents=True, exist_ok=True)
         work = Path(tempfile.mkdtemp(dir=destination.parent, prefix=f".{destination.name}.fetch-"))
@@ -170,7 +170,7 @@ def _workspace(destination: Path) -> Iterator[Path]:
 
 
 def _place(bundle: Path, destination: Path) -> None:
-    """Put the bundle where the destination is; a kill in between leaves the old one, none, or the new one."""
+    """Move the bundle to the destination; a kill in between leaves the old bundle, none, or the new one."""
     previous = bundle.with_name("previous")
     try:
         if destination.exists():

@@ -1,6 +1,6 @@
-"""Whether what is installed is what the lock names: stage one of the gate, read-only and offline.
+"""Check that the installed packages are those of the lock file: stage 1 of the gate, read-only and offline.
 
-It compares versions. The hashes were checked when the lock was installed (`uv pip sync --require-hashes`).
+It compares versions. Hashes are checked when the lock is installed (`uv pip sync --require-hashes`).
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ _PIN = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)==([^\s;\\]+)")
 
 
 def check_lock(lock: Path) -> int:
-    """Hold the installed distributions against a pip lock; how many were as locked.
+    """Compare the installed distributions with a pip lock file, and return the number of pins.
 
     Raises:
-        CannotJudge: there is no such file, or it pins nothing.
-        IntegrityFailure: something is missing or of another version.
+        CannotJudge: the file cannot be read, or pins nothing.
+        IntegrityFailure: a package is missing, or has another version.
     """
     try:
         pins = dict(_read_pins(lock.read_text(encoding="utf-8")))
     except (OSError, UnicodeDecodeError) as error:
-        raise CannotJudge(f"{lock}: cannot be read ({type(error).__name__}); name the lock with --lock") from error
+        raise CannotJudge(f"{lock}: cannot be read ({type(error).__name__}); name the lock file with --lock") from error
     if not pins:
-        raise CannotJudge(f"{lock}: pins nothing; is this a pip lock (name==version)?")
+        raise CannotJudge(f"{lock}: pins nothing; name a pip lock file (lines name==version)")
     installed = {_plain(found.metadata["Name"]): found.version for found in metadata.distributions()}
     wrong = [
         f"{name} is {installed.get(_plain(name), 'missing')}, locked {version}"
@@ -36,7 +36,7 @@ def check_lock(lock: Path) -> int:
     ]
     if wrong:
         more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
-        raise IntegrityFailure(f"not installed as {lock} says: {'; '.join(wrong[:3])}{more}; run `just setup`")
+        raise IntegrityFailure(f"the environment differs from {lock}: {'; '.join(wrong[:3])}{more}; run `just setup`")
     return len(pins)
 
 

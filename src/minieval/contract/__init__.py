@@ -1,1 +1,1 @@
-"""What the gate and the evaluator share: documents, manifests, eval sets, exit codes. Nothing runs a candidate."""
+"""The shared part of gate and evaluator: documents, hashes, eval sets, exit codes. Nothing here runs a candidate."""

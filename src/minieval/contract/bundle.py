@@ -5,7 +5,7 @@ The canonical SHA is that of `minieval.contract.manifest`, with two exceptions f
 - ``MLmodel`` at the root is hashed, and staged, in the canonical form of `minieval.contract.mlmodel`.
 - ``registered_model_meta`` at the root, which a download adds, is left out of both.
 - No byte that is not hashed reaches a candidate: predict only with what `stage` copied.
-- Links, special files and names that are no text are refused, never followed.
+- Links, special files and names that are not UTF-8 are refused, never followed.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ DOWNLOAD_ADDS = "registered_model_meta"
 
 
 def read_manifest(bundle: Path, *, progress: Progress | None = None) -> Manifest:
-    """Hash a bundle directory; ``progress`` is called with numbers of bytes read, from several threads.
+    """Hash a bundle directory; ``progress`` is called with the number of bytes of each chunk, from several threads.
 
     Raises:
-        CannotJudge: when the directory is missing, empty, or holds no readable ``MLmodel``.
-        IntegrityFailure: when it holds a link, a special file, or a name that is no UTF-8 text.
+        CannotJudge: the directory is missing or empty, or has no readable ``MLmodel``.
+        IntegrityFailure: it holds a link, a special file, or a name that is not UTF-8.
     """
     paths = sorted(list_files(bundle))
     if MLMODEL not in paths:
-        raise CannotJudge(f"{bundle}: no MLmodel at its root; a bundle is an MLflow model directory as downloaded")
+        raise CannotJudge(f"{bundle}: no MLmodel at its root; name an MLflow model directory as downloaded")
 
     def describe(path: str) -> File:
         if path == MLMODEL:
@@ -49,7 +49,7 @@ def read_manifest(bundle: Path, *, progress: Progress | None = None) -> Manifest
 
 
 def stage(bundle: Path, destination: Path) -> Manifest:
-    """Copy what is hashed, and nothing else, to ``destination`` (new), and return the manifest of the copy.
+    """Copy the hashed bytes, and nothing else, to ``destination`` (new); return the manifest of the copy.
 
     Raises:
         CannotJudge, IntegrityFailure: as `read_manifest`.
@@ -66,11 +66,11 @@ def stage(bundle: Path, destination: Path) -> Manifest:
 
 
 def list_files(bundle: Path) -> Iterator[str]:
-    """POSIX relative paths of the files that are hashed, in no order.
+    """Yield the POSIX relative path of each file that is hashed, in no order.
 
     Raises:
-        CannotJudge: when ``bundle`` is no readable directory.
-        IntegrityFailure: on a link, a special file, or a name that is no UTF-8 text.
+        CannotJudge: ``bundle`` is not a readable directory.
+        IntegrityFailure: it holds a link, a special file, or a name that is not UTF-8.
     """
     if bundle.is_symlink() or not bundle.is_dir():
         raise CannotJudge(f"{bundle}: no such directory; fetch the candidate first (lynxgate fetch --run-id <id>)")

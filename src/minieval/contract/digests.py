@@ -10,12 +10,18 @@ _CHUNK = 1024 * 1024
 
 
 def digest_bytes(data: bytes) -> str:
-    """SHA-256 of ``data``, 64 hex digits."""
+    """Return the SHA-256 of ``data``, as 64 hex digits."""
     return hashlib.sha256(data).hexdigest()
 
 
 def digest_file(path: Path, *algorithms: str, progress: Callable[[int], None] | None = None) -> tuple[str, ...]:
-    """Hex digests of one file by each named algorithm, read once; ``progress`` gets bytes read."""
+    """Return the hex digest of a file for each named algorithm; the file is read once.
+
+    ``progress`` is called with the number of bytes of each chunk.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
     hashes = [hashlib.new(name, usedforsecurity=False) for name in algorithms]
     with path.open("rb") as file:
         while chunk := file.read(_CHUNK):

@@ -1,8 +1,8 @@
 """Strict JSON: reading it into frozen documents, and the two forms in which it is written.
 
-- `parse_json` refuses what JSON readers usually let through: NaN and infinities, duplicate keys,
-  numbers too long to mean anything, lone surrogates, documents too large or too deep.
-- Numbers with a fraction or exponent come back as `Decimal`, exactly as written.
+- `parse_json` refuses input that most JSON readers accept: NaN and infinities, duplicate keys, numbers of more than
+  `MAX_NUMBER_DIGITS` digits, lone surrogates, documents that are too large or too deep.
+- A number with a fraction or an exponent becomes a `Decimal`, exactly as written.
 """
 
 from __future__ import annotations
@@ -22,18 +22,20 @@ MAX_DOCUMENT_BYTES = 64 * 1024 * 1024
 MAX_NUMBER_DIGITS = 40
 MAX_DEPTH = 100
 
-Json = Any  # what json.loads gives: there is no narrower type that mypy can recurse through usefully
+Json = Any  # the result of json.loads: mypy has no narrower recursive type that is of use here
 
 
 def is_note(key: str) -> bool:
-    """Whether a key is for people only: ``_comment*``, ``_generated_at`` and ``_generated_by``."""
+    """Return whether a key is a note for people: ``_comment*``, ``_generated_at`` or ``_generated_by``."""
     return str(key).startswith("_comment") or key in {"_generated_at", "_generated_by"}
 
 
 class Document(BaseModel):
-    """Base of every JSON document: frozen, no unknown keys save notes for people (`is_note`)."""
+    """The base of every JSON document: frozen, and without unknown keys except notes for people (`is_note`)."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)  # a command uses few of them
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, defer_build=True
+    )  # a command uses few of the models
 
     @model_validator(mode="before")
     @classmethod
@@ -47,7 +49,7 @@ D = TypeVar("D", bound=Document)
 
 
 def read_document(path: Path, kind: type[D], *, missing: str = "") -> D:
-    """Read and parse one document; ``missing`` is the advice given when there is no such file.
+    """Read and parse one document; ``missing`` is the advice in the message when the file does not exist.
 
     Raises:
         CannotJudge: when the file is missing, too large, not strict JSON, or not a valid ``kind``.
@@ -56,7 +58,7 @@ def read_document(path: Path, kind: type[D], *, missing: str = "") -> D:
 
 
 def parse_document(data: bytes, kind: type[D], *, where: str) -> D:
-    """Turn bytes into a verified, frozen document, or say in one sentence why they are none.
+    """Parse bytes into a frozen document of ``kind``; ``where`` is what messages call it.
 
     Raises:
         CannotJudge: naming ``where``, the path inside the document, and the reason.
@@ -69,7 +71,7 @@ def parse_document(data: bytes, kind: type[D], *, where: str) -> D:
 
 
 def list_reasons(error: ValidationError) -> list[tuple[str, str]]:
-    """Each thing that is wrong: the path inside the document (empty for the whole of it), and the reason."""
+    """Return each problem as the path inside the document (empty for the whole document) and the reason."""
     reasons = []
     for each in error.errors(include_url=False, include_input=False):
         place = ".".join(str(part) for part in each["loc"])[:200]
@@ -86,10 +88,11 @@ def parse_json(data: bytes, *, where: str) -> Json:
     """
     if len(data) > MAX_DOCUMENT_BYTES:
         raise CannotJudge(
-            f"{where}: {len(data)} bytes, and a document has at most {MAX_DOCUMENT_BYTES}; is this the right file?"
+            f"{where}: {len(data)} bytes, and a document has at most {MAX_DOCUMENT_BYTES}; "
+            "check that this is the right file"
         )
     if not data.strip():
-        raise CannotJudge(f"{where}: the file is empty; write it again with the command that makes it")
+        raise CannotJudge(f"{where}: the file is empty; create it again with the command that writes it")
     try:
         text = data.decode("utf-8")
         tree = json.loads(
@@ -100,14 +103,19 @@ def parse_json(data: bytes, *, where: str) -> Json:
             parse_constant=_constant,
         )
         _check_depth(tree)
+        # Python reads half of a surrogate pair without an error; only encoding the tree again finds it.
         if "\\ud" in text or "\\uD" in text:
             json.dumps(tree, ensure_ascii=False, default=str).encode("utf-8")
     except UnicodeDecodeError as error:
-        raise CannotJudge(f"{where}: not UTF-8 text at byte {error.start}; is this the right file?") from error
+        raise CannotJudge(
+            f"{where}: not UTF-8 text at byte {error.start}; check that this is the right file"
+        ) from error
     except UnicodeEncodeError as error:
         raise CannotJudge(f"{where}: a string holds half a character (a lone surrogate)") from error
     except RecursionError as error:
-        raise CannotJudge(f"{where}: nested too deeply to be one of our documents") from error
+        raise CannotJudge(
+            f"{where}: nested more than {MAX_DEPTH} levels deep; check that this is the right file"
+        ) from error
     except json.JSONDecodeError as error:
         raise CannotJudge(f"{where}: not JSON at line {error.lineno}, column {error.colno}: {error.msg}") from error
     except _NotStrict as error:
@@ -116,10 +124,10 @@ def parse_json(data: bytes, *, where: str) -> Json:
 
 
 def canonical_json(value: Json) -> bytes:
-    """RFC 8785 (JCS) bytes of ``value``.
+    """Return ``value`` as canonical JSON (RFC 8785, JCS): equal values give equal bytes.
 
     Raises:
-        ValueError: when the value has no canonical form (NaN, huge integers, keys that are no strings).
+        ValueError: the value has no canonical form (NaN, an integer beyond 2^53, a key that is not a string).
     """
     try:
         return rfc8785.dumps(value)
@@ -128,15 +136,19 @@ def canonical_json(value: Json) -> bytes:
 
 
 def pretty_json(value: Json) -> bytes:
-    """The form documents are written in: key order kept, two spaces, one newline at the end."""
+    """Return ``value`` as documents are written: keys in order, two spaces of indentation, a newline at the end.
+
+    Raises:
+        TypeError: the value holds an object that JSON does not have.
+    """
     return (json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False, default=_number) + "\n").encode()
 
 
 def read_bytes(path: Path, *, missing: str = "") -> bytes:
-    """The bytes of a document, at most `MAX_DOCUMENT_BYTES` of them.
+    """Return the bytes of a document, which are at most `MAX_DOCUMENT_BYTES`.
 
     Raises:
-        CannotJudge: when there is no such file, or it cannot be read, or is too large.
+        CannotJudge: the file does not exist, cannot be read, or is too large.
     """
     try:
         with path.open("rb") as file:
@@ -146,43 +158,44 @@ def read_bytes(path: Path, *, missing: str = "") -> bytes:
     except OSError as error:
         raise CannotJudge(f"{path}: cannot be read: {error.strerror}") from error
     if len(data) > MAX_DOCUMENT_BYTES:
-        raise CannotJudge(f"{path}: larger than {MAX_DOCUMENT_BYTES} bytes; is this the right file?")
+        raise CannotJudge(f"{path}: larger than {MAX_DOCUMENT_BYTES} bytes; check that this is the right file")
     return data
 
 
 class _NotStrict(ValueError):
-    """Inside `parse_json` only: valid for Python's reader, not for ours."""
+    """Valid for Python's reader and not for `parse_json`, which alone raises and catches it."""
 
 
 def _object(pairs: Iterable[tuple[str, Json]]) -> dict[str, Json]:
     result: dict[str, Json] = {}
     for key, value in pairs:
         if key in result:
-            raise _NotStrict(f"the key {key[:80]!r} stands twice in one object; remove one")
+            raise _NotStrict(f"the key {key[:80]!r} is twice in one object; remove one")
         result[key] = value
     return result
 
 
 def _integer(text: str) -> int:
     if len(text) > MAX_NUMBER_DIGITS:
-        raise _NotStrict(f"a number of {len(text)} digits")
+        raise _NotStrict(f"a number of {len(text)} digits; at most {MAX_NUMBER_DIGITS} are read")
     return int(text)
 
 
 def _fraction(text: str) -> Decimal:
     if len(text) > MAX_NUMBER_DIGITS:
-        raise _NotStrict(f"a number of {len(text)} digits")
+        raise _NotStrict(f"a number of {len(text)} digits; at most {MAX_NUMBER_DIGITS} are read")
     number = Decimal(text)
     if number and abs(number.adjusted()) > MAX_NUMBER_DIGITS:
-        raise _NotStrict(f"the number {text} is out of any range we measure")
+        raise _NotStrict(f"the number {text} is out of range: its exponent is beyond {MAX_NUMBER_DIGITS}")
     return number
 
 
 def _constant(text: str) -> Json:
-    raise _NotStrict(f"{text} is not a number JSON knows; a figure that could not be measured is left out")
+    raise _NotStrict(f"{text} is not a JSON number; leave out a figure that could not be measured")
 
 
 def _check_depth(tree: Json) -> None:
+    # Level by level, not recursively: Python's own recursion limit depends on the caller.
     level = [tree]
     for _ in range(MAX_DEPTH):
         level = [
@@ -199,7 +212,7 @@ def _check_depth(tree: Json) -> None:
 def _number(value: object) -> float | int:
     if isinstance(value, Decimal):
         return int(value) if value == value.to_integral_value() and value.as_tuple().exponent == 0 else float(value)
-    raise TypeError(f"{type(value).__name__} has no place in a document")
+    raise TypeError(f"{type(value).__name__} cannot be written to a document")
 
 
 def _first_reason(error: ValidationError) -> str:
@@ -208,10 +221,10 @@ def _first_reason(error: ValidationError) -> str:
     return f"{place or 'the document'}: {reason}{more}"
 
 
-_PLAIN_WORDS = {  # where pydantic's own sentence speaks of Python rather than of the document
-    "model_type": "should be an object with the keys this place has",
+_PLAIN_WORDS = {  # where pydantic's own message describes Python instead of the document
+    "model_type": "should be an object",
     "dict_type": "should be an object",
     "missing": "is missing",
-    "extra_forbidden": "is no key of this place; remove it, or check its spelling",
+    "extra_forbidden": "unknown key; remove it, or check its spelling",
     "too_short": "is empty; at least one entry is needed",
 }

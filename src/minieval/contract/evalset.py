@@ -27,7 +27,7 @@ SUFFIX = ".jsonl"
 
 @dataclass(frozen=True, slots=True)
 class EvalSet:
-    """An eval set that has been read: its identity and its rows in order, at least one."""
+    """An eval set in memory: its identity, and its rows in order; there is at least one."""
 
     identity: EvalSetIdentity
     rows: tuple[Row, ...]
@@ -37,13 +37,13 @@ def load_eval_set(path: Path) -> EvalSet:
     """Read, hash and check an eval set.
 
     Raises:
-        CannotJudge: naming file and line, when it is missing, empty, or a row is not as it should be.
-        IntegrityFailure: when a folder holds a link or a special file.
+        CannotJudge: the eval set is missing or empty, or a row is invalid; the message names file and line.
+        IntegrityFailure: the folder holds a link or a special file.
     """
     contents = _read_files(path)
     rows = tuple(parse_rows(_lines(path, contents)))
     if not rows:
-        raise CannotJudge(f"{path}: no rows; an eval set without rows measures nothing")
+        raise CannotJudge(f"{path}: no rows; add at least one")
     identity = _identify(path, {name: _digest(data) for name, data in contents.items()})
     groups = len(set(number_groups(rows)))
     found = {"rows": len(rows), "groups": groups if groups < len(rows) else None}
@@ -51,11 +51,11 @@ def load_eval_set(path: Path) -> EvalSet:
 
 
 def identify(path: Path) -> EvalSetIdentity:
-    """Hash an eval set without parsing it: DVC's md5 and our sha256; ``rows`` and ``groups`` are left open.
+    """Hash an eval set without parsing it, by DVC's md5 and by SHA-256; ``rows`` and ``groups`` stay empty.
 
     Raises:
-        CannotJudge: when it is missing or cannot be read.
-        IntegrityFailure: when a folder holds a link or a special file.
+        CannotJudge: it is missing or cannot be read.
+        IntegrityFailure: the folder holds a link or a special file.
     """
     return _identify(path, {})
 
@@ -68,7 +68,7 @@ class _Digest:
 
 
 def _files(path: Path) -> dict[str, Path]:
-    """The files of an eval set by relative path, in path order; of a single file, that file."""
+    """Return the files of an eval set by relative path, in path order; a file is its own only entry."""
     if path.is_dir():
         return {name: path / name for name in sorted(list_files(path))}
     if not path.is_file():
@@ -80,7 +80,7 @@ def _read_files(path: Path) -> dict[str, bytes]:
     files = _files(path)
     wanted = {name: file for name, file in files.items() if name.endswith(SUFFIX) or not path.is_dir()}
     if not wanted:
-        raise CannotJudge(f"{path}: no {SUFFIX} file in it; is this the right folder?")
+        raise CannotJudge(f"{path}: no {SUFFIX} file in it; check that this is the right folder")
     try:
         return {name: file.read_bytes() for name, file in wanted.items()}
     except OSError as error:
@@ -103,7 +103,7 @@ def _digest_on_disk(file: Path) -> _Digest:
 
 
 def _identify(path: Path, known: dict[str, _Digest]) -> EvalSetIdentity:
-    """Identity from the digests ``known`` already, and from the disk for all other files."""
+    """Return the identity from the digests that are ``known``, and from the disk for all other files."""
     try:
         digests = {name: known.get(name) or _digest_on_disk(file) for name, file in _files(path).items()}
     except OSError as error:
@@ -118,14 +118,14 @@ def _identify(path: Path, known: dict[str, _Digest]) -> EvalSetIdentity:
 
 
 def _dvc_folder_md5(digests: dict[str, _Digest]) -> str:
-    """DVC's hash of a folder: the md5 of a JSON list of md5 and relpath, sorted by relpath, and ``.dir``."""
+    """Return DVC's hash of a folder: the md5 of a JSON list of md5 and relpath, sorted by relpath, with ``.dir``."""
     entries = [{"md5": digest.md5, "relpath": name} for name, digest in sorted(digests.items())]
     listing = json.dumps(entries, sort_keys=True).encode()
     return hashlib.md5(listing, usedforsecurity=False).hexdigest() + ".dir"
 
 
 def _named(path: Path, *, dvc_md5: str, sha256: str) -> EvalSetIdentity:
-    """The identity with its path as given; a path that a document cannot hold is left out of it."""
+    """Return the identity with its path, or without it where a document cannot hold that path."""
     try:
         return EvalSetIdentity(path=path.as_posix(), dvc_md5=dvc_md5, sha256=sha256)
     except ValidationError:

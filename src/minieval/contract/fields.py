@@ -36,7 +36,7 @@ def _schema(pattern: str) -> WithJsonSchema:
 
 def _finite(value: Json) -> Decimal:
     if isinstance(value, bool) or not isinstance(value, int | Decimal):
-        raise ValueError("is no number (a figure is written as 0.93, not as text, true or null)")
+        raise ValueError("is not a number (write a figure as 0.93, not as text, true or null)")
     number = Decimal(value)
     if not number.is_finite():
         raise ValueError("is not finite")
@@ -48,7 +48,7 @@ def _drop_notes(value: Json) -> Json:
         return value
     for key, entry in value.items():
         if isinstance(entry, dict) and is_note(key):
-            raise ValueError(f"{key[:80]!r} is kept for comments, which are text; give the entry another name")
+            raise ValueError(f"{key[:80]!r} is reserved for comments, which are text; give the entry another name")
     return {key: entry for key, entry in value.items() if not is_note(key)}
 
 
@@ -59,40 +59,20 @@ def _name(value: str) -> str:
 
 
 Number = Annotated[Decimal, BeforeValidator(_finite), WithJsonSchema({"type": "number"})]
-
-
 Share = Annotated[Number, Field(ge=0, le=1), WithJsonSchema({"type": "number", "minimum": 0, "maximum": 1})]
-
-
 Count = Annotated[int, Field(ge=0)]
-
-
 Positive = Annotated[int, Field(ge=1)]
-
-
 Samples = Annotated[tuple[Number, ...], Field(strict=False, min_length=1, max_length=10_000)]
-
-
 Name = Annotated[str, AfterValidator(_name)]
-
-
 Sha256 = Annotated[str, _matching(SHA256, "a SHA-256 (64 hex digits)"), _schema(SHA256)]
-
-
 RunId = Annotated[str, _matching(RUN_ID, "an MLflow run id (32 hex digits)"), _schema(RUN_ID)]
-
-
 DvcMd5 = Annotated[
     str,
     _matching(DVC_MD5, "a DVC md5 (32 hex digits, .dir for a folder)"),
     _schema(DVC_MD5),
 ]
-
-
 V = TypeVar("V")
-
-
-# Entries by name, as frozen as the document that holds them; notes with a text are for people only.
+# Entries by name, frozen like the document that holds them. Entries that are notes for people are dropped.
 Table = Annotated[
     Mapping[Name, V], BeforeValidator(_drop_notes), AfterValidator(MappingProxyType), PlainSerializer(dict)
 ]

@@ -1,11 +1,11 @@
-"""A manifest: which files a folder holds, by path, size and SHA-256, and the one digest of them all.
+"""The manifest of a folder: each file with path, size and SHA-256, and one digest of them all.
 
 The digest is the SHA-256 of the RFC 8785 form of
 ``{"format": "lynxgate.manifest/1", "files": [{"path", "size", "sha256"}, ...]}``, paths POSIX, relative and
 sorted by code point.
 
 - Times, owners, modes, empty folders and the order of the directory do not matter; every byte does.
-- Links, special files and names that are no text are refused, never followed.
+- Links, special files and names that are not UTF-8 are refused, never followed.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class File(Document):
 
 
 class Manifest(Document):
-    """Everything in a folder that its SHA covers, in path order."""
+    """The files of a folder that its SHA covers, in path order."""
 
     format: Literal["lynxgate.manifest/1"] = "lynxgate.manifest/1"
     files: Annotated[tuple[File, ...], Field(min_length=1, strict=False)]
@@ -53,7 +53,7 @@ class Manifest(Document):
 
 
 def describe_difference(expected: Manifest, found: Manifest) -> str:
-    """Which files are missing, extra or changed in ``found``, in words; empty when the two agree."""
+    """Return the missing, extra and changed files of ``found`` as text; empty when the two are equal."""
     before = {file.path: file for file in expected.files}
     after = {file.path: file for file in found.files}
     parts = {
@@ -67,11 +67,11 @@ def describe_difference(expected: Manifest, found: Manifest) -> str:
 
 
 def list_files(folder: Path) -> Iterator[str]:
-    """POSIX relative paths of all files below ``folder``, in no order.
+    """Yield the POSIX relative path of each file below ``folder``, in no order.
 
     Raises:
-        CannotJudge: when a directory cannot be read.
-        IntegrityFailure: on a link, a special file, or a name that is no UTF-8 text.
+        CannotJudge: a directory cannot be read.
+        IntegrityFailure: the folder holds a link, a special file, or a name that is not UTF-8.
     """
     pending = [folder]
     while pending:
@@ -85,7 +85,7 @@ def list_files(folder: Path) -> Iterator[str]:
             try:
                 relative.encode()
             except UnicodeEncodeError as error:
-                raise IntegrityFailure(f"{folder}: a file name is no UTF-8 text: {relative!r}") from error
+                raise IntegrityFailure(f"{folder}: a file name is not UTF-8: {relative!r}; rename the file") from error
             mode = entry.stat(follow_symlinks=False).st_mode
             if stat.S_ISDIR(mode):
                 pending.append(path)

@@ -25,10 +25,10 @@ VOLATILE_KEYS = frozenset(
 
 
 def canonical_mlmodel(bundle: Path) -> bytes:
-    """The RFC 8785 form of a bundle's ``MLmodel`` without `VOLATILE_KEYS`; JSON is YAML, so MLflow reads it.
+    """Return a bundle's ``MLmodel`` in RFC 8785 form, without `VOLATILE_KEYS`; MLflow reads it, since JSON is YAML.
 
     Raises:
-        CannotJudge: when it is not a YAML mapping that JSON can hold.
+        CannotJudge: it is not a YAML mapping that JSON can hold.
     """
     tree = _read_mlmodel(bundle)
     try:
@@ -38,7 +38,7 @@ def canonical_mlmodel(bundle: Path) -> bytes:
 
 
 def read_run_id(bundle: Path) -> str | None:
-    """The run that ``MLmodel`` says logged this bundle; a claim, which a promotion holds against that run's bytes.
+    """Return the run that ``MLmodel`` names. It is only a claim: a promotion compares the bundle with that run's bytes.
 
     Raises:
         CannotJudge: as `canonical_mlmodel`.
@@ -84,9 +84,9 @@ class _PlainLoader(yaml.SafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Json, Json]:
         keys = [self.construct_object(key, deep=True) for key, _ in node.value]
         if any(not isinstance(key, str) for key in keys):
-            raise ValueError("a key is no text")
+            raise ValueError("a key is not text")
         if len(keys) != len(set(keys)):
-            raise ValueError("a key stands twice in one mapping")
+            raise ValueError("a key is twice in one mapping")
         return super().construct_mapping(node, deep=deep)
 
 

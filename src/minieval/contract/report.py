@@ -1,9 +1,9 @@
 """The evaluation document, `minieval.evaluation/1`: the contract between evaluator and gate.
 
-- Where counts exist only they decide; an `accuracy` that contradicts them is refused.
+- Where counts exist, they alone decide; an `accuracy` that contradicts them is refused.
 - `outcomes` is a bitset over the rows of a bucket in eval-set order (`minieval.contract.outcome_bits`), so that any
   later comparison can be paired.
-- A document with no bucket is refused: measuring nothing is never a pass.
+- A document without buckets is refused: measuring nothing is never a pass.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ ACCURACY_SLACK = Decimal("0.00005")  # half of the last of four decimals, in whi
 
 
 class Measured(Document):
-    """What was measured on a set of rows; somebody else's evaluator may leave out all but one figure."""
+    """The figures measured on a set of rows; another evaluator may leave out all but one of them."""
 
     n: Positive | None = None
     correct: Count | None = None
@@ -44,7 +44,7 @@ class Measured(Document):
             if self.n is None or self.correct is None:
                 raise ValueError("`outcomes` need `n` and `correct`")
             if (found := unpack_outcomes(self.outcomes, self.n).bit_count()) != self.correct:
-                raise ValueError(f"outcomes have {found} rows right where correct says {self.correct}")
+                raise ValueError(f"outcomes have {found} rows right, and correct is {self.correct}")
         return self
 
 
@@ -56,9 +56,9 @@ class Candidate(Document):
 
 
 class EvalSetIdentity(Document):
-    """Which rows it was evaluated on; the md5 is DVC's, the sha256 that of the bytes (of a folder: of its manifest).
+    """The rows that were evaluated: DVC's md5, and the SHA-256 of the bytes (for a folder, of its manifest).
 
-    ``groups`` says in how many groups the rows come; it is there only where two rows share one.
+    ``groups`` is the number of groups of rows, and is present only where two rows share a group.
     """
 
     path: Name | None = None
@@ -69,7 +69,7 @@ class EvalSetIdentity(Document):
 
 
 class Evaluator(Document):
-    """What measured it, and how far the candidate was kept from the labels."""
+    """The program that measured, and the isolation between the candidate and the labels."""
 
     name: Name
     version: Name
@@ -77,9 +77,9 @@ class Evaluator(Document):
 
 
 class Metric(Document):
-    """A figure with a unit beside accuracy; its direction here is for people, the baseline's decides.
+    """A figure other than accuracy, with its unit. Its direction is for people; the baseline's direction decides.
 
-    ``samples`` are the single measurements in the order in which they were made, warm-up included.
+    ``samples`` are the single measurements in their order, warm-up included.
     """
 
     value: Number
@@ -89,7 +89,7 @@ class Metric(Document):
 
 
 class Environment(Document):
-    """Where it ran; figures that depend on the machine are comparable only under an equal fingerprint."""
+    """The machine; figures that depend on it are comparable only under an equal fingerprint."""
 
     python: Name | None = None
     cpu: Name | None = None

@@ -30,7 +30,7 @@ NEARLY_LABELS = frozenset({"accept", "answers", "bucket", "groups", "ids", "labe
 
 @dataclass(frozen=True, slots=True)
 class Features:
-    """What a predictor is given of one row: ``payload`` is the JSON object of its id and features."""
+    """The part of a row that a predictor receives; ``payload`` is the JSON object of its id and features."""
 
     id: str
     payload: str
@@ -38,7 +38,7 @@ class Features:
 
 @dataclass(frozen=True, slots=True)
 class Labels:
-    """What a predictor is never given: the answers that count as right, and where the row counts."""
+    """The part of a row that a predictor never receives: the right answers, the buckets and the group."""
 
     right: frozenset[str]
     buckets: tuple[str, ...]
@@ -47,14 +47,14 @@ class Labels:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One example, its two halves held apart."""
+    """One example, its features apart from its labels."""
 
     features: Features
     labels: Labels
 
 
 def number_groups(rows: Iterable[Row]) -> tuple[int, ...]:
-    """The group of each row as a number, from 0 in the order in which they appear; without one a row is its own."""
+    """Return the number of each row's group, from 0 in order of appearance; a row without a group has its own."""
     known: dict[str | int, int] = {}
     return tuple(
         known.setdefault(index if row.labels.group is None else row.labels.group, len(known))
@@ -63,7 +63,7 @@ def number_groups(rows: Iterable[Row]) -> tuple[int, ...]:
 
 
 class _Line(Document):
-    """One line as it is written; what is in `model_extra` are the features."""
+    """One line as written; the keys in `model_extra` are the features."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -84,12 +84,14 @@ def parse_rows(lines: Iterable[tuple[str, bytes]]) -> Iterator[Row]:
     names: frozenset[str] | None = None
     for where, text in lines:
         line = _parse_line(text, where)
+        # The first place comes back: this very string when the id is new.
         if (first := seen.setdefault(line.id, where)) is not where:
-            raise CannotJudge(f"{where}: the id {line.id[:80]!r} stands already in {first}; ids are unique")
+            raise CannotJudge(f"{where}: the id {line.id[:80]!r} is already in {first}; give each row an id of its own")
         found = frozenset(line.model_extra or {})
         if names is not None and found != names:
             raise CannotJudge(
-                f"{where}: has the features {_list(found)} where the first row has {_list(names)}; make them agree"
+                f"{where}: has the features {_list(found)}, and the first row has {_list(names)}; "
+                "give all rows the same features"
             )
         names = found
         yield _row(line)
@@ -97,17 +99,21 @@ def parse_rows(lines: Iterable[tuple[str, bytes]]) -> Iterator[Row]:
 
 def _parse_line(text: bytes, where: str) -> _Line:
     if not text.strip():
-        raise CannotJudge(f"{where}: an empty line; remove it")
+        raise CannotJudge(f"{where}: the line is empty; remove it")
     if len(text) > MAX_ROW_BYTES:
-        raise CannotJudge(f"{where}: {len(text)} bytes, and a row has at most {MAX_ROW_BYTES}; is this JSONL?")
+        raise CannotJudge(
+            f"{where}: {len(text)} bytes, and a row has at most {MAX_ROW_BYTES}; check that this is JSONL"
+        )
     line = parse_document(text, _Line, where=where)
     if not line.model_extra:
-        raise CannotJudge(f"{where}: no features beside the labels; a row needs what the model reads, such as `prompt`")
+        raise CannotJudge(f"{where}: no features; add what the model reads, such as `prompt`")
     if len(set(line.buckets)) != len(line.buckets):
-        raise CannotJudge(f"{where}: a bucket stands twice in `buckets`; the row would count twice")
+        raise CannotJudge(f"{where}: a bucket is twice in `buckets`, and the row would count twice; remove one")
     for key in line.model_extra:
         if (plain := key.strip().casefold()) in NEARLY_LABELS or plain in _Line.model_fields:
-            raise CannotJudge(f"{where}: the key {key[:80]!r} looks like a label, and would be shown to the model")
+            raise CannotJudge(
+                f"{where}: the key {key[:80]!r} looks like a label, and the model would see it; rename or remove it"
+            )
     return line
 
 

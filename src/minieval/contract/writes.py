@@ -15,12 +15,12 @@ from minieval.contract.exits import CannotJudge
 
 
 def write_atomically(path: Path, data: bytes, *, temporary: Path | None = None) -> None:
-    """Write a file whole: temporary file beside it, flush, fsync, rename, fsync of the directory.
+    """Write a file through a temporary file beside it: flush, fsync, rename, fsync of the directory.
 
-    ``temporary`` names the temporary file for a caller that keeps other writers out; by default it is unique.
+    ``temporary`` is the temporary file, for a caller that locks out other writers; by default its name is unique.
 
     Raises:
-        OSError: as the system gives it. Unless it came from the last step, the old file is untouched.
+        OSError: the write failed. The old file is unchanged, unless the fsync of the directory failed.
     """
     if temporary is None:
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
@@ -42,7 +42,11 @@ def write_atomically(path: Path, data: bytes, *, temporary: Path | None = None) 
 
 
 def fsync_directory(path: Path) -> None:
-    """Make the names in a directory durable."""
+    """Make the names in a directory durable: a rename survives a crash only after this.
+
+    Raises:
+        OSError: the directory cannot be opened or synchronised.
+    """
     handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(handle)
@@ -51,10 +55,10 @@ def fsync_directory(path: Path) -> None:
 
 
 def write_output(path: Path, data: bytes) -> None:
-    """Write what a user asked for with ``--output``, whole.
+    """Write a file that a user named with ``--output``, as `write_atomically` does; create its folder.
 
     Raises:
-        CannotJudge: when the place cannot be written.
+        CannotJudge: the file cannot be written.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,1 +1,1 @@
-"""What touches a candidate: the sandbox, the predictor process, its answers and their scores."""
+"""Run a candidate: the sandbox, the predictor process, its answers and their scores."""

@@ -1,9 +1,9 @@
-"""A child process to talk with line by line: bytes out, one line back, within bounds of time and volume.
+"""A child process that answers line by line, within limits of time and volume.
 
-- Nothing it prints is believed or kept beyond a bound: an answer is at most `Limits.answer_bytes` long, of its
-  stderr the tail is kept, and past `Limits.noise_bytes` it is stopped.
-- An answer that comes before its question is refused.
-- Whatever happens, the whole process group is killed on the way out.
+- Its output is bounded: an answer has at most `Limits.answer_bytes`, only the tail of its stderr is kept, and after
+  `Limits.noise_bytes` on stderr it is stopped.
+- An answer that arrives before its request is refused.
+- The whole process group is killed at the end, also after an error.
 """
 
 from __future__ import annotations
@@ -27,12 +27,15 @@ LONGEST_S = 10**6
 LARGEST_MB = 2**32
 _CHUNK = 64 * 1024
 _TAIL = 8 * 1024
-_TICK = 0.25  # seconds between looks at whether the child still lives
+_TICK = 0.25  # seconds between two checks that the child is alive
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bounds on a predictor; seconds are of wall-clock time, memory is address space."""
+    """Limits of a predictor.
+
+    Seconds are wall-clock time; ``memory_mb`` is MiB of address space, ``file_mb`` MiB of each file it writes.
+    """
 
     timeout_s: float = 1800.0
     silence_s: float = 300.0
@@ -42,10 +45,10 @@ class Limits:
     noise_bytes: int = 16 * MIB
 
     def __post_init__(self) -> None:
-        """Refuse bounds that bound nothing.
+        """Check the values.
 
         Raises:
-            UsageFailure: naming the bound.
+            UsageFailure: a limit is not positive, or is too large to limit anything.
         """
         if not 0 < self.timeout_s <= LONGEST_S or not 0 < self.silence_s <= LONGEST_S:
             raise UsageFailure(f"a timeout is more than 0 and at most {LONGEST_S} seconds")
@@ -57,7 +60,7 @@ class Child:
     """A running child; use as a context manager, which kills it.
 
     Raises (from every method):
-        CannotJudge: when the child ends, is silent for too long, or says too much.
+        CannotJudge: the child ends, is silent for too long, or writes too much.
     """
 
     def __init__(self, command: Sequence[str], *, environment: Mapping[str, str], cwd: Path, limits: Limits) -> None:
@@ -94,15 +97,15 @@ class Child:
             stream.close()
 
     def ask(self, request: bytes, *, doing: str) -> bytes:
-        """Send ``request`` (may be empty) and return the one line that answers it; ``doing`` names it in errors."""
+        """Send ``request`` (may be empty) and return the line of the answer; ``doing`` names the work in messages."""
         if self._inbox:
-            raise CannotJudge("the predictor answered before it was asked")
+            raise CannotJudge("the predictor answered before it got a request")
         unsent = memoryview(request)
         started = time.monotonic()
         deadline = min(self._end, started + self._limits.silence_s)
         if unsent:
             self._selector.register(self._stdin, selectors.EVENT_WRITE)
-        while b"\n" not in self._inbox[-_CHUNK:]:  # no more than one chunk is received between two looks
+        while b"\n" not in self._inbox[-_CHUNK:]:  # at most one chunk arrives between two checks
             if time.monotonic() >= deadline:
                 self._give_up(doing, waited=time.monotonic() - started)
             ended = self._process.poll() is not None
@@ -139,7 +142,7 @@ class Child:
         except BlockingIOError:
             return unsent
         except BrokenPipeError:
-            # It no longer listens; whether it has died or will answer all the same shows on its stdout.
+            # It closed its stdin. Its stdout shows whether it died or still answers.
             unsent = unsent[:0]
         if not unsent:
             self._stop_sending()
@@ -178,19 +181,19 @@ class Child:
                 "raise --timeout if it needs more"
             )
         raise CannotJudge(
-            f"the predictor gave no answer for {waited:.0f} s while {doing} and was stopped; "
+            f"the predictor did not answer for {waited:.0f} s while {doing} and was stopped; "
             "if the model is slow, choose a smaller --batch-size"
         )
 
     def _report_end(self, doing: str) -> NoReturn:
-        """Say how it ended, with the last line it printed."""
+        """Raise an error that describes how the child ended, with the last line that it printed."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(timeout=2.0)
         with contextlib.suppress(BlockingIOError, KeyError):
             while self._selector.get_key(self._stderr):
                 self._listen()
         last = next((line for line in reversed(self._noise.splitlines()) if line.strip()), b"")
-        words = f"; it last printed: {printable(last.decode(errors='replace'))}" if last else ""
+        words = f"; its last line: {printable(last.decode(errors='replace'))}" if last else ""
         raise CannotJudge(f"the predictor {_describe_end(self._process.poll())} while {doing}{words}")
 
     def _kill(self) -> None:
@@ -200,7 +203,7 @@ class Child:
 
 
 def printable(text: str, *, limit: int = 300) -> str:
-    """Text of the candidate's as it may stand in a message: one line, bounded, no control characters."""
+    """Return the candidate's text in a form that is safe in a message: one line, bounded, no control characters."""
     kept = "".join(character if character.isprintable() else " " for character in text[: 4 * limit])
     return " ".join(kept.split())[:limit]
 

@@ -1,4 +1,4 @@
-"""Where an evaluation ran: figures that depend on the machine are comparable only under an equal fingerprint."""
+"""Describe the machine of an evaluation. Figures that depend on it are comparable only under an equal fingerprint."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ THAT_PREDICT = ("mlflow", "numpy", "pandas")  # their versions move latency, so 
 
 
 def describe_environment(*, isolation: str, batch_size: int) -> Environment:
-    """Python, CPU, and a fingerprint over these, the cores, and how the predictor was run."""
+    """Return Python, CPU, and a fingerprint of these, the cores, the isolation, the batch size and three packages."""
     python, cpu = platform.python_version(), _cpu()
     facts = {
         "python": f"{platform.python_implementation()} {python}",
@@ -30,7 +30,7 @@ def describe_environment(*, isolation: str, batch_size: int) -> Environment:
 
 
 def _cpu() -> str:
-    """The processor's name as Linux gives it, else its architecture."""
+    """Return the processor's name from Linux, or its architecture where Linux names none."""
     try:
         text = Path("/proc/cpuinfo").read_text(errors="replace")
     except OSError:

@@ -1,8 +1,8 @@
-"""Asking a predictor for predictions, and believing none of what it says without a look.
+"""Request predictions from a predictor, and check every answer.
 
-- One batch is asked at a time, and only features are sent.
+- One batch is sent at a time, and only its features.
 - Every id that was sent comes back exactly once, with a string of bounded length; nothing else comes back.
-- Time is taken on this side of the pipe: a candidate can reach its own clock, not ours.
+- Time is measured on this side of the pipe: a candidate could change its own clock.
 """
 
 from __future__ import annotations
@@ -25,25 +25,26 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Predictions:
-    """One prediction a row, in the order asked, and the seconds a row of each batch after the first."""
+    """One prediction a row, in the order of the rows, and the seconds a row of each batch after the first."""
 
     texts: tuple[str, ...]
     seconds_per_row: tuple[float, ...]
 
     @property
     def p95_ms(self) -> float | None:
-        """The 95th percentile (nearest rank) of milliseconds a row; None when there was but a warm-up batch."""
+        """The 95th percentile (nearest rank) of milliseconds a row; `None` when there was only the warm-up batch."""
         if not self.seconds_per_row:
             return None
         ranked = sorted(self.seconds_per_row)
+        # Nearest rank: the smallest value that at least 95 % of the values do not exceed; ranks count from 1.
         return 1000.0 * ranked[math.ceil(0.95 * len(ranked)) - 1]
 
 
 def predict(child: Child, rows: Sequence[Features], *, batch_size: int, progress: Progress) -> Predictions:
-    """Wait for the model to load, then ask for all rows; ``progress`` gets rows done and rows in all.
+    """Wait for the model to load, then predict all rows; ``progress`` gets the number of rows done and of all rows.
 
     Raises:
-        CannotJudge: when the predictor fails, or an answer is not one string for each id that was sent.
+        CannotJudge: the predictor fails, or an answer is not one string for each id that was sent.
     """
     _answer(child.ask(b"", doing="loading the model"), "ready")
     progress(0, len(rows))
@@ -56,14 +57,15 @@ def predict(child: Child, rows: Sequence[Features], *, batch_size: int, progress
         seconds.append((time.perf_counter() - started) / len(batch))
         texts += match([row.id for row in batch], _answer(line, "predictions"))
         progress(len(texts), len(rows))
+    # The first batch warms up caches and imports; its time says nothing about the others.
     return Predictions(texts=tuple(texts), seconds_per_row=tuple(seconds[1:]))
 
 
 def match(ids: Sequence[str], answer: Json) -> list[str]:
-    """The predictions for ``ids`` (unique), in their order, out of a list of ``[id, prediction]``.
+    """Return the predictions for ``ids`` (unique), in their order, from a list of ``[id, prediction]``.
 
     Raises:
-        CannotJudge: on an id that is missing, doubled or foreign, and a prediction that is no bounded string.
+        CannotJudge: an id is missing, repeated or unknown, or a prediction is not a string of bounded length.
     """
     if not isinstance(answer, list):
         raise CannotJudge(f"{_WHERE} is {_kind(answer)}, not a list of pairs")
@@ -71,12 +73,12 @@ def match(ids: Sequence[str], answer: Json) -> list[str]:
     found: dict[str, str] = {}
     for pair in answer:
         if not isinstance(pair, list) or len(pair) != 2:
-            raise CannotJudge(f"{_WHERE} holds something that is no pair of id and prediction")
+            raise CannotJudge(f"{_WHERE} holds an entry that is not a pair of id and prediction")
         identity, text = pair
         if not isinstance(identity, str):
             raise CannotJudge(f"{_WHERE} has an id that is {_kind(identity)}, not a string")
         if identity not in wanted:
-            raise CannotJudge(f"{_WHERE} names the id {_quote(identity)}, which was not asked for")
+            raise CannotJudge(f"{_WHERE} names the id {_quote(identity)}, which was not in the batch")
         if identity in found:
             raise CannotJudge(f"{_WHERE} has the id {_quote(identity)} twice")
         if not isinstance(text, str):
@@ -98,7 +100,7 @@ def _batches(rows: Sequence[Features], size: int) -> Iterator[Sequence[Features]
 def _answer(line: bytes, key: str) -> Json:
     message = parse_json(line, where=_WHERE)
     if not isinstance(message, dict) or set(message) not in ({key}, {"error"}):
-        raise CannotJudge(f"{_WHERE} is no message of our predictor; the candidate wrote to its channel")
+        raise CannotJudge(f"{_WHERE} is not a message of the predictor; the candidate wrote to its channel")
     if "error" in message:
         raise CannotJudge(_explain(printable(str(message["error"])), loading=key == "ready"))
     return message[key]

@@ -1,12 +1,12 @@
-"""The predictor: the process that holds the candidate. It gets features, and never a label.
+"""The predictor: the process that runs the candidate. It gets features, and never a label.
 
-Run as a script inside the sandbox, by `minieval.runner.predictions`; it imports nothing of this package.
+`minieval.runner.sandbox` starts it as a script; it imports nothing of this package.
 
-- Requests come as JSON lines (a list of rows) on what was stdin, answers go as JSON lines to what was stdout.
-  Both are moved away first: whatever the candidate prints goes to stderr, and it reads from nowhere.
+- Requests arrive as JSON lines (a list of rows) on the original stdin; answers go as JSON lines to the original stdout.
+  Both are moved to other descriptors first: the candidate prints to stderr, and reads from /dev/null.
 - Capabilities are dropped and limits are set before the candidate's first byte is loaded: even a root without
   bwrap cannot raise the limits again, or look into the memory of a parent that has closed it.
-- Nothing here defends against the candidate, which shares this process: its reader believes nothing it says.
+- Nothing here defends against the candidate, which shares this process: the reader of the answers checks everything.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ MAX_REASON = 400  # characters of an error that are passed on
 
 
 def main() -> int:
-    """Load the bundle, say so, then answer each line of rows with one line of predictions."""
+    """Load the bundle, report that it is ready, then answer each line of rows with one line of predictions."""
     arguments = _arguments()
     with os.fdopen(os.dup(0), "rb") as requests, os.fdopen(os.dup(1), "wb") as answers:
         _move_standard_streams()
@@ -47,7 +47,7 @@ def main() -> int:
             for line in requests:
                 answer({"predictions": _predict(model, json.loads(line))})
         except BaseException as error:
-            # Whatever a candidate raises, SystemExit among it, is told as one sentence.
+            # Any exception of a candidate, SystemExit included, becomes one sentence.
             answer({"error": _describe(error)})
             return 1
     return 0
@@ -70,7 +70,7 @@ def _move_standard_streams() -> None:
 
 
 def _drop_capabilities() -> None:
-    """For good: with no new privileges, a program that root executes does not get them back either."""
+    """Drop them permanently: with no_new_privs, a program that root executes does not get them back either."""
     libc = ctypes.CDLL(None, use_errno=True)
     header, none_of_them = (ctypes.c_uint32 * 2)(CAPABILITY_VERSION_3, 0), (ctypes.c_uint32 * 6)()
     libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -93,7 +93,7 @@ def _limit(*, memory: int, file: int, cpu_seconds: int) -> None:
 
 
 def _load(bundle: str) -> Any:
-    # What an import makes lives to the end: to look for garbage meanwhile takes a seventh of its time.
+    # Objects of an import live to the end; searching them for garbage takes a seventh of the import's time.
     gc.disable()
     import mlflow.pyfunc  # noqa: PLC0415 - only once the limits hold
     import pandas  # noqa: F401, PLC0415 - as above
@@ -109,7 +109,7 @@ def _predict(model: Any, rows: list[dict[str, Any]]) -> list[tuple[str, Any]]:
 
 
 def _pairs(ids: Sequence[str], result: Any) -> list[tuple[Any, Any]]:
-    """(id, prediction) out of what a model returns: one prediction a row in order, or a frame that names ids."""
+    """Return (id, prediction) pairs from a model's result: one prediction a row in order, or a frame with ids."""
     if hasattr(result, "columns"):
         if not {"id", "prediction"} <= set(result.columns):
             raise TypeError(f"the model returned a frame with columns {list(result.columns)}, not id and prediction")
@@ -126,7 +126,7 @@ def _describe(error: BaseException) -> str:
     try:
         return f"{type(error).__name__}: {error}"[:MAX_REASON]
     except BaseException:
-        # An exception of the candidate's own class may fail even at telling what it is.
+        # An exception of the candidate's own class may raise another one when it is printed.
         return "an exception that cannot be printed"
 
 

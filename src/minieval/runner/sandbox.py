@@ -1,16 +1,16 @@
-"""Where the predictor runs: under bwrap, or in a bare process with limits.
+"""Start the predictor under bwrap, or as a plain process with limits.
 
-In both: its own session, no inherited descriptors, an environment of a handful of variables of ours, no
-capabilities, limits on address space, CPU time, file size and processes, and a bundle that is a copy.
+Both have: a session of its own, no inherited descriptors, a fixed environment of a few variables, no capabilities,
+limits on address space, CPU time, file size and processes, and a copy of the bundle.
 
-- `bwrap`: no network, no other process in sight, and a read-only file system of the system's libraries, the Python
-  that runs this, and the bundle. The eval set is refused when it lies inside any of these. ``/proc`` is read-only:
-  a root without capabilities could otherwise still write the host's ``/proc/sys``.
+- `bwrap`: no network, no other process visible, and a read-only file system of the system's libraries, this Python
+  and the bundle. An eval set inside any of these is refused. ``/proc`` is read-only: otherwise root without
+  capabilities could still write to the host's ``/proc/sys``.
 - `process`: the same user, the same file system and the network. Labels are not sent, and this process's memory and
   environment are closed to it. **A candidate that looks for the eval-set file finds it**, other processes of the
-  same user (a shell that holds secrets, say) are open to it, and one that starts a session of its own outlives its
-  group. It guards against accidents, not malice; the evaluation says which isolation was in force, and a policy
-  may require `bwrap`.
+  same user (for example a shell with secrets) are open to it, and a process that starts its own session survives the
+  end of the group. It guards against accidents, not malice. The evaluation records the isolation, and a policy may
+  require `bwrap`.
 - Neither bounds what many processes of the candidate use together; the runner's own limits do.
 """
 
@@ -34,12 +34,12 @@ BUNDLE = "/bundle"
 PREDICTOR = "/predictor.py"
 SYSTEM_FOLDERS = ("/usr", "/lib", "/lib32", "/lib64", "/libx32", "/bin", "/sbin")
 SYSTEM_FILES = ("/etc/ld.so.cache", "/etc/localtime")
-PYTHON_OPTIONS = ("-P", "-s", "-B")  # with an environment of our making, as shut as -I, and PYTHONHASHSEED holds
+PYTHON_OPTIONS = ("-P", "-s", "-B")  # with the fixed environment, as isolated as -I, which would ignore PYTHONHASHSEED
 PR_GET_DUMPABLE, PR_SET_DUMPABLE = 3, 4
 
 
 class Isolation(StrEnum):
-    """How far the candidate is kept from the rest; `AUTO` is never in force, it chooses."""
+    """The isolation of a candidate. `AUTO` is only a request: it becomes one of the others."""
 
     AUTO = "auto"
     BWRAP = "bwrap"
@@ -47,10 +47,10 @@ class Isolation(StrEnum):
 
 
 def choose(wanted: Isolation, *, warn: Callable[[str], None]) -> Isolation:
-    """The isolation that will be in force: `bwrap` where it works, else `process` with a warning.
+    """Return the isolation to use: for `AUTO`, `bwrap` where it works, else `process` with a warning.
 
     Raises:
-        CannotJudge: when `bwrap` is required and does not work.
+        CannotJudge: `bwrap` is required and does not work.
     """
     if wanted is Isolation.PROCESS:
         return Isolation.PROCESS
@@ -65,10 +65,10 @@ def choose(wanted: Isolation, *, warn: Callable[[str], None]) -> Isolation:
 
 @contextlib.contextmanager
 def start(isolation: Isolation, *, bundle: Path, eval_set: Path, home: Path, limits: Limits) -> Iterator[Child]:
-    """A predictor over the staged ``bundle``; ``home`` is an empty directory it may write to.
+    """Start a predictor for the staged ``bundle``; ``home`` is an empty directory that it may write to.
 
     Raises:
-        CannotJudge: when the eval set could be seen under `bwrap`, or the process cannot be started.
+        CannotJudge: the eval set would be visible under `bwrap`, or the process cannot be started.
     """
     if isolation is Isolation.BWRAP:
         _refuse_visible(eval_set)
@@ -83,7 +83,7 @@ def start(isolation: Isolation, *, bundle: Path, eval_set: Path, home: Path, lim
 
 @functools.cache
 def why_no_bwrap() -> str:
-    """Why bwrap cannot be used here, found by running `true` in it; empty when it can."""
+    """Return why bwrap cannot be used here, found by running `true` in it; empty when it works."""
     if shutil.which("bwrap") is None:
         return "bwrap is not on PATH"
     command = [*bwrap(Limits()), "/usr/bin/true"]
@@ -95,7 +95,7 @@ def why_no_bwrap() -> str:
 
 
 def bwrap(limits: Limits, *, bundle: Path | None = None) -> list[str]:
-    """The command line up to the program: what is unshared, and all that can be seen."""
+    """Return the command line up to the program: the namespaces, and every path that is visible."""
     scratch = ("--size", str(limits.file_mb * MIB), "--tmpfs")
     command = [shutil.which("bwrap") or "bwrap", "--unshare-all", "--die-with-parent", "--new-session"]
     command += ["--cap-drop", "ALL", "--proc", "/proc", "--remount-ro", "/proc"]
@@ -118,7 +118,7 @@ def _bind_system(folder: Path) -> list[str]:
 
 
 def _python_paths() -> list[str]:
-    """This Python's prefixes, as named and as resolved, and the links from its name to its file."""
+    """Return this Python's prefixes, as named and as resolved, and the links from its name to its file."""
     roots = [str(name) for prefix in (sys.prefix, sys.base_prefix) for name in (prefix, Path(prefix).resolve())]
     paths = [path for path in dict.fromkeys(roots) if not path.startswith("/usr/") and path != "/usr"]
     link = Path(sys.executable)
@@ -134,11 +134,12 @@ def _refuse_visible(eval_set: Path) -> None:
     for path in (*SYSTEM_FOLDERS, *_python_paths()):
         if real.is_relative_to(Path(path).resolve()) and Path(path).is_dir():
             raise CannotJudge(
-                f"{eval_set}: lies inside {path}, which the candidate has to see; keep the eval set outside of it"
+                f"{eval_set}: is inside {path}, which is visible to the candidate; move the eval set out of it"
             )
 
 
 def _python(predictor: str, bundle: str, limits: Limits) -> list[str]:
+    # CPU time adds up over all cores, wall-clock time does not.
     seconds = int(limits.timeout_s * (os.cpu_count() or 1)) + 1
     return [
         *(sys.executable, *PYTHON_OPTIONS, predictor, "--bundle", bundle),
@@ -151,7 +152,7 @@ def _predictor() -> str:
 
 
 def _environment(home: str) -> dict[str, str]:
-    """All that the candidate's environment holds: nothing of ours, and one thread, so that sums repeat."""
+    """Return the candidate's whole environment: fixed values, and one thread, so that sums are reproducible."""
     return {
         "PATH": "/usr/bin:/bin",
         "HOME": home,
@@ -176,7 +177,7 @@ def _spawn(command: Sequence[str], environment: dict[str, str], home: Path, limi
 
 @contextlib.contextmanager
 def _closed_memory() -> Iterator[None]:
-    """Keep other processes of the same user out of this one's memory, which holds the labels."""
+    """Close this process's memory, which holds the labels, to other processes of the same user."""
     prctl = ctypes.CDLL(None).prctl
     before = prctl(PR_GET_DUMPABLE, 0, 0, 0, 0)
     prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)

@@ -1,7 +1,7 @@
-"""Scoring: which predictions are right, as a whole and in each bucket. Pure.
+"""Score predictions on all rows and in each bucket. Pure.
 
-- A prediction is right when it equals ``expected`` or one of ``accepted``, character by character. Nothing is
-  stripped or folded: what else counts as right is for the eval set to say, in the open, not for the scorer.
+- A prediction is right when it equals ``expected`` or one of ``accepted``, character by character. Nothing is stripped
+  or folded: the eval set lists every answer that counts as right, where a reviewer can see it.
 - Outcomes keep the order of the eval set, so that two evaluations of it can be paired row by row.
 """
 
@@ -21,7 +21,7 @@ FOUR_DECIMALS = Decimal("0.0001")
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """What was measured on all rows, and on those of each bucket, by name in code-point order."""
+    """The figures of all rows, and of each bucket, by name in code-point order."""
 
     aggregate: Measured
     buckets: dict[str, Measured]
@@ -31,7 +31,7 @@ def score(rows: Sequence[Row], predictions: Sequence[str]) -> Score:
     """Score one prediction a row, in the order of the rows; there is at least one row.
 
     Raises:
-        ValueError: when there are more or fewer predictions than rows.
+        ValueError: the numbers of predictions and rows differ.
     """
     outcomes: list[bool] = []
     by_bucket: defaultdict[str, list[bool]] = defaultdict(list)

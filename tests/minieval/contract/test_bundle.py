@@ -19,23 +19,16 @@ from minieval.contract.exits import CannotJudge, IntegrityFailure
 from minieval.contract.manifest import describe_difference
 from minieval.contract.mlmodel import MLMODEL, VOLATILE_KEYS, canonical_mlmodel
 from tests.minieval.candidates import MLMODEL as LOGGED
-from tests.minieval.candidates import UPPER, write_bundle
+from tests.minieval.candidates import UPPER, write_bundle, write_files
 
 VECTORS: list[dict[str, Any]] = json.loads(
     (Path(__file__).parent / "vectors" / "canonical_sha.json").read_text(encoding="utf-8")
 )["vectors"]
 
 
-def lay(folder: Path, files: dict[str, str]) -> Path:
-    for path, text in files.items():
-        (folder / path).parent.mkdir(parents=True, exist_ok=True)
-        (folder / path).write_bytes(text.encode())
-    return folder
-
-
 @pytest.mark.parametrize("vector", VECTORS, ids=lambda vector: str(vector["name"]))
 def test_published_vectors_hold(vector: dict[str, Any], tmp_path: Path) -> None:
-    manifest = read_manifest(lay(tmp_path / "bundle", vector["files"]))
+    manifest = read_manifest(write_files(tmp_path / "bundle", vector["files"]))
     assert manifest.canonical_bytes().decode() == vector["canonical_json"]
     assert manifest.canonical_sha == vector["canonical_sha"]
     assert hashlib.sha256(vector["canonical_json"].encode()).hexdigest() == vector["canonical_sha"]
@@ -45,14 +38,6 @@ def test_the_same_model_logged_again_has_the_same_sha() -> None:
     by_name = {vector["name"]: vector["canonical_sha"] for vector in VECTORS}
     assert by_name["least"] == by_name["logged-again"]
     assert len(set(by_name.values())) == len(VECTORS) - 1
-
-
-@pytest.mark.parametrize("key", sorted(VOLATILE_KEYS))
-def test_only_volatile_keys_at_the_top_are_dropped(key: str, tmp_path: Path) -> None:
-    top = lay(tmp_path / "top", {MLMODEL: f"flavors: {{}}\n{key}: one\n"})
-    below = lay(tmp_path / "below", {MLMODEL: f"flavors: {{{key}: one}}\n"})
-    assert canonical_mlmodel(top) == b'{"flavors":{}}'
-    assert key.encode() in canonical_mlmodel(below)
 
 
 @given(st.sampled_from(["MLmodel", "code/candidate.py", "weights.npz"]), st.integers(0, 10_000), st.integers(1, 255))
@@ -160,39 +145,7 @@ def test_a_linked_mlmodel_or_bundle_is_refused(tmp_path: Path) -> None:
         read_manifest(bundle)
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        "just words",
-        "- a\n- b\n",
-        "a: 1\na: 2\n",
-        "a: {b: 1, b: 2}\n",
-        "1: x\n",
-        "a: !!python/object/apply:os.system ['true']\n",
-        "a: .nan\n",
-        "a: 99999999999999999999\n",
-        "a: &x [*x]\n",
-        "a: [\n",
-        "a: " + "[" * 1000 + "]" * 1000,
-        "a: !!set {x, y}\n",
-        "a: !!binary aGk=\n",
-        "\x00",
-        "<<: 3\n",
-        "a: &a {b: 1}\nc: {<<: *a}\n",
-        "a: " + "x" * 2_000_000,
-        "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n"
-        + "".join(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]\n" for i in range(1, 12)),
-    ],
-)
-def test_an_mlmodel_that_means_nothing_plain_is_refused(text: str, tmp_path: Path) -> None:
-    bundle = lay(tmp_path / "b", {MLMODEL: text})
-    with pytest.raises(CannotJudge, match="not an MLmodel file") as caught:
-        read_manifest(bundle)
-    assert "\n" not in str(caught.value)
-
-
-def test_missing_and_empty_bundles_say_what_to_do(tmp_path: Path) -> None:
+def test_the_message_for_a_missing_or_empty_bundle_has_an_advice(tmp_path: Path) -> None:
     with pytest.raises(CannotJudge, match="lynxgate fetch"):
         read_manifest(tmp_path / "none")
     (tmp_path / "empty").mkdir()

@@ -21,7 +21,7 @@ def start(script: str, tmp_path: Path, limits: Limits = TIGHT) -> Child:
     return Child(command, environment={}, cwd=tmp_path, limits=limits)
 
 
-def test_questions_and_answers_larger_than_a_pipe_pass(tmp_path: Path) -> None:
+def test_requests_and_answers_larger_than_a_pipe_pass(tmp_path: Path) -> None:
     with start(
         "for line in sys.stdin.buffer:\n  os.write(2, b'x' * 300_000); print(len(line), flush=True)", tmp_path
     ) as c:
@@ -34,7 +34,7 @@ ENDS = {
     "exit 0": ("print('bye')\nsys.exit(0)", "exit code 0"),
     "last line": (
         "os.write(2, b'first\\nthe \\x1b[31mreason\\n\\n'); os._exit(3)",
-        r"it last printed: the \[31mreason$",
+        r"its last line: the \[31mreason$",
     ),
     "signal": ("os.kill(os.getpid(), 11)", "was killed by SIGSEGV"),
     "killed as bwrap tells it": ("os._exit(137)", "was killed by SIGKILL"),
@@ -46,17 +46,17 @@ ENDS = {
 
 
 @pytest.mark.parametrize(("script", "words"), ENDS.values(), ids=ENDS.keys())
-def test_an_end_without_an_answer_is_told(script: str, words: str, tmp_path: Path) -> None:
+def test_an_end_without_an_answer_is_reported(script: str, words: str, tmp_path: Path) -> None:
     script = script.replace("print('bye')\n", "")
     with start(script, tmp_path) as child, pytest.raises(CannotJudge, match=words) as caught:
         child.ask(b"question\n", doing="asking")
     assert str(caught.value).isprintable()
 
 
-def test_silence_and_the_whole_are_bounded_in_time(tmp_path: Path) -> None:
+def test_silence_and_the_whole_run_are_limited_in_time(tmp_path: Path) -> None:
     started = time.monotonic()
     quiet = start("time.sleep(60)", tmp_path, Limits(timeout_s=20, silence_s=0.5))
-    with quiet as child, pytest.raises(CannotJudge, match=r"no answer .* while asking .* smaller --batch-size"):
+    with quiet as child, pytest.raises(CannotJudge, match=r"did not answer .* while asking .* smaller --batch-size"):
         child.ask(b"?\n", doing="asking")
     slow = "for line in sys.stdin: time.sleep(0.3); print('x', flush=True)"
     slow_one = start(slow, tmp_path, Limits(timeout_s=1.5, silence_s=10))
@@ -68,14 +68,14 @@ def test_silence_and_the_whole_are_bounded_in_time(tmp_path: Path) -> None:
 
 def test_printing_does_not_count_as_an_answer(tmp_path: Path) -> None:
     chatty = start("while True: os.write(2, b'.'); time.sleep(0.05)", tmp_path, Limits(silence_s=0.6))
-    with chatty as child, pytest.raises(CannotJudge, match="no answer"):
+    with chatty as child, pytest.raises(CannotJudge, match="did not answer"):
         child.ask(b"?\n", doing="asking")
 
 
-def test_an_answer_before_its_question_is_refused(tmp_path: Path) -> None:
+def test_an_answer_before_its_request_is_refused(tmp_path: Path) -> None:
     with start("sys.stdin.readline(); os.write(1, b'one\\ntwo\\n'); time.sleep(60)", tmp_path) as child:
         assert child.ask(b"?\n", doing="asking") == b"one"
-        with pytest.raises(CannotJudge, match="before it was asked"):
+        with pytest.raises(CannotJudge, match="before it got a request"):
             child.ask(b"?\n", doing="asking")
 
 
@@ -94,7 +94,7 @@ def is_running(pid: int) -> bool:
         return False
 
 
-def test_no_descriptor_of_ours_is_inherited(tmp_path: Path) -> None:
+def test_no_descriptor_of_the_parent_is_inherited(tmp_path: Path) -> None:
     with (tmp_path / "secret").open("w") as secret:
         os.set_inheritable(secret.fileno(), True)
         with start("print(sorted(os.listdir('/proc/self/fd')), flush=True); time.sleep(9)", tmp_path) as child:
@@ -117,7 +117,7 @@ def test_a_flood_costs_neither_memory_nor_disk(tmp_path: Path) -> None:
     "bounds",
     [{"timeout_s": float("nan")}, {"timeout_s": 0.0}, {"timeout_s": float("inf")}, {"silence_s": -1.0}],
 )
-def test_bounds_that_bound_nothing_are_refused(bounds: dict[str, float]) -> None:
+def test_limits_that_limit_nothing_are_refused(bounds: dict[str, float]) -> None:
     with pytest.raises(UsageFailure):
         Limits(**bounds)  # type: ignore[arg-type]
     with pytest.raises(UsageFailure):

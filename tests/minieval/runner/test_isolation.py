@@ -141,7 +141,7 @@ def test_it_can_write_nowhere_and_has_no_capability(under_bwrap: Heist) -> None:
 
 
 @pytest.mark.parametrize("where", ["under_bwrap", "in_process"])
-def test_its_environment_is_a_handful_of_ours(where: str, request: pytest.FixtureRequest) -> None:
+def test_its_environment_is_a_few_fixed_variables(where: str, request: pytest.FixtureRequest) -> None:
     report = request.getfixturevalue(where).reports["environment"]
     assert set(report["names"]) <= ALLOWED
     assert "environment" not in report
@@ -154,7 +154,7 @@ def test_without_bwrap_the_file_is_found_but_never_sent(in_process: Heist) -> No
     assert in_process.secrets("stack") == set()
 
 
-def test_without_bwrap_our_memory_and_environment_are_closed_even_to_root(in_process: Heist) -> None:
+def test_without_bwrap_the_parents_memory_and_environment_are_closed_even_to_root(in_process: Heist) -> None:
     report = in_process.reports["memory"]
     assert report["parent"] == os.getpid()
     assert report["closed"][f"/proc/{os.getpid()}/mem"] == "PermissionError"

@@ -20,7 +20,7 @@ ROWS = [Features(f"r{i}", json.dumps({"id": f"r{i}", "prompt": f"p{i}"})) for i 
 
 
 @given(st.lists(st.tuples(st.text(min_size=1), st.text()), unique_by=lambda pair: pair[0]), st.randoms())
-def test_any_order_comes_back_in_ours(pairs: list[tuple[str, str]], random: Any) -> None:
+def test_answers_in_any_order_come_back_in_the_order_of_the_batch(pairs: list[tuple[str, str]], random: Any) -> None:
     shuffled = [list(pair) for pair in pairs]
     random.shuffle(shuffled)
     assert match([identity for identity, _ in pairs], shuffled) == [text for _, text in pairs]
@@ -31,7 +31,7 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "none": ([], "lacks 2 of 2"),
     "doubled": ([["a", "x"], ["b", "x"], ["a", "x"]], "the id 'a' twice"),
     "doubled, other text": ([["a", "x"], ["a", "y"]], "the id 'a' twice"),
-    "foreign": ([["a", "x"], ["b", "x"], ["c", "x"]], "'c', which was not asked for"),
+    "foreign": ([["a", "x"], ["b", "x"], ["c", "x"]], "'c', which was not in the batch"),
     "number": ([["a", 1], ["b", "x"]], "for 'a' is a int, not a string"),
     "null": ([["a", None], ["b", "x"]], "for 'a' is null, not a string"),
     "boolean": ([["a", True], ["b", "x"]], "is a bool"),
@@ -39,7 +39,7 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "id a number": ([[1, "x"], ["b", "x"]], "an id that is a int"),
     "id a list": ([[[], "x"]], "an id that is a list"),
     "too long": ([["a", "x" * (MAX_PREDICTION + 1)], ["b", ""]], "at most 65536"),
-    "triple": ([["a", "x", "y"]], "no pair"),
+    "triple": ([["a", "x", "y"]], "not a pair"),
     "text": ("ab", "not a list"),
     "mapping": ({"a": "x", "b": "y"}, "not a list"),
     "null answer": (None, "is null"),
@@ -71,7 +71,7 @@ for line in sys.stdin:
 """
 
 
-def test_an_honest_predictor_is_heard_in_batches(tmp_path: Path) -> None:
+def test_an_honest_predictor_is_read_in_batches(tmp_path: Path) -> None:
     done, seen = run(HONEST, tmp_path)
     assert done.texts == ("P0", "P1", "P2", "P3", "P4")
     assert len(done.seconds_per_row) == 2
@@ -79,7 +79,7 @@ def test_an_honest_predictor_is_heard_in_batches(tmp_path: Path) -> None:
     assert seen == [(0, 5), (2, 5), (4, 5), (5, 5)]
 
 
-def test_the_warm_up_batch_is_no_latency(tmp_path: Path) -> None:
+def test_the_warm_up_batch_does_not_count_as_latency(tmp_path: Path) -> None:
     done, _ = run(HONEST, tmp_path, batch_size=5)
     assert done.p95_ms is None
 
@@ -94,25 +94,25 @@ BROKEN = {
     "load error": ("say(json.dumps({'error': 'ValueError: no \\x1b[2J weights'}))", r"loaded: ValueError: no \[2J"),
     "load memory": ("say(json.dumps({'error': 'MemoryError: '}))", "out of memory: raise --memory-mb"),
     "error of no text": ("say(json.dumps({'error': [1, {}]}))", "could not be loaded"),
-    "predicts before it is ready": ("say(json.dumps({'predictions': []}))", "no message of our predictor"),
+    "predicts before it is ready": ("say(json.dumps({'predictions': []}))", "not a message of the predictor"),
     "not json": (READY + "say('hello')", "not JSON"),
     "nan": (READY + "say('{\"predictions\": [[\"r0\", NaN]]}')", "NaN"),
     "not utf-8": (READY + "os.write(1, b'\\xff\\n')", "not UTF-8"),
     "half a character": (READY + "say('{\"predictions\": [[\"r0\", \"\\\\ud800\"]]}')", "half a character"),
     "twice the key": (READY + "say('{\"predictions\": [], \"predictions\": []}')", "twice"),
-    "deep": (READY + "say('[' * 100000)", "nested too deeply"),
-    "both": (READY + "say(json.dumps({'predictions': [], 'error': 'x'}))", "no message of our predictor"),
-    "a list": (READY + "say('[]')", "no message of our predictor"),
+    "deep": (READY + "say('[' * 100000)", "nested more than 100 levels deep"),
+    "both": (READY + "say(json.dumps({'predictions': [], 'error': 'x'}))", "not a message of the predictor"),
+    "a list": (READY + "say('[]')", "not a message of the predictor"),
     "empty line": (READY + "say('')", "empty"),
     "short": (READY + "say(json.dumps({'predictions': [['r0', 'x']]}))", "lacks 1 of 2"),
-    "row of another batch": (READY + "say(json.dumps({'predictions': [['r0','x'],['r4','x']]}))", "not asked for"),
+    "row of another batch": (READY + "say(json.dumps({'predictions': [['r0','x'],['r4','x']]}))", "not in the batch"),
     "model error": (READY + "say(json.dumps({'error': 'KeyError: x'}))", "the model failed: KeyError: x"),
     "dies": (READY + "os.abort()", "killed by SIGABRT while predicting rows 1 to 2"),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize(("body", "words"), BROKEN.values(), ids=BROKEN.keys())
-def test_a_broken_conversation_is_one_sentence(body: str, words: str, tmp_path: Path) -> None:
+def test_an_invalid_answer_gives_one_sentence(body: str, words: str, tmp_path: Path) -> None:
     with pytest.raises(CannotJudge, match=words) as caught:
         run(body, tmp_path)
     assert str(caught.value).isprintable()
