@@ -221,9 +221,7 @@ def test_a_decision_against_another_production_is_refused_and_writes_nothing(wor
     request = workshop.candidate("b").request("v0.3.2")
     before = snapshot(workshop.folder)
     for stale in (ExpectedProduction(None), ExpectedProduction("v0.2.0")):
-        with pytest.raises(
-            Refused, match=r"production was v0\.2\.0 when this was decided, and it is v0\.3\.0 now; decide again"
-        ):
+        with pytest.raises(Refused, match=r"when this was decided, and it is v0\.3\.0 now; decide again"):
             promote(replace(request, against=stale), workshop.context(), workshop.tracking, DEV)
     assert snapshot(workshop.folder) == before
     promote(replace(request, against=ExpectedProduction("v0.3.0")), workshop.context(), workshop.tracking, DEV)
