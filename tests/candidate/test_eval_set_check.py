@@ -33,8 +33,8 @@ def test_the_message_for_a_stale_baseline_has_all_three_hashes(eval_set: Path) -
     with pytest.raises(IntegrityFailure) as caught:
         check_eval_set(OTHER_MD5, str(found.sha256), eval_set)
     text = str(caught.value)
-    assert f"baseline says md5 {OTHER_MD5}" in text
-    assert f"{eval_set.name}.dvc says {found.dvc_md5}, the bytes are {found.dvc_md5}" in text
+    assert f"baseline has md5 {OTHER_MD5}" in text
+    assert f"{eval_set.name}.dvc has {found.dvc_md5}, the bytes are {found.dvc_md5}" in text
     assert "rebaseline" in text
 
 
@@ -43,13 +43,13 @@ def test_the_message_for_changed_bytes_advises_a_pull(eval_set: Path) -> None:
     target = next(eval_set.rglob("*.jsonl")) if eval_set.is_dir() else eval_set
     target.chmod(0o644)
     target.write_text(target.read_text().replace("walked", "wolked"))
-    said = f"the bytes are {identify(eval_set).dvc_md5}"
+    expected = f"the bytes are {identify(eval_set).dvc_md5}"
     with pytest.raises(IntegrityFailure, match="dvc pull --force") as checked:
         check_eval_set(before.dvc_md5, str(before.sha256), eval_set)
     with pytest.raises(IntegrityFailure, match="dvc pull --force") as pulled:
         verify_pulled(eval_set)
-    assert said in str(checked.value)
-    assert said in str(pulled.value)
+    assert expected in str(checked.value)
+    assert expected in str(pulled.value)
 
 
 def test_a_file_more_in_a_folder_is_a_change(dvc_repository: DvcRepository) -> None:
@@ -102,5 +102,5 @@ def test_a_file_that_is_not_a_dvc_file_is_refused(tmp_path: Path, text: str) -> 
 def test_a_dvc_file_of_another_output_is_refused(tmp_path: Path) -> None:
     (tmp_path / "x.jsonl").write_text("{}")
     (tmp_path / "x.jsonl.dvc").write_text(f"outs:\n- md5: '{OTHER_MD5}'\n  path: y.jsonl\n")
-    with pytest.raises(CannotJudge, match=r"is about 'y.jsonl'"):
+    with pytest.raises(CannotJudge, match=r"its output is 'y.jsonl'"):
         check_eval_set(OTHER_MD5, OTHER_SHA, tmp_path / "x.jsonl")

@@ -71,12 +71,12 @@ class Folders:
 
 @dataclass
 class Bench:
-    """A server, a cache and a destination, and what was said."""
+    """A server, a cache and a destination, and the messages."""
 
     tracking: Folders
     cache: Cache
     destination: Path
-    said: list[str] = field(default_factory=list)
+    messages: list[str] = field(default_factory=list)
 
     def fetch(self, run_id: str = RUN, *, expected_sha: str | None = None, fresh: bool = False) -> Fetched:
         self.tracking.calls.clear()
@@ -87,7 +87,7 @@ class Bench:
             self.cache,
             expected_sha=expected_sha,
             fresh=fresh,
-            notify=self.said.append,
+            notify=self.messages.append,
         )
 
 
@@ -138,18 +138,18 @@ class TestOnARealServer:
     def test_a_broken_connection_is_tried_again(
         self, fault_proxy: FaultProxy, fresh_run: tuple[str, str], tmp_path: Path
     ) -> None:
-        said: list[str] = []
+        messages: list[str] = []
         fault_proxy.fail(Fault.DROP_AFTER, path="/data/model.json", times=1)
         fetched = fetch(
             MlflowTracking(fault_proxy.url),
             fresh_run[0],
             tmp_path / "candidate",
             Cache(tmp_path / "cache"),
-            notify=said.append,
+            notify=messages.append,
         )
         assert fetched.canonical_sha == fresh_run[1]
-        assert len(said) == 1
-        assert "trying again (1 of 2)" in said[0]
+        assert len(messages) == 1
+        assert "trying again (1 of 2)" in messages[0]
 
     def test_no_server(self, tmp_path: Path) -> None:
         with pytest.raises(StoreFailure, match="nothing listens"):
@@ -217,8 +217,8 @@ class TestCache:
                 (weights.parent / "MLmodel").unlink()
         again = bench.fetch()
         assert (again.canonical_sha, again.from_cache) == (sha, False)
-        assert len(bench.said) == 1
-        assert "was changed" in bench.said[0]
+        assert len(bench.messages) == 1
+        assert "was changed" in bench.messages[0]
         assert bench.fetch().from_cache
         assert read_manifest(bench.destination).canonical_sha == sha
 

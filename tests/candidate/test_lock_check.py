@@ -38,11 +38,11 @@ def test_another_version_and_a_missing_package_are_named(tmp_path: Path) -> None
     lock = write(tmp_path, pin("pydantic", "0.1") + pin("no-such-package-at-all", "1.0") + pin("typer"))
     with pytest.raises(IntegrityFailure) as failure:
         check_lock(lock)
-    said = str(failure.value)
-    assert f"pydantic is {metadata.version('pydantic')}, locked 0.1" in said
-    assert "no-such-package-at-all is missing, locked 1.0" in said
-    assert "typer" not in said
-    assert "just setup" in said
+    message = str(failure.value)
+    assert f"pydantic is {metadata.version('pydantic')}, locked 0.1" in message
+    assert "no-such-package-at-all is missing, locked 1.0" in message
+    assert "typer" not in message
+    assert "just setup" in message
 
 
 def test_of_many_differences_three_are_named(tmp_path: Path) -> None:

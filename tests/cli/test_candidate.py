@@ -150,7 +150,7 @@ class TestEvalSet:
         assert run(["check-eval-set"]) == Exit.INTEGRITY
         out, err = capfd.readouterr()
         assert out == ""
-        assert f"the baseline says md5 {'0' * 32}, rows.jsonl.dvc says" in err
+        assert f"the baseline has md5 {'0' * 32}, rows.jsonl.dvc has" in err
 
     def test_the_eval_set_may_be_a_folder(
         self, dvc_repository: DvcRepository, capfd: pytest.CaptureFixture[str]

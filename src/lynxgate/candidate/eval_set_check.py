@@ -60,8 +60,9 @@ def verify_pulled(path: Path) -> EvalSetIdentity:
     pointer, named = _pointer(path)
     found = identify(path)
     if found.dvc_md5 != named.md5:
-        said = f"{pointer} says md5 {named.md5}, the bytes are {found.dvc_md5}"
-        raise IntegrityFailure(f"{path}: {said}. {_pull_again(pointer)}")
+        raise IntegrityFailure(
+            f"{path}: {pointer} has md5 {named.md5}, the bytes are {found.dvc_md5}. {_pull_again(pointer)}"
+        )
     return found
 
 
@@ -76,17 +77,17 @@ def check_eval_set(expected_md5: str, expected_sha256: str | None, path: Path) -
     """
     pointer, named = _pointer(path)
     found = identify(path)
-    said = f"the baseline says md5 {expected_md5}, {pointer} says {named.md5}, the bytes are {found.dvc_md5}"
+    hashes = f"the baseline has md5 {expected_md5}, {pointer} has {named.md5}, the bytes are {found.dvc_md5}"
     if found.dvc_md5 != named.md5:
-        raise IntegrityFailure(f"{path}: {said}. {_pull_again(pointer)}")
+        raise IntegrityFailure(f"{path}: {hashes}. {_pull_again(pointer)}")
     if named.md5 != expected_md5:
         raise IntegrityFailure(
-            f"{path}: {said}. The eval set is not the one this baseline was measured on; check out the one that was, "
+            f"{path}: {hashes}. The eval set is not the one this baseline was measured on; check out the one that was, "
             "or measure a new baseline (lynxgate baseline rebaseline)"
         )
     if expected_sha256 is not None and found.sha256 != expected_sha256:
         raise IntegrityFailure(
-            f"{path}: the md5 is as agreed, but the baseline says sha256 {expected_sha256} and the bytes are "
+            f"{path}: the md5 is the expected one, but the baseline has sha256 {expected_sha256} and the bytes are "
             f"{found.sha256}. Either the baseline was edited by hand, or two contents were made to share one md5"
         )
     return found
@@ -96,18 +97,18 @@ def _pointer(path: Path) -> tuple[Path, DvcFile]:
     pointer = dvc_file_of(path)
     named = read_dvc_file(pointer)
     if named.path != path.name:
-        raise CannotJudge(f"{pointer}: it is about {named.path!r}, not {path.name!r}; write it again with dvc add")
+        raise CannotJudge(f"{pointer}: its output is {named.path!r}, not {path.name!r}; write it again with dvc add")
     if not path.exists():
         raise CannotJudge(
-            f"{path}: the eval set is not here; bring it with: lynxgate pull {path} (or dvc pull {pointer})"
+            f"{path}: the eval set is not here; pull it with: lynxgate pull {path} (or dvc pull {pointer})"
         )
     return pointer, named
 
 
 def _pull_again(pointer: Path) -> str:
     return (
-        f"The bytes are not what {pointer} names; bring them with: dvc pull --force {pointer}; if they come back the "
-        "same, the DVC remote or cache holds other bytes: find out who changed them"
+        f"The bytes are not what {pointer} names; pull them again with: dvc pull --force {pointer}; if they stay "
+        "the same, the DVC remote or cache holds other bytes: find out who changed them"
     )
 
 

@@ -1,4 +1,4 @@
-"""The bitset in a document that says which rows of a bucket were right.
+"""The bitset of a bucket in a document: which of its rows were right.
 
 The first row is the most significant bit of the first byte; the last byte is padded with zeros; the bytes are
 strict base64. A million rows take 167 kB.

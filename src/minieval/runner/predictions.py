@@ -57,7 +57,7 @@ def predict(child: Child, rows: Sequence[Features], *, batch_size: int, progress
         seconds.append((time.perf_counter() - started) / len(batch))
         texts += match([row.id for row in batch], _answer(line, "predictions"))
         progress(len(texts), len(rows))
-    # The first batch warms up caches and imports; its time says nothing about the others.
+    # The first batch warms up caches and imports; its time does not represent the others.
     return Predictions(texts=tuple(texts), seconds_per_row=tuple(seconds[1:]))
 
 

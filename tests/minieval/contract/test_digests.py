@@ -13,7 +13,7 @@ def test_digests_are_those_of_the_bytes(tmp_path: Path) -> None:
     file.write_bytes(b"abc" * 1_000_000)
     seen: list[int] = []
     md5, sha = digest_file(file, "md5", "sha256", progress=seen.append)
-    told = subprocess.run(["sha256sum", file], capture_output=True, text=True, check=True).stdout.split()[0]
-    assert sha == told
+    expected = subprocess.run(["sha256sum", file], capture_output=True, text=True, check=True).stdout.split()[0]
+    assert sha == expected
     assert len(md5) == 32
     assert sum(seen) == 3_000_000
