@@ -19,11 +19,12 @@ ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
 PAGES = {
     "demo": ROOT / "docs" / "demo.md",
+    "refusal": README,  # the part of the demo in which the damaged candidate is refused
     "kills": ROOT / "docs" / "reliability.md",
     "faults": ROOT / "docs" / "reliability.md",
     "exit codes": README,
 }
-FENCED = {"demo": "text"}  # blocks that are not Markdown themselves
+FENCED = {"demo": "text", "refusal": "text"}  # blocks that are not Markdown themselves
 _ID = re.compile(r"\b(?=[0-9a-f]*[0-9])([0-9a-f]{8})[0-9a-f]{4,}\b(?:\.\.\.)?")
 _VARYING = (
     (re.compile(r"[0-9a-f]{8}…"), "<id>"),
@@ -36,6 +37,18 @@ _VARYING = (
 def shown(output: str) -> str:
     """Return an output as a page shows it."""
     return _ID.sub(r"\1…", output.strip("\n")) + "\n"
+
+
+def find_refusal(demo: str) -> str:
+    """Return the lines of the demo's output from the failed comparison to its exit code.
+
+    Raises:
+        ValueError: the demo refused no candidate.
+    """
+    found = re.search(r"^\[5/6\] comparison: failed.*?^exit 2$", demo, re.MULTILINE | re.DOTALL)
+    if found is None:
+        raise ValueError("the demo's output has no failed comparison that ends with exit 2")
+    return found[0] + "\n"
 
 
 def comparable(text: str) -> str:
@@ -84,10 +97,13 @@ def _block(name: str) -> re.Pattern[str]:
 
 def main() -> None:
     """Write stdin into the block that is named."""
-    name = sys.argv[1]
-    output = sys.stdin.read()
-    page = PAGES[name]
-    page.write_text(write_block(page.read_text(), name, shown(output) if name in FENCED else output))
+    name, output = sys.argv[1], sys.stdin.read()
+    blocks = {name: shown(output) if name in FENCED else output}
+    if name == "demo":
+        blocks["refusal"] = find_refusal(shown(output))
+    for each, text in blocks.items():
+        page = PAGES[each]
+        page.write_text(write_block(page.read_text(), each, text))
 
 
 if __name__ == "__main__":

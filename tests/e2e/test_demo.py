@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from scripts.blocks import comparable, read_page, shown
+from scripts.blocks import comparable, find_refusal, read_page, shown
 
 from tests.e2e.conftest import environment, git
 
@@ -60,3 +60,4 @@ def test_the_demo_prints_what_its_page_shows_twice_and_leaves_the_tree_clean(che
     assert git(checkout, "status", "--porcelain") == ""
     assert comparable(shown(again)) == comparable(shown(first))
     assert comparable(read_page("demo")) == comparable(shown(first)), "run `just readme`"
+    assert comparable(read_page("refusal")) == comparable(find_refusal(shown(first))), "run `just readme`"
