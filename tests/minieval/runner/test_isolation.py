@@ -54,7 +54,7 @@ def test_bwrap_works_here() -> None:
 
 
 def send_spy(isolation: Isolation, folder: Path) -> Heist:
-    """Run the spy against an eval set of labels that cannot be guessed, with secrets in the environment and open servers."""
+    """Run the spy on an eval set of labels that cannot be guessed, with secrets in the environment and open servers."""
     rows = [
         {"id": f"row-{i}", "expected": f"SECRET-{secrets.token_hex(16)}", "prompt": f"p{i}", "buckets": ["all"]}
         for i in range(LABELLED)
