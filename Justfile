@@ -90,6 +90,10 @@ faults:
     @python -m tests.faults.table --write docs/reliability.md
     @pytest -q -s -m "" tests/faults/test_races.py
 
+# Simulate many processes on two registries: how many seeds, from which on; `--show` prints the steps of one
+simulate seeds="1000" first="1" *options:
+    @python -m tests.simulation {{seeds}} {{first}} {{options}}
+
 # Move the numbers of eval_baseline.json to those of an evaluation; review the diff, and give it a pull request of its own
 rebaseline evaluation="candidate_eval.json":
     @lynxgate baseline rebaseline --evaluation {{evaluation}}

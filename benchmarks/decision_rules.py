@@ -3,7 +3,7 @@
 - numpy draws the pairs and nothing else: `lynxgate.decision.statistics` takes every decision of `guard` and
   `noninferior`, once for each distinct outcome (gains, losses) that was drawn.
 - Each cell has its own stream, seeded by `SEED`, the number of buckets, their size and the truth: a cell comes out
-  the same whatever is simulated beside it.
+  the same whichever other cells are simulated.
 - The naive rules are what tools do that judge each bucket by an interval from the data alone. They have no
   correction for the number of buckets and none for a variance that comes out as zero.
 """
@@ -30,7 +30,7 @@ BUCKET_MARGIN = 0.03
 CONFIDENCE = 0.95
 DISAGREEMENT = 0.10
 
-Counts = Any  # numpy's integer arrays; their shapes are said where they matter
+Counts = Any  # numpy's integer arrays; comments name their shapes where they matter
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ class Rule:
 
     name: str
     passes: Callable[[Counts, Counts, int], Counts] = field(repr=False)
-    says: str = ""
+    description: str = ""
 
 
 def each(decide: Callable[[Pairs], float | bool], gains: Counts, losses: Counts, n: int) -> Counts:
@@ -138,7 +138,7 @@ def _critical(n: int, margin: float) -> float:
 
 
 def holds(pairs: Pairs, margin: float) -> bool:
-    """`noninferior`, with its exact limit computed once for each ``n``; outcomes beside the limit are asked again."""
+    """`noninferior` with its exact limit, computed once for each ``n``; outcomes near it are tested one by one."""
     if pairs.n > EXACT_ROWS:
         return noninferior(pairs, margin, CONFIDENCE)
     z = tango_z(pairs, -margin)

@@ -96,7 +96,7 @@ def report(results: Results) -> Iterator[str]:
     yield ""
     yield row(["rule", "passes when"])
     yield "|---|---|"
-    yield from (row([f"`{rule.name}`", rule.says]) for rule in RULES)
+    yield from (row([f"`{rule.name}`", rule.description]) for rule in RULES)
     yield ""
     yield "### 20 buckets, both errors side by side (percent)"
     yield ""
@@ -123,21 +123,21 @@ def write_between(path: Path, lines: Sequence[str]) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Simulate, print, and write what was asked for."""
+    """Simulate the grid, print the tables, and write the files that the options name."""
     parser = argparse.ArgumentParser(description="Operating characteristics of the rules.")
     parser.add_argument("--quick", action="store_true", help="a few cells, 300 repetitions")
     parser.add_argument("--repetitions", type=int, help=f"gates a cell [default: {REPETITIONS}]")
     parser.add_argument("--docs", type=Path, help="a Markdown file whose generated part is written anew")
     parser.add_argument("--plot", type=Path, help="where the picture is written (SVG)")
-    asked = parser.parse_args(argv)
-    repetitions = asked.repetitions or (300 if asked.quick else REPETITIONS)
-    results = run(grid(repetitions, quick=asked.quick))
+    options = parser.parse_args(argv)
+    repetitions = options.repetitions or (300 if options.quick else REPETITIONS)
+    results = run(grid(repetitions, quick=options.quick))
     lines = list(report(results))
     sys.stdout.write("\n".join(lines) + "\n")
-    if asked.docs:
-        write_between(asked.docs, lines)
-    if asked.plot:
-        asked.plot.write_text(draw(results), encoding="utf-8")
+    if options.docs:
+        write_between(options.docs, lines)
+    if options.plot:
+        options.plot.write_text(draw(results), encoding="utf-8")
     return 0
 
 

@@ -62,7 +62,7 @@ def draw(results: Results) -> str:
             ' role="img" aria-labelledby="title desc">',
             '<title id="title">How often each rule errs</title>',
             '<desc id="desc">Share of simulated gates, by examples in a bucket: equal models blocked, one worse bucket '
-            "missed, and missed in small buckets. The figures are in the tables beside the picture.</desc>",
+            "missed, and missed in small buckets. The tables of the page have the figures.</desc>",
             _style(),
             f'<rect class="page" width="{WIDTH}" height="{HEIGHT}"/>',
             f'<text class="head" x="{LEFT}" y="28">{HEAD}</text>',

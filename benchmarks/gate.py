@@ -1,4 +1,4 @@
-"""What the gate costs: `lynxgate gate` beside a script that only downloads the same model and predicts.
+"""Measure the cost of the gate: `lynxgate gate`, and a script that only downloads the same model and predicts.
 
 ``python benchmarks/gate.py [rounds]``. Whole processes, interleaved, on the demo's model: MLflow on SQLite, an empty
 cache and a fresh registry each time. With ``--demo`` the whole demo is measured instead, once.

@@ -219,14 +219,14 @@ def measure(name: str, bench: Bench, sizes: Sequence[int]) -> None:
 
 
 def main(wanted: Sequence[str]) -> None:
-    """Measure what is asked for."""
+    """Run the measurements that the options name."""
     lines = Path("/proc/cpuinfo").read_text().splitlines()
     cpu = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown")
     print(f"{os.cpu_count()} cores ({cpu}), Python {platform.python_version()}, {datetime.now(UTC):%Y-%m-%d}.")
     with tempfile.TemporaryDirectory(prefix="growth-") as folder, ExitStack() as stack:
         workshop = Workshop(Path(folder))
         candidate, tracking = workshop.candidate("a"), workshop.tracking
-        memory = Path("/dev/shm")  # noqa: S108 - where there is one, so that the disk's moods are left out
+        memory = Path("/dev/shm")  # noqa: S108 - where it exists, so that the speed of the disk does not count
         held = stack.enter_context(tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None))
         directory = Path(held) / "registry"
         if "directory" in wanted:

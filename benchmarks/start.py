@@ -1,4 +1,4 @@
-"""How long `lynxgate compare` takes from cold, beside an empty Python, its own libraries, and `dvc metrics diff`.
+"""Measure the start of `lynxgate compare`, compared with an empty Python, its libraries, and `dvc metrics diff`.
 
 ``python benchmarks/start.py [rounds]``. Whole processes, interleaved, byte-compiled by a round that is not counted.
 The limit: compare takes at most 0.4 times `dvc metrics diff`; more ends with exit 1.

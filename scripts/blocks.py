@@ -1,6 +1,6 @@
 """The generated blocks of pages: ``<!-- name -->`` to ``<!-- /name -->``, each the output of a command.
 
-``COMMAND | python -m scripts.blocks NAME`` writes a block anew; tests compare each block with the output of
+``COMMAND | python -m scripts.blocks NAME`` replaces a block; tests compare each block with the output of
 the same command.
 
 - A block is the output, with one change: of ids and hashes of 12 or more hex digits the first 8 remain.

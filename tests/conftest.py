@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -15,12 +16,19 @@ from tests.servers import MlflowServer, log_bundle, once, shared_mlflow_server, 
 from tests.sizes import fail_skipped, mark_parts, refuse_unmarked
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+gc.set_threshold(100_000)  # as `lynxgate.cli.app.main` does
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Before `-m` chooses among them."""
     mark_parts(items)
+
+
+def pytest_collection_finish() -> None:
+    """What was imported stays to the end: no collection looks at it again, and some libraries collect at every call."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_fixture_setup(fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest) -> None:

@@ -112,10 +112,10 @@ def test_one_version_by_its_tag(place: Path) -> None:
         ),
         (["--from", "tagged", "--semver", "v0.1"], Exit.USAGE, "'v0.1'"),
         (["--from", "tagged"], Exit.USAGE, "--from tagged needs --semver"),
-        (["--from", "production", "--semver", "v0.1.0"], Exit.USAGE, "for one of your own: --from tagged"),
-        (["--from", "production", "--evaluation", "e.json"], Exit.USAGE, "name one"),
-        (["--from", "median"], Exit.USAGE, "belong together"),
-        (["--last", "3"], Exit.USAGE, "belong together"),
+        (["--from", "production", "--semver", "v0.1.0"], Exit.USAGE, "to choose a version, use --from tagged"),
+        (["--from", "production", "--evaluation", "e.json"], Exit.USAGE, "use one of them"),
+        (["--from", "median"], Exit.USAGE, "together"),
+        (["--last", "3"], Exit.USAGE, "together"),
         (["--from", "median", "--last", "0"], Exit.USAGE, "--last"),
         (
             ["--from", "median", "--last", "5"],
@@ -166,7 +166,7 @@ def test_numbers_of_another_eval_set_are_refused(place: Path, capsys: pytest.Cap
     for options in (["--from", "production"], ["--from", "median", "--last", "2"]):
         assert rebase(*options) == Exit.INTEGRITY
         said = capsys.readouterr().err
-        assert f"v0.10.0 was measured on DVC md5 {EVAL_SET}, and the baseline's eval set is {'f' * 32}" in said
+        assert f"v0.10.0 is on DVC md5 {EVAL_SET}, the baseline on {'f' * 32}" in said
         assert "lynxgate fetch --semver v0.10.0" in said
 
 
@@ -216,10 +216,13 @@ def test_the_verdict_says_that_it_was_taken_against_a_median(place: Path, worksh
 def test_a_policy_that_a_median_could_not_feed_is_refused(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_baseline(place, policy={"rule": "guard", "tolerance_pp": 3.0})
     assert rebase("--from", "median", "--last", "3") == Exit.OK
-    assert "a median has no outcomes, so that rule guard compares as if on different" in capsys.readouterr().err
+    assert (
+        "a median has no outcomes of single examples, so rule guard compares as if the examples differed"
+        in capsys.readouterr().err
+    )
     write_baseline(place, policy={"rule": "point", "buckets": {"*": {"max_negative_flip_rate": 0.1}}})
     assert rebase("--from", "median", "--last", "3") == Exit.CANNOT_JUDGE
-    assert "which only the answers of one model show" in capsys.readouterr().err
+    assert "which need the answers of one model" in capsys.readouterr().err
 
 
 def evaluation(buckets: dict[str, Any], **changes: Any) -> Evaluation:

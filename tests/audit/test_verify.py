@@ -72,7 +72,7 @@ def at_the_end_of_evidence(workshop: Workshop) -> str:
 
 def in_first_event(workshop: Workshop) -> str:
     replace_in(workshop.folder / "registry" / "index.jsonl", b'"semver":"v0.3.0"', b'"semver":"v0.3.9"')
-    return "index event 2: follows"
+    return "index event 2: names"
 
 
 def in_last_event(workshop: Workshop) -> str:

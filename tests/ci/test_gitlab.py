@@ -18,6 +18,8 @@ from tests.act.repository import candidate_bundles
 from tests.ci.gitlab_local import EXAMPLE, Project, make_project
 from tests.servers import MlflowServer, client_of, log_bundle
 
+pytestmark = [pytest.mark.parts, pytest.mark.slow]  # npm
+
 SEMVER = "v0.3.1"
 REPORT = {"verdict.json", "table.md", "candidate_eval.json", "candidate.sha"}
 
@@ -61,7 +63,6 @@ def offline(tmp_path: Path) -> Project:
     return make_project(tmp_path / "gitlab", {})
 
 
-@pytest.mark.slow
 def test_clean_is_promoted_on_the_default_branch(scene: Scene) -> None:
     """Production changes, and MLflow says so; the report is kept."""
     ran = scene.project.run(scene.project.started(scene.runs["good"], SEMVER))
@@ -76,7 +77,6 @@ def test_clean_is_promoted_on_the_default_branch(scene: Scene) -> None:
     assert not (ran.state / "cache").exists()
 
 
-@pytest.mark.slow
 def test_a_regressed_merge_request_fails_and_changes_nothing(scene: Scene) -> None:
     """The bucket that fell is in the kept report. Nothing of the branch was used: it would have failed otherwise."""
     before = scene.registry_bytes()

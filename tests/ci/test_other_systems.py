@@ -23,7 +23,7 @@ import yaml
 
 from tests.ci.jenkinsfile import Refused, Statement, parse_jenkinsfile
 
-pytestmark = pytest.mark.xdist_group("examples")  # the Jenkinsfile takes seconds to parse: once
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("examples")]  # the Jenkinsfile takes seconds to parse: once
 ROOT = Path(__file__).parent.parent.parent
 EXAMPLES = ROOT / "examples/ci"
 GITLAB = EXAMPLES / "gitlab/.gitlab-ci.yml"

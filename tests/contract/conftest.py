@@ -1,4 +1,4 @@
-"""The stores that the contract suite runs on: a directory, SeaweedFS, and moto as a second S3 implementation."""
+"""The stores that the contract suite runs on: a directory, memory, SeaweedFS, and moto (another S3 implementation)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.contract.stores import Place
 from tests.s3_servers import S3Server
 
 
-@pytest.fixture(params=["directory", "seaweedfs", "moto"])
+@pytest.fixture(params=["directory", "memory", "seaweedfs", "moto"])
 def place(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
     """Where a registry may be made, unused; `Place.open` gives independent handles to it."""
     return _make_place(str(request.param), request, tmp_path, monkeypatch)
@@ -25,6 +25,8 @@ def racing_place(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: py
 def _make_place(kind: str, request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
     if kind == "directory":
         return Place(str(tmp_path / "registry"))
+    if kind == "memory":
+        return Place(f"memory:{tmp_path}")
     server: S3Server = request.getfixturevalue(kind)
     for name, value in server.environment().items():
         monkeypatch.setenv(name, value)

@@ -19,6 +19,8 @@ _CHILDREN.set_forkserver_preload([__name__, "lynxgate.adapters.s3"])
 
 T = TypeVar("T")
 
+_in_memory: dict[str, RegistryStore] = {}  # of this process alone: no process can race for them
+
 
 @dataclass(frozen=True)
 class Place:
@@ -32,6 +34,11 @@ class Place:
             from lynxgate.adapters.s3 import S3Store
 
             return S3Store(self.address)
+        if self.address.startswith("memory:"):
+            # Every handle is the same object: it has no state of its own that another handle could miss.
+            from tests.simulation.memory import MemoryStore
+
+            return _in_memory.setdefault(self.address, MemoryStore(self.address))
         from lynxgate.adapters.local import DirectoryStore
 
         return DirectoryStore(Path(self.address))

@@ -1,4 +1,4 @@
-"""The decision, beside a computation that shares nothing with it."""
+"""The decision, compared with an independent computation."""
 
 from __future__ import annotations
 
@@ -211,7 +211,7 @@ def test_the_aggregate_is_shown_and_is_gated_where_the_policy_sets_it(
 def test_another_eval_set_is_an_integrity_failure_that_names_both() -> None:
     stale = evaluation(eval_set={"dvc_md5": "f" * 32})
     for status in Status:
-        with pytest.raises(IntegrityFailure, match=f"evaluation was made on DVC md5 {'f' * 32}, the baseline on {MD5}"):
+        with pytest.raises(IntegrityFailure, match=f"evaluation is on DVC md5 {'f' * 32}, the baseline on {MD5}"):
             judge(stale, baseline(status=status))
     with pytest.raises(IntegrityFailure, match="SHA-256"):
         judge(evaluation(eval_set={"dvc_md5": MD5, "sha256": "0" * 64}), baseline())

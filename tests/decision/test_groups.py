@@ -1,4 +1,4 @@
-"""Groups of examples decide under the rules that ask for proof: never more kindly or more harshly than proofs allow."""
+"""Groups of examples decide under the rules that require proof: groups only ever make a proof harder."""
 
 from __future__ import annotations
 
@@ -218,9 +218,9 @@ def test_an_evaluation_with_groups_is_not_judged_without_them() -> None:
 def test_groups_of_another_eval_set_are_an_integrity_failure() -> None:
     groups = numbered([index // 2 for index in range(10)])
     pair = documents(groups, [True] * 10, [True] * 10, dvc_md5="f" * 32)
-    with pytest.raises(IntegrityFailure, match=f"the eval set given is DVC md5 {'a' * 32}"):
+    with pytest.raises(IntegrityFailure, match=f"the eval set given is on DVC md5 {'a' * 32}"):
         judge(groups, pair)
-    with pytest.raises(IntegrityFailure, match="the eval set given is"):
+    with pytest.raises(IntegrityFailure, match="the eval set given is on"):
         judge(groups, documents(groups, [True] * 10, [True] * 10, {"rule": "point"}, sha256="f" * 64))
     with pytest.raises(IntegrityFailure, match="12 rows in bucket 'a', and the eval set with the same hash has 10"):
         judge(groups, documents(groups, [True] * 12, [True] * 12))
@@ -294,7 +294,7 @@ def test_compare_replay_and_explain_agree_on_groups(place: Path, capsys: pytest.
     write_rows(place / "other.jsonl", ["g"] * 500)
     for command in (["compare"], ["replay", "verdict.json"]):
         assert run([*command, "--eval-set", "other.jsonl"]) == Exit.INTEGRITY
-        assert "the eval set given is DVC md5" in capsys.readouterr().err
+        assert "the eval set given is on DVC md5" in capsys.readouterr().err
     stored = json.loads((place / "verdict.json").read_text())
     stored["inputs"]["groups_sha256"] = "0" * 64
     (place / "verdict.json").write_text(json.dumps(stored))

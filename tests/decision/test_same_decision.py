@@ -50,7 +50,7 @@ def values(tree: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
 
 
 def parts(tree: Any, path: Path = ()) -> Iterator[Path]:
-    """Every key of an object and every entry of a list, whatever it holds."""
+    """Every key of an object and every entry of a list, of any kind."""
     children = list(tree.items()) if isinstance(tree, dict) else list(enumerate(tree))
     for key, value in children:
         yield (*path, key)

@@ -61,6 +61,7 @@ def test_an_edit_script_makes_the_form_it_came_from(lemma: str, form: str) -> No
     assert derive_edit(lemma, form).apply(lemma) == form
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_weights_and_another_does_not(few_verbs: Sequence[Verb], tutor: Tutor) -> None:
     again, other = training.train(few_verbs, 1), training.train(few_verbs, 2)
     assert again.base.embed.tobytes() == tutor.base.embed.tobytes()
@@ -107,6 +108,7 @@ def test_gradients_of_the_adapter_agree_with_differences(few_verbs: Sequence[Ver
     assert slope == pytest.approx((loss(1e-6) - loss(-1e-6)) / 2e-6, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_a_stored_tutor_answers_the_same_and_is_stored_in_the_same_bytes(
     tutor: Tutor, prompts: list[str], tmp_path: Path
 ) -> None:

@@ -197,6 +197,7 @@ def conversation(bucket: str) -> Conversation:
     return Conversation(1, bucket, bucket, bucket, bucket, bucket, comment, check)
 
 
+@pytest.mark.parts
 def test_no_script_in_a_name_runs_in_a_real_browser() -> None:
     """Whatever is called like a script: in the comment, a title, a label, a terminal. The browser does run scripts."""
     find_browser()
@@ -212,6 +213,7 @@ def test_no_script_in_a_name_runs_in_a_real_browser() -> None:
             assert "&lt;script&gt;" in shown
 
 
+@pytest.mark.parts
 def test_a_picture_is_cut_to_what_is_on_the_page(tmp_path: Path) -> None:
     picture = tmp_path / "page.png"
     picture.write_bytes(take_picture(draw_conversation(conversation("plain")), width=600))

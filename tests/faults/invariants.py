@@ -103,7 +103,7 @@ def live_owner_is_left_alone(story: Story) -> Iterator[str]:
     """A record whose lease was running by the clock of whoever acted is still its owner's."""
     for before, after in pairwise(story):
         for semver, record in before.records.items():
-            alive = _is_unfinished(record) and after.now < datetime.fromisoformat(record["deadline"])
+            alive = is_unfinished(record) and after.now < datetime.fromisoformat(record["deadline"])
             if alive and after.records.get(semver, {}).get("owner") != record["owner"]:
                 yield f"{semver} was taken from {record['owner']}, who had it until {record['deadline']}"
 
@@ -187,7 +187,7 @@ def doubt_blocks_no_other(story: Story) -> Iterator[str]:
         attempt = after.attempt
         if attempt is None or attempt.semver in before.records or attempt.exit == KILLED:
             continue
-        unfinished = [record for record in before.records.values() if _is_unfinished(record)]
+        unfinished = [record for record in before.records.values() if is_unfinished(record)]
         in_doubt = [semver for semver, record in before.records.items() if record["state"] == "in-doubt"]
         leases_over = all(datetime.fromisoformat(record["deadline"]) <= after.now for record in unfinished)
         if leases_over and (in_doubt or unfinished) and attempt.exit not in attempt.allowed:
@@ -227,7 +227,7 @@ def nothing_is_left_unfinished(story: Story) -> Iterator[str]:
             continue
         told = {event["semver"] for event in _events(look) if event["kind"] == "promoted"}
         for semver, record in look.records.items():
-            if _is_unfinished(record):
+            if is_unfinished(record):
                 yield f"{semver} is still {record['state']}"
             if (record["state"] == "promoted") != (semver in told):
                 yield f"{semver} is {record['state']} and {'has an' if semver in told else 'has no'} event"
@@ -254,7 +254,8 @@ def check(story: Story) -> list[str]:
     return [f"{invariant.__name__}: {wrong}" for invariant in ALL for wrong in invariant(story)]
 
 
-def _is_unfinished(record: Mapping[str, Any]) -> bool:
+def is_unfinished(record: Mapping[str, Any]) -> bool:
+    """Whether something was begun on a record that is not ended."""
     return record["state"] == "pending" or bool(record.get("rollback"))
 
 

@@ -156,7 +156,7 @@ BAD: list[tuple[Invariant, str, tuple[Look, ...]]] = [
     (
         invariants.words_are_true,
         "called not promoted",
-        (replace(GOOD, attempt=Attempt("v0.3.0", 5, "v0.3.0 is not promoted and production is empty")),),
+        (replace(GOOD, attempt=Attempt("v0.3.0", 5, "v0.3.0 is not promoted; production is empty")),),
     ),
     (invariants.nothing_is_left_unfinished, "pending", (replace(ALIVE, ended=True),)),
     (invariants.nothing_is_left_unfinished, "promoted without an event", (replace(GOOD, lines=()),)),

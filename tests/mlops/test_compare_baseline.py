@@ -111,7 +111,7 @@ def test_a_stale_eval_set_fails_fast(folder: Folder) -> None:
     stale = evaluation(eval_set={"dvc_md5": "0" * 32})
     ended = folder.compare(stale, baseline(), "--output", str(verdict))
     assert (ended.code, ended.out) == (4, "")
-    assert f"the evaluation was made on DVC md5 {'0' * 32}, the baseline on {'a' * 32}" in ended.err
+    assert f"the evaluation is on DVC md5 {'0' * 32}, the baseline on {'a' * 32}" in ended.err
     assert not verdict.exists()
 
 

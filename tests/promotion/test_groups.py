@@ -97,11 +97,11 @@ def test_groups_cannot_be_left_out_or_be_those_of_another_eval_set(workshop: Wor
     workshop.open_registry()
     groups = write_rows(workshop.folder / "set.jsonl")
     candidate = prepare(workshop, groups, lost_verbs=1)
-    with pytest.raises(NotPassed, match="name the eval set with --eval-set") as refusal:
+    with pytest.raises(NotPassed, match="give the eval set with --eval-set") as refusal:
         promote(ask(candidate, None), workshop.context(), workshop.tracking, DEV)
     assert refusal.value.exit is Exit.CANNOT_JUDGE
     other = write_rows(workshop.folder / "other.jsonl", grouped=False)
-    with pytest.raises(IntegrityFailure, match="the eval set given is"):
+    with pytest.raises(IntegrityFailure, match="the eval set given is on"):
         promote(ask(candidate, other), workshop.context(), workshop.tracking, DEV)
 
 
@@ -135,5 +135,5 @@ def test_an_auditor_sees_groups_that_were_changed(workshop: Workshop, forgery: s
         del documents["groups"]
     path.write_text(json.dumps(statement))
     problems = [finding.problem for finding in audit(workshop.store, None).findings]
-    expected = "the eval set given is" if forgery == "not theirs" else "does not follow from the documents in it"
+    expected = "the eval set given is on" if forgery == "not theirs" else "does not follow from the documents in it"
     assert any(expected in problem for problem in problems), problems

@@ -56,6 +56,7 @@ def check_ended(workshop: Workshop) -> None:
     assert audit(workshop.store, workshop.tracking).findings == ()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("moment", ["before", "after"])
 @pytest.mark.parametrize("first", [True, False], ids=["first promotion", "next promotion"])
 def test_killed_anywhere_it_is_old_or_new_and_the_next_run_ends_it(memory: Path, first: bool, moment: Moment) -> None:

@@ -13,6 +13,8 @@ from tests.promotion.test_promote import snapshot
 from tests.promotion.workshop import Candidate, Workshop, with_documents
 from tests.registry.test_evidence import flaws, statement_of
 
+NOT_FOLLOWING = "the verdict in it does not follow from the documents in it"
+
 
 def guard(candidate: Candidate, latency: float = 10.0, fingerprint: str = "here") -> Candidate:
     """The candidate under a baseline that guards a latency of 10 ms, having measured ``latency``."""
@@ -45,19 +47,22 @@ def test_a_warning_is_promoted_and_stays_in_the_evidence(workshop: Workshop) -> 
     assert row["warning"] == "10 -> 12.5 ms: worse by a ratio of 1.25, and warn_max_ratio is 1.1"
 
 
-def test_evidence_whose_metric_was_altered_is_seen(workshop: Workshop) -> None:
+def test_evidence_with_an_altered_metric_is_found(workshop: Workshop) -> None:
     workshop.promote(guard(workshop.candidate("b"), 12.5), "v0.3.1")
     statement = statement_of(workshop)
     assert flaws(workshop, statement) == []
     verdict = statement["predicate"]["verdict"]
-    verdict["metrics"][0]["candidate"] = "1.0"
-    assert flaws(workshop, statement) == ["the verdict in it does not follow from the documents in it"]
-    statement["predicate"]["gate"]["version"] = "0.0.1"
+    verdict["metrics"][0]["reason"] = "other words"
+    assert flaws(workshop, statement) == [NOT_FOLLOWING]
+    for gate in (statement["predicate"]["gate"], verdict["gate"]):
+        gate["version"] = "0.0.1"
     assert flaws(workshop, statement) == []  # other words of another version, the same decision
-    verdict["metrics"][0]["outcome"] = "regressed"
-    assert flaws(workshop, statement) == ["the verdict in it does not follow from the documents in it"]
+    verdict["metrics"][0]["candidate"] = "1.0"
+    assert flaws(workshop, statement) == [NOT_FOLLOWING]
+    verdict["metrics"][0].update(candidate="12.5", outcome="regressed")
+    assert flaws(workshop, statement) == [NOT_FOLLOWING]
     del verdict["metrics"]
-    assert flaws(workshop, statement) == ["the verdict in it does not follow from the documents in it"]
+    assert flaws(workshop, statement) == [NOT_FOLLOWING]
 
 
 def test_evidence_with_a_slower_evaluation_does_not_pass(workshop: Workshop) -> None:

@@ -215,7 +215,7 @@ def test_when_mlflow_does_not_carry_the_tag_everything_is_undone(workshop: Works
     candidate = workshop.candidate("b")
     failing = FailingTracking(workshop.tracking.root, way)
     tags, index = read_tags(workshop.store).tags, list(workshop.store.lines())
-    with pytest.raises(StoreFailure, match=r"v0\.3\.1 is not promoted and production is v0\.3\.0 as before"):
+    with pytest.raises(StoreFailure, match=r"v0\.3\.1 is not promoted; production is v0\.3\.0 as before"):
         promote(candidate.request("v0.3.1"), workshop.context(tracking=failing), failing, DEV)
     assert (read_tags(workshop.store).tags, list(workshop.store.lines())) == (tags, index)
     held = workshop.context().journal.read("v0.3.1")

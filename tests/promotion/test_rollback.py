@@ -95,6 +95,7 @@ def test_only_to_a_lower_promoted_version(promoted: Workshop, target: str, error
     assert snapshot(promoted.folder) == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("moment", ["before", "after"])
 def test_killed_anywhere_a_rollback_has_happened_or_not(memory: Path, moment: Moment) -> None:
     base = prepare(Workshop(memory / "base"))
@@ -155,6 +156,7 @@ def test_a_tombstone_laid_while_its_bundle_is_promoted_stops_it(promoted: Worksh
     assert holds(promoted)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("moment", ["before", "after"])
 def test_killed_anywhere_a_tombstone_has_one_event(memory: Path, moment: Moment) -> None:
     base = prepare(Workshop(memory / "base"))

@@ -261,7 +261,7 @@ class TestComment:
     def test_stopped_before_a_verdict(self, github: GithubStandIn, step: Step) -> None:
         step.label()
         (step.root / "stderr.txt").write_text("lynxgate: md5 differs @everyone\n")
-        argv = ("--exit-code", "4", "--said", "stderr.txt", "--run-id", RUN, "--semver", "v0.3.1")
+        argv = ("--exit-code", "4", "--log", "stderr.txt", "--run-id", RUN, "--semver", "v0.3.1")
         assert step.run("ci", "comment", *argv) == Exit.OK
         assert "before there was a verdict" in comments(github)
         assert "`lynxgate: md5 differs @everyone`" in comments(github)

@@ -1,4 +1,4 @@
-"""Values, samples and the machine move; what was agreed about a metric does not, and none leaves unnamed."""
+"""Values, samples and the machine move; what was agreed about a metric stays; none is removed unnamed."""
 
 from __future__ import annotations
 

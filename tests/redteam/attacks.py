@@ -57,7 +57,7 @@ class Attack:
 
     name: str
     code: int
-    says: str
+    message: str
     change: Callable[[Tree, Tree], tuple[str, str] | None]
 
 
@@ -211,9 +211,9 @@ ATTACKS = (
     Attack("baseline with a placeholder", 3, "placeholder", _placeholder),
     Attack("its own tolerance", 3, "policy", _own_tolerance),
     Attack("its own tolerance in a bucket", 3, "tolerance_pp", _own_tolerance_in_a_bucket),
-    Attack("says that it passed", 3, "passed", _claims_passed),
+    Attack("claims that it passed", 3, "passed", _claims_passed),
     Attack("counts beyond its outcomes", 3, "outcomes", _inflated),
-    Attack("another eval set", 4, "another|not the agreed one", _another_set),
+    Attack("another eval set", 4, "another|not the same eval set", _another_set),
     Attack("hides behind all rows", 2, "hard regressed", _hides_behind_all_rows),
     Attack("drops its outcomes", 2, "hard regressed", _drops_outcomes),
     Attack("drops its counts", 3, "hard unmeasured", _drops_counts),
@@ -225,7 +225,7 @@ ATTACKS = (
     Attack("renamed metric", 2, "latency_ms missing", _metrics(Latency_ms={"value": 20, "unit": "ms"})),
     Attack("a metric of its own", 2, "speed new", _metrics(latency_ms={"value": 9, "unit": "ms"}, speed={"value": 1})),
     Attack("its own limit on a metric", 3, "max_ratio", _metric(max_ratio=9)),
-    Attack("says which machine matters", 3, "machine", _metric(machine=False)),
+    Attack("claims which machine matters", 3, "machine", _metric(machine=False)),
     Attack("a metric that is no number", 3, "metrics.latency_ms.value", _metric(value="fast")),
     Attack("another machine", 3, "another one", _slow_and(lambda e: e["environment"].update(fingerprint="there"))),
     Attack("no machine", 3, "unknown on one side", _slow_and(lambda e: e.pop("environment"))),

@@ -1,4 +1,4 @@
-"""Every attack is seen to block, through the command CI calls, and leaves no verdict that could be read as a pass."""
+"""Every attack is blocked by the command that CI calls, and no verdict that could be read as a pass is written."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_the_attack_is_blocked(attack: Attack, tmp_path: Path, capfd: pytest.Cap
     (tmp_path / "verdict.json").write_text('{"passed": true}')
     assert compare(tmp_path, *stage(attack)) == attack.code
     out, err = capfd.readouterr()
-    assert re.search(attack.says, out + err), out + err
+    assert re.search(attack.message, out + err), out + err
     assert "Traceback" not in err
     kept = tmp_path / "verdict.json"
     assert not kept.exists() or not parse_verdict(kept.read_bytes()).passed

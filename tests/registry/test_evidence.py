@@ -221,7 +221,7 @@ def test_a_decision_against_another_production_is_refused_and_writes_nothing(wor
     request = workshop.candidate("b").request("v0.3.2")
     before = snapshot(workshop.folder)
     for stale in (ExpectedProduction(None), ExpectedProduction("v0.2.0")):
-        with pytest.raises(Refused, match=r"and v0\.3\.0 is now; decide again"):
+        with pytest.raises(Refused, match=r"when this was decided, and it is v0\.3\.0 now; decide again"):
             promote(replace(request, against=stale), workshop.context(), workshop.tracking, DEV)
     assert snapshot(workshop.folder) == before
     promote(replace(request, against=ExpectedProduction("v0.3.0")), workshop.context(), workshop.tracking, DEV)
@@ -245,7 +245,7 @@ def test_production_that_moves_after_the_check_is_still_seen(workshop: Workshop)
                 workshop.promote(workshop.candidate("c"), "v0.3.1")
 
     tracking = Overtaken(workshop.tracking.root)
-    with pytest.raises(Refused, match=r"decided while v0\.3\.0 was in production, and v0\.3\.1 is now"):
+    with pytest.raises(Refused, match=r"production was v0\.3\.0 when this was decided, and it is v0\.3\.1 now"):
         promote(request, workshop.context(), tracking, DEV)
     assert workshop.context().journal.read("v0.3.2") is None
 
@@ -304,7 +304,7 @@ def signature_of_another_promotion(workshop: Workshop, keys: tuple[Path, Path]) 
 
 def no_envelope(workshop: Workshop, keys: tuple[Path, Path]) -> str:
     paths(workshop, keys[1])[1].write_bytes(b"[1]")
-    return "is no DSSE envelope"
+    return "is not a DSSE envelope"
 
 
 def signed_by_another_under_our_name(workshop: Workshop, keys: tuple[Path, Path]) -> str:
@@ -392,9 +392,9 @@ def test_what_is_no_key_is_refused_and_not_shown(tmp_path: Path, content: bytes 
 
 def test_a_key_of_another_kind_is_refused(tmp_path: Path) -> None:
     private, public = make_key(tmp_path, "rsa", "RSA")
-    with pytest.raises(UsageFailure, match="no Ed25519 private key"):
+    with pytest.raises(UsageFailure, match="not an Ed25519 private key"):
         DsseSigner(private)
-    with pytest.raises(UsageFailure, match="no Ed25519 public key"):
+    with pytest.raises(UsageFailure, match="not an Ed25519 public key"):
         DsseVerifier(public)
 
 

@@ -1,4 +1,4 @@
-"""What a decision leaves for an auditor: the folder, its manifest, and the policy in force."""
+"""The artifacts of a decision: the folder, its manifest, and the policy in force."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A verdict as a page: all of it, and nothing in it does anything."""
+"""A verdict as a page: it is complete, and no text in it has an effect."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What people read of a verdict, and that no name in it does anything."""
+"""The tables of a verdict; no name in them has an effect beyond its text."""
 
 from __future__ import annotations
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from lynxgate.decision.baseline import Baseline
+from lynxgate.decision.same_eval_set import EvalSetOf, check_same_eval_set, of_identity
 from lynxgate.decision.statistics import cluster_pairs, clustered_interval
 from lynxgate.decision.verdict import Row, Verdict
 from lynxgate.errors import CannotJudge, IntegrityFailure
@@ -94,12 +95,11 @@ def check_eval_set(verdict: Verdict, eval_set: EvalSet) -> None:
     Raises:
         IntegrityFailure: a hash differs.
     """
-    inputs, found = verdict.inputs, eval_set.identity
-    if found.dvc_md5 != inputs.eval_set_dvc_md5 or inputs.eval_set_sha256 not in (None, found.sha256):
-        raise IntegrityFailure(
-            f"the eval set is md5 {found.dvc_md5}, and the verdict was made on {inputs.eval_set_dvc_md5}; "
-            "check out the eval set of the verdict"
-        )
+    check_same_eval_set(
+        of_identity("the eval set given", eval_set.identity),
+        EvalSetOf("the verdict", verdict.inputs.eval_set_dvc_md5, verdict.inputs.eval_set_sha256),
+        advice="check out the eval set of the verdict",
+    )
 
 
 def _has_outcomes(side: Measured | None) -> bool:

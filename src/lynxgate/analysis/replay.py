@@ -12,7 +12,7 @@ from decimal import Decimal
 from fractions import Fraction
 
 from lynxgate.decision.decide import decide_bytes
-from lynxgate.decision.groups import Groups, check_same_eval_set
+from lynxgate.decision.groups import Groups, check_groups_of
 from lynxgate.decision.same_decision import find_difference, written_by
 from lynxgate.decision.verdict import Verdict, parse_verdict
 from lynxgate.errors import CannotJudge, IntegrityFailure, Refused
@@ -45,7 +45,7 @@ def replay(
         if (found := digest_bytes(data)) != named:
             raise IntegrityFailure(f"{where} was made from another {name}: it names SHA-256 {named}, this is {found}")
     if groups is not None:
-        check_same_eval_set(groups, stored.inputs.eval_set_dvc_md5, stored.inputs.eval_set_sha256)
+        check_groups_of(groups, stored.inputs.eval_set_dvc_md5, stored.inputs.eval_set_sha256)
     if (expected := stored.inputs.groups_sha256) is None:
         groups = None  # it was taken without them, and is taken again as it was
     elif groups is None:

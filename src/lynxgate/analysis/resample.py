@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from lynxgate.decision.baseline import Baseline
-from lynxgate.errors import CannotJudge, IntegrityFailure
+from lynxgate.decision.same_eval_set import check_same_eval_set, of_baseline, of_identity
+from lynxgate.errors import CannotJudge
 from minieval.contract.evalset import EvalSet
 from minieval.contract.outcome_bits import unpack_outcomes
 from minieval.contract.report import Evaluation
@@ -40,12 +42,11 @@ def pair_rows(evaluation: Evaluation, baseline: Baseline, eval_set: EvalSet) -> 
         IntegrityFailure: the three do not name the same eval set.
         CannotJudge: a side has no outcomes over all rows.
     """
-    md5 = eval_set.identity.dvc_md5
-    if {evaluation.eval_set.dvc_md5, baseline.eval_set_dvc_hash} != {md5}:
-        raise IntegrityFailure(
-            f"the eval set is md5 {md5}; the evaluation was made on {evaluation.eval_set.dvc_md5}, the baseline on "
-            f"{baseline.eval_set_dvc_hash}"
-        )
+    given = of_identity("the eval set given", eval_set.identity)
+    # A baseline with a placeholder for the hash names no eval set: its rows cannot be paired with these.
+    agreed = replace(of_baseline(baseline), dvc_md5=baseline.eval_set_dvc_hash or "a placeholder")
+    for named in (of_identity("the evaluation", evaluation.eval_set), agreed):
+        check_same_eval_set(given, named, advice="give the eval set that both were made on")
     n, bits = len(eval_set.rows), []
     for name, side in (("baseline", baseline.aggregate), ("evaluation", evaluation.aggregate)):
         if side is None or side.outcomes is None or side.n != n:

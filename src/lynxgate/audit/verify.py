@@ -70,9 +70,9 @@ def audit(store: RegistryStore, tracking: RunTags | None, verifier: Verifier | N
     events = list(_walk_chain(store, findings))
     _parse(_bytes(store, REGISTRY_KEY), RegistryMark, REGISTRY_KEY, findings)
     tags = Tags()
-    if store.read(TAGS_KEY) is not None or events:
-        tags = _parse(_bytes(store, TAGS_KEY), Tags, TAGS_KEY, findings) or Tags()
     promotions = [promotion for event in events if (promotion := as_promotion(event)) is not None]
+    if store.read(TAGS_KEY) is not None or promotions:
+        tags = _parse(_bytes(store, TAGS_KEY), Tags, TAGS_KEY, findings) or Tags()
     findings += _compare_promotions(promotions, records)
     findings += _compare_records(records, tags, {promotion.semver for promotion in promotions})
     findings += _follow_production(events, tags, records)

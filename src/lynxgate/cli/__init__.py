@@ -1,1 +1,1 @@
-"""The command line: arguments in, values to the library, text out. It holds no rule of the gate."""
+"""The command line: arguments in, values to the library, text out. It has no rule of the gate."""

@@ -59,15 +59,16 @@ def build(modules: Collection[str] = tuple(MODULES)) -> typer.Typer:
 def run(argv: Sequence[str] | None = None) -> int:
     """Run one command in this process and return its exit code."""
     words = sys.argv[1:] if argv is None else argv
+    # Without a known command (`--help`, completion, a typing error) all modules are built.
     called = [module for module, names in MODULES.items() if words and words[0] in names]
     return exits.run(build(called or tuple(MODULES)), argv, prog=PROGRAM)
 
 
 def main() -> None:
     """Entry point of the installed command."""
-    # A document is what its schema says, whatever plugin is installed; and looking for one reads every distribution.
+    # No pydantic plugin may change how documents are read; and to look for plugins reads every installed package.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
-    # Most of what a command allocates are its own modules, which live to its end.
+    # Most of what a command allocates are its modules, which live to its end: to look for garbage costs and finds none.
     gc.set_threshold(100_000)
     sys.exit(run())
 

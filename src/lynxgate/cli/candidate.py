@@ -59,6 +59,7 @@ def fetch(
 
     if [run_id is not None, semver is not None, production].count(True) != 1:
         raise UsageFailure("use exactly one of --run-id, --semver and --production")
+    # Parsed before anything is opened: a typing error must not cost a download.
     expected_sha = None if expect_sha is None else parse_sha(expect_sha)
     manifest = None
     if run_id is not None:
@@ -71,6 +72,7 @@ def fetch(
         run, manifest = release.run_id, release.manifest
         note(f"{release.semver} is {release.canonical_sha}, from run {run}")
     tracking = open_tracking(tracking_uri)
+    # The manifest of a release is compared file by file; a candidate has none yet.
     with download_progress() as progress:
         fetched = fetch_candidate(
             tracking,

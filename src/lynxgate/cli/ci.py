@@ -87,6 +87,7 @@ def request(
     found: Declined | Admitted | None = refuse_unseen(labelled, terms)
     forge = None
     if found is None:
+        # Only now: a fork has no token, and an event that is refused by itself needs none.
         forge = open_forge(workflow)
         found = admit(forge, labelled, terms)
     if isinstance(found, Declined):
@@ -111,7 +112,7 @@ def comment(
     verdict: VerdictPath = VERDICT,
     receipt: ReceiptPath = None,
     exit_code: ExitCode = 0,
-    said: LogPath = None,
+    log: LogPath = None,
     counted: CountedPath = None,
     run_id: RequestedRunId = None,
     semver: RequestedSemver = None,
@@ -129,13 +130,14 @@ def comment(
     from lynxgate.wiring import open_forge
 
     workflow = read_workflow(os.environ)
-    report = _read_report(verdict, receipt, exit_code, said, counted)
+    report = _read_report(verdict, receipt, exit_code, log, counted)
     if dry_run:
         print(render_comment(report, _context(workflow, run_id, semver, head_sha), kind))
         return Exit.OK
     labelled = _read_event(event, workflow)
     context = _context(workflow, run_id, semver, head_sha or labelled.head_sha)
     body = render_comment(report, context, kind)
+    # The summary first: it stays readable when GitHub does not accept the comment.
     write_summary(workflow, _without_marker(body))
     open_forge(workflow).upsert_comment(labelled.number, _marker(body), body)
     note(f"commented on pull request {labelled.number}")
@@ -146,7 +148,7 @@ def check(
     verdict: VerdictPath = VERDICT,
     receipt: ReceiptPath = None,
     exit_code: ExitCode = 0,
-    said: LogPath = None,
+    log: LogPath = None,
     counted: CountedPath = None,
     run_id: RequestedRunId = None,
     semver: RequestedSemver = None,
@@ -168,11 +170,12 @@ def check(
     from lynxgate.wiring import open_forge
 
     workflow = read_workflow(os.environ)
-    report = _read_report(verdict, receipt, exit_code, said, counted)
+    report = _read_report(verdict, receipt, exit_code, log, counted)
     head = head_sha or (None if dry_run else _read_event(event, workflow).head_sha)
     if head is None:
         raise UsageFailure("--dry-run needs --head-sha")
     context = _context(workflow, run_id, semver, head)
+    # Only for the line numbers of annotations: any text will do, and none puts them at line 1.
     text = baseline.read_text(encoding="utf-8", errors="replace") if baseline.is_file() else ""
     made = build_check(report, context, name=name, head_sha=head, baseline=(baseline.as_posix(), text))
     if dry_run:
@@ -258,6 +261,7 @@ def _context(workflow: Workflow, run_id: str | None, semver: str | None, head_sh
         raise UsageFailure(f"{head_sha[:80]!r} is not a commit (40 lower-case hex digits)")
     return Context(
         head_sha=head_sha,
+        # An empty value is none: a job that did not run gives empty outputs.
         run_id=parse_run_id(run_id) if run_id else None,
         semver=str(parse_semver(semver)) if semver else None,
         run_url=workflow.run_url,

@@ -49,6 +49,7 @@ def archive(
     from minieval.contract.documents import read_bytes
     from minieval.contract.writes import write_output
 
+    # A file of an earlier decision must not be uploaded with this one.
     if dest.exists() and (not dest.is_dir() or any(dest.iterdir())):
         raise UsageFailure(f"--dest {dest} is not an empty directory; name another")
     files = collect_artifacts(

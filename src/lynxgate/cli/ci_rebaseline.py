@@ -23,6 +23,7 @@ from lynxgate.cli.options import (
 from lynxgate.cli.output import note
 from minieval.contract.exits import Exit
 
+# A subset of git's rules that needs no quoting anywhere.
 _BRANCH = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,200}")
 
 
@@ -76,6 +77,7 @@ def rebaseline_pr(
     moved = move_numbers(
         data, measured, semver=version, remove=remove or (), remove_metrics=remove_metric or (), where=str(baseline)
     )
+    # The same bytes: nothing to review, and an empty pull request would be noise.
     if moved.data == data:
         write_summary(workflow, f"### No change\n\n`{base}` already has these numbers; no pull request was opened.")
         write_outputs(workflow, {"moved": "false"})
@@ -99,6 +101,7 @@ def rebaseline_pr(
     if dry_run:
         print(f"{proposal.title}\n\n{proposal.body}")
         return Exit.OK
+    # The files and the summary are written before GitHub is called: they remain when the call fails.
     made = open_forge(workflow).propose(proposal)
     write_outputs(workflow, {"pull": str(made.number)})
     print(f"{'opened' if made.is_new else 'already open:'} {made.url}")

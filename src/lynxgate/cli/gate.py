@@ -66,6 +66,7 @@ def gate(
     authorise(os.environ)
     warn_if_dev()
     services = open_gate_services(registry, mlflow_uri=tracking_uri, signing_key=signing_key)
+    # `--lock` has a default, so a missing lock needs an explicit `--no-lock`.
     paths = GatePaths(baseline, None if no_lock else lock, bundle, evaluation, verdict, isolation)
     result = run_gate(run_id, semver, paths, services, _show_stage)
     if result.eval_set_usage is not None:

@@ -71,6 +71,7 @@ def init(
         installed.version,
     )
     found = _read_eval_set(root, eval_set)
+    # lexists: a link to nothing is an existing file, and reading it is an error.
     present = {name: read_bytes(root / name) for name in FILES if os.path.lexists(root / name)}
     planned = plan_scaffold(present, found, place)
     for each in planned:

@@ -79,7 +79,9 @@ CountedPath = Annotated[
     Path | None, typer.Option("--counted", help="The output of `lynxgate registry count-gate`; may be missing.")
 ]
 ExitCode = Annotated[int, typer.Option("--exit-code", help="The exit code of the step that ended the gate.")]
-LogPath = Annotated[Path | None, typer.Option("--said", help="The stderr of that step; its last lines are shown.")]
+LogPath = Annotated[
+    Path | None, typer.Option("--log", "--said", help="The stderr of that step; its last lines are shown.")
+]
 RequestedRunId = Annotated[str | None, typer.Option("--run-id", help="The requested MLflow run.")]
 RequestedSemver = Annotated[str | None, typer.Option("--semver", help="The requested version.")]
 HeadSha = Annotated[str | None, typer.Option("--head-sha", help="The gated commit. [default: the event's head]")]

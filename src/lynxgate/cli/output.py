@@ -1,7 +1,7 @@
 """How a command prints: data to stdout, notes to stderr.
 
 - Text is UTF-8 in every locale, so that equal verdicts are equal bytes.
-- JSON is strict and ASCII, so that no terminal or log acts on a name that a document holds.
+- JSON is strict and ASCII, so that no terminal or log acts on a name in a document.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def print_json(value: Any) -> None:
     """Print ``value`` on stdout as indented, strict JSON in ASCII.
 
     Raises:
-        ValueError: ``value`` holds NaN or an infinity, which JSON does not have.
+        ValueError: ``value`` has NaN or an infinity, which JSON does not have.
     """
     print(json.dumps(value, indent=2, allow_nan=False))
 

@@ -78,6 +78,7 @@ def promote(
         against=None if expect_production is None else ExpectedProduction(expected),
         groups=None if eval_set is None else read_groups(eval_set),
     )
+    # Before the warning and the network: a bad key is a usage error.
     signer = None if signing_key is None else open_signer(signing_key)
     warn_if_dev()
     tracking = open_tracking(tracking_uri)

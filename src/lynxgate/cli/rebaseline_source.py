@@ -7,7 +7,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lynxgate.errors import IntegrityFailure, UsageFailure
+from lynxgate.errors import UsageFailure
 
 if TYPE_CHECKING:
     from lynxgate.audit.promoted_evaluations import Promoted
@@ -71,6 +71,7 @@ def read_numbers(options: RebaselineOptions, baseline: bytes, *, where: str, def
         found = read_promoted(store, options.semver)
         _check_eval_set(agreed, found)
         return Numbers(found.evaluation, found.semver)
+    # `_check_options` has made sure that --last is given.
     versions = read_last_promoted(store, options.last or 0)
     for each in versions:
         _check_eval_set(agreed, each)
@@ -107,14 +108,13 @@ def _check_options(options: RebaselineOptions) -> None:
 
 
 def _check_eval_set(agreed: Baseline, found: Promoted) -> None:
-    named = found.evaluation.eval_set
-    for kind, now, then in (
-        ("DVC md5", agreed.eval_set_dvc_hash, named.dvc_md5),
-        ("SHA-256", agreed.eval_set_sha256, named.sha256),
-    ):
-        if now is not None and then is not None and now != then:
-            raise IntegrityFailure(
-                f"{found.semver} was measured on the eval set with {kind} {then}, and the baseline names {now}; "
-                f"evaluate {found.semver} on the baseline's eval set (lynxgate fetch --semver {found.semver}; "
-                "python -m minieval), then rebaseline from that --evaluation"
-            )
+    from lynxgate.decision.same_eval_set import check_same_eval_set, of_baseline, of_identity
+
+    check_same_eval_set(
+        of_identity(found.semver, found.evaluation.eval_set),
+        of_baseline(agreed),
+        advice=(
+            f"evaluate {found.semver} on the baseline's eval set (lynxgate fetch --semver {found.semver}; "
+            "python -m minieval), then rebaseline from that --evaluation"
+        ),
+    )

@@ -118,6 +118,7 @@ def recover(registry: Registry = REGISTRY, tracking_uri: TrackingUri = None, as_
     from lynxgate.wiring import open_promotion, open_tracking
 
     context = open_promotion(registry, open_tracking(tracking_uri))
+    # Recovery can finish a promotion, so it needs the same authority.
     check_registry(authorise(os.environ), read_environment(context.store), context.store.location)
     ended = recover_all(context)
     if as_json:

@@ -58,6 +58,7 @@ class Figures(Measured):
     @model_validator(mode="after")
     def _agree(self) -> Figures:
         if self.is_measured:
+            # `Measured` demands a figure; a placeholder has none, so its check applies only to measured figures.
             super()._agree()  # type: ignore[operator]  # pydantic's decorator hides that it is a method
         return self
 

@@ -15,14 +15,15 @@ from typing import assert_never
 
 from lynxgate import __version__
 from lynxgate.decision.baseline import Baseline, Status
-from lynxgate.decision.groups import Groups, check_rows, check_same_eval_set
+from lynxgate.decision.groups import Groups, check_groups_of, check_rows
 from lynxgate.decision.metrics.judge import judge_metrics
 from lynxgate.decision.outcome import Outcome
 from lynxgate.decision.policy import ISOLATIONS, MOST_MARGIN_PP, Policy, Rule
 from lynxgate.decision.rules import paired, point
 from lynxgate.decision.rules.bucket_comparison import BucketComparison
+from lynxgate.decision.same_eval_set import check_same_eval_set, of_baseline, of_identity
 from lynxgate.decision.verdict import SCHEMA, Condition, Gate, Inputs, Row, Verdict, VerdictV2, parse_verdict
-from lynxgate.errors import CannotJudge, IntegrityFailure, Refused, UsageFailure
+from lynxgate.errors import CannotJudge, Refused, UsageFailure
 from lynxgate.figures import format_exactly
 from minieval.contract.digests import digest_bytes
 from minieval.contract.documents import pretty_json
@@ -131,16 +132,11 @@ def _check_eval_set(evaluation: Evaluation, baseline: Baseline) -> Condition:
     if baseline.eval_set_dvc_hash is None:
         reason = "the baseline has a placeholder for the hash of its eval set, so the two may differ"
         return Condition(name="eval set", outcome=Outcome.UNMEASURED, reason=reason)
-    # DVC names data by MD5, which collides; the SHA-256 is compared too wherever both sides have it.
-    pairs = [("DVC md5", evaluation.eval_set.dvc_md5, baseline.eval_set_dvc_hash)]
-    if evaluation.eval_set.sha256 and baseline.eval_set_sha256:
-        pairs.append(("SHA-256", evaluation.eval_set.sha256, baseline.eval_set_sha256))
-    for kind, measured, agreed in pairs:
-        if measured != agreed:
-            raise IntegrityFailure(
-                f"the eval set is not the agreed one: the evaluation was made on {kind} {measured}, the baseline on "
-                f"{agreed}; evaluate on the baseline's eval set, or rebaseline (lynxgate baseline rebaseline)"
-            )
+    check_same_eval_set(
+        of_identity("the evaluation", evaluation.eval_set),
+        of_baseline(baseline),
+        advice="evaluate on the baseline's eval set, or rebaseline (lynxgate baseline rebaseline)",
+    )
     reason = f"both sides were measured on DVC md5 {baseline.eval_set_dvc_hash}"
     return Condition(name="eval set", outcome=Outcome.HELD, reason=reason)
 
@@ -149,7 +145,7 @@ def _select_groups(evaluation: Evaluation, policy: Policy, groups: Groups | None
     """Return the groups if they must be respected: the rule proves something, and two rows share a group."""
     if groups is None:
         return None
-    check_same_eval_set(groups, evaluation.eval_set.dvc_md5, evaluation.eval_set.sha256)
+    check_groups_of(groups, evaluation.eval_set.dvc_md5, evaluation.eval_set.sha256)
     if not policy.rule.asks_proof or not groups.shared:
         return None
     check_rows(groups, evaluation)

@@ -14,6 +14,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field, model_validator
 
+from lynxgate.decision.same_eval_set import EvalSetOf, check_same_eval_set
 from lynxgate.errors import IntegrityFailure
 from minieval.contract.digests import digest_bytes
 from minieval.contract.documents import Document, canonical_json, parse_document
@@ -106,18 +107,15 @@ def parse_groups(data: bytes, *, where: str = "the groups") -> Groups:
     return parse_document(data, Groups, where=where)
 
 
-def check_same_eval_set(groups: Groups, dvc_md5: str, sha256: str | None) -> None:
-    """Check that groups are of the eval set with these hashes.
+def check_groups_of(groups: Groups, dvc_md5: str, sha256: str | None) -> None:
+    """Check that groups are of the eval set with these hashes, that of the evaluation.
 
     Raises:
         IntegrityFailure: a hash differs.
     """
-    found = groups.eval_set
-    if found.dvc_md5 != dvc_md5 or sha256 not in (None, found.sha256):
-        raise IntegrityFailure(
-            f"the eval set given is DVC md5 {found.dvc_md5} (SHA-256 {found.sha256}), and the evaluation was made on "
-            f"{dvc_md5} (SHA-256 {sha256 or 'not named'}); give the eval set of the evaluation"
-        )
+    found = EvalSetOf("the eval set given", groups.eval_set.dvc_md5, groups.eval_set.sha256)
+    evaluated = EvalSetOf("the evaluation", dvc_md5, sha256)
+    check_same_eval_set(found, evaluated, advice="give the eval set of the evaluation")
 
 
 def check_rows(groups: Groups, evaluation: Evaluation) -> None:

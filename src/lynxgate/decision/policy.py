@@ -157,6 +157,7 @@ class Policy(_Rules):
         """Return the terms on which a bucket of this name is judged."""
         glob = find_most_specific(self.buckets, bucket)
         special = _NOTHING_SPECIAL if glob is None else self.buckets[glob]
+        # A cap of 0 is a cap, so `or` would be wrong here.
         flips = special.max_negative_flip_rate
         return Terms(
             tier=special.tier or Tier.STANDARD,

@@ -220,6 +220,7 @@ class Verdict(Document):
     @property
     def exit(self) -> Exit:
         """Return the exit code; a report-only baseline never fails a run."""
+        # A regression counts more than a row that cannot be judged, so both together are exit 2.
         if self.passed or self.status is Status.REPORT_ONLY:
             return Exit.OK
         outcomes = {row.outcome for row in self.blocking} | {row.outcome for row in self.blocking_metrics}

@@ -37,7 +37,7 @@ class Provider:
     """A format that can be read: its name, a description, and the reader of its bytes."""
 
     name: str
-    says: str
+    description: str
     read: Callable[[bytes, str], Found]
 
 
@@ -90,6 +90,7 @@ def _as_buckets(found: Found, globs: Sequence[str], where: str) -> Found:
         if not 0 <= value <= 1:
             raise CannotJudge(f"{where}: {name!r} is {value}, and an accuracy lies between 0 and 1; correct --buckets")
         buckets[name] = Measured(accuracy=value)
+    # A chosen figure is no longer a metric: it would else be judged twice.
     rest = {name: metric for name, metric in found.metrics.items() if name not in chosen}
     return Found(rest, buckets, found.fingerprint, found.left_out)
 
@@ -162,6 +163,7 @@ def add_to_document(found: Found, data: bytes, *, where: str, into: str) -> byte
     }
     if merged.environment.fingerprint != evaluation.environment.fingerprint:
         added["environment"] = {"fingerprint": merged.environment.fingerprint}
+    # Entries are added one by one to an object that exists, so that its layout and comments stay; else as a new object.
     changes: dict[Path, Json] = {}
     for key, entries in added.items():
         if key in tree:
@@ -169,6 +171,7 @@ def add_to_document(found: Found, data: bytes, *, where: str, into: str) -> byte
         elif entries:
             changes[key,] = entries
     new = edit(data.decode(), changes).encode()
+    # The edited bytes are parsed again: an edit must never write a document that a reader refuses.
     parse_document(new, Evaluation, where=f"{where}, added to {into}")
     return new
 

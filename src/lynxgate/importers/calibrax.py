@@ -60,6 +60,7 @@ def read(data: bytes, where: str) -> Found:
                 samples=figure.samples,
             )
             full = f"{place}/{name}"
+            # The limit of `Name`; checked here, because the message can then name the source of the length.
             if len(full) > 200:
                 raise CannotJudge(f"{where}: the name {full[:60]!r}... is longer than 200 characters; shorten its tags")
             put_once(metrics, full, metric, where)

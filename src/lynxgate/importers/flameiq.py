@@ -38,6 +38,7 @@ class _Metrics(Document):
     def _names_have_no_dot(self) -> _Metrics:
         for name in self.custom:
             if "." in name:
+                # `custom.a.b` could not be told from a key of a later version of the schema.
                 raise ValueError(f"custom metric {name!r} has a dot, which the schema reserves for its own keys")
         return self
 

@@ -57,5 +57,6 @@ def put_once(table: dict[str, Metric], name: str, metric: Metric, where: str) ->
 
 def digest_machine(facts: Mapping[str, Json]) -> str | None:
     """Return a fingerprint of the known facts about a machine; `None` when there are none."""
+    # Values are compared as text: a count may be a number in one version of a tool and text in the next.
     known = {key: str(value) for key, value in facts.items() if value not in (None, "")}
     return digest_bytes(canonical_json(known)) if known else None

@@ -67,6 +67,7 @@ def read(data: bytes, where: str) -> Found:
     for name, runs in by_name.items():
         _read_quality(name, runs, buckets, where)
         _read_figures(name, runs, metrics, left_out, where)
+    # The engine alone does not identify a machine, so without system information there is no fingerprint.
     machine = digest_machine(dict(flatten({**report.system_info, "engine": report.engine})))
     return Found(metrics, buckets, machine if report.system_info else None, tuple(left_out))
 
@@ -97,6 +98,7 @@ def _read_quality(name: str, runs: Sequence[_Result], buckets: dict[str, Measure
 def _parse(run: _Result, where: str) -> _Quality:
     try:
         quality = _Quality.model_validate({key: run.metrics[key] for key in _COUNTED if key in run.metrics})
+        # Only to check that the three figures agree; the bucket is built from the counts.
         Measured(n=quality.total, correct=quality.correct, accuracy=quality.accuracy)
     except ValidationError as error:
         reason = list_reasons(error)[0][1]
@@ -107,6 +109,7 @@ def _parse(run: _Result, where: str) -> _Quality:
 def _read_figures(
     name: str, runs: Sequence[_Result], metrics: dict[str, Metric], left_out: list[str], where: str
 ) -> None:
+    # Counts of a benchmark are in its bucket already. `_read_quality` has made sure that all runs have them, or none.
     counted = "correct" in runs[0].metrics
     values_by_key: dict[str, list[Json]] = {}
     for run in sorted(runs, key=lambda each: each.run_number):
@@ -120,5 +123,6 @@ def _read_figures(
             continue
         if len(values) != len(runs):
             raise CannotJudge(f"{where}: {full!r} is missing from a run of {name!r}; run it again")
+        # Validated as figures: the raw values are integers and decimals of any size.
         numbers = _Figures.model_validate({"values": values}).values
         put_once(metrics, full, Metric(value=median(numbers), samples=numbers if len(numbers) > 1 else None), where)

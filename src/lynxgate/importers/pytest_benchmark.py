@@ -16,7 +16,8 @@ from minieval.contract.documents import Json, parse_document
 from minieval.contract.fields import Name, Number
 from minieval.contract.report import Metric
 
-MOST_SAMPLES = 10_000
+MOST_SAMPLES = 10_000  # as many as an evaluation may have
+# Facts that stay the same between runs on one machine; the load and the CPU frequency of the moment do not.
 _MACHINE = ("node", "processor", "machine", "system", "python_implementation", "python_version")
 _CPU = ("brand_raw", "brand", "arch", "count")
 
@@ -56,6 +57,7 @@ def read(data: bytes, where: str) -> Found:
         samples = rounds if 0 < len(rounds) <= MOST_SAMPLES else None
         metric = Metric(value=each.stats.median, unit="s", direction="lower", samples=samples)
         put_once(metrics, each.fullname, metric, where)
+    # Older versions of pytest-benchmark write no CPU, or write it as text.
     cpu = report.machine_info.get("cpu")
     facts = {key: report.machine_info.get(key) for key in _MACHINE}
     if isinstance(cpu, dict):

@@ -73,14 +73,19 @@ def build_next_event(context: PromotionContext, production: str | None, **fields
 def _find_known_event(context: PromotionContext, production: str | None) -> int:
     """Return the number of an event that is in the index: that of the version in production, 0 without one.
 
+    The event of a promotion that is committed and not finished may not be written yet: then it is that of the version
+    before.
+
     A store that cannot list its newest event in one request searches from there (`Index.last`).
     """
-    if production is None:
-        return 0
-    versioned = context.journal.read(production)
-    if versioned is None or versioned.record.event is None or versioned.record.state is not State.PROMOTED:
-        raise IntegrityFailure(
-            f"{context.store.location}: {production} is in production without a promoted record; "
-            "see lynxgate registry verify"
-        )
-    return versioned.record.event.number
+    while production is not None:
+        versioned = context.journal.read(production)
+        if versioned is None or versioned.record.event is None or not versioned.record.committed:
+            raise IntegrityFailure(
+                f"{context.store.location}: {production} is in production without a promoted record; "
+                "see lynxgate registry verify"
+            )
+        if versioned.record.state is State.PROMOTED:
+            return versioned.record.event.number
+        production = versioned.record.production_before
+    return 0

@@ -36,7 +36,7 @@ from lynxgate.registry.layout import (
     signature_key,
 )
 from lynxgate.registry.record import Record, State, VersionedRecord
-from lynxgate.registry.resolve import find_production
+from lynxgate.registry.resolve import read_production
 from lynxgate.registry.tombstone import check_not_tombstoned
 from minieval.contract.documents import parse_document
 from minieval.contract.report import Evaluation
@@ -136,10 +136,14 @@ def claim(
     retry finds its own.
 
     Raises:
-        Refused: production moved, or another process has claimed the semver.
+        Refused: production moved or is not finished, or another process has claimed the semver.
     """
-    before = find_production(context.store)
+    production = read_production(context.store)
+    before = production.semver
     check_order(request, before)
+    if not production.closed:
+        # Its event may not be in the index yet, and ours comes after it.
+        raise Refused(f"{before} was put in production by another process just now, which is not done; run it again")
     evidence = build_evidence(
         candidate.manifest,
         candidate.verdict,

@@ -9,9 +9,10 @@ from lynxgate.identity import parse_semver
 from lynxgate.promotion.authorization import authorise, check_registry
 from lynxgate.promotion.context import PromotionContext
 from lynxgate.promotion.recovery import recover_unfinished
-from lynxgate.promotion.rollback_steps import finish_rollback, move_production
+from lynxgate.promotion.rollback_steps import check_target, finish_rollback, move_production
 from lynxgate.registry.layout import read_environment, read_tags
 from lynxgate.registry.record import Record, Rollback, State
+from lynxgate.registry.resolve import read_production
 from lynxgate.registry.tombstone import check_not_tombstoned
 
 
@@ -20,7 +21,8 @@ def roll_back(target: str, context: PromotionContext, environ: Mapping[str, str]
 
     1. Authorise, and recover what is unfinished on the version in production and on the target.
     2. Check that the target was promoted, is lower than production, and is not tombstoned.
-    3. Claim the target's record; a crash after this leaves a rollback that has not happened, and is dropped.
+    3. Claim the target's record, and check again that it is not tombstoned; a crash after the claim leaves a rollback
+       that has not happened, and is dropped.
     4. Swap `tags.json`, the commit point; a crash after this leaves a rollback that the next process finishes.
     5. Write the event, move the alias, close the record.
 
@@ -31,10 +33,15 @@ def roll_back(target: str, context: PromotionContext, environ: Mapping[str, str]
     """
     check_registry(authorise(environ), read_environment(context.store), context.store.location)
     recover_unfinished((read_tags(context.store).tags.production, target), context)
-    production = read_tags(context.store).tags.production
+    found = read_production(context.store)
+    production = found.semver
     versioned = context.journal.read(target)
     if production is None or versioned is None or versioned.record.state is not State.PROMOTED:
         raise CannotJudge(f"{context.store.location}: {target} was never promoted; see lynxgate registry list")
+    if versioned.record.unfinished or not found.closed:
+        # Another process began after step 1. Its event comes before ours, and the target's record may be its own.
+        busy = target if versioned.record.unfinished else production
+        raise Refused(f"{busy} was changed by another process just now, which is not finished; run it again")
     if production == target:
         return versioned.record, None
     if parse_semver(target) > parse_semver(production):
@@ -43,5 +50,6 @@ def roll_back(target: str, context: PromotionContext, environ: Mapping[str, str]
         )
     check_not_tombstoned(context.store, versioned.record.canonical_sha)
     versioned = context.journal.take_over(versioned, rollback=Rollback(production_before=production).model_dump())
+    check_target(context, versioned)
     move_production(context, versioned, production)
     return finish_rollback(context, versioned).record, production

@@ -15,6 +15,26 @@ from lynxgate.registry.compare_and_swap import change_tags
 from lynxgate.registry.events import Event, Kind
 from lynxgate.registry.layout import Tags, read_tags
 from lynxgate.registry.record import Rollback, VersionedRecord
+from lynxgate.registry.tombstone import check_not_tombstoned
+
+
+def check_target(context: PromotionContext, versioned: VersionedRecord) -> None:
+    """Check that the bundle that production goes back to is not tombstoned; else drop the rollback.
+
+    This runs while the record holds the rollback. A tombstone is created before its process looks for rollbacks, so
+    one of the two always sees the other.
+
+    Raises:
+        Refused: it is tombstoned.
+    """
+    try:
+        check_not_tombstoned(context.store, versioned.record.canonical_sha)
+    except Refused:
+        context.journal.advance(versioned, rollback=None)
+        raise
+    except GateError:
+        context.journal.release(versioned)
+        raise
 
 
 def move_production(context: PromotionContext, versioned: VersionedRecord, production: str) -> None:

@@ -19,6 +19,7 @@ from lynxgate.registry.compare_and_swap import change_tags
 from lynxgate.registry.events import Event, Kind
 from lynxgate.registry.layout import Tags, read_tags
 from lynxgate.registry.record import Record, State, VersionedRecord
+from lynxgate.registry.tombstone import check_not_tombstoned
 
 
 def update_tags_json(context: PromotionContext, versioned: VersionedRecord) -> None:
@@ -138,6 +139,11 @@ def recover(context: PromotionContext, versioned: VersionedRecord) -> VersionedR
     in_tags = versioned.record.semver in read_tags(context.store).tags.semver
     match answer.state:
         case TagState.PRESENT if in_tags:
+            try:
+                # The tag may be of an earlier attempt: its owner may have ended before it looked for a tombstone.
+                check_not_tombstoned(context.store, versioned.record.canonical_sha)
+            except Refused as error:
+                return undo(context, versioned, State.IN_DOUBT, str(error))
             return finish(context, commit(context, versioned))
         case TagState.PRESENT:
             # The tag is set after `tags.json`: an earlier attempt set it, and was undone.

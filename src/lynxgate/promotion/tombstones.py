@@ -11,7 +11,6 @@ import contextlib
 from collections.abc import Mapping
 
 from lynxgate.errors import Conflict, Refused, StoreFailure
-from lynxgate.ports import RegistryStore
 from lynxgate.promotion.authorization import authorise, check_registry
 from lynxgate.promotion.context import PromotionContext
 from lynxgate.promotion.event_log import build_next_event, write_announced
@@ -26,18 +25,18 @@ def tombstone(sha: str, reason: str, context: PromotionContext, environ: Mapping
     """Tombstone a bundle, once; return the tombstone as it stands, with the reason of the first one.
 
     Raises:
-        Refused: not authorised, or the bundle is in production.
+        Refused: not authorised, or the bundle is in production or being put back into it.
         StoreFailure: the registry failed; run it again to finish what was begun.
     """
     check_registry(authorise(environ), read_environment(context.store), context.store.location)
     if read_tombstone(context.store, sha) is None:
-        _check_not_in_production(context.store, sha)
+        _check_not_in_production(context, sha)
         begun = Tombstone(canonical_sha=sha, reason=reason)
         with contextlib.suppress(Conflict):  # another process tombstones it too: that one stands, and is finished below
             put(context.store, tombstone_key(sha), begun.to_bytes(), None)
     finished = finish_tombstone(context, sha)
-    # A promotion that looked before the tombstone was there may have put the bundle into production meanwhile.
-    _check_not_in_production(context.store, sha)
+    # A promotion or a rollback that looked before the tombstone was there may put the bundle into production.
+    _check_not_in_production(context, sha)
     return finished
 
 
@@ -81,7 +80,13 @@ def _build_event(context: PromotionContext, stone: Tombstone) -> Event:
     )
 
 
-def _check_not_in_production(store: RegistryStore, sha: str) -> None:
+def _check_not_in_production(context: PromotionContext, sha: str) -> None:
+    store = context.store
+    # Rollbacks first: one that ends between the two has moved production, which is looked at next.
+    for version in [semver for semver, named in read_tags(store).tags.semver.items() if named == sha]:
+        versioned = context.journal.read(version)
+        if versioned is not None and versioned.record.rollback is not None:
+            raise Refused(f"{sha} is being put back into production as {version}; run it again when that is finished")
     tags = read_tags(store).tags
     # Both the version that `tags.json` names and the one that readers resolve to: while a promotion is under way they
     # differ, and either may end up in production.

@@ -67,6 +67,7 @@ def admit(forge: Forge, event: LabelledEvent, terms: Terms) -> Admitted | Declin
     if isinstance(labelled, Declined):
         return labelled
     comments = forge.comments(event.number)
+    # One call for each account that matters, not for each comment.
     people = {labelled.actor.lower(), *requesters(comments)}
     permissions = {login: forge.permission(login) for login in sorted(people)}
     chosen = choose(comments, permissions, events, labelled)
@@ -89,6 +90,7 @@ def _refuse_pull(forge: Forge, event: LabelledEvent, terms: Terms) -> Declined |
             f"this pull request changes {terms.baseline}; a baseline changes only in a pull request of its own",
             "Merge the change of the baseline first, in a pull request of its own.",
         )
+    # GitHub lists at most 3,000 files.
     if len(files) < pull.changed_files:
         return Declined(
             "this pull request changes more files than GitHub lists, so a change of the baseline could be missed",

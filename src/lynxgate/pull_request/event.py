@@ -31,6 +31,7 @@ class _Repository(_Part):
 
 
 class _Side(_Part):
+    # GitHub gives null for a head repository that was deleted.
     sha: Annotated[str, Field(pattern=f"^{COMMIT}$")]
     repo: _Repository | None
 

@@ -39,6 +39,7 @@ def build_proposal(
     run_url: str | None = None,
 ) -> Proposal:
     """Return the pull request for ``moved``, which must have changes; ``replaces`` is the blob SHA of the file now."""
+    # Base and path belong to the name: the same change into another branch is another proposal.
     kind = f"{base}\n{path}\n{replaces}\n".encode() + moved.data
     return Proposal(
         base=base,

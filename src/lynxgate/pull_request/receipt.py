@@ -29,6 +29,7 @@ class ParsedReceipt:
 
 def parse_receipt(text: str) -> ParsedReceipt | None:
     """Return the receipt in the last line of `promote`'s output; `None` when nothing was promoted."""
+    # The last line only: what a table or log above it contains is not a receipt.
     lines = text.strip().splitlines()
     match = _RECEIPT.fullmatch(lines[-1].strip()) if lines else None
     return None if match is None else ParsedReceipt(match[1], parse_semver(match[2]), match[3])

@@ -89,6 +89,7 @@ def conclude(report: Report) -> Conclusion:
     verdict = report.verdict
     if verdict is None or report.exit_code != 0 or verdict.exit is not Exit.OK:
         return Conclusion.FAILURE
+    # Report-only promotes nothing, so it is neither a success nor a failure.
     return Conclusion.SUCCESS if verdict.passed and verdict.status == "active" else Conclusion.NEUTRAL
 
 
@@ -110,6 +111,7 @@ def format_headline(report: Report) -> str:
 
 def format_meaning(code: int) -> str:
     """Return the meaning of an exit code, with its number."""
+    # A step may also end by a signal (143) or with a code of the shell.
     known = _MEANING.get(Exit(code)) if code in list(Exit) else None
     return f"{known} (exit {int(code)})" if known else f"a step ended with exit {int(code)}"
 
@@ -149,7 +151,7 @@ def fit(head: str, table: list[str], tail: str, whole: str = "verdict.json") -> 
     if len(body.encode()) <= MAX_BYTES:
         return body
     # Room for table lines: all bytes, minus the other blocks, minus the blank line that separates the table.
-    # The note is measured with the largest count it can have, so that the body fits whatever is kept.
+    # The note is measured with the largest count it can have, so that the body fits however many lines are kept.
     fixed = join_blocks(head, _format_left_out(len(table), whole), tail)
     room = MAX_BYTES - len(fixed.encode()) - len("\n\n")
     kept = 0

@@ -28,8 +28,10 @@ HOW_TO_ASK = (
     "and then sets the label `{label}` (remove it first if it is set)."
 )
 OUR_MARK = "<!-- lynxgate:"  # the start of every comment of the gate
+# The version is parsed afterwards; here its characters are enough to bound the text that can pass.
 _LINE = re.compile(rf"mlflow_run_id=({RUN_ID})[ \t]+semver=(v[0-9.]{{5,32}})")
 _LOOKS_LIKE = re.compile(r"mlflow_run_id|semver\s*=")
+# An unclosed comment hides everything after it, as on GitHub.
 _HIDDEN = re.compile(r"<!--.*?(?:-->|\Z)", re.DOTALL)
 
 
@@ -83,6 +85,7 @@ def find_label_event(events: Sequence[LabelEvent], label: str, labeller: str) ->
     if not ours:
         return Declined(f"GitHub has no record of the label {label}", f"Set the label `{label}` again.")
     newest = ours[-1]
+    # The label must be as this run's sender set it; any later event has a run of its own.
     if not newest.added:
         return Declined(f"the label {label} was removed", f"Set the label `{label}` again.")
     if not same_login(newest.actor, labeller):
@@ -120,12 +123,14 @@ def choose(
     in_time = [each for each in counting if each.created_at < labelled.at]
     if not in_time:
         return Declined(_why_none(comments, asking, counting), how)
+    # Its text at the time of the label is unknown. An older one refuses too: it may have been a conflict then.
     if any(each.updated_at >= labelled.at for each in in_time):
         return Declined("a request was edited after the label was set", how)
     newest = in_time[-1]
     # The label before the newest request ends an older discussion: earlier requests are no conflict.
     since = _last_set(events, labelled.label, newest.created_at)
     rivals = [each for each in counting if since is None or each.created_at >= since]
+    # One comment may have two different requests; that is a conflict too.
     wanted = {request for each in rivals for request in parse_requests(each.body)}
     if len(wanted) > 1:
         return Declined(

@@ -14,6 +14,7 @@ from pathlib import Path
 from lynxgate.errors import StoreFailure, UsageFailure
 
 _REPOSITORY = re.compile(r"[A-Za-z0-9_.-]{1,100}/[A-Za-z0-9_.-]{1,100}")
+# No newline and no "=": a value cannot add a second output.
 _OUTPUT = re.compile(r"[A-Za-z0-9_.-]{1,200}")
 _ADDRESS = re.compile(r"https?://[A-Za-z0-9._:/-]{1,200}")
 

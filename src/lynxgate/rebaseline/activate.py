@@ -34,6 +34,7 @@ def activate(data: bytes, *, where: str = "the baseline") -> bytes:
     if idle := baseline.policy.idle_globs(baseline.buckets):
         raise CannotJudge(f"{where}: policy.buckets: {idle[0]!r} matches no bucket; correct or remove it")
     metrics = _judge_own_metrics(baseline, where)
+    # Something must be able to fail: a bucket, all rows, or a metric.
     tiers = {baseline.policy.terms_of(name).tier for name in baseline.buckets}
     if tiers == {Tier.ADVISORY} and not baseline.policy.gates_all_rows and all(m.tier == "advisory" for m in metrics):
         raise CannotJudge(f"{where}: every bucket is advisory, so that nothing could fail; give one another tier")
@@ -42,6 +43,7 @@ def activate(data: bytes, *, where: str = "the baseline") -> bytes:
 
 def _judge_own_metrics(baseline: Baseline, where: str) -> tuple[MetricRow, ...]:
     """Judge the baseline's metrics against themselves: a metric that cannot be judged here never can be."""
+    # A placeholder is refused before; `Decimal(0)` only satisfies the type.
     same = {
         name: Metric(value=each.value or Decimal(0), unit=each.unit, samples=each.samples)
         for name, each in baseline.metrics.items()

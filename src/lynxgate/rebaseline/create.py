@@ -19,7 +19,7 @@ def init_baseline(evaluation: Evaluation, *, eval_set: str | None = None, semver
 
     Raises:
         UsageFailure: neither the evaluation nor ``eval_set`` names the eval set.
-        CannotJudge: the result is not a valid baseline, as with a path that is no name.
+        CannotJudge: the result is not a valid baseline, for example because of the path.
     """
     path = evaluation.eval_set.path or eval_set
     if path is None:
@@ -42,5 +42,6 @@ def init_baseline(evaluation: Evaluation, *, eval_set: str | None = None, semver
         "buckets": {name: present_entries(figure_entries(each)) for name, each in evaluation.buckets.items()},
     }
     data = (format_value(present_entries(document), "") + "\n").encode()
+    # Nothing is written that a reader would refuse.
     parse_baseline(data, where="the new baseline")
     return data

@@ -32,6 +32,7 @@ def find_moves(before: Baseline, after: Baseline) -> Iterator[Move]:
         yield from _move((key,), getattr(before, key), getattr(after, key))
     for key in ("canonical_sha", "semver", "mlflow_run_id"):
         yield from _move(("source", key), getattr(before.source, key), getattr(after.source, key))
+    # As one text each, so that a changed list is one difference.
     old, new = (", ".join(each.source.median_of or ()) for each in (before, after))
     yield from _move(("source", "median_of"), old, new)
     yield from _move_figures(("aggregate",), before.aggregate, after.aggregate)

@@ -65,12 +65,14 @@ def rebaseline(
     changes = changed_entries((), tree, _eval_set(evaluation))
     changes |= changed_entries(("source",), tree.get("source"), _source(baseline, evaluation, semver, median_of))
     changes |= _measured(("aggregate",), tree.get("aggregate"), evaluation.aggregate)
+    # Old buckets first, in their order, so that new ones are added at the end of the object.
     for name in dict.fromkeys([*baseline.buckets, *evaluation.buckets]):
         changes |= _measured(("buckets", name), tree["buckets"].get(name), evaluation.buckets.get(name))
     for name, entries in move_metrics(baseline, evaluation, remove_metrics).items():
         place = ("metrics", name)
         changes |= {place: REMOVED} if entries is None else changed_entries(place, tree["metrics"][name], entries)
     changes |= changed_entries(("environment",), tree.get("environment"), move_environment(baseline, evaluation))
+    # `edit` changes single values in the text, so that everything else stays byte for byte.
     new = edit(data.decode(), changes).encode()
     result = parse_baseline(new, where=f"{where}, rebaselined")
     idle = result.policy.idle_globs(result.buckets) + idle_globs(result.policy.metrics, result.metrics)
@@ -111,7 +113,7 @@ def _measured(path: Path, old: Json, new: Measured | None) -> dict[Path, Json]:
     if new is None:
         return {} if old is None else {path: REMOVED}
     figures = figure_entries(new)
-    # Where neither the evaluation nor the old entry states an accuracy beside its counts, none is added.
+    # Where neither the evaluation nor the old entry states an accuracy in addition to counts, none is added.
     if new.accuracy is None and isinstance(old, dict) and "accuracy" not in old:
         figures["accuracy"] = None
     return changed_entries(path, old, figures)

@@ -16,6 +16,7 @@ def check_removals(
         Refused: something would be removed that ``remove`` does not name.
         UsageFailure: ``remove`` names something that would not be removed.
     """
+    # A bucket that disappears unnoticed would no longer be guarded.
     gone = sorted(set(agreed).difference(measured))
     if unnamed := [name for name in gone if name not in remove]:
         more = f" (and {len(unnamed) - 1} more)" if len(unnamed) > 1 else ""

@@ -65,6 +65,7 @@ def collect_artifacts(
 
 def describe_installation() -> dict[str, Json]:
     """Return the version of Python, the kind of machine, and every installed distribution with its version."""
+    # Names are normalised to lower case, because distributions spell theirs differently.
     found = {str(each.metadata["Name"]).lower(): each.version for each in metadata.distributions()}
     return {
         "python": platform.python_version(),
@@ -96,6 +97,7 @@ def _describe(context: DecisionContext, verdict: Verdict | None, files: Mapping[
         "exit_code": context.exit_code,
         "summary": None if verdict is None else verdict.summary,
         "inputs": inputs,
+        # In order of names, so that equal files give an equal manifest.
         "files": [
             {"path": name, "size": len(data), "sha256": digest_bytes(data)} for name, data in sorted(files.items())
         ],

@@ -127,6 +127,7 @@ def _describe_examples(examples: Examples, most: int, *, decides: bool) -> list[
 
 def _pairs(row: Row, evidence: BucketStatistics) -> Pairs:
     n = None if row.candidate is None else row.candidate.n
+    # A row with gains has counts; 1 only satisfies the type, since `Pairs` needs an example.
     return Pairs(n or 1, evidence.gains or 0, evidence.losses or 0)
 
 

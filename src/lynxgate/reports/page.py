@@ -29,6 +29,7 @@ dt { font-weight: 600; }
 dd { margin: 0 0 .5rem; overflow-wrap: anywhere; }
 @media print { body { margin: 0; max-width: none; } div { overflow: visible; } }
 """
+# The browser applies the style sheet only if its hash is the one in the policy: markup in a name can add no style.
 _HASH: Final = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
 
 
@@ -82,6 +83,7 @@ def _list(sentences: Sequence[str]) -> Iterator[str]:
 
 
 def _table(grid: Grid) -> Iterator[str]:
+    # Numbers are aligned right, names and outcomes left, as in the other forms.
     kinds = [' class="left"' if name in LEFT else "" for name in grid.columns]
     yield "<div><table>"
     head = (f'<th scope="col"{kind}>{_text(name)}</th>' for kind, name in zip(kinds, grid.columns, strict=True))
@@ -94,4 +96,5 @@ def _table(grid: Grid) -> Iterator[str]:
 
 
 def _text(value: str) -> str:
+    # First `visible`, so that control and bidirectional characters are shown; then HTML, quotes included.
     return escape(visible(value))

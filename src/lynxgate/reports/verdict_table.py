@@ -45,6 +45,7 @@ def tabulate(verdict: Verdict) -> tuple[Grid, ...]:
 def render_answer(verdict: Verdict) -> str:
     """Return the default output: one line on a pass, else the failing rows; under a report-only baseline both."""
     table = render_markdown(verdict)
+    # Only a report-only baseline exits with 0 without a pass: then the summary says that it would fail.
     return f"{verdict.summary}\n\n{table}" if verdict.exit is Exit.OK and not verdict.passed else table
 
 
@@ -88,6 +89,7 @@ def _headline(verdict: Verdict) -> str:
 
 
 def _markdown_name(row: Row) -> str:
+    # The name of the aggregate is ours. A verdict from a file may have another one, which is escaped.
     return row.bucket if row.bucket == ALL_ROWS else as_code(row.bucket)
 
 
@@ -96,6 +98,7 @@ def _plain_summary(verdict: Verdict) -> str:
     whole = verdict.aggregate
     if whole is None or whole.bucket == ALL_ROWS:
         return verdict.summary
+    # Through a copy, because the summary is built from the verdict.
     named = whole.model_copy(update={"bucket": as_code(whole.bucket)})
     return verdict.model_copy(update={"aggregate": named}).summary
 
@@ -130,6 +133,7 @@ def _flips(row: Row) -> str:
 
 def _size(row: Row) -> str:
     sizes = [figure.n for figure in (row.baseline, row.candidate) if figure is not None and figure.n is not None]
+    # One number where both sides have the same n, else both.
     return " / ".join(str(size) for size in dict.fromkeys(sizes))
 
 

@@ -109,6 +109,7 @@ def read_action(direct_url: str | None) -> str | None:
 
 def missing_lines(text: str, lines: Collection[str] = IGNORED) -> list[str]:
     """Return those ``lines`` that a .gitignore lacks; slashes at either end are ignored in the comparison."""
+    # git reads "candidate", "/candidate" and "candidate/" in different ways, but each ignores what a gate writes.
     there = {line.strip().strip("/") for line in text.splitlines()}
     return [line for line in lines if line.strip("/") not in there]
 
@@ -131,8 +132,9 @@ def _baseline(eval_set: EvalSet) -> bytes:
         "policy": {"rule": "point", "tolerance_pp": DEFAULT_TOLERANCE_PP},
         "buckets": dict.fromkeys(eval_set.buckets or (EXAMPLE,), PLACEHOLDER),
     }
+    # Written by `format_value`, as rebaseline edits it later: the first diff shows numbers only.
     data = (format_value(document, "") + "\n").encode()
-    parse_baseline(data, where="the new baseline")
+    parse_baseline(data, where="the new baseline")  # a bucket name may be one that a baseline does not allow
     return data
 
 
@@ -146,6 +148,7 @@ def _workflow(path: str, place: Place) -> bytes:
         resources.files("lynxgate.setup").joinpath("templates", path.rpartition("/")[2]).read_text(encoding="utf-8")
     )
     version = f" # v{place.version}" if place.version else ""
+    # `Place` has checked the form of all three, so they need no quoting in YAML.
     words = {"__ACTION__": place.action + version, "__REPOSITORY__": place.repository, "__BRANCH__": place.branch}
     for word, value in words.items():
         template = template.replace(word, value)
@@ -157,6 +160,7 @@ def _plan_ignore(found: bytes | None) -> Planned:
     lines = missing_lines(data.decode("utf-8", errors="replace"))
     if not lines:
         return Planned(IGNORE, None, "unchanged")
+    # The last line may have no newline; ours must not be joined to it.
     gap = b"" if not data or data.endswith(b"\n") else b"\n"
     added = "\n".join(["# files that a gate writes into the checkout (lynxgate)", *lines, ""]).encode()
     how = "created" if found is None else f"{len(lines)} lines added at its end"

@@ -1,4 +1,4 @@
-"""The rules that ask for proof, beside the statistics taken directly; and the caps that hold under every rule."""
+"""The rules that require proof give what the statistics give; the caps hold under every rule."""
 
 from __future__ import annotations
 

@@ -10,10 +10,10 @@ from random import Random
 
 import numpy as np
 import pytest
-import statsmodels.api as sm
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import mannwhitneyu
+from statsmodels.regression.linear_model import OLS
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
 
@@ -159,7 +159,7 @@ def clusters_of(rows: list[tuple[int, int]]) -> tuple[Pairs, ...]:
 @given(grouped)
 def test_clustered_variance_agrees_with_statsmodels(rows: list[tuple[int, int]]) -> None:
     changes = np.array([change for _, change in rows], dtype=float)
-    fit = sm.OLS(changes, np.ones(len(rows))).fit(
+    fit = OLS(changes, np.ones(len(rows))).fit(
         cov_type="cluster", cov_kwds={"groups": np.array([group for group, _ in rows]), "use_correction": False}
     )
     assert clustered_variance(clusters_of(rows)) == pytest.approx(float(fit.cov_params()[0, 0]), abs=1e-12)

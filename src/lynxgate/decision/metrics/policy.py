@@ -1,4 +1,4 @@
-"""What is agreed about figures beside accuracy: a metric of the baseline, and the limits that a policy sets on it.
+"""What is agreed about figures other than accuracy: a metric of the baseline, and the limits that a policy sets on it.
 
 - The baseline states the direction, the unit, and whether the figure depends on the machine. Direction and machine have
   no default.

@@ -1,0 +1,1 @@
+"""A seeded simulator of many processes on two registries and one tracking server."""
