@@ -43,7 +43,7 @@ def test_the_gate_counts_and_a_refusal_leaves_only_that_entry(
 
 
 @pytest.mark.slow
-def test_a_worn_out_eval_set_answers_nothing(
+def test_a_used_up_eval_set_gives_no_answer(
     scene: Scene,  # noqa: F811
     capfd: pytest.CaptureFixture[str],
 ) -> None:
@@ -52,7 +52,7 @@ def test_a_worn_out_eval_set_answers_nothing(
     assert scene.gate(scene.clean) == 6
     printed = capfd.readouterr()
     assert "all 0 allowed comparisons on this eval set are used (0 were made)" in printed.err
-    assert "comparison" not in printed.err
+    assert "[5/6] comparison" not in printed.err
     assert not (scene.root / "verdict.json").exists()
     assert not [path for path in scene.registry() if "/gates/" in path]
     scene.change_baseline(policy={"rule": "point", "tolerance_pp": 2.0, "shelf_life": "warn"})

@@ -127,7 +127,7 @@ def test_it_promotes_once_and_refuses_the_other_without_a_trace(
     assert scene.gate(scene.clean) == 0
     printed = capfd.readouterr()
     assert printed.out == f"promoted v0.1.0 {sha}\n"
-    assert "warning: LYNX_ENV=dev writes to a dev registry; production goes through CI" in printed.err
+    assert "warning: LYNX_ENV=dev writes to a dev registry; use CI to promote to production" in printed.err
     assert [line[:5] for line in printed.err.splitlines() if line.startswith("[")] == [f"[{n}/6]" for n in range(1, 7)]
     assert scene.tags(scene.clean) == {"lynxgate.semver.v0.1.0": sha}
     assert json.loads((scene.root / ".lynxgate/registry/tags.json").read_text())["production"] == "v0.1.0"

@@ -88,7 +88,7 @@ HOSTILE = {
     "too much memory": (model("return bytearray(2**45)"), "out of memory: raise --memory-mb"),
     "returns too few": (model("return ['x']"), "1 predictions for 10 rows"),
     "returns numbers": (model("return [1.5] * len(frame)"), "is a Decimal, not a string"),
-    "returns nan": (model("return frame['prompt'].map(lambda _: float('nan'))"), "NaN is not a number"),
+    "returns nan": (model("return frame['prompt'].map(lambda _: float('nan'))"), "NaN is not a JSON number"),
     "forges answers": (
         FIND_CHANNEL + model('say(b\'{"predictions": [["row-0", "wrong"]]}\\n\'); return [\'x\'] * 10'),
         "lacks 9 of 10 ids",

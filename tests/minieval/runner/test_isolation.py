@@ -54,7 +54,7 @@ def test_bwrap_works_here() -> None:
 
 
 def send_spy(isolation: Isolation, folder: Path) -> Heist:
-    """Run the spy against labels that cannot be guessed, with secrets in the environment and open servers."""
+    """Run the spy on an eval set of labels that cannot be guessed, with secrets in the environment and open servers."""
     rows = [
         {"id": f"row-{i}", "expected": f"SECRET-{secrets.token_hex(16)}", "prompt": f"p{i}", "buckets": ["all"]}
         for i in range(LABELLED)
@@ -190,14 +190,14 @@ print(before, during, readable())
     assert done.stdout.split() == ["True", "False", "True"], done.stderr
 
 
-def test_an_eval_set_inside_what_the_candidate_sees_is_refused(tmp_path: Path) -> None:
+def test_an_eval_set_that_the_candidate_could_see_is_refused(tmp_path: Path) -> None:
     with tempfile.TemporaryDirectory(dir=sys.prefix) as inside:
         path = write_rows(Path(inside) / "e.jsonl", upper_rows(1))
         link = tmp_path / "link.jsonl"
         link.symlink_to(path)
         for name in (path, link):
             start = sandbox.start(Isolation.BWRAP, bundle=tmp_path, eval_set=name, home=tmp_path, limits=Limits())
-            with pytest.raises(CannotJudge, match="keep the eval set outside"), start:
+            with pytest.raises(CannotJudge, match="move the eval set out of it"), start:
                 pass
 
 
