@@ -17,6 +17,7 @@ from typing import TypeVar
 
 from lynxgate.errors import GateError, OutcomeUnknown, StoreFailure
 from lynxgate.ports import Progress, RunFacts, RunModel, Stored
+from lynxgate.registry.layout import TAGS_KEY
 from tests.simulation.memory import MemoryStore, MemoryTracking
 from tests.simulation.scheduler import Crash, Process, Scheduler
 
@@ -47,6 +48,7 @@ class Weather:
     crash: float = 0.0
     pause: float = 0.0  # before a change; before a reading a quarter of it
     leap: float = 0.0  # of the clock, by up to two leases
+    sleep: float = 0.0  # before a swap of `tags.json`: a pause and a leap at once, so that the lease is over
 
     @classmethod
     def draw(cls, scheduler: Scheduler) -> Weather:
@@ -58,6 +60,7 @@ class Weather:
             crash=choose((0.0, 0.005, 0.02)),
             pause=choose((0.0, 0.03, 0.12)),
             leap=choose((0.0, 0.004, 0.015)),
+            sleep=choose((0.0, 0.1, 0.3)),
         )
 
 
@@ -108,7 +111,7 @@ class Network:
             self.changed(place, key, process)
             return result
 
-        self._pass(process, self.weather.pause)
+        self._pass(process, self.weather.pause, self.weather.sleep if key == TAGS_KEY else 0.0)
         shown = f"{name} {place} {key}"
         draw = self.scheduler.random.random
         if draw() < self.weather.crash:
@@ -167,7 +170,7 @@ class Network:
     def _rate(self, tracking: bool) -> float:
         return self.weather.tracking_fault if tracking else self.weather.fault
 
-    def _pass(self, process: Process, pause: float) -> None:
+    def _pass(self, process: Process, pause: float, sleep: float = 0.0) -> None:
         """Wait for the process's next turn, which may be long in coming."""
         draw = self.scheduler.random.random
         chance = draw()
@@ -176,6 +179,9 @@ class Network:
             process.until_step = self.scheduler.step + 5 + int(draw() * 80)
         if chance > 1 - self.weather.leap or (pauses and draw() < 0.4):
             self.scheduler.elapsed += draw() * 2 * LEASE_SECONDS
+        if draw() < sleep:
+            process.until_step = self.scheduler.step + 30 + int(draw() * 90)
+            self.scheduler.elapsed += LEASE_SECONDS
         self.scheduler.wait()
 
     def _note(self, process: Process, call: str, happened: str) -> None:

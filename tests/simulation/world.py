@@ -46,7 +46,7 @@ CANDIDATES = "abcdefghijkl"
 FRESH = "z"  # promoted once, at the end
 TAG_SECONDS = 2.0
 # How often a process promotes, rolls back, tombstones, recovers and reads: one of these a seed.
-WEIGHTS = ((60, 10, 3, 15, 12), (56, 16, 4, 16, 8), (50, 24, 14, 8, 4))
+WEIGHTS = ((60, 10, 3, 15, 12), (45, 10, 2, 40, 3), (50, 24, 14, 8, 4))
 ALLOWED = frozenset({0, 5, 6, KILLED})  # 4 would be a report of damage, and nothing is damaged here
 Replacements = dict[Any, Any]
 
@@ -100,6 +100,7 @@ class World:
     replacements: Replacements = field(default_factory=dict)
     make_store: Callable[..., MemoryStore] = MemoryStore
     steps: int = STEPS
+    weather: Weather | None = None  # drawn from the seed
 
     def __post_init__(self) -> None:
         self.scheduler = Scheduler(self.seed)
@@ -107,7 +108,7 @@ class World:
             {each.run_id: each.manifest for each in map(make_candidate, (*CANDIDATES, FRESH))}
         )
         self.code = code_for(self.scheduler, self.tracking, self.replacements)
-        self.network = Network(self.scheduler, Weather.draw(self.scheduler), self._see)
+        self.network = Network(self.scheduler, self.weather or Weather.draw(self.scheduler), self._see)
         self.skew = self.scheduler.random.choice((0.0, 0.0, 0.5 * LEASE_SECONDS, 3 * LEASE_SECONDS))
         self.weights = self.scheduler.random.choice(WEIGHTS)
         self.endings: Counter[str] = Counter()
