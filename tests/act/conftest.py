@@ -16,7 +16,7 @@ import pytest
 
 from lynxgate.registry.layout import Environment, create_registry
 from lynxgate.wiring import open_store
-from tests.act.repository import Repository, candidate_bundles, make_repository
+from tests.act.repository import Repository, candidate_bundles, copy_repository
 from tests.act.runner import Ran, Shed
 from tests.github_objects import labelled_event
 from tests.github_standin import BOT, GithubStandIn, Token
@@ -158,9 +158,9 @@ def parts(act_runs: Runs, mlflow_server: MlflowServer, seaweedfs: S3Server, s3_r
 
 
 @pytest.fixture
-def scene(tmp_path: Path, parts: Parts) -> Iterator[Scene]:
+def scene(tmp_path: Path, shared_root: Path, parts: Parts) -> Iterator[Scene]:
     """A pull request by ann, who may write, into a repository like this one."""
-    with open_scene(make_repository(tmp_path / "repository"), tmp_path / "shed", parts) as opened:
+    with open_scene(copy_repository(shared_root, tmp_path / "repository"), tmp_path / "shed", parts) as opened:
         yield opened
 
 

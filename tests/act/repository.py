@@ -69,6 +69,14 @@ class Repository:
         self.git("checkout", "--quiet", "candidate")
 
 
+def copy_repository(shared: Path, root: Path) -> Repository:
+    """Copy the repository that is made once per session to ``root``."""
+    shared.mkdir(parents=True, exist_ok=True)
+    made = once(shared, "act-repository", lambda: str(make_repository(shared / "act-repository").root))
+    shutil.copytree(made, root, symlinks=True)
+    return Repository(root)
+
+
 def make_repository(root: Path) -> Repository:
     """A new one at ``root``."""
     root.mkdir(parents=True)

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from tests.act.conftest import PASSWORD, TOKEN
-from tests.act.repository import NAME, ROOT, Repository, make_repository
+from tests.act.repository import NAME, ROOT, Repository, copy_repository
 from tests.act.runner import WORKFLOWS, Ran, Shed
 from tests.github_standin import BOT, GithubStandIn, Token
 from tests.servers import MlflowServer
@@ -61,9 +61,9 @@ class Scene:
 
 
 @pytest.fixture
-def scene(tmp_path: Path, act_runs: dict[str, str], mlflow_server: MlflowServer) -> Iterator[Scene]:
+def scene(tmp_path: Path, shared_root: Path, act_runs: dict[str, str], mlflow_server: MlflowServer) -> Iterator[Scene]:
     """A repository whose baseline is worse than the good model; whatever happens, main stays as it is."""
-    repository = make_repository(tmp_path / "repository")
+    repository = copy_repository(shared_root, tmp_path / "repository")
     repository.git("checkout", "--quiet", "main")
     base = repository.base
     old = (repository.root / "eval_baseline.json").read_bytes()

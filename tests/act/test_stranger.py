@@ -17,6 +17,7 @@ import yaml
 
 from tests.act.conftest import SEMVER, Parts, Scene, open_scene
 from tests.act.repository import ROOT, Repository, eval_rows, write
+from tests.servers import once
 
 pytestmark = pytest.mark.slow
 
@@ -35,9 +36,18 @@ HOSTILE = {
 
 
 @pytest.fixture
-def stranger(tmp_path: Path, parts: Parts) -> Iterator[Scene]:
+def stranger(tmp_path: Path, shared_root: Path, parts: Parts) -> Iterator[Scene]:
+    """A copy of the stranger's repository, and all that is around it."""
+    made = once(shared_root, "stranger", lambda: str(adopt(shared_root / "stranger", parts).root))
+    repository = Repository(Path(shutil.copytree(made, tmp_path / "repository", symlinks=True)), NAME)
+    with open_scene(repository, tmp_path / "shed", parts) as scene:
+        scene.shed.published[PIN] = publish_action(tmp_path / "published")
+        scene.workflow = "lynxgate.yml"
+        yield scene
+
+
+def adopt(root: Path, parts: Parts) -> Repository:
     """The commands of docs/adopt.md, in a repository that had an eval set under DVC and nothing of a gate."""
-    root = tmp_path / "repository"
     repository = make_repository(root)
     call(root, "lynxgate", "init", "--eval-set", EVAL_SET, "--action", PIN)
     shutil.copy(root / "eval_baseline.json", root / "waiting.json")
@@ -51,10 +61,7 @@ def stranger(tmp_path: Path, parts: Parts) -> Iterator[Scene]:
     repository.git("checkout", "--quiet", "-b", "candidate")
     write(root, HOSTILE)
     repository.git("commit", "--quiet", "--all", "--message", "A candidate")
-    with open_scene(repository, tmp_path / "shed", parts) as scene:
-        scene.shed.published[PIN] = publish_action(tmp_path / "published")
-        scene.workflow = "lynxgate.yml"
-        yield scene
+    return repository
 
 
 def make_repository(root: Path) -> Repository:

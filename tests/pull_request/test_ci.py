@@ -379,6 +379,31 @@ class TestStep:
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert (done.returncode, done.stdout, done.stderr) == (0, OUTPUTS, "")
 
+    @pytest.mark.parametrize(
+        "command",
+        [
+            ["request"],
+            ["request", "--no-comment", "--expect-run-id", RUN],
+            ["comment", "--receipt", "receipt.txt"],
+            ["check", "--receipt", "receipt.txt"],
+        ],
+        ids=["request", "request, again", "comment", "check"],
+    )
+    def test_the_jobs_request_and_report_import_no_mlflow(
+        self, github: GithubStandIn, step: Step, command: list[str]
+    ) -> None:
+        """These jobs start often: MLflow takes seconds to import, and what they install need not have it."""
+        github.add_comment(PULL, "ann", REQUEST, at(1))
+        step.label()
+        write_verdict(step)
+        (step.root / "receipt.txt").write_text(f"promoted v0.3.1 {MODEL}\n")
+        code = (
+            "import sys; from lynxgate.cli.app import run; assert run(['ci', *sys.argv[1:]]) == 0; "
+            "print({'mlflow', 'dvc', 'boto3', 'pandas', 'numpy'} & set(sys.modules))"
+        )
+        done = subprocess.run([sys.executable, "-c", code, *command], capture_output=True, text=True, check=True)
+        assert done.stdout.endswith("set()\n")
+
     def test_the_command_line_loads_no_client(self) -> None:
         look = "import sys, lynxgate.cli.app; print(sorted({'github', 'requests', 'pydantic'} & sys.modules.keys()))"
         done = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True)
