@@ -91,7 +91,7 @@ def test_not_applied_is_undone_in_bounded_time_and_the_next_run_promotes(
 ) -> None:
     scene.proxy.fail(fault, path="runs/set-tag", seconds=HANG_SECONDS)
     started = time.monotonic()
-    with pytest.raises(StoreFailure, match=r"is not promoted and production is v0\.3\.0 as before"):
+    with pytest.raises(StoreFailure, match=r"is not promoted; production is v0\.3\.0 as before"):
         scene.promote()
     assert time.monotonic() - started < HANG_SECONDS / 2
     held = scene.workshop.context().journal.read("v0.3.1")

@@ -134,7 +134,7 @@ def test_who_may_only_read_promotes_nothing(locked: Locked, monkeypatch: pytest.
     sign_in(monkeypatch, *READER)
     with pytest.raises(StoreFailure, match="this account may not do that") as refusal:
         locked.promote(MlflowTracking(locked.server.url))
-    assert "v0.3.1 is not promoted and production is empty as before" in str(refusal.value)
+    assert "v0.3.1 is not promoted; production is empty as before" in str(refusal.value)
     assert "stray tag" not in str(refusal.value)
     assert has_no_secret(str(refusal.value))
     assert find_production(locked.workshop.store) is None
