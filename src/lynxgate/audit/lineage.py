@@ -1,8 +1,8 @@
 """The lineage of a promoted version: its eval set, run, training data and baseline, and the version before it.
 
 The version before is the one that the baseline was measured on. The lineage ends where a baseline names none, names a
-version that the registry does not know, or was measured on the very bundle or version that was promoted: a first baseline
-is made of a model that no gate has promoted yet.
+version that the registry does not know, or was measured on the very bundle or version that was promoted: a first
+baseline is made of a model that no gate has promoted yet.
 
 - Everything is read from the registry's own evidence, after it was checked against its promotion. A baseline that
   names a version as another bundle than the registry has, or versions that are ancestors of each other, are failures.
