@@ -101,7 +101,7 @@ def test_pytest_benchmarks_fingerprint_is_what_stays_on_one_machine() -> None:
 
 
 def test_too_many_rounds_are_left_out_and_named() -> None:
-    many = changed("pytest-benchmark", lambda tree: tree["benchmarks"][0]["stats"].update(data=[0.1] * 10_001))
+    many = changed("pytest-benchmark", lambda tree: tree["benchmarks"][0]["stats"].update(median=0.1, data=[0.1] * 10_001))
     found = read("pytest-benchmark", many)
     assert found.left_out == ("samples of tests/test_speed.py::test_parse[10]",)
     assert found.metrics["tests/test_speed.py::test_parse[10]"].samples is None
@@ -213,3 +213,13 @@ def test_figures_become_buckets_only_where_named() -> None:
 def test_an_unknown_provider_is_a_usage_error() -> None:
     with pytest.raises(UsageFailure, match="choose from calibrax, flameiq, flat, kitt, pytest-benchmark"):
         read("csv", {})
+
+
+def test_a_median_that_is_not_that_of_its_rounds_is_refused() -> None:
+    def report(median: float, *rounds: float) -> bytes:
+        return json.dumps({"benchmarks": [{"fullname": "b", "stats": {"median": median, "data": rounds}}]}).encode()
+
+    with pytest.raises(CannotJudge, match=r"f: 'b' states a median of 1 s, and that of its rounds is 9 s"):
+        read_foreign("pytest-benchmark", report(1, 9, 9, 9), where="f")
+    assert read_foreign("pytest-benchmark", report(0.30000000000000004, 0.1, 0.3, 0.5), where="f").metrics
+    assert read_foreign("pytest-benchmark", report(1.5, 1, 2), where="f").metrics

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pydantic import ValidationError
 
 from lynxgate import __version__
+from lynxgate.decision.consistency import check_evaluation
 from lynxgate.decision.globs import matches
 from lynxgate.errors import CannotJudge, UsageFailure
 from lynxgate.importers import calibrax, flameiq, flat, kitt, pytest_benchmark
@@ -178,6 +179,11 @@ def add_to_document(found: Found, data: bytes, *, where: str, into: str) -> byte
 
 def _validate(parts: dict[str, object], where: str) -> Evaluation:
     try:
-        return Evaluation.model_validate(parts)
+        evaluation = Evaluation.model_validate(parts)
     except ValidationError as error:
         raise CannotJudge(f"{where}: does not make a valid evaluation: {': '.join(list_reasons(error)[0])}") from error
+    try:
+        check_evaluation(evaluation)
+    except CannotJudge as error:
+        raise CannotJudge(f"{where}: {error}") from error
+    return evaluation
