@@ -13,9 +13,9 @@ from typing import Annotated
 from pydantic import Field
 
 from lynxgate.errors import CannotJudge
-from lynxgate.importers.found import Foreign, Found, digest_machine, put_once
+from lynxgate.importers.found import Foreign, Found, digest_machine, problem_of_name, put_once
 from minieval.contract.documents import Json, parse_document
-from minieval.contract.fields import Name, Number
+from minieval.contract.fields import Number
 from minieval.contract.report import Metric
 
 ROUNDING = Decimal("1e-6")  # of the median: the tool computes it with floats
@@ -31,7 +31,7 @@ class _Stats(Foreign):
 
 
 class _Benchmark(Foreign):
-    fullname: Name
+    fullname: str
     stats: _Stats
 
 
@@ -55,6 +55,9 @@ def read(data: bytes, where: str) -> Found:
     metrics: dict[str, Metric] = {}
     left_out: list[str] = []
     for each in report.benchmarks:
+        if problem := problem_of_name(each.fullname):
+            left_out.append(problem)
+            continue
         rounds = each.stats.data
         if rounds and abs(each.stats.median - median(rounds)) > ROUNDING * abs(median(rounds)):
             raise CannotJudge(
