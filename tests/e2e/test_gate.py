@@ -214,8 +214,15 @@ def test_another_version_than_the_lock_names_stops_it(scene: Scene, capfd: pytes
 
 
 def test_an_unknown_run_cannot_be_judged(scene: Scene, capfd: pytest.CaptureFixture[str]) -> None:
+    verdict = scene.root / "verdict.json"
+    verdict.write_text("of an earlier gate that passed")
     assert scene.gate("f" * 32) == 3
     assert "f" * 32 in capfd.readouterr().err
+    assert not verdict.exists()
+    # Not even where the command line is wrong.
+    verdict.write_text("of an earlier gate that passed")
+    assert scene.gate("not a run id") == 64
+    assert not verdict.exists()
 
 
 def test_production_goes_through_ci(

@@ -76,7 +76,9 @@ def test_again_is_already_there_and_writes_nothing(promoted: Workshop) -> None:
 
 def test_after_a_rollback_production_goes_up_again(promoted: Workshop) -> None:
     back(promoted)
-    assert promoted.promote(promoted.candidate("b"), "v0.3.1").ending is Ending.ALREADY
+    again = promoted.promote(promoted.candidate("b"), "v0.3.1")
+    assert (again.ending, again.production) == (Ending.ALREADY, "v0.3.0")
+    assert again.line == f"already promoted v0.3.1 {promoted.candidate('b').sha}, in production: v0.3.0"
     assert find_production(promoted.store) == "v0.3.0"
     promoted.promote(aliased(promoted.candidate("b")), "v0.3.2")
     assert find_production(promoted.store) == "v0.3.2"
@@ -121,6 +123,21 @@ def test_killed_anywhere_a_rollback_has_happened_or_not(memory: Path, moment: Mo
         assert find_production(other.store) == "v0.4.0"
         assert holds(other), call
     assert endings == {"v0.3.0", "v0.3.1"}
+
+
+def test_what_was_tombstoned_since_is_refused_and_not_already_promoted(promoted: Workshop) -> None:
+    back(promoted)
+    tombstone(promoted.candidate("b").sha, "leaks names", promoted.context(), DEV)
+    before = snapshot(promoted.folder)
+    with pytest.raises(Refused, match="is tombstoned: leaks names"):
+        promoted.promote(promoted.candidate("b"), "v0.3.1")
+    assert snapshot(promoted.folder) == before
+
+
+def test_a_version_that_another_one_followed_is_named_with_it(promoted: Workshop) -> None:
+    again = promoted.promote(promoted.candidate("a"), "v0.3.0")
+    assert (again.ending, again.production) == (Ending.ALREADY, "v0.3.1")
+    assert promoted.promote(promoted.candidate("b"), "v0.3.1").line.endswith(promoted.candidate("b").sha)
 
 
 def test_a_tombstoned_bundle_is_never_promoted_again(promoted: Workshop) -> None:

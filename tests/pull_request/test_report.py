@@ -34,6 +34,12 @@ class TestHeadline:
                 "already promoted v0.3.1\n",
                 "success",
             ),
+            (
+                Report(PASSED, ParsedReceipt("already promoted", RECEIPT.semver, MODEL, "v0.3.0")),
+                "already promoted v0.3.1, and in production is v0.3.0\n",
+                "neutral",
+            ),
+            (Report(PASSED, exit_code=6), "passed, but not promoted: it was refused (exit 6)", "failure"),
             (Report(PASSED), "passed; nothing is promoted yet\n", Conclusion.SUCCESS),
             (Report(PASSED, exit_code=5), "passed, but not promoted: a store or service failed (exit 5)", "failure"),
             (Report(PASSED, RECEIPT, 5), "promoted v0.3.1, then failed: a store or service failed (exit 5)", "failure"),

@@ -48,8 +48,12 @@ def compare(
     eval_set: EvalSetPath = None,
     output: Annotated[Path | None, typer.Option("--output", help="The file to write the verdict to (JSON).")] = None,
     form: Annotated[
-        Format | None,
-        typer.Option("--format", help="Show every row in this format. [default: one line, or the failing rows]"),
+        str | None,
+        typer.Option(
+            "--format",
+            metavar="[table|markdown|json]",
+            help="Show every row in this format. [default: one line, or the failing rows]",
+        ),
     ] = None,
 ) -> int:
     """Compare a candidate with the baseline.
@@ -57,23 +61,27 @@ def compare(
     Every bucket and metric is compared. Exit 2 reports a regression; the failing rows are then on stdout.
     """
     from lynxgate.decision.decide import decide, parse_tolerance
-    from lynxgate.errors import GateError, UsageFailure
-    from minieval.contract.writes import write_output
+    from minieval.contract.writes import discard_output, write_output
 
+    if output is not None:
+        # Before anything can fail: an earlier verdict must not be taken for the one that could not be reached.
+        discard_output(output, inputs=[candidate, baseline, *([] if eval_set is None else [eval_set])])
+    shown = None if form is None else _parse_format(form)
     tolerance_pp = None if tolerance is None else parse_tolerance(tolerance)
-    if output is not None and output.resolve() in {candidate.resolve(), baseline.resolve()}:
-        raise UsageFailure(f"--output {output} is one of the two documents compared; choose another file")
-    try:
-        verdict = decide(candidate, baseline, tolerance_pp, eval_set)
-    except GateError:
-        if output is not None and output.is_file():
-            # An earlier verdict must not be taken for the one that could not be reached.
-            output.unlink()
-        raise
+    verdict = decide(candidate, baseline, tolerance_pp, eval_set)
     if output is not None:
         write_output(output, verdict.to_json())
-    _show(verdict, form)
+    _show(verdict, shown)
     return verdict.exit
+
+
+def _parse_format(text: str) -> Format:
+    # Not by Typer: it would end the command before the verdict of an earlier call is removed.
+    from lynxgate.errors import UsageFailure
+
+    if text not in list(Format):
+        raise UsageFailure(f"--format {text[:40]!r} is not a format; choose one of {', '.join(Format)}")
+    return Format(text)
 
 
 def _show(verdict: Verdict, form: Format | None) -> None:

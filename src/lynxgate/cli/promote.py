@@ -102,11 +102,12 @@ def promote(
                 "semver": receipt.semver,
                 "canonical_sha": receipt.canonical_sha,
                 "production_before": receipt.production_before,
+                "production": receipt.production,
                 **({"wear": asdict(usages[0])} if usages else {}),
             }
         )
     else:
-        print(f"{receipt.ending} {receipt.semver} {receipt.canonical_sha}")
+        print(receipt.line)
     return Exit.OK
 
 

@@ -36,7 +36,7 @@ from lynxgate.registry.layout import (
     signature_key,
 )
 from lynxgate.registry.record import Record, State, VersionedRecord
-from lynxgate.registry.resolve import read_production
+from lynxgate.registry.resolve import find_production, read_production
 from lynxgate.registry.tombstone import check_not_tombstoned
 from minieval.contract.documents import parse_document
 from minieval.contract.report import Evaluation
@@ -51,12 +51,23 @@ class Ending(StrEnum):
 
 @dataclass(frozen=True)
 class Receipt:
-    """What was promoted; ``production_before`` is the semver that it followed, `None` for the first."""
+    """What was promoted; ``production_before`` is the semver that it followed, `None` for the first.
+
+    ``production`` is the version in production now: another one where the promotion was made before, and a rollback or
+    another promotion followed.
+    """
 
     semver: str
     canonical_sha: str
     ending: Ending
     production_before: str | None
+    production: str | None
+
+    @property
+    def line(self) -> str:
+        """Return the line by which commands report it, and which a comment reads again."""
+        line = f"{self.ending} {self.semver} {self.canonical_sha}"
+        return line if self.production == self.semver else f"{line}, in production: {self.production or 'none'}"
 
 
 ReportUsage = Callable[[EvalSetUsage], None]
@@ -99,14 +110,15 @@ def promote(
     versioned = claim(request, candidate, context, environment, report_usage)
     versioned = write_promotion(versioned, candidate, context, tracking)
     versioned = finish(context, versioned)
-    return _build_receipt(versioned.record, Ending.PROMOTED)
+    return _build_receipt(versioned.record, Ending.PROMOTED, request.semver)
 
 
 def find_promoted(request: Request, context: PromotionContext) -> Receipt | None:
     """Return the receipt of this very promotion when it was made before; finish it when it was only committed.
 
     Raises:
-        Refused: the semver belongs to another SHA, for ever, or another process is promoting it now.
+        Refused: the semver belongs to another SHA, for ever, another process is promoting it now, or the bundle was
+            tombstoned since.
     """
     versioned = context.journal.read(request.semver)
     if versioned is None:
@@ -120,7 +132,11 @@ def find_promoted(request: Request, context: PromotionContext) -> Receipt | None
         raise Refused(f"{record.semver} is being promoted by {record.owner}, at most until {record.deadline}")
     if record.committed and record.state is State.PENDING:
         record = recover(context, versioned).record
-    return _build_receipt(record, Ending.ALREADY) if record.state is State.PROMOTED else None
+    if record.state is not State.PROMOTED:
+        return None
+    # What was withdrawn is not answered with a success, although its promotion is a fact of the past.
+    check_not_tombstoned(context.store, record.canonical_sha)
+    return _build_receipt(record, Ending.ALREADY, find_production(context.store))
 
 
 def claim(
@@ -244,5 +260,5 @@ def _undo(context: PromotionContext, versioned: VersionedRecord, state: State, c
         ) from cause
 
 
-def _build_receipt(record: Record, ending: Ending) -> Receipt:
-    return Receipt(record.semver, record.canonical_sha, ending, record.production_before)
+def _build_receipt(record: Record, ending: Ending, production: str | None) -> Receipt:
+    return Receipt(record.semver, record.canonical_sha, ending, record.production_before, production)

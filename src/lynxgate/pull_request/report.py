@@ -85,10 +85,13 @@ def check_report(report: Report) -> None:
 
 
 def conclude(report: Report) -> Conclusion:
-    """Return the conclusion: success only if an active gate passed and no later step failed."""
+    """Return the conclusion: success only if an active gate passed, no later step failed, and it is in production."""
     verdict = report.verdict
     if verdict is None or report.exit_code != 0 or verdict.exit is not Exit.OK:
         return Conclusion.FAILURE
+    if report.receipt is not None and report.receipt.followed_by is not None:
+        # Promoted before, and rolled back or followed since: a success would announce what is not in production.
+        return Conclusion.NEUTRAL
     # Report-only promotes nothing, so it is neither a success nor a failure.
     return Conclusion.SUCCESS if verdict.passed and verdict.status == "active" else Conclusion.NEUTRAL
 
@@ -98,7 +101,8 @@ def format_headline(report: Report) -> str:
     verdict, receipt = report.verdict, report.receipt
     meaning = format_meaning(report.exit_code)
     if receipt is not None:
-        return f"{receipt.ending} {receipt.semver}" + (f", then failed: {meaning}" if report.exit_code else "")
+        now = "" if receipt.followed_by is None else f", and in production is {receipt.followed_by}"
+        return f"{receipt.ending} {receipt.semver}{now}" + (f", then failed: {meaning}" if report.exit_code else "")
     if verdict is None:
         return f"not promoted: {meaning}, before there was a verdict"
     if verdict.exit is not Exit.OK:

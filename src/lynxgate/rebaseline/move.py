@@ -11,6 +11,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from lynxgate.decision.baseline import Baseline, parse_baseline
+from lynxgate.decision.consistency import check_evaluation
 from lynxgate.decision.metrics.policy import idle_globs
 from lynxgate.errors import CannotJudge
 from lynxgate.jsonedit import REMOVED, Path, edit
@@ -51,11 +52,12 @@ def rebaseline(
     ``median_of`` names the versions that ``evaluation`` is the median of, if it is one.
 
     Raises:
-        CannotJudge: ``data`` is not a valid baseline, or the result would not be one; or a metric cannot be taken over;
-            or the policy caps negative flips, which a median does not have.
+        CannotJudge: the evaluation contradicts itself; ``data`` is not a valid baseline, or the result would not be
+            one; a metric cannot be taken over; or the policy caps negative flips, which a median does not have.
         Refused: a bucket would be removed that ``remove`` does not name, or a metric that ``remove_metrics`` does not.
         UsageFailure: ``remove`` or ``remove_metrics`` names one that would not be removed.
     """
+    check_evaluation(evaluation)
     baseline = parse_baseline(data, where=where)
     tree = parse_json(data, where=where)
     if median_of:

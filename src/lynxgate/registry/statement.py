@@ -13,7 +13,7 @@ from typing import Annotated, Final, Literal
 from pydantic import Field
 
 from lynxgate.decision.baseline import Baseline
-from lynxgate.decision.decide import decide_bytes
+from lynxgate.decision.decide import decide_bytes_again
 from lynxgate.decision.groups import parse_groups
 from lynxgate.decision.same_decision import find_difference, written_by
 from lynxgate.decision.verdict import Gate, Verdict, parse_verdict
@@ -78,11 +78,11 @@ class Statement(Document):
         """Decide again from the documents in it; return the verdict, the evaluation and the baseline.
 
         Raises:
-            GateError: as `lynxgate.decision.decide.decide_bytes`.
+            GateError: as `lynxgate.decision.decide.decide_bytes_again`.
         """
         documents = self.predicate.documents
         groups = None if documents.groups is None else parse_groups(documents.groups.encode())
-        return decide_bytes(documents.evaluation.encode(), documents.baseline.encode(), groups=groups)
+        return decide_bytes_again(documents.evaluation.encode(), documents.baseline.encode(), groups=groups)
 
     def follows(self, verdict: Verdict) -> bool:
         """Return whether the verdict in it is the decision ``verdict`` (`lynxgate.decision.same_decision`)."""

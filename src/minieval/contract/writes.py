@@ -9,9 +9,10 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
-from minieval.contract.exits import CannotJudge
+from minieval.contract.exits import CannotJudge, UsageFailure
 
 
 def write_atomically(path: Path, data: bytes, *, temporary: Path | None = None) -> None:
@@ -65,3 +66,27 @@ def write_output(path: Path, data: bytes) -> None:
         write_atomically(path, data)
     except OSError as error:
         raise CannotJudge(f"{path}: cannot be written: {error.strerror}; choose another --output") from error
+
+
+def discard_output(path: Path, *, inputs: Iterable[Path] = ()) -> None:
+    """Remove what an earlier call wrote to ``path``, so that it is not taken for the result of this one.
+
+    Call it before anything that can fail. A device or a pipe holds no earlier result and stays; of a link, the file
+    that it names is removed.
+
+    Raises:
+        UsageFailure: ``path`` is one of ``inputs``, or lies in one that is a folder.
+        CannotJudge: the file is there and cannot be removed.
+    """
+    for each in inputs:
+        is_same = path.exists() and each.exists() and path.samefile(each)
+        if is_same or path.resolve() == each.resolve() or (each.is_dir() and each.resolve() in path.resolve().parents):
+            raise UsageFailure(f"the output {path} is the input {each}, or lies in it; choose another file")
+    try:
+        if path.is_file():
+            path.resolve().unlink()
+    except OSError as error:
+        raise CannotJudge(
+            f"{path}: is of an earlier call and cannot be removed: {error.strerror}; do not read it, and "
+            "choose another --output"
+        ) from error
