@@ -135,6 +135,79 @@ class TestRequest:
         assert step.run("ci", "request", "--baseline", "./eval_baseline.json") == Exit.REFUSED
         assert "changes eval_baseline.json; a baseline changes only in a pull request of its own" in comments(github)
 
+    @pytest.mark.parametrize(
+        "given",
+        [
+            *(
+                "{root}/eval_baseline.json",
+                "./eval_baseline.json",
+                "a/../eval_baseline.json",
+                "ml/../eval_baseline.json",
+            ),
+            *("link.json", "{root}/link.json", "EVAL_BASELINE.json", "../{name}/eval_baseline.json"),
+        ],
+    )
+    @pytest.mark.parametrize("git", [True, False])
+    def test_a_changed_baseline_is_found_however_its_path_is_written(
+        self, github: GithubStandIn, step: Step, given: str, *, git: bool
+    ) -> None:
+        (step.root / "ml").mkdir()
+        (step.root / "link.json").symlink_to("ml/../eval_baseline.json")
+        if git:
+            (step.root / ".git").mkdir()
+        github.add_pull(PULL, HEAD, "eval_baseline.json")
+        github.add_comment(PULL, "ann", REQUEST, at(1))
+        step.label()
+        path = given.format(root=step.root, name=step.root.name)
+        assert step.run("ci", "request", "--baseline", path) == Exit.REFUSED
+        assert "in a pull request of its own" in comments(github)
+
+    @pytest.mark.parametrize("variable", [True, False])
+    def test_a_path_from_a_subdirectory_is_compared_from_the_root(
+        self, github: GithubStandIn, step: Step, *, variable: bool
+    ) -> None:
+        (step.root / "ml").mkdir()
+        (step.root / ".git").mkdir()
+        if variable:
+            step.monkeypatch.setenv("GITHUB_WORKSPACE", str(step.root.parent))
+        step.monkeypatch.chdir(step.root / "ml")
+        github.add_pull(PULL, HEAD, "ml/eval_baseline.json")
+        github.add_comment(PULL, "ann", REQUEST, at(1))
+        step.label()
+        assert step.run("ci", "request") == Exit.REFUSED
+        assert "changes ml/eval_baseline.json" in comments(github)
+
+    @pytest.mark.parametrize("changed", ["link.json", "agreed", "store", "store/eval_baseline.json", "next.json"])
+    def test_what_leads_to_the_baseline_counts_as_the_baseline(
+        self, github: GithubStandIn, step: Step, changed: str
+    ) -> None:
+        """A link to it, a link to its directory, and a file or submodule in the place of the directory."""
+        (step.root / "store").mkdir()
+        (step.root / "agreed").symlink_to("store")
+        (step.root / "next.json").symlink_to("agreed/eval_baseline.json")
+        (step.root / "link.json").symlink_to(step.root / "next.json")
+        github.add_pull(PULL, HEAD, changed)
+        github.add_comment(PULL, "ann", REQUEST, at(1))
+        step.label()
+        assert step.run("ci", "request", "--baseline", "link.json") == Exit.REFUSED
+
+    @pytest.mark.parametrize("given", ["../eval_baseline.json", "/eval_baseline.json", "away.json", "loop.json"])
+    def test_a_baseline_outside_the_repository_is_a_wrong_call(
+        self, github: GithubStandIn, step: Step, output: Output, given: str
+    ) -> None:
+        (step.root / "away.json").symlink_to("/etc/eval_baseline.json")
+        (step.root / "loop.json").symlink_to("loop.json")
+        step.label()
+        assert step.run("ci", "request", "--baseline", given) == Exit.USAGE
+        assert "have no end" in (err := output()[1]) or "outside the repository" in err
+        assert github.journal == []
+
+    def test_a_file_beside_the_baseline_is_not_the_baseline(self, github: GithubStandIn, step: Step) -> None:
+        github.add_pull(PULL, HEAD, "eval_baseline.json.md", "docs/eval_baseline.json", "baseline.json")
+        github.add_comment(PULL, "ann", REQUEST, at(1))
+        step.label()
+        assert step.run("ci", "request") == Exit.OK
+
     def test_more_files_than_github_lists(self, github: GithubStandIn, step: Step) -> None:
         github.add_comment(PULL, "ann", REQUEST, at(1))
         step.label()
@@ -333,6 +406,15 @@ class TestCheck:
         assert "regressed" in run["output"]["summary"]
         (pinned,) = github.annotations[number]
         assert (pinned["path"], pinned["start_line"], pinned["end_line"]) == ("eval_baseline.json", 3, 3)
+
+    def test_annotations_have_the_path_from_the_root(self, github: GithubStandIn, step: Step) -> None:
+        step.label()
+        write_verdict(step, 80)
+        (step.root / "eval_baseline.json").write_text('{\n "buckets": {\n  "a": {"n": 100}\n }\n}\n')
+        path = str(step.root / "eval_baseline.json")
+        assert step.run("ci", "check", "--exit-code", "2", "--baseline", path) == Exit.OK
+        ((pinned,),) = github.annotations.values()
+        assert (pinned["path"], pinned["start_line"]) == ("eval_baseline.json", 3)
 
     def test_a_pass(self, github: GithubStandIn, step: Step) -> None:
         step.label()

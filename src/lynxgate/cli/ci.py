@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import posixpath
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -75,6 +74,7 @@ def request(
     """
     from lynxgate.errors import Refused, UsageFailure
     from lynxgate.pull_request.admission import Terms, admit, refuse_unseen
+    from lynxgate.pull_request.repository_paths import locate
     from lynxgate.pull_request.request import Declined
     from lynxgate.pull_request.workflow_env import read_workflow, write_outputs
     from lynxgate.wiring import open_forge
@@ -83,7 +83,7 @@ def request(
     labelled = _read_event(event, workflow)
     if workflow.repository is None:
         raise UsageFailure("GITHUB_REPOSITORY is not set; it names the repository as owner/name")
-    terms = Terms(label, posixpath.normpath(baseline.as_posix()), workflow.repository)
+    terms = Terms(label, locate(baseline, workflow.workspace), workflow.repository)
     found: Declined | Admitted | None = refuse_unseen(labelled, terms)
     forge = None
     if found is None:
@@ -166,6 +166,7 @@ def check(
     """
     from lynxgate.errors import UsageFailure
     from lynxgate.pull_request.check_run import build_check
+    from lynxgate.pull_request.repository_paths import locate
     from lynxgate.pull_request.workflow_env import read_workflow
     from lynxgate.wiring import open_forge
 
@@ -177,7 +178,8 @@ def check(
     context = _context(workflow, run_id, semver, head)
     # Only for the line numbers of annotations: any text will do, and none puts them at line 1.
     text = baseline.read_text(encoding="utf-8", errors="replace") if baseline.is_file() else ""
-    made = build_check(report, context, name=name, head_sha=head, baseline=(baseline.as_posix(), text))
+    committed = locate(baseline, workflow.workspace).path
+    made = build_check(report, context, name=name, head_sha=head, baseline=(committed, text))
     if dry_run:
         print(f"{made.conclusion}: {made.title}\n\n{made.summary}")
         for each in made.annotations:
