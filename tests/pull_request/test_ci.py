@@ -14,9 +14,11 @@ from minieval.contract.exits import Exit
 from tests.github_standin import BOT, GithubStandIn, Token
 from tests.pull_request.conftest import HEAD, LABEL, PULL, REPOSITORY, REQUEST, RUN, TOKEN, Step, at
 from tests.samples import MODEL, baseline, evaluation, judge
+from tests.samples import RUN as EVALUATED
 
 Output = Callable[[], tuple[str, str]]
 OTHER = REQUEST.replace(RUN, "cd" * 16)
+OTHER_RUN = "f" * 32
 OUTPUTS = f"run_id={RUN}\nsemver=v0.3.1\nhead_sha={HEAD}\npr={PULL}\n"
 READ_ONLY = Token(BOT, {"pull-requests": "read"})
 
@@ -377,6 +379,56 @@ class TestComment:
         write_verdict(step, 80)
         (step.root / "receipt.txt").write_text(f"promoted v0.3.1 {MODEL}\n")
         assert step.run("ci", "comment", "--receipt", "receipt.txt") == Exit.INTEGRITY
+        assert "the parts of this result do not belong together (exit 4)" in comments(github)
+        assert "promoted v0.3.1" not in comments(github) + step.summary
+
+    @pytest.mark.parametrize(
+        ("argv", "reason"),
+        [
+            (
+                ("--run-id", OTHER_RUN),
+                f"the verdict is for the run {EVALUATED}, but the request is for the run {OTHER_RUN}",
+            ),
+            (("--semver", "v0.4.0"), "the receipt is for v9.9.9, but the request is for v0.4.0"),
+        ],
+    )
+    def test_parts_that_do_not_belong_together_replace_an_earlier_result(
+        self, github: GithubStandIn, step: Step, output: Output, argv: tuple[str, ...], reason: str
+    ) -> None:
+        step.label()
+        write_verdict(step)
+        assert step.run("ci", "comment") == Exit.OK
+        (step.root / "receipt.txt").write_text(f"promoted v9.9.9 {MODEL}\n")
+        parts = ("--receipt", "receipt.txt", *argv)
+        assert step.run("ci", "comment", *parts) == Exit.INTEGRITY
+        body = comments(github)
+        assert f"`{reason}`" in body
+        assert f"requested {'run' if argv[0] == '--run-id' else 'version'}: `{argv[1]}`" in body
+        for claim in ("passed", "promoted v", MODEL, "| `a` |"):
+            assert claim not in body
+        assert reason in output()[1]
+        assert reason in step.summary
+        assert step.run("ci", "check", *parts) == Exit.INTEGRITY
+        (run,) = github.checks.values()
+        assert (run["conclusion"], run["output"]["title"]) == (
+            "failure",
+            "the parts of this result do not belong together (exit 4)",
+        )
+        assert reason in run["output"]["summary"]
+        github.fail("GET", "/comments", 500)
+        github.fail("POST", "/check-runs", 500)
+        for command in ("comment", "check"):
+            assert step.run("ci", command, *parts) == Exit.INTEGRITY
+            assert "could not be posted" in output()[1]
+
+    def test_a_dry_run_shows_that_parts_do_not_belong_together(
+        self, github: GithubStandIn, step: Step, output: Output
+    ) -> None:
+        write_verdict(step)
+        for command in ("comment", "check"):
+            argv = ("--dry-run", "--run-id", OTHER_RUN, "--head-sha", HEAD)
+            assert step.run("ci", command, *argv) == Exit.INTEGRITY
+            assert "the parts of this result do not belong together (exit 4)" in output()[0]
         assert github.journal == []
 
     def test_a_dry_run_needs_no_github(self, github: GithubStandIn, step: Step, output: Output) -> None:
