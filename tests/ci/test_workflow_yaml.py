@@ -112,6 +112,34 @@ def test_only_the_counting_and_the_promoting_job_may_get_credentials() -> None:
     assert order.index("Download the candidate again") < order.index("Get the registry's credentials")
 
 
+@pytest.mark.parametrize("path", [GATE, ROOT / "src/lynxgate/setup/templates/lynxgate-gate.yml"], ids=lambda p: p.name)
+def test_the_promoting_job_sends_its_secrets_to_no_address_of_the_repository(path: Path) -> None:
+    """Every writer may change the repository's variables; only the environment's have names of this job alone."""
+    by_job = {
+        name: set(re.findall(r"\bvars\.(\w+)", json.dumps(job)))
+        for name, job in yaml.safe_load(path.read_text())["jobs"].items()
+    }
+    assert by_job["evaluate"] == {"MLFLOW_TRACKING_URI"}
+    assert by_job["promote"] >= {"LYNXGATE_PROMOTION_TRACKING_URI", "LYNXGATE_REGISTRY", "LYNXGATE_AWS_ROLE"}
+    others = set().union(*(names for name, names in by_job.items() if name not in ("promote", "count")))
+    assert not by_job["promote"] & others
+    for page in ("github.md", "adopt.md"):
+        (row,) = re.findall(r"^\| `LYNXGATE_PROMOTION_TRACKING_URI` \| .*$", (ROOT / "docs" / page).read_text(), re.M)
+        assert "environment `production`" in row
+
+
+def test_a_promotion_without_the_address_of_the_environment_stops(tmp_path: Path) -> None:
+    """The step's own script, before any call of MLflow."""
+    (script,) = [s["run"] for s in jobs()["promote"]["steps"] if s["name"] == "Download the candidate again"]
+    (tmp_path / ".ci").symlink_to(ROOT / ".ci")
+    environment = {"PATH": "/usr/bin:/bin", "MLFLOW_TRACKING_URI": ""}
+    done = subprocess.run(
+        ["bash", "-e", "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 64
+    assert "LYNXGATE_PROMOTION_TRACKING_URI is not set" in (tmp_path / "ended/said").read_text()
+
+
 def test_the_promoting_job_loads_no_candidate() -> None:
     text = json.dumps(jobs()["promote"])
     assert "minieval" not in text
