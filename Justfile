@@ -53,7 +53,7 @@ lint:
     actionlint
     shellcheck .ci/install .ci/run .ci/stage
     just docs
-    zizmor --quiet --offline --persona pedantic .github action.yml
+    zizmor --quiet --offline --persona auditor .github action.yml
 
 # Write the generated pages: commands, Python API, the list of packages and modules
 reference:

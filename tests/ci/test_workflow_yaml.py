@@ -14,6 +14,7 @@ import yaml
 ROOT = Path(__file__).parent.parent.parent
 WORKFLOWS = ROOT / ".github/workflows"
 CALLER, GATE = WORKFLOWS / "deploy-grammar-tutor.yml", WORKFLOWS / "promote.yml"
+REBASELINE = WORKFLOWS / "perf-rebaseline.yml"
 CALLED = "lynxgate/lynxgate/.github/workflows/promote.yml@main"
 UNTRUSTED = re.compile(r"\$\{\{")
 SECRET = re.compile(r"\bsecrets\.")
@@ -110,6 +111,34 @@ def test_only_the_counting_and_the_promoting_job_may_get_credentials() -> None:
         < order.index("6 promotion")
     )
     assert order.index("Download the candidate again") < order.index("Get the registry's credentials")
+
+
+@pytest.mark.parametrize("path", [GATE, ROOT / "src/lynxgate/setup/templates/lynxgate-gate.yml"], ids=lambda p: p.name)
+def test_the_promoting_job_sends_its_secrets_to_no_address_of_the_repository(path: Path) -> None:
+    """Every writer may change the repository's variables; only the environment's have names of this job alone."""
+    by_job = {
+        name: set(re.findall(r"\bvars\.(\w+)", json.dumps(job)))
+        for name, job in yaml.safe_load(path.read_text())["jobs"].items()
+    }
+    assert by_job["evaluate"] == {"MLFLOW_TRACKING_URI"}
+    assert by_job["promote"] >= {"LYNXGATE_PROMOTION_TRACKING_URI", "LYNXGATE_REGISTRY", "LYNXGATE_AWS_ROLE"}
+    others = set().union(*(names for name, names in by_job.items() if name not in ("promote", "count")))
+    assert not by_job["promote"] & others
+    for page in ("github.md", "adopt.md"):
+        (row,) = re.findall(r"^\| `LYNXGATE_PROMOTION_TRACKING_URI` \| .*$", (ROOT / "docs" / page).read_text(), re.M)
+        assert "environment `production`" in row
+
+
+def test_a_promotion_without_the_address_of_the_environment_stops(tmp_path: Path) -> None:
+    """The step's own script, before any call of MLflow."""
+    (script,) = [s["run"] for s in jobs()["promote"]["steps"] if s["name"] == "Download the candidate again"]
+    (tmp_path / ".ci").symlink_to(ROOT / ".ci")
+    environment = {"PATH": "/usr/bin:/bin", "MLFLOW_TRACKING_URI": ""}
+    done = subprocess.run(
+        ["bash", "-e", "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 64
+    assert "LYNXGATE_PROMOTION_TRACKING_URI is not set" in (tmp_path / "ended/said").read_text()
 
 
 def test_the_promoting_job_loads_no_candidate() -> None:
@@ -215,6 +244,35 @@ def test_a_promotion_is_reported_instead_of_the_comparison(tmp_path: Path, print
     assert list(checkout.iterdir()) == []
 
 
+def test_the_apps_key_needs_a_reviewer() -> None:
+    """A secret of the repository could be taken by every writer, whose App would then be the author."""
+    found = load(REBASELINE)["jobs"]
+    holders = {name for name, job in found.items() if "LYNXGATE_APP_" in json.dumps(job)}
+    assert holders == {name for name, job in found.items() if "environment" in job} == {"propose"}
+    assert found["propose"]["environment"] == "rebaseline"
+    assert "minieval" not in json.dumps(found["propose"])
+    (token,) = [step for step in found["propose"]["steps"] if "create-github-app-token@" in step.get("uses", "")]
+    assert {key for key in token["with"] if key.startswith("permission-")} == {
+        "permission-contents",
+        "permission-pull-requests",
+    }
+    for page in ("rebaseline.md", "github.md"):
+        rows = [line for line in (ROOT / "docs" / page).read_text().splitlines() if line.startswith("| `LYNXGATE_APP_")]
+        text = " ".join(rows)
+        assert "`LYNXGATE_APP_ID`" in text and "`LYNXGATE_APP_KEY`" in text
+        assert rows and all("environment `rebaseline`" in row for row in rows)
+
+
+def test_every_page_that_a_workflow_names_exists() -> None:
+    for path in SHIPPED:
+        for page in re.findall(r"\bdocs/[\w/-]+\.md", path.read_text()):
+            assert (ROOT / page).is_file(), f"{path.name} names {page}"
+
+
+def test_ci_runs_the_strictest_persona_of_zizmor() -> None:
+    assert "zizmor --quiet --offline --persona auditor .github action.yml" in (ROOT / "Justfile").read_text()
+
+
 def read_policy(name: str) -> Json:
     found = re.search(
         rf"^<!-- policy={name} -->\n```json\n(.*?)^```$", (ROOT / "docs/github.md").read_text(), re.M | re.S
@@ -274,7 +332,9 @@ def test_every_job_has_a_timeout(name: str) -> None:
 
 
 def test_actions_are_pinned_by_commit() -> None:
-    used = [line.strip() for path in (CALLER, GATE) for line in path.read_text().splitlines() if "uses:" in line]
+    used = [
+        line.strip() for path in (CALLER, GATE, REBASELINE) for line in path.read_text().splitlines() if "uses:" in line
+    ]
     assert len(used) > 15
     for line in used:
         pinned = re.fullmatch(r"uses: [\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", line)
@@ -389,7 +449,7 @@ def test_the_trust_policy_names_the_called_workflow() -> None:
 
 
 def test_every_secret_and_variable_is_documented() -> None:
-    text = CALLER.read_text() + GATE.read_text()
+    text = CALLER.read_text() + GATE.read_text() + REBASELINE.read_text()
     page = (ROOT / "docs/github.md").read_text()
     names = set(re.findall(r"\b(?:secrets|vars)\.(\w+)", text))
     assert len(names) > 4

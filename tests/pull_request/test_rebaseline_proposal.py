@@ -153,7 +153,8 @@ def test_a_bucket_is_removed_only_by_name(here: Step, output: Output) -> None:
         ("--base", "a..b", "--base-sha", BASE),
         ("--base", "-x", "--base-sha", BASE),
         ("--base", "main", "--base-sha", "HEAD"),
+        *((*CALL[2:], "--path", path) for path in ("./b.json", "/b.json", "../b.json", "a/../b.json", "a//b.json", "")),
     ],
 )
-def test_a_malformed_branch_or_commit_is_refused(here: Step, wrong: tuple[str, ...]) -> None:
+def test_a_malformed_branch_commit_or_path_is_refused(here: Step, wrong: tuple[str, ...]) -> None:
     assert here.run("ci", "rebaseline-pr", *wrong) == Exit.USAGE

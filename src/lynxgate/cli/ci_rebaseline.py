@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import posixpath
 import re
 from pathlib import Path
 from typing import Annotated
@@ -70,6 +71,9 @@ def rebaseline_pr(
         raise UsageFailure(f"--base-sha {base_sha[:80]!r} is not a commit (40 lower-case hex digits)")
     if not _BRANCH.fullmatch(base) or ".." in base:
         raise UsageFailure(f"--base {base[:80]!r} is not a branch name")
+    # GitHub's own form: another one would be another file there, or none.
+    if not path or path != posixpath.normpath(path) or path.split("/")[0] in ("", ".", ".."):
+        raise UsageFailure(f"--path {path[:200]!r} is not a path from the repository's root, without . and ..")
     workflow = read_workflow(os.environ)
     data = read_bytes(baseline, missing=CREATE_IT)
     measured = read_document(evaluation, Evaluation, missing=EVALUATE_IT)

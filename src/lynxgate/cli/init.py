@@ -133,8 +133,8 @@ def _print_next_steps(place: Place, eval_set: EvalSet) -> None:
         f"     python -m minieval --bundle candidate --eval-set {eval_set.path} --output candidate_eval.json "
         "--run-id RUN_ID\n"
         f"     lynxgate baseline rebaseline{remove}",
-        "On GitHub, create the label deploy-candidate, the environment production with reviewers, and the variables "
-        "MLFLOW_TRACKING_URI and LYNXGATE_REGISTRY.",
+        "On GitHub, create the label deploy-candidate, the variable MLFLOW_TRACKING_URI, and the environment "
+        "production with reviewers and the variables LYNXGATE_PROMOTION_TRACKING_URI and LYNXGATE_REGISTRY.",
         "When its reports are as you expect, enforce the baseline: lynxgate baseline activate",
     ]
     print("\nNext steps:")

@@ -1,7 +1,9 @@
 """The result of a gate as a pull request shows it: its parts, their consistency, headline, facts and log. Pure.
 
 - The comment and the check run are made from one `Report`, so they cannot contradict each other.
-- A report claims no more than its evidence: "promoted" needs a receipt that fits the verdict.
+- A report claims no more than its evidence: "promoted" needs a receipt that fits the verdict, and both must be about
+  the run and the version that were requested.
+- Parts that contradict each other are reported as that, so that no older result stays in the pull request.
 - Names from outside (buckets, runs, errors) stand in code, where GitHub mentions, links and closes nothing.
 - A body has at most 65,536 bytes, so at most as many characters however GitHub counts; it states what is left out.
 """
@@ -11,6 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lynxgate.decision.compare import ALL_ROWS
+from lynxgate.decision.same_run import check_same_run
 from lynxgate.decision.verdict import Verdict
 from lynxgate.errors import CannotJudge, IntegrityFailure
 from lynxgate.escape import as_code
@@ -20,6 +23,11 @@ from lynxgate.reports.verdict_table import render_markdown
 from minieval.contract.exits import Exit
 
 MAX_BYTES = 65_536
+MISMATCH = f"the parts of this result do not belong together (exit {int(Exit.INTEGRITY)})"
+_ADVICE = (
+    "So it is neither a pass nor a promotion. `lynxgate registry list` shows what was promoted. Find the job "
+    "that wrote the wrong part, then set the label again."
+)
 _LOG_LINES = 5
 _MEANING = {
     Exit.BUG: "a bug in the gate",
@@ -57,11 +65,14 @@ class Context:
     run_url: str | None = None
 
 
-def check_report(report: Report) -> None:
-    """Check that the parts of a report agree.
+def check_report(report: Report, context: Context) -> None:
+    """Check that the parts of a report agree with each other and with what was requested.
+
+    A verdict whose evaluation names no run is not compared with the requested one.
 
     Raises:
-        IntegrityFailure: the receipt is not for a candidate that the verdict passes.
+        IntegrityFailure: the receipt is not for a candidate that the verdict passes, or is for another version than
+            the requested one, or the verdict is for another run.
         CannotJudge: the report has no content, or its verdict was not written by `compare`.
     """
     verdict, receipt = report.verdict, report.receipt
@@ -74,14 +85,25 @@ def check_report(report: Report) -> None:
     # The aggregate's name is printed without the care that bucket names get, so it must be ours.
     if verdict.aggregate is not None and verdict.aggregate.bucket != ALL_ROWS:
         raise CannotJudge("the verdict's aggregate has a name of its own; it was not written by lynxgate compare")
+    check_same_run("the verdict", verdict.candidate.mlflow_run_id, context.run_id)
     if receipt is None:
         return
+    if context.semver is not None and str(receipt.semver) != context.semver:
+        raise IntegrityFailure(f"the receipt is for {receipt.semver}, but the request is for {context.semver}")
     if not verdict.passed or verdict.status != "active":
         raise IntegrityFailure(f"there is a receipt for {receipt.semver}, but the verdict does not pass the candidate")
     if verdict.candidate.canonical_sha != receipt.canonical_sha:
         raise IntegrityFailure(
             f"the receipt is for {receipt.canonical_sha}, but the verdict is for {verdict.candidate.canonical_sha}"
         )
+
+
+def render_mismatch(error: IntegrityFailure, context: Context) -> str:
+    """Return the text for a report that `check_report` refused: the reason, and that nothing in it counts."""
+    # No version and no SHA as a fact of the list: it is unknown which of the parts is right.
+    requested = {"requested run": context.run_id, "requested version": context.semver, "head": context.head_sha}
+    facts = "\n".join(f"- {name}: {as_code(value)}" for name, value in requested.items() if value)
+    return join_blocks(as_code(str(error)), _ADVICE, facts, render_run_link(context))
 
 
 def conclude(report: Report) -> Conclusion:
