@@ -172,7 +172,7 @@ class Tracking(ModelSource, RunTags, RunMetadata, Protocol):
 
 
 class Signer(Protocol):
-    """Sign evidence; the same payload signed again gives the same bytes."""
+    """Sign evidence and events; the same payload signed again gives the same bytes."""
 
     @property
     def key_id(self) -> str:
@@ -181,6 +181,10 @@ class Signer(Protocol):
 
     def sign(self, payload: bytes) -> bytes:
         """Return an envelope that holds ``payload`` and its signature."""
+        ...
+
+    def sign_event(self, payload: bytes) -> str:
+        """Return the signature of an event, 128 hex digits; it is never one of evidence."""
         ...
 
 
@@ -194,6 +198,10 @@ class Verifier(Protocol):
 
     def check(self, envelope: bytes, payload: bytes) -> None:
         """Check that ``envelope`` is the key's signature of ``payload``. Raises `IntegrityFailure` when it is not."""
+        ...
+
+    def check_event(self, signature: str, payload: bytes) -> None:
+        """Check that ``signature`` is the key's of the event ``payload``. Raises `IntegrityFailure` when it is not."""
         ...
 
 

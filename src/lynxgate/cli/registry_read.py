@@ -40,7 +40,8 @@ def list_promotions(
     production, events, earlier = (*read_events(store), 0) if everything else read_last_events(store, last)
     if as_json:
         rows = [event.to_tree() for event in events]
-        print_json({"production": production, "earlier": earlier, "events": rows})
+        head = str(events[-1].head) if events else None
+        print_json({"production": production, "earlier": earlier, "head": head, "events": rows})
         return Exit.OK
     if earlier:
         note(f"{earlier} earlier events are not shown; use --all")
@@ -119,8 +120,15 @@ def verify(
     tracking_uri: TrackingUri = None,
     offline: Annotated[bool, typer.Option("--offline", help="Do not check the tags in MLflow.")] = False,
     public_key: Annotated[
-        Path | None,
-        typer.Option("--public-key", help="An Ed25519 public key (PEM); all evidence must be signed with its key."),
+        list[Path] | None,
+        typer.Option(
+            "--public-key",
+            help="An Ed25519 public key (PEM); it must have signed all evidence and events. May be repeated.",
+        ),
+    ] = None,
+    expect_head: Annotated[
+        str | None,
+        typer.Option("--expect-head", help="The head that the index must end with, as --json printed it."),
     ] = None,
     as_json: AsJson = False,
 ) -> int:
@@ -130,22 +138,38 @@ def verify(
     Exit 4 when something does not agree.
     """
     from lynxgate.audit.verify import audit
+    from lynxgate.registry.events import parse_head
     from lynxgate.wiring import open_existing_store, open_tracking, open_verifier
 
-    verifier = None if public_key is None else open_verifier(public_key)
+    verifiers = [open_verifier(path) for path in public_key or ()]
+    head = None if expect_head is None else parse_head(expect_head)
     store = open_existing_store(registry)
-    result = audit(store, None if offline else open_tracking(tracking_uri), verifier)
+    result = audit(store, None if offline else open_tracking(tracking_uri), verifiers, expected_head=head)
     if as_json:
         findings = [{"place": finding.place, "problem": finding.problem} for finding in result.findings]
-        print_json({"promotions": result.promotions, "entries": result.entries, "findings": findings})
+        print_json(
+            {
+                "promotions": result.promotions,
+                "entries": result.entries,
+                "head": None if result.head is None else str(result.head),
+                "findings": findings,
+            }
+        )
     else:
         for finding in result.findings:
             print(f"{finding.place}: {finding.problem}")
         if not result.findings:
-            signed = f", all evidence signed by {verifier.key_id}" if verifier is not None else ""
+            signed = _describe_signatures([verifier.key_id for verifier in verifiers], result.before_signing)
             left_out = " (MLflow not checked)" if offline else ""
             print(f"{store.location} verified: {_count(result.promotions, result.entries)}{signed}{left_out}")
     return Exit.INTEGRITY if result.findings else Exit.OK
+
+
+def _describe_signatures(key_ids: list[str], before_signing: int) -> str:
+    if not key_ids:
+        return ""
+    unsigned = f"; {before_signing} events of an older version are not signed" if before_signing else ""
+    return f", all evidence signed by {' or '.join(key_ids)}{unsigned}"
 
 
 def _count(promotions: int, entries: int) -> str:

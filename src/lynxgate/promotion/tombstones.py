@@ -13,11 +13,11 @@ from collections.abc import Mapping
 from lynxgate.errors import Conflict, Refused, StoreFailure
 from lynxgate.promotion.authorization import authorise, check_registry
 from lynxgate.promotion.context import PromotionContext
-from lynxgate.promotion.event_log import build_next_event, write_announced
+from lynxgate.promotion.event_log import build_next_event, check_signer, write_announced
 from lynxgate.registry.compare_and_swap import MAX_SWAPS, put
 from lynxgate.registry.events import Event, Kind
 from lynxgate.registry.layout import read_environment, read_tags, tombstone_key
-from lynxgate.registry.resolve import find_production
+from lynxgate.registry.resolve import find_production, read_production
 from lynxgate.registry.tombstone import Tombstone, VersionedTombstone, read_tombstone
 
 
@@ -29,6 +29,7 @@ def tombstone(sha: str, reason: str, context: PromotionContext, environ: Mapping
         StoreFailure: the registry failed; run it again to finish what was begun.
     """
     check_registry(authorise(environ), read_environment(context.store), context.store.location)
+    check_signer(context, read_production(context.store).event)
     if read_tombstone(context.store, sha) is None:
         _check_not_in_production(context, sha)
         begun = Tombstone(canonical_sha=sha, reason=reason)
