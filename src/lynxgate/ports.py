@@ -149,6 +149,23 @@ class RunTags(Protocol):
 
 
 @dataclass(frozen=True)
+class RunTag:
+    """One tag of a run."""
+
+    run_id: str
+    key: str
+    value: str
+
+
+class AuditedTags(RunTags, Protocol):
+    """The tags of all runs, for auditors; no step of a promotion searches them."""
+
+    def find_tags(self, prefix: str) -> Iterator[RunTag]:
+        """Return every tag whose key starts with ``prefix``, of all runs in all experiments, deleted ones too."""
+        ...
+
+
+@dataclass(frozen=True)
 class RunFacts:
     """The claims of a run about its model's origin; ``training_data_sha256`` is 64 hex digits, where it has one."""
 
@@ -167,7 +184,7 @@ class RunMetadata(Protocol):
         ...
 
 
-class Tracking(ModelSource, RunTags, RunMetadata, Protocol):
+class Tracking(ModelSource, AuditedTags, RunMetadata, Protocol):
     """The whole tracking server."""
 
 

@@ -12,10 +12,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+from lynxgate.audit.finding import Finding
+from lynxgate.audit.marks_in_mlflow import check_alias, check_tags
 from lynxgate.errors import CannotJudge, IntegrityFailure, StoreFailure
-from lynxgate.ports import RegistryStore, RunTags, Verifier
+from lynxgate.ports import AuditedTags, RegistryStore, Store, Verifier
 from lynxgate.promotion.eval_set_usage import UsageEntry
-from lynxgate.promotion.run_tag import tag_key
 from lynxgate.registry.events import GENESIS, Event, Head, Kind, Promotion, as_promotion
 from lynxgate.registry.evidence_check import find_flaws, find_strange_ties, read_payload
 from lynxgate.registry.layout import (
@@ -43,19 +44,11 @@ D = TypeVar("D", bound=Document)
 
 
 @dataclass(frozen=True)
-class Finding:
-    """One thing that is wrong: where, and what."""
-
-    place: str
-    problem: str
-
-
-@dataclass(frozen=True)
 class Audit:
     """How many promotions and entries were verified, and what is wrong; ``findings`` is empty when nothing is.
 
     ``head`` is the last line of the index, `None` when it is empty. ``before_signing`` events are of version 1, which
-    has no signature.
+    has no signature. ``unchecked`` is the reason why MLflow could not be compared, when it could not.
     """
 
     promotions: int
@@ -63,19 +56,22 @@ class Audit:
     findings: tuple[Finding, ...]
     head: Head | None = None
     before_signing: int = 0
+    unchecked: str | None = None
 
 
 def audit(
     store: RegistryStore,
-    tracking: RunTags | None,
+    tracking: AuditedTags | None,
     verifiers: Sequence[Verifier] = (),
     *,
     expected_head: Head | None = None,
+    sharing: Sequence[Store] = (),
 ) -> Audit:
     """Verify a whole registry; without ``tracking``, MLflow's tags and alias are left out.
 
     With ``verifiers``, one of their keys must have signed each event of version 2 and the evidence of each promotion.
-    With ``expected_head``, the index must end there.
+    With ``expected_head``, the index must end there. ``sharing`` are the other registries on the same MLflow server: a
+    tag that one of them confirms is not a finding.
     """
     findings: list[Finding] = []
     records = dict(_read_records(store, findings))
@@ -100,15 +96,18 @@ def audit(
         findings += _check_evidence(store, promotion, records.get(promotion.semver), mark)
         if keys:
             findings += _check_signature(store, promotion, keys)
-        if tracking is not None:
-            findings += _check_tag(tracking, promotion)
+    unchecked = None
     if tracking is not None:
-        findings += _check_alias(tracking, tags, records)
+        try:
+            findings += check_tags(tracking, promotions, records, sharing)
+            findings += check_alias(tracking, tags, records)
+        except StoreFailure as error:
+            unchecked = str(error)
     _check_tombstones(store, events, tags, findings)
     _check_gates(store, findings)
     head = Head(len(heads), heads[-1]) if heads else None
     old = sum(event.of_version_1 for event in events)
-    return Audit(len(promotions), entries, tuple(dict.fromkeys(findings)), head, old)
+    return Audit(len(promotions), entries, tuple(dict.fromkeys(findings)), head, old, unchecked)
 
 
 def _read_records(store: RegistryStore, findings: list[Finding]) -> Iterator[tuple[str, Record]]:
@@ -322,32 +321,6 @@ def _check_signature(store: RegistryStore, promotion: Promotion, keys: Mapping[s
                 keys[key_id].check(signature.data, evidence.data)
             except IntegrityFailure as error:
                 yield Finding(signature_key(sha, promotion.evidence, key_id), str(error))
-
-
-def _check_tag(tracking: RunTags, promotion: Promotion) -> Iterator[Finding]:
-    place = f"MLflow run {promotion.run_id}"
-    try:
-        value = tracking.read_tag(promotion.run_id, tag_key(promotion.semver))
-    except StoreFailure as error:
-        yield Finding(place, str(error))
-        return
-    if value != promotion.event.canonical_sha:
-        expected = promotion.event.canonical_sha
-        yield Finding(place, f"tag {tag_key(promotion.semver)} is {value or 'absent'}, not {expected}")
-
-
-def _check_alias(tracking: RunTags, tags: Tags, records: dict[str, Record]) -> Iterator[Finding]:
-    record = records.get(tags.production or "")
-    if record is None or record.registered_model is None or record.unfinished:
-        return
-    place = f"MLflow model {record.registered_model}"
-    try:
-        found = tracking.read_alias(record.registered_model)
-    except StoreFailure as error:
-        yield Finding(place, str(error))
-        return
-    if found != record.mlflow_run_id:
-        yield Finding(place, f"its alias production is on run {found or 'none'}, not on {record.mlflow_run_id}")
 
 
 def _check_tombstones(store: RegistryStore, events: list[Event], tags: Tags, findings: list[Finding]) -> None:

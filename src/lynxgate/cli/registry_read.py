@@ -130,21 +130,31 @@ def verify(
         str | None,
         typer.Option("--expect-head", help="The head that the index must end with, as --json printed it."),
     ] = None,
+    also: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--also", help="Another registry on the same MLflow server, whose tags are right. May be repeated."
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> int:
     """Verify a registry and the tags in MLflow.
 
     It hashes every entry, follows the chain of events, and compares index, records, tags.json and MLflow's tags.
-    Exit 4 when something does not agree.
+    Exit 4 when something does not agree, 5 when that could not be found out.
     """
     from lynxgate.audit.verify import audit
+    from lynxgate.errors import StoreFailure
     from lynxgate.registry.events import parse_head
     from lynxgate.wiring import open_existing_store, open_tracking, open_verifier
 
     verifiers = [open_verifier(path) for path in public_key or ()]
     head = None if expect_head is None else parse_head(expect_head)
     store = open_existing_store(registry)
-    result = audit(store, None if offline else open_tracking(tracking_uri), verifiers, expected_head=head)
+    others = [open_existing_store(each) for each in also or ()]
+    result = audit(
+        store, None if offline else open_tracking(tracking_uri), verifiers, expected_head=head, sharing=others
+    )
     if as_json:
         findings = [{"place": finding.place, "problem": finding.problem} for finding in result.findings]
         print_json(
@@ -153,15 +163,21 @@ def verify(
                 "entries": result.entries,
                 "head": None if result.head is None else str(result.head),
                 "findings": findings,
+                **({} if result.unchecked is None else {"unchecked": result.unchecked}),
             }
         )
     else:
         for finding in result.findings:
             print(f"{finding.place}: {finding.problem}")
-        if not result.findings:
+        if not result.findings and result.unchecked is None:
             signed = _describe_signatures([verifier.key_id for verifier in verifiers], result.before_signing)
             left_out = " (MLflow not checked)" if offline else ""
             print(f"{store.location} verified: {_count(result.promotions, result.entries)}{signed}{left_out}")
+    if result.unchecked is not None:
+        failure = f"MLflow was not compared: {result.unchecked}"
+        if not result.findings:
+            raise StoreFailure(failure)
+        note(f"lynxgate: {failure}")
     return Exit.INTEGRITY if result.findings else Exit.OK
 
 
