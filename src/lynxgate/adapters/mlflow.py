@@ -43,8 +43,7 @@ MODEL_NAME = "model"
 TRAINING_DATA = "training_data_sha256"
 MAX_FILES = 50_000
 _POLL_SECONDS = 0.1
-_PAGE = 1000  # runs in one answer; the most that MLflow always gives
-_EXPERIMENTS = 100  # experiments whose runs are searched together
+PAGE = 1000  # the most runs or experiments that are asked for at once; every version of MLflow gives so many
 _ABSENT = {"RESOURCE_DOES_NOT_EXIST", "NOT_FOUND"}
 _REFUSED = {
     "PERMISSION_DENIED": "this account may not do that",
@@ -59,12 +58,18 @@ _CLIENT_ERRORS = {401: "UNAUTHENTICATED", 403: "PERMISSION_DENIED", 404: "NOT_FO
 
 
 class MlflowTracking:
-    """`lynxgate.ports.Tracking` on MLflow, by tracking URI; ``timeout`` in seconds bounds each request."""
+    """`lynxgate.ports.Tracking` on MLflow, by tracking URI; ``timeout`` in seconds bounds each request.
 
-    def __init__(self, uri: str, *, timeout: int = TIMEOUT_SECONDS, model_name: str = MODEL_NAME) -> None:
+    ``page`` is the number of runs or experiments in one answer of a search.
+    """
+
+    def __init__(
+        self, uri: str, *, timeout: int = TIMEOUT_SECONDS, model_name: str = MODEL_NAME, page: int = PAGE
+    ) -> None:
         """Raises `StoreFailure` when there is no such database, or it cannot be opened."""
         self._uri = uri
         self._model_name = model_name
+        self._page = page
         self._timeout = _bound_requests(timeout)
         _silence()
         _require_database(uri)
@@ -94,7 +99,7 @@ class MlflowTracking:
                 token: str | None = None
                 while True:
                     runs = self._client.search_runs(
-                        experiments, run_view_type=ViewType.ALL, max_results=_PAGE, page_token=token
+                        experiments, run_view_type=ViewType.ALL, max_results=self._page, page_token=token
                     )
                     for run in runs:
                         for key, value in sorted(run.data.tags.items()):
@@ -107,7 +112,7 @@ class MlflowTracking:
         """Yield the ids of all experiments, page by page; a deleted experiment's runs can be restored with it."""
         token: str | None = None
         while True:
-            found = self._client.search_experiments(ViewType.ALL, max_results=_EXPERIMENTS, page_token=token)
+            found = self._client.search_experiments(ViewType.ALL, max_results=self._page, page_token=token)
             if found:
                 yield [str(each.experiment_id) for each in found]
             if not (token := found.token):
