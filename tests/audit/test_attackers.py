@@ -30,7 +30,7 @@ WAYS = ("from the records", "with MLflow", "with `--public-key`", "with `--expec
 
 @dataclass(frozen=True)
 class Scene:
-    """A signed history: v0.1.0, a tombstone of x, v0.2.0, v0.3.0, rolled back to v0.2.0, a tombstone of c."""
+    """A signed history: v0.0.1 to v0.1.0, the first tombstoned, v0.2.0, v0.3.0, rolled back and tombstoned."""
 
     workshop: Workshop
     private: Path
@@ -67,7 +67,7 @@ def scene(workshop: Workshop, tmp_path: Path) -> Scene:
     private, public = make_key(tmp_path)
     made = Scene(workshop, private, public, Head(1, "0" * 64), tmp_path / "copy")
     context = replace(workshop.context(), signer=DsseSigner(private))
-    for name, semver in (("a", "v0.1.0"), ("b", "v0.2.0"), ("c", "v0.3.0")):
+    for name, semver in (("x", "v0.0.1"), ("a", "v0.1.0"), ("b", "v0.2.0"), ("c", "v0.3.0")):
         if name == "c":
             shutil.copytree(made.root, made.copy)
         promote(made.candidate(name).request(semver), context, workshop.tracking, DEV)
@@ -117,11 +117,10 @@ def relabel(scene: Scene) -> None:
 
 def rewrite_the_history(scene: Scene) -> None:
     """Without the first tombstone; every later event, record and tombstone is written again to fit."""
-    first, removed, *later = scene.events()
+    *events, removed = scene.events()[:3]
     assert removed.kind is Kind.TOMBSTONED
     (scene.root / tombstone_key(removed.canonical_sha)).unlink()
-    events = [first]
-    for event in later:
+    for event in scene.events()[3:]:
         now = link(event, events[-1])
         events.append(now)
         if now.kind is Kind.TOMBSTONED:

@@ -142,7 +142,7 @@ def claim(
     """
     production = read_production(context.store)
     before = production.semver
-    check_order(request, before)
+    check_order(request, production)
     if not production.closed:
         # Its event may not be in the index yet, and ours comes after it.
         raise Refused(f"{before} was put in production by another process just now, which is not done; run it again")

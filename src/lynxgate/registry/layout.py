@@ -13,7 +13,7 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from types import MappingProxyType
 from typing import Annotated, Literal
 
@@ -78,6 +78,12 @@ class Tags(Document):
     semver: Annotated[Mapping[str, str], AfterValidator(_freeze_versions), PlainSerializer(dict)] = Field(
         default_factory=dict, validate_default=True
     )
+
+    @cached_property
+    def highest(self) -> str | None:
+        """The highest semver that is named; `None` when none is."""
+        # By numbers, as `Semver` orders; with thousands of versions making objects would take most of the time.
+        return max(self.semver, key=lambda semver: tuple(map(int, semver[1:].split("."))), default=None)
 
     @model_validator(mode="after")
     def _resolve(self) -> Tags:
