@@ -149,6 +149,23 @@ class RunTags(Protocol):
 
 
 @dataclass(frozen=True)
+class RunTag:
+    """One tag of a run."""
+
+    run_id: str
+    key: str
+    value: str
+
+
+class AuditedTags(RunTags, Protocol):
+    """The tags of all runs, for auditors; no step of a promotion searches them."""
+
+    def find_tags(self, prefix: str) -> Iterator[RunTag]:
+        """Return every tag whose key starts with ``prefix``, of all runs in all experiments, deleted ones too."""
+        ...
+
+
+@dataclass(frozen=True)
 class RunFacts:
     """The claims of a run about its model's origin; ``training_data_sha256`` is 64 hex digits, where it has one."""
 
@@ -167,12 +184,12 @@ class RunMetadata(Protocol):
         ...
 
 
-class Tracking(ModelSource, RunTags, RunMetadata, Protocol):
+class Tracking(ModelSource, AuditedTags, RunMetadata, Protocol):
     """The whole tracking server."""
 
 
 class Signer(Protocol):
-    """Sign evidence; the same payload signed again gives the same bytes."""
+    """Sign evidence and events; the same payload signed again gives the same bytes."""
 
     @property
     def key_id(self) -> str:
@@ -181,6 +198,10 @@ class Signer(Protocol):
 
     def sign(self, payload: bytes) -> bytes:
         """Return an envelope that holds ``payload`` and its signature."""
+        ...
+
+    def sign_event(self, payload: bytes) -> str:
+        """Return the signature of an event, 128 hex digits; it is never one of evidence."""
         ...
 
 
@@ -194,6 +215,10 @@ class Verifier(Protocol):
 
     def check(self, envelope: bytes, payload: bytes) -> None:
         """Check that ``envelope`` is the key's signature of ``payload``. Raises `IntegrityFailure` when it is not."""
+        ...
+
+    def check_event(self, signature: str, payload: bytes) -> None:
+        """Check that ``signature`` is the key's of the event ``payload``. Raises `IntegrityFailure` when it is not."""
         ...
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from lynxgate.audit.verify import audit
-from lynxgate.errors import CannotJudge, Refused
+from lynxgate.cli.app import run
+from lynxgate.errors import CannotJudge, Exit, Refused
 from lynxgate.promotion.promote import Ending, promote
 from lynxgate.promotion.recovery import recover_all
 from lynxgate.promotion.rollback import roll_back
@@ -53,6 +54,42 @@ def kinds(workshop: Workshop) -> list[str]:
 
 def holds(workshop: Workshop) -> bool:
     return audit(workshop.store, workshop.tracking).findings == ()
+
+
+def test_a_version_below_one_that_was_promoted_is_refused(promoted: Workshop) -> None:
+    """After a rollback too: a number below v0.4.0 would look as if it had come before."""
+    candidate = promoted.candidate("c")
+    promoted.promote(candidate, "v0.4.0")
+    roll_back("v0.3.0", promoted.context(), DEV)
+    later = promoted.candidate("d")
+    before = snapshot(promoted.folder)
+    with pytest.raises(Refused, match=r"v0\.3\.9 is lower than v0\.4\.0, which was promoted before"):
+        promoted.promote(later, "v0.3.9")
+    assert snapshot(promoted.folder) == before
+    assert promoted.promote(later, "v0.4.1").production_before == "v0.3.0"
+
+
+def test_an_unknown_bundle_is_not_tombstoned(promoted: Workshop) -> None:
+    unknown = promoted.candidate("never promoted").sha
+    before = snapshot(promoted.folder)
+    with pytest.raises(CannotJudge, match="has no bundle"):
+        tombstone(unknown, "leaks names", promoted.context(), DEV)
+    assert snapshot(promoted.folder) == before
+
+
+@pytest.mark.parametrize("options", [[], ["--all"]])
+def test_an_index_that_was_removed_is_not_an_empty_registry(
+    promoted: Workshop, options: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["registry", "list", "--registry", str(promoted.folder / "registry"), *options]
+    assert run(command) == Exit.OK
+    index = promoted.folder / "registry" / "index.jsonl"
+    index.write_bytes(index.read_bytes().splitlines(keepends=True)[0])
+    assert run(command) == Exit.INTEGRITY
+    index.unlink()
+    capsys.readouterr()
+    assert run(command) == Exit.INTEGRITY
+    assert "the index ends at event 0" in capsys.readouterr().err
 
 
 def test_rolls_back_with_an_event_and_deletes_nothing(promoted: Workshop) -> None:

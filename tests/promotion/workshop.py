@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from lynxgate.adapters.local import DirectoryStore
 from lynxgate.errors import CannotJudge, StoreFailure
-from lynxgate.ports import Progress, RegistryStore, RunFacts, RunModel, RunTags
+from lynxgate.ports import Progress, RegistryStore, RunFacts, RunModel, RunTag, RunTags
 from lynxgate.promotion.context import PromotionContext
 from lynxgate.promotion.examine import Request
 from lynxgate.promotion.promote import Receipt, promote
@@ -67,6 +67,10 @@ class DirectoryTracking:
 
     def set_tag(self, run_id: str, key: str, value: str) -> None:
         write_atomically(self._tag(run_id, key), value.encode())
+
+    def find_tags(self, prefix: str) -> Iterator[RunTag]:
+        for path in sorted(self.root.glob(f"*/tags/{prefix}*")):
+            yield RunTag(path.parent.parent.name, path.name, path.read_text())
 
     def set_alias(self, model: str, run_id: str, tags: Mapping[str, str]) -> None:
         for key, value in tags.items():

@@ -14,7 +14,7 @@ from pathlib import Path
 from threading import Lock
 
 from lynxgate.errors import CannotJudge, Conflict, StoreFailure
-from lynxgate.ports import Progress, RunFacts, RunModel, Stored
+from lynxgate.ports import Progress, RunFacts, RunModel, RunTag, Stored
 from minieval.contract.manifest import Manifest
 
 
@@ -116,6 +116,11 @@ class MemoryTracking:
         if run_id not in self._models:
             raise StoreFailure(f"no run {run_id}")
         self._tags[run_id, key] = value
+
+    def find_tags(self, prefix: str) -> Iterator[RunTag]:
+        for (run_id, key), value in sorted(self._tags.items()):
+            if key.startswith(prefix):
+                yield RunTag(run_id, key, value)
 
     def set_alias(self, model: str, run_id: str, tags: Mapping[str, str]) -> None:
         del tags  # of the model's version; nothing in the simulation reads them

@@ -309,7 +309,8 @@ class World:
         MLflow has no compare-and-swap for aliases: the next promotion mends a late one. A bundle in production may be
         tombstoned by a process that crashed, or was told to roll back; `Observer` knows when it may not.
         """
-        found = self.code.audit(site.store, self.tracking).findings
+        others = [each.store for each in self.sites if each is not site]
+        found = self.code.audit(site.store, self.tracking, sharing=others).findings
         return [
             f"audit: {each.place}: {each.problem}"
             for each in found

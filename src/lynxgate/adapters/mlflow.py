@@ -28,13 +28,14 @@ os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 import mlflow.exceptions
 import requests
 from mlflow import MlflowClient
+from mlflow.entities import ViewType
 from mlflow.store.artifact.artifact_repo import ArtifactRepository
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
 from lynxgate.adapters import mlflow_models
 from lynxgate.errors import CannotJudge, GateError, IntegrityFailure, OutcomeUnknown, StoreFailure
 from lynxgate.identity import is_sha
-from lynxgate.ports import Progress, RunFacts, RunModel
+from lynxgate.ports import Progress, RunFacts, RunModel, RunTag
 from lynxgate.redact import scrub, strip_credentials
 
 TIMEOUT_SECONDS = 10
@@ -42,6 +43,7 @@ MODEL_NAME = "model"
 TRAINING_DATA = "training_data_sha256"
 MAX_FILES = 50_000
 _POLL_SECONDS = 0.1
+PAGE = 1000  # the most runs or experiments that are asked for at once; every version of MLflow gives so many
 _ABSENT = {"RESOURCE_DOES_NOT_EXIST", "NOT_FOUND"}
 _REFUSED = {
     "PERMISSION_DENIED": "this account may not do that",
@@ -56,12 +58,18 @@ _CLIENT_ERRORS = {401: "UNAUTHENTICATED", 403: "PERMISSION_DENIED", 404: "NOT_FO
 
 
 class MlflowTracking:
-    """`lynxgate.ports.Tracking` on MLflow, by tracking URI; ``timeout`` in seconds bounds each request."""
+    """`lynxgate.ports.Tracking` on MLflow, by tracking URI; ``timeout`` in seconds bounds each request.
 
-    def __init__(self, uri: str, *, timeout: int = TIMEOUT_SECONDS, model_name: str = MODEL_NAME) -> None:
+    ``page`` is the number of runs or experiments in one answer of a search.
+    """
+
+    def __init__(
+        self, uri: str, *, timeout: int = TIMEOUT_SECONDS, model_name: str = MODEL_NAME, page: int = PAGE
+    ) -> None:
         """Raises `StoreFailure` when there is no such database, or it cannot be opened."""
         self._uri = uri
         self._model_name = model_name
+        self._page = page
         self._timeout = _bound_requests(timeout)
         _silence()
         _require_database(uri)
@@ -83,6 +91,32 @@ class MlflowTracking:
         """Set a tag once; errors as `lynxgate.ports.Tracking`."""
         with self._translated(f"set a tag of run {run_id}"):
             self._client.set_tag(run_id, key, value)
+
+    def find_tags(self, prefix: str) -> Iterator[RunTag]:
+        """Every tag with a key that starts so, of all runs; errors as `lynxgate.ports.Tracking`."""
+        with self._translated("search all runs for tags"):
+            for experiments in self._experiments():
+                token: str | None = None
+                while True:
+                    runs = self._client.search_runs(
+                        experiments, run_view_type=ViewType.ALL, max_results=self._page, page_token=token
+                    )
+                    for run in runs:
+                        for key, value in sorted(run.data.tags.items()):
+                            if key.startswith(prefix):
+                                yield RunTag(str(run.info.run_id), key, str(value))
+                    if not (token := runs.token):
+                        break
+
+    def _experiments(self) -> Iterator[list[str]]:
+        """Yield the ids of all experiments, page by page; a deleted experiment's runs can be restored with it."""
+        token: str | None = None
+        while True:
+            found = self._client.search_experiments(ViewType.ALL, max_results=self._page, page_token=token)
+            if found:
+                yield [str(each.experiment_id) for each in found]
+            if not (token := found.token):
+                return
 
     def set_alias(self, model: str, run_id: str, tags: Mapping[str, str]) -> None:
         """Make the run's version of ``model`` the one in production; errors as `lynxgate.ports.Tracking`."""

@@ -63,7 +63,9 @@ TrackingUri = Annotated[
 SigningKey = Annotated[
     Path | None,
     typer.Option(
-        "--signing-key", envvar="LYNXGATE_SIGNING_KEY", help="An Ed25519 private key (PEM) to sign the evidence with."
+        "--signing-key",
+        envvar="LYNXGATE_SIGNING_KEY",
+        help="An Ed25519 private key (PEM) to sign with.",
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print strict JSON on stdout.")]

@@ -18,7 +18,7 @@ from lynxgate.decision.groups import Groups
 from lynxgate.errors import CannotJudge, Exit, GateError, IntegrityFailure, Refused
 from lynxgate.identity import parse_semver, parse_sha
 from lynxgate.ports import ModelSource, Store
-from lynxgate.registry.resolve import find_production
+from lynxgate.registry.resolve import Production, read_production
 from lynxgate.registry.tombstone import check_not_tombstoned
 from minieval.contract.bundle import read_manifest
 from minieval.contract.manifest import Manifest, describe_difference
@@ -102,7 +102,7 @@ def examine(request: Request, store: Store, tracking: ModelSource) -> VerifiedCa
     if manifest.canonical_sha != sha:
         raise IntegrityFailure(f"{request.bundle} hashes to {manifest.canonical_sha}, not to {sha}; fetch it again")
     check_not_tombstoned(store, sha)
-    check_order(request, find_production(store))
+    check_order(request, read_production(store))
     check_artifacts(manifest, run_id, tracking)
     return VerifiedCandidate(manifest, verdict, run_id, baseline.policy.model_name, evaluation, baseline)
 
@@ -123,12 +123,13 @@ def check_artifacts(manifest: Manifest, run_id: str, tracking: ModelSource) -> N
         )
 
 
-def check_order(request: Request, production: str | None) -> None:
-    """Check that production is the version that the decision was made against, and that it only goes up.
+def check_order(request: Request, found: Production) -> None:
+    """Check that production is the version that the decision was made against, and that versions only go up.
 
     Raises:
-        Refused: production is another version, or the semver is not greater than it.
+        Refused: production is another version, or the semver is not greater than all that were ever promoted.
     """
+    production = found.semver
     if request.against is not None and request.against.semver != production:
         raise Refused(
             f"production was {request.against.semver or 'empty'} when this was decided, "
@@ -139,4 +140,9 @@ def check_order(request: Request, production: str | None) -> None:
     if production is not None and parse_semver(request.semver) <= parse_semver(production):
         raise Refused(
             f"{request.semver} is not greater than {production}, which is in production; choose a higher version"
+        )
+    # Production may have been rolled back: a number below one that was used would not show which came later.
+    if found.highest is not None and parse_semver(request.semver) < parse_semver(found.highest):
+        raise Refused(
+            f"{request.semver} is lower than {found.highest}, which was promoted before; choose a higher version"
         )

@@ -20,6 +20,7 @@ from lynxgate.ports import ModelSource
 from lynxgate.promotion.authorization import authorise, check_registry
 from lynxgate.promotion.context import PromotionContext
 from lynxgate.promotion.eval_set_usage import EvalSetUsage, measure, record_use
+from lynxgate.promotion.event_log import check_signer
 from lynxgate.promotion.examine import Request, VerifiedCandidate, check_artifacts, check_order, examine
 from lynxgate.promotion.recovery import recover_unfinished
 from lynxgate.promotion.run_tag import TagState, set_and_confirm_tag
@@ -28,10 +29,11 @@ from lynxgate.registry.compare_and_swap import put_once
 from lynxgate.registry.evidence import build_evidence
 from lynxgate.registry.layout import (
     Environment,
+    RegistryMark,
     create_registry,
     evidence_key,
     manifest_key,
-    read_environment,
+    read_mark,
     read_tags,
     signature_key,
 )
@@ -97,8 +99,8 @@ def promote(
         StoreFailure: the registry or MLflow failed; the message names the state that this left (5).
         Refused: not authorised, semver taken, or changed by another process meanwhile (6).
     """
-    environment = authorise(environ)
-    check_registry(environment, read_environment(context.store), context.store.location)
+    environment, mark = authorise(environ), read_mark(context.store)
+    check_registry(environment, None if mark is None else mark.environment, context.store.location)
     if receipt := find_promoted(request, context):
         _report_usage_again(request, context, report_usage)
         return receipt
@@ -107,7 +109,7 @@ def promote(
     if receipt := find_promoted(request, context):
         _report_usage_again(request, context, report_usage)
         return receipt
-    versioned = claim(request, candidate, context, environment, report_usage)
+    versioned = claim(request, candidate, context, mark, report_usage)
     versioned = write_promotion(versioned, candidate, context, tracking)
     versioned = finish(context, versioned)
     return _build_receipt(versioned.record, Ending.PROMOTED, request.semver)
@@ -143,23 +145,29 @@ def claim(
     request: Request,
     candidate: VerifiedCandidate,
     context: PromotionContext,
-    environment: Environment,
+    mark: RegistryMark | None,
     report_usage: ReportUsage,
 ) -> VersionedRecord:
     """Write manifest, evidence and signature, then make the semver's record ours: it now belongs to this SHA.
 
     A crash before the record leaves documents that nothing refers to. They are named by their content, so that a
-    retry finds its own.
+    retry finds its own. ``mark`` is the registry's, `None` when a dev registry is still to be created.
 
     Raises:
-        Refused: production moved or is not finished, or another process has claimed the semver.
+        Refused: production moved or is not finished, another process has claimed the semver, or a key is missing.
     """
     production = read_production(context.store)
     before = production.semver
-    check_order(request, before)
+    check_order(request, production)
     if not production.closed:
         # Its event may not be in the index yet, and ours comes after it.
         raise Refused(f"{before} was put in production by another process just now, which is not done; run it again")
+    check_signer(context, production.event)
+    if mark is None or mark.environment is Environment.DEV:
+        create_registry(context.store, Environment.DEV)
+    mark = mark or read_mark(context.store)
+    if mark is None:
+        raise StoreFailure(f"{context.store.location} was created and is gone; run it again")
     evidence = build_evidence(
         candidate.manifest,
         candidate.verdict,
@@ -169,9 +177,8 @@ def claim(
         run_id=candidate.run_id,
         semver=request.semver,
         production_before=before,
+        mark=mark,
     )
-    if environment is Environment.DEV:
-        create_registry(context.store, environment)
     # Counted before the claim: a use that the policy refuses must not cost the semver.
     usage = record_use(context.store, candidate.evaluation, candidate.baseline)
     if usage is not None:

@@ -1,0 +1,77 @@
+"""Compare the marks of a registry in MLflow, both ways: the tags `lynxgate.semver.*` of all runs, and the alias.
+
+- Every promotion has its tag, and every tag has its promotion.
+- A tag without a promotion is no finding where the registry expects it: of an attempt that ended in doubt, or is not
+  finished. Nor is one that another registry on the same server confirms.
+- It only reads. A server that cannot be read raises `StoreFailure`: that is not a finding about the registry.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from lynxgate.audit.finding import Finding
+from lynxgate.errors import GateError
+from lynxgate.identity import is_semver
+from lynxgate.ports import AuditedTags, RunTag, Store
+from lynxgate.promotion.run_tag import TAG_PREFIX, tag_key
+from lynxgate.registry.events import Promotion
+from lynxgate.registry.layout import Tags
+from lynxgate.registry.record import Record, State, read_record
+
+
+def check_tags(
+    tracking: AuditedTags, promotions: Sequence[Promotion], records: dict[str, Record], sharing: Sequence[Store]
+) -> Iterator[Finding]:
+    """Yield the promotions whose tag is missing or wrong, and the tags that are no promotion's.
+
+    Raises:
+        StoreFailure: MLflow failed.
+    """
+    found = {(tag.run_id, tag.key): tag for tag in tracking.find_tags(TAG_PREFIX)}
+    for promotion in promotions:
+        place = (promotion.run_id, tag_key(promotion.semver))
+        tag, expected = found.pop(place, None), promotion.event.canonical_sha
+        if tag is None or tag.value != expected:
+            value = "absent" if tag is None else tag.value
+            yield Finding(f"MLflow run {promotion.run_id}", f"tag {place[1]} is {value}, not {expected}")
+    for tag in found.values():
+        semver = tag.key.removeprefix(TAG_PREFIX)
+        if _may_be_left_over(tag, records.get(semver)) or any(_confirms(store, semver, tag) for store in sharing):
+            continue
+        yield Finding(f"MLflow run {tag.run_id}", f"tag {tag.key} is of no promotion of this registry; remove it")
+
+
+def check_alias(tracking: AuditedTags, tags: Tags, records: dict[str, Record]) -> Iterator[Finding]:
+    """Yield whether the alias of the registered model is on another run than the one in production.
+
+    Raises:
+        StoreFailure: MLflow failed.
+    """
+    record = records.get(tags.production or "")
+    if record is None or record.registered_model is None or record.unfinished:
+        return
+    found = tracking.read_alias(record.registered_model)
+    if found != record.mlflow_run_id:
+        place = f"MLflow model {record.registered_model}"
+        yield Finding(place, f"its alias production is on run {found or 'none'}, not on {record.mlflow_run_id}")
+
+
+def _may_be_left_over(tag: RunTag, record: Record | None) -> bool:
+    """Whether an attempt of this record may have set the tag and could not take it back."""
+    if record is None or (record.mlflow_run_id, record.canonical_sha) != (tag.run_id, tag.value):
+        return False
+    # A request of an earlier attempt may arrive after a later one was undone for certain.
+    return record.state in (State.PENDING, State.IN_DOUBT) or record.attempt > 1
+
+
+def _confirms(store: Store, semver: str, tag: RunTag) -> bool:
+    try:
+        versioned = read_record(store, semver) if is_semver(semver) else None
+    except GateError:
+        return False
+    if versioned is None:
+        return False
+    record = versioned.record
+    same = (record.mlflow_run_id, record.canonical_sha) == (tag.run_id, tag.value)
+    return same and (record.committed or _may_be_left_over(tag, record))
