@@ -95,7 +95,7 @@ def find_github(file: str, document: Json) -> Iterator[Place]:
     """The places in a workflow or in the action."""
     for job, steps in github_jobs(document).items():
         for step in steps:
-            name = step.get("name", step.get("uses", "?"))
+            name = str(step.get("name", step.get("uses", "?")))
             action = step.get("uses", "").partition("@")[0].rpartition("/")[2]
             ours = step.get("uses", "").startswith("__ACTION__")
             cached = any("cache" in str(key).lower() for key in step.get("with", {}))
@@ -109,7 +109,8 @@ def find_gitlab(document: Json) -> Iterator[Place]:
     stages = document["stages"]
     for name, job in jobs.items():
         before = [each for each in jobs if stages.index(jobs[each]["stage"]) < stages.index(job["stage"])]
-        for needed in job.get("dependencies", job.get("needs", before)):
+        needs: list[Json] = job.get("dependencies", job.get("needs", before)) or []
+        for needed in needs:
             yield Place(GITLAB.name, name, f"needs {needed if isinstance(needed, str) else needed['job']}")
         text = "\n".join([*job.get("before_script", []), *job["script"]])
         if "cache" in job or _UNPACKS.search(text):

@@ -21,6 +21,7 @@ import sys
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -137,7 +138,7 @@ class Machine:
 def poisoned(root: Path) -> bytes:
     """The archive: the files that a job expects, with poisoned data, and files that no job expects."""
     code = ("src/lynxgate/__init__.py", "scripts/__init__.py", "lynxgate.py", "sitecustomize.py")
-    programs = (".ci/stage", ".ci/install", ".venv/bin/lynxgate", ".venv/bin/python", ".venv/bin/pip")
+    programs: tuple[str, ...] = (".ci/stage", ".ci/install", ".venv/bin/lynxgate", ".venv/bin/python", ".venv/bin/pip")
     programs += (".git/hooks/post-checkout", ".git/hooks/reference-transaction", "python3", "bash")
     data = {
         "candidate_eval.json": EVALUATION, "verdict.json": "poisoned\n", "candidate.sha": "c" * 64, "code": "0\n",
@@ -334,11 +335,12 @@ def test_a_new_place_elsewhere_is_found() -> None:
     changed["later"] = {"stage": "promote", "script": ["true"]}
     assert Place(GITLAB.name, "later", "needs evaluate") in set(find_gitlab(changed))
     circleci = load(CIRCLECI)
-    for step in (
+    steps: tuple[dict[str, Any], ...] = (
         {"restore_cache": {}},
         {"attach_workspace": {"at": "."}},
         {"run": {"name": "x", "command": "unzip x"}},
-    ):
+    )
+    for step in steps:
         changed = copy.deepcopy(circleci)
         changed["jobs"]["evaluate"]["steps"].append(step)
         assert set(find_circleci(changed)) - PLACES.keys()

@@ -233,7 +233,11 @@ def test_a_cap_on_negative_flips_holds_under_every_rule(rule: str) -> None:
     before, now = figures(500, 10, 10)
     blind = judge(
         evaluation({"a": without_outcomes(now)}, aggregate=figures(5000, 10, 10)[1]),
-        baseline({"a": before}, aggregate=figures(5000, 10, 10)[0], policy={"rule": rule, "max_negative_flip_rate": 0.5}),
+        baseline(
+            {"a": before},
+            aggregate=figures(5000, 10, 10)[0],
+            policy={"rule": rule, "max_negative_flip_rate": 0.5},
+        ),
     )
     assert (row(blind, "a").outcome, blind.exit) == (Outcome.UNMEASURED, Exit.CANNOT_JUDGE)
     assert "needs the outcomes of both sides, and the evaluation has no outcomes" in row(blind, "a").reason
