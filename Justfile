@@ -17,7 +17,7 @@ setup:
 lock:
     UV_CUSTOM_COMPILE_COMMAND="just lock" uv pip compile pyproject.toml --all-extras --group dev --generate-hashes --no-emit-index-url --python-version 3.11 --quiet --output-file requirements.lock
 
-# The main job on the embedded defaults: train, gate a clean and a degraded candidate (about a minute)
+# The main job on the embedded defaults: train, gate a clean and a degraded candidate (one to four minutes)
 demo: setup
     @python experiments/38-ci-gate/demo.py
 
@@ -66,12 +66,12 @@ docs:
 # Compare a candidate's evaluation with the committed baseline, offline
 [no-exit-message]
 compare-baseline candidate:
-    @python -m scripts.mlops.compare_baseline --candidate {{candidate}} --baseline eval_baseline.json
+    @python -m scripts.mlops.compare_baseline --candidate {{quote(candidate)}} --baseline eval_baseline.json
 
 # Gate one MLflow run and promote it if it passes; on a laptop with LYNX_ENV=dev
 [no-exit-message]
 register-model run_id semver:
-    @lynxgate gate --run-id {{run_id}} --semver {{semver}}
+    @lynxgate gate --run-id {{quote(run_id)}} --semver {{quote(semver)}}
 
 # Write the output of the demo into docs/demo.md
 readme: setup
@@ -96,4 +96,4 @@ simulate seeds="1000" first="1" *options:
 
 # Move the numbers of eval_baseline.json to those of an evaluation; review the diff, and give it a pull request of its own
 rebaseline evaluation="candidate_eval.json":
-    @lynxgate baseline rebaseline --evaluation {{evaluation}}
+    @lynxgate baseline rebaseline --evaluation {{quote(evaluation)}}

@@ -105,7 +105,7 @@ def gate(run_id: str, semver: str, paths: GatePaths, services: GateServices, not
     verdict = compare(evaluation, baseline, groups, paths, notify)
     if not verdict.passed or verdict.status != "active":
         exception = " except that this comparison was counted" if usage and not usage.free else ""
-        notify(6, f"promotion: none; nothing was written{exception}")
+        notify(6, f"promotion: none; registry and MLflow are unchanged{exception}")
         return GateResult(verdict, None, usage)
     request = Request(candidate.canonical_sha, semver, evaluation, baseline, paths.bundle, expected, groups)
     receipt = promote(request, services.context, services.tracking, services.environ)

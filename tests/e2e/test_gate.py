@@ -143,7 +143,7 @@ def test_it_promotes_once_and_refuses_the_other_without_a_trace(
     table = printed.out.splitlines()
     assert len(table) == 3
     assert table[2] == "| `tense.past` | 20 | 100.00 % | 0.00 % | -100.00 pp | 2.0 pp | regressed |"
-    assert "[6/6] promotion: none; nothing was written" in printed.err
+    assert "[6/6] promotion: none; registry and MLflow are unchanged" in printed.err
     assert scene.registry() == before
     assert scene.tags(scene.degraded) == {}
 

@@ -71,6 +71,9 @@ def init(
         installed.version,
     )
     found = _read_eval_set(root, eval_set)
+    # Not an error: `init` may come before the data. A mistyped path must still be seen.
+    if not os.path.lexists(root / eval_set):
+        note(f"lynxgate: warning: {eval_set} does not exist; the baseline gets an example bucket")
     # lexists: a link to nothing is an existing file, and reading it is an error.
     present = {name: read_bytes(root / name) for name in FILES if os.path.lexists(root / name)}
     planned = plan_scaffold(present, found, place)
