@@ -28,7 +28,7 @@ from lynxgate.cli.options import (
     RequestedSemver,
     VerdictPath,
 )
-from lynxgate.cli.output import note
+from lynxgate.cli.output import note, print_text
 from minieval.contract.exits import Exit
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def request(
             raise Refused(f"the request is now for {name} {outputs[name]}; this gate started with {expected[:80]}")
     write_outputs(workflow, outputs)
     for name, value in outputs.items():
-        print(f"{name}={value}")
+        print_text(f"{name}={value}")
     return Exit.OK
 
 
@@ -132,7 +132,7 @@ def comment(
     workflow = read_workflow(os.environ)
     report = _read_report(verdict, receipt, exit_code, log, counted)
     if dry_run:
-        print(render_comment(report, _context(workflow, run_id, semver, head_sha), kind))
+        print_text(render_comment(report, _context(workflow, run_id, semver, head_sha), kind))
         return Exit.OK
     labelled = _read_event(event, workflow)
     context = _context(workflow, run_id, semver, head_sha or labelled.head_sha)
@@ -179,9 +179,9 @@ def check(
     text = baseline.read_text(encoding="utf-8", errors="replace") if baseline.is_file() else ""
     made = build_check(report, context, name=name, head_sha=head, baseline=(baseline.as_posix(), text))
     if dry_run:
-        print(f"{made.conclusion}: {made.title}\n\n{made.summary}")
+        print_text(f"{made.conclusion}: {made.title}\n\n{made.summary}")
         for each in made.annotations:
-            print(f"{each.path}:{each.line}: {each.level}: {each.title}: {each.message}")
+            print_text(f"{each.path}:{each.line}: {each.level}: {each.title}: {each.message}")
         return Exit.OK
     open_forge(workflow).create_check(made)
     note(f"check run {name}: {made.conclusion}")
