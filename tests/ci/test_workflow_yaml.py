@@ -455,3 +455,21 @@ def test_every_secret_and_variable_is_documented() -> None:
     assert len(names) > 4
     for name in names:
         assert f"`{name}`" in page
+
+
+@pytest.mark.parametrize(
+    ("given", "options"),
+    [("", []), ("a", ["--accept-regression=a"]), ("a b,$(x),-c", ["a b", "$(x)", "-c"])],
+)
+def test_the_accepted_regressions_are_single_options(given: str, options: list[str], tmp_path: Path) -> None:
+    """The names come from a form, with spaces or signs; the script passes each as one option and runs none."""
+    (step,) = [each for each in all_steps(WORKFLOWS / "perf-rebaseline.yml") if each["name"] == "Propose"]
+    stub = tmp_path / "lynxgate"
+    stub.write_text("#!/usr/bin/env bash\nprintf '%s\\n' \"$@\"\n")
+    stub.chmod(0o755)
+    names = ("BASE", "BASE_SHA", "SEMVER", "RUNNER_TEMP")
+    env = {"PATH": f"{tmp_path}:/usr/bin:/bin", "ACCEPT": given, **dict.fromkeys(names, "x")}
+    command = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", step["run"]]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=True)
+    expected = [f"--accept-regression={each.removeprefix('--accept-regression=')}" for each in options]
+    assert [line for line in done.stdout.splitlines() if line.startswith("--accept")] == expected

@@ -15,7 +15,9 @@ from lynxgate.cli.options import (
     BASELINE,
     CI_SUMMARY,
     EVALUATION,
+    AcceptRegression,
     DryRun,
+    EvalSetPath,
     EvaluatedSemver,
     EvaluationPath,
     Remove,
@@ -44,6 +46,8 @@ def rebaseline_pr(
     semver: EvaluatedSemver = None,
     remove: Remove = None,
     remove_metric: RemoveMetric = None,
+    accept_regression: AcceptRegression = None,
+    eval_set: EvalSetPath = None,
     write: Annotated[
         Path | None,
         typer.Option("--write", help="The directory to write the old and new baseline and the text to."),
@@ -56,6 +60,7 @@ def rebaseline_pr(
     """
     from lynxgate.decision.baseline import CREATE_IT, parse_baseline
     from lynxgate.decision.decide import EVALUATE_IT
+    from lynxgate.decision.groups import read_groups
     from lynxgate.errors import UsageFailure
     from lynxgate.identity import is_commit, parse_semver
     from lynxgate.pull_request.forge import blob_sha
@@ -79,7 +84,14 @@ def rebaseline_pr(
     measured = read_document(evaluation, Evaluation, missing=EVALUATE_IT)
     version = str(parse_semver(semver)) if semver else None
     moved = move_numbers(
-        data, measured, semver=version, remove=remove or (), remove_metrics=remove_metric or (), where=str(baseline)
+        data,
+        measured,
+        semver=version,
+        remove=remove or (),
+        remove_metrics=remove_metric or (),
+        accept=accept_regression or (),
+        groups=None if eval_set is None else read_groups(eval_set),
+        where=str(baseline),
     )
     # The same bytes: nothing to review, and an empty pull request would be noise.
     if moved.data == data:

@@ -51,6 +51,13 @@ Remove = Annotated[
 RemoveMetric = Annotated[
     list[str] | None, typer.Option("--remove-metric", help="A metric to remove from the baseline; may be repeated.")
 ]
+AcceptRegression = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--accept-regression",
+        help="A bucket or metric whose regression is accepted, under an active baseline; may be repeated.",
+    ),
+]
 
 # Services
 Registry = Annotated[

@@ -231,13 +231,10 @@ def test_a_cap_on_negative_flips_holds_under_every_rule(rule: str) -> None:
     one = decide(rows, rule, buckets={"b": {"max_negative_flip_rate": 0.005}})
     assert [each.bucket for each in one.blocking] == ["b"]
     before, now = figures(500, 10, 10)
+    whole, capped = figures(5000, 10, 10), {"rule": rule, "max_negative_flip_rate": 0.5}
     blind = judge(
-        evaluation({"a": without_outcomes(now)}, aggregate=figures(5000, 10, 10)[1]),
-        baseline(
-            {"a": before},
-            aggregate=figures(5000, 10, 10)[0],
-            policy={"rule": rule, "max_negative_flip_rate": 0.5},
-        ),
+        evaluation({"a": without_outcomes(now)}, aggregate=whole[1]),
+        baseline({"a": before}, aggregate=whole[0], policy=capped),
     )
     assert (row(blind, "a").outcome, blind.exit) == (Outcome.UNMEASURED, Exit.CANNOT_JUDGE)
     assert "needs the outcomes of both sides, and the evaluation has no outcomes" in row(blind, "a").reason
