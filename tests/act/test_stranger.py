@@ -88,7 +88,8 @@ def publish_action(folder: Path) -> Path:
     """What a checkout of the action holds."""
     folder.mkdir()
     shutil.copy(ROOT / "action.yml", folder)
-    shutil.copy(ROOT / "requirements.lock", folder)
+    for name in ("requirements-gate.lock", "requirements-report.lock"):
+        shutil.copy(ROOT / name, folder)
     for name in ("src", ".ci"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     return folder
