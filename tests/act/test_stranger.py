@@ -106,7 +106,7 @@ def test_a_clean_candidate_is_promoted_and_a_regressed_one_is_not(stranger: Scen
     stranger.ask(stranger.request("good"))
     ran = stranger.label()
     assert ran.code == 0
-    assert ran.jobs == dict.fromkeys(("request", "evaluate", "promote", "report"), "success")
+    assert ran.jobs == dict.fromkeys(("request", "evaluate", "announce", "promote", "report"), "success")
     assert [ran.ran(job) for job in ("evaluate", "promote")] == [[CHECKOUT, "Evaluate"], [CHECKOUT, "Promote"]]
     (comment,) = stranger.comments
     assert f"### Lynxgate: promoted {SEMVER}" in comment
