@@ -13,9 +13,13 @@ setup:
     @uv pip sync --quiet --require-hashes requirements.lock
     @uv pip install --quiet --no-deps --no-build-isolation --editable .
 
-# Resolve requirements.lock anew
+# Resolve the three locks anew: everything, what evaluates and promotes in CI, and what reads and writes pull requests
 lock:
-    UV_CUSTOM_COMPILE_COMMAND="just lock" uv pip compile pyproject.toml --all-extras --group dev --generate-hashes --no-emit-index-url --python-version 3.11 --quiet --output-file requirements.lock
+    {{compile}} --all-extras --group dev --output-file requirements.lock
+    {{compile}} --extra all --group build --constraints requirements.lock --output-file requirements-gate.lock
+    {{compile}} --extra github --group build --constraints requirements.lock --output-file requirements-report.lock
+
+compile := 'UV_CUSTOM_COMPILE_COMMAND="just lock" uv pip compile pyproject.toml --generate-hashes --no-emit-index-url --python-version 3.11 --quiet'
 
 # The main job on the embedded defaults: train, gate a clean and a degraded candidate (one to four minutes)
 demo: setup

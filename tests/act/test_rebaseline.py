@@ -95,7 +95,7 @@ def test_it_proposes_what_it_measured_and_then_says_that_nothing_moved(scene: Sc
     assert new["source"]["mlflow_run_id"] == scene.runs["degraded"]
     assert new["buckets"] != old["buckets"]
     kept = scene.shed.artifacts
-    assert (kept / "evaluation/requirements.lock").is_file()
+    assert (kept / "evaluation/requirements-gate.lock").is_file()
     assert sorted(path.name for path in (kept / "rebaseline").iterdir()) == ["after.json", "before.json", "moves.md"]
 
     # It is merged; the run that the baseline names now is measured when none is given.

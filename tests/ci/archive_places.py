@@ -45,10 +45,12 @@ class Place:
 PLACES: dict[Place, str] = {
     Place("perf-rebaseline.yml", "propose", "Download the evaluation"): "$T/lynxgate/evaluation",
     Place("promote.yml", "count", "Download the evaluation"): "$T/lynxgate/evaluation",
+    Place("promote.yml", "announce", "Download the evaluation"): "$T/lynxgate/evaluation",
     Place("promote.yml", "promote", "Download the evaluation"): "$T/lynxgate/evaluation",
     Place("promote.yml", "report", "Download the evaluation"): "$T/lynxgate/evaluation",
     Place("promote.yml", "report", "Download the result of the count"): "$T/lynxgate/count",
     Place("promote.yml", "report", "Download the result of the promotion"): "$T/lynxgate/promotion",
+    Place("action.yml", "announce", "Download the verdict"): "$T/lynxgate/evaluation",
     Place("action.yml", "promote", "Download the evaluation"): "$T/lynxgate/evaluation",
     Place("action.yml", "report", "Download the result of the evaluation"): "$T/lynxgate/evaluation",
     Place("action.yml", "report", "Download the result of the promotion"): "$T/lynxgate/promotion",
@@ -73,7 +75,7 @@ def github_jobs(document: Json) -> dict[str, list[Json]]:
     steps = document["runs"]["steps"]
     return {
         task: [each for each in steps if "inputs.task" not in each.get("if", "") or f"'{task}'" in each["if"]]
-        for task in ("request", "evaluate", "promote", "report")
+        for task in ("request", "evaluate", "announce", "promote", "report")
     }
 
 

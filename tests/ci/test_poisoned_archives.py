@@ -73,6 +73,7 @@ EVALUATION = '{"of": "the candidate, poisoned"}\n'
 VALUES = {
     "RUN_ID": "ab" * 16, "LYNX_RUN_ID": "ab" * 16, "SEMVER": "v0.3.1", "LYNX_SEMVER": "v0.3.1", "HEAD_SHA": "a1" * 20,
     "BASE": "main", "CI_DEFAULT_BRANCH": "main", "BASE_SHA": "b1" * 20, "CANONICAL_SHA": "c" * 64,
+    "VERDICT_SHA256": hashlib.sha256(b"poisoned\n").hexdigest(),
     "EVALUATION_SHA256": hashlib.sha256(EVALUATION.encode()).hexdigest(), "EVAL_SET": "data/eval/set.jsonl",
     "MLFLOW_TRACKING_URI": "http://127.0.0.1:9", "JOB_STATUS": "success", "COUNT": "success", "PROMOTION": "success",
     "EVALUATION": "success", "EXIT_CODE": "0", "BASELINE": "eval_baseline.json", "LABEL": "deploy-candidate",

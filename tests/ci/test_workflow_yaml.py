@@ -20,7 +20,7 @@ UNTRUSTED = re.compile(r"\$\{\{")
 SECRET = re.compile(r"\bsecrets\.")
 SHIPPED = [*WORKFLOWS.glob("*.yml"), ROOT / "action.yml", *(ROOT / "src/lynxgate/setup/templates").glob("*.yml")]
 SHIPPED += (ROOT / "examples/ci").rglob("*.yml")
-UNPACKED = {"deploy-grammar-tutor.yml": 0, "perf-rebaseline.yml": 1, "promote.yml": 5, "action.yml": 3}
+UNPACKED = {"deploy-grammar-tutor.yml": 0, "perf-rebaseline.yml": 1, "promote.yml": 6, "action.yml": 4}
 Json = dict[str, Any]
 
 
@@ -78,6 +78,7 @@ def test_permissions_are_the_least() -> None:
         "request": {"contents": "read", "pull-requests": "write"},
         "evaluate": {"contents": "read"},
         "count": {"contents": "read", "id-token": "write"},
+        "announce": {"contents": "read", "pull-requests": "write"},
         "promote": {"contents": "read", "pull-requests": "read", "id-token": "write"},
         "report": {"contents": "read", "pull-requests": "write", "checks": "write"},
     }
@@ -181,7 +182,9 @@ def test_a_gate_is_counted_after_a_pass_and_after_a_regression() -> None:
 
 def test_a_failed_count_blocks_the_candidate() -> None:
     found = jobs()
-    assert found["promote"]["needs"] == ["evaluate", "count"]
+    assert found["promote"]["needs"] == ["evaluate", "count", "announce"]
+    assert found["announce"]["needs"] == ["evaluate", "count"]
+    assert found["announce"]["if"] == found["promote"]["if"]
     allowed = "(needs.count.result == 'success' || needs.count.result == 'skipped')"
     asked = "needs.evaluate.result == 'success' && needs.evaluate.outputs.promotable == 'true'"
     assert found["promote"]["if"].split() == f"${{{{ !cancelled() && {asked} && {allowed} }}}}".split()
@@ -326,7 +329,7 @@ def test_promotions_run_one_at_a_time_and_none_is_cancelled() -> None:
     assert load(CALLER)["concurrency"]["cancel-in-progress"] is False
 
 
-@pytest.mark.parametrize("name", ["request", "evaluate", "count", "promote", "report"])
+@pytest.mark.parametrize("name", ["request", "evaluate", "count", "announce", "promote", "report"])
 def test_every_job_has_a_timeout(name: str) -> None:
     assert 0 < jobs()[name]["timeout-minutes"] <= 60
 
@@ -362,9 +365,28 @@ def test_only_the_default_branch_is_checked_out() -> None:
     assert "git " not in "".join(step.get("run", "") for job in jobs().values() for step in job["steps"])
 
 
+def install_steps(path: Path) -> dict[tuple[str, str], list[str]]:
+    """What each job installs."""
+    return {
+        (path.name, name): [step["run"] for step in job["steps"] if "nstall from the lock" in step["name"]]
+        for name, job in load(path)["jobs"].items()
+        if "steps" in job
+    }
+
+
 def test_everything_is_installed_by_hash() -> None:
-    installs = [s["run"] for job in jobs().values() for s in job["steps"] if "nstall from the lock" in s["name"]]
-    assert installs == [".ci/install"] * len(jobs())
+    found = {name: steps for path in (CALLER, GATE, REBASELINE) for name, steps in install_steps(path).items()}
+    gate, report = ".ci/install requirements-gate.lock", ".ci/install requirements-report.lock"
+    assert found == {
+        ("deploy-grammar-tutor.yml", "request"): [report],
+        ("promote.yml", "evaluate"): [gate],
+        ("promote.yml", "count"): [gate],
+        ("promote.yml", "announce"): [report],
+        ("promote.yml", "promote"): [gate],
+        ("promote.yml", "report"): [report],
+        ("perf-rebaseline.yml", "evaluate"): [gate],
+        ("perf-rebaseline.yml", "propose"): [report],
+    }
     script = (ROOT / ".ci/install").read_text()
     lines = [line for line in script.splitlines() if " pip " in line]
     assert len(lines) == 3
@@ -406,7 +428,7 @@ def test_artifacts_are_unpacked_outside_the_checkout(path: Path) -> None:
 
 def test_every_file_of_an_artifact_is_read_by_its_full_path() -> None:
     """In the jobs that download one; `ended` and `candidate` are what the job itself made."""
-    for name in ("count", "promote", "report"):
+    for name in ("count", "announce", "promote", "report"):
         for step in jobs()[name]["steps"]:
             for option in re.findall(r"--(?:evaluation|verdict|receipt|said|counted) +(\S+)", step.get("run", "")):
                 assert re.fullmatch(r'"\$RUNNER_TEMP/lynxgate/[\w/.]+"', option), (name, option)
@@ -424,6 +446,25 @@ def test_no_pipe_hides_an_exit_code() -> None:
             assert not re.search(r"(?<!\|)\|(?!\|)", step.get("run", "").replace("(failure|cancelled)", "")), step[
                 "name"
             ]
+
+
+def test_reviewers_see_the_verdict_before_they_are_asked() -> None:
+    """In the summary of the job that evaluates, and in the comment: the promoting job, which asks, waits for both."""
+    found = jobs()
+    (summary,) = [step for step in found["evaluate"]["steps"] if step["name"] == "Summary"]
+    assert '>> "$GITHUB_STEP_SUMMARY"' in summary["run"]
+    (comment,) = [step for step in found["announce"]["steps"] if step["name"] == "Comment"]
+    assert "--awaiting-approval" in comment["run"]
+    for step in (summary, comment):
+        for option in ("--run-id", "--semver", "--head-sha"):
+            assert option in step["run"]
+    assert "announce" in found["promote"]["needs"]
+    assert "needs.announce" not in json.dumps(found["promote"]), "a comment that fails does not stop the promotion"
+    text = json.dumps(found["announce"])
+    for word in ("environment", "secrets.", "vars.", "id-token", "MLFLOW", "minieval"):
+        assert word not in text, word
+    order = [step["name"] for step in found["announce"]["steps"]]
+    assert order.index("Verify the hash of the verdict") < order.index("Comment")
 
 
 def test_the_head_is_checked_again() -> None:

@@ -327,6 +327,21 @@ class TestComment:
         assert "### Lynxgate: promoted v0.3.1" in step.summary
         assert "<!--" not in step.summary
 
+    def test_what_awaits_approval_is_announced_and_then_replaced(self, github: GithubStandIn, step: Step) -> None:
+        step.label()
+        write_verdict(step)
+        requested = ("--run-id", EVALUATED, "--semver", "v0.3.1", "--head-sha", HEAD)
+        assert step.run("ci", "comment", "--awaiting-approval", *requested) == Exit.OK
+        announced = comments(github)
+        for text in ("passed, awaiting approval", f"`{EVALUATED}`", "`v0.3.1`", f"`{MODEL}`", f"`{HEAD}`", "| `a` |"):
+            assert text in announced
+            assert text in step.summary
+        assert "exactly this run, version and canonical SHA are promoted" in announced
+        (step.root / "receipt.txt").write_text(f"promoted v0.3.1 {MODEL}\n")
+        assert step.run("ci", "comment", "--receipt", "receipt.txt", *requested) == Exit.OK
+        assert "promoted v0.3.1" in comments(github)
+        assert "approv" not in comments(github)
+
     def test_a_regression(self, github: GithubStandIn, step: Step) -> None:
         step.label()
         write_verdict(step, 80)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -119,6 +120,9 @@ def comment(
     head_sha: HeadSha = None,
     event: EventPath = None,
     kind: CommentKind = COMMENT_KIND,
+    awaiting: Annotated[
+        bool, typer.Option("--awaiting-approval", help="The candidate passed, and a reviewer has not approved it yet.")
+    ] = False,
     dry_run: DryRun = False,
 ) -> int:
     """Write the result into the pull request.
@@ -131,7 +135,7 @@ def comment(
     from lynxgate.pull_request.workflow_env import read_workflow
 
     workflow = read_workflow(os.environ)
-    report = _read_report(verdict, receipt, exit_code, log, counted)
+    report = replace(_read_report(verdict, receipt, exit_code, log, counted), awaiting=awaiting)
     labelled = None if dry_run else _read_event(event, workflow)
     head = head_sha or (labelled.head_sha if labelled else None)
     context = _context(workflow, run_id, semver, head)

@@ -20,6 +20,7 @@ from lynxgate.pull_request.report import (
     render_end,
     render_facts,
     render_mismatch,
+    render_pending,
     render_rows,
     render_run_link,
 )
@@ -47,7 +48,8 @@ def render_comment(report: Report, context: Context, kind: str = KIND) -> str:
         IntegrityFailure, CannotJudge: as `check_report`.
     """
     check_report(report, context)
-    head = join_blocks(marker(kind), f"### Lynxgate: {format_headline(report)}", render_facts(report, context))
+    headline = f"### Lynxgate: {format_headline(report)}"
+    head = join_blocks(marker(kind), headline, render_facts(report, context), render_pending(report))
     return fit(head, render_rows(report), render_end(report, context))
 
 

@@ -45,7 +45,7 @@ class Report:
     """The parts of a gate's result.
 
     ``exit_code`` and ``log`` are of the step that ended the gate. ``usage`` is the sentence on how often the eval set
-    was used, if the policy counts that.
+    was used, if the policy counts that. ``awaiting`` is true before reviewers approve the promotion.
     """
 
     verdict: Verdict | None
@@ -53,6 +53,13 @@ class Report:
     exit_code: int = 0
     log: str = ""
     usage: str | None = None
+    awaiting: bool = False
+
+    @property
+    def is_promotable(self) -> bool:
+        """Return whether the candidate passed an active baseline, no step failed, and nothing is promoted yet."""
+        passed = self.verdict is not None and self.verdict.passed and self.verdict.status == "active"
+        return passed and self.receipt is None and self.exit_code == 0
 
 
 @dataclass(frozen=True)
@@ -132,7 +139,9 @@ def format_headline(report: Report) -> str:
     passed = "passed" if verdict.passed else "would fail"
     if verdict.status != "active":
         return f"{passed}, and the baseline is report-only: nothing is promoted"
-    return f"passed, but not promoted: {meaning}" if report.exit_code else "passed; nothing is promoted yet"
+    if report.exit_code:
+        return f"passed, but not promoted: {meaning}"
+    return "passed, awaiting approval" if report.awaiting else "passed; nothing is promoted yet"
 
 
 def format_meaning(code: int) -> str:
@@ -156,9 +165,24 @@ def render_facts(report: Report, context: Context) -> str:
     return "\n".join([*lines, *([f"- {report.usage}"] if report.usage else [])])
 
 
+def render_pending(report: Report) -> str:
+    """Return what an approval leads to; empty when none is awaited."""
+    if not (report.awaiting and report.is_promotable):
+        return ""
+    return (
+        "If a reviewer of the environment approves, exactly this run, version and canonical SHA are promoted. The "
+        "promoting job downloads the candidate again, compares its hash, and repeats the comparison."
+    )
+
+
 def render_rows(report: Report) -> list[str]:
-    """Return the lines of the verdict's table; none without a verdict."""
-    return [] if report.verdict is None else render_markdown(report.verdict).split("\n")
+    """Return the lines of the verdict's table; none without a verdict.
+
+    Before a promotion it has every row, for those who approve it; afterwards only the rows that changed.
+    """
+    if report.verdict is None:
+        return []
+    return render_markdown(report.verdict, every=report.is_promotable).split("\n")
 
 
 def render_end(report: Report, context: Context) -> str:
