@@ -120,6 +120,10 @@ def _read_records(store: RegistryStore, findings: list[Finding]) -> Iterator[tup
             findings.append(Finding(key, "is not written as the gate writes it"))
         if journal_key(record.semver) != key:
             findings.append(Finding(key, f"is the record of {record.semver}"))
+        try:
+            record.read_deadline()
+        except IntegrityFailure as error:
+            findings.append(Finding(key, str(error).removeprefix(f"{journal_key(record.semver)}: ")))
         yield record.semver, record
 
 

@@ -27,7 +27,7 @@ from lynxgate.cli.options import (
     RequestedSemver,
     VerdictPath,
 )
-from lynxgate.cli.output import note
+from lynxgate.cli.output import note, print_text
 from minieval.contract.exits import Exit
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def request(
             raise Refused(f"the request is now for {name} {outputs[name]}; this gate started with {expected[:80]}")
     write_outputs(workflow, outputs)
     for name, value in outputs.items():
-        print(f"{name}={value}")
+        print_text(f"{name}={value}")
     return Exit.OK
 
 
@@ -154,7 +154,7 @@ def _show(body: str, labelled: LabelledEvent | None, workflow: Workflow) -> None
     from lynxgate.wiring import open_forge
 
     if labelled is None:
-        print(body)
+        print_text(body)
         return
     # The summary first: it stays readable when GitHub does not accept the comment.
     write_summary(workflow, _without_marker(body))
@@ -215,9 +215,9 @@ def _create_check(made: Check, workflow: Workflow | None) -> None:
     from lynxgate.wiring import open_forge
 
     if workflow is None:
-        print(f"{made.conclusion}: {made.title}\n\n{made.summary}")
+        print_text(f"{made.conclusion}: {made.title}\n\n{made.summary}")
         for each in made.annotations:
-            print(f"{each.path}:{each.line}: {each.level}: {each.title}: {each.message}")
+            print_text(f"{each.path}:{each.line}: {each.level}: {each.title}: {each.message}")
         return
     open_forge(workflow).create_check(made)
     note(f"check run {made.name}: {made.conclusion}")

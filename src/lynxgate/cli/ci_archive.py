@@ -21,6 +21,7 @@ from lynxgate.cli.options import (
     RequestedSemver,
     VerdictPath,
 )
+from lynxgate.cli.output import print_text
 
 
 def register(app: typer.Typer) -> None:
@@ -68,4 +69,4 @@ def archive(
     )
     for name, data in files.items():
         write_output(dest / name, data)
-    print(f"{dest}: {len(files)} files")
+    print_text(f"{dest}: {len(files)} files")

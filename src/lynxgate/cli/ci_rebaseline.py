@@ -21,7 +21,7 @@ from lynxgate.cli.options import (
     Remove,
     RemoveMetric,
 )
-from lynxgate.cli.output import note
+from lynxgate.cli.output import note, print_text
 from minieval.contract.exits import Exit
 
 # A subset of git's rules that needs no quoting anywhere.
@@ -85,7 +85,7 @@ def rebaseline_pr(
     if moved.data == data:
         write_summary(workflow, f"### No change\n\n`{base}` already has these numbers; no pull request was opened.")
         write_outputs(workflow, {"moved": "false"})
-        print(f"no change: {base} already has these numbers")
+        print_text(f"no change: {base} already has these numbers")
         return Exit.OK
     proposal = build_proposal(
         moved,
@@ -103,11 +103,11 @@ def rebaseline_pr(
     write_summary(workflow, f"### {proposal.title}\n\n{proposal.body}")
     write_outputs(workflow, {"moved": "true"})
     if dry_run:
-        print(f"{proposal.title}\n\n{proposal.body}")
+        print_text(f"{proposal.title}\n\n{proposal.body}")
         return Exit.OK
     # The files and the summary are written before GitHub is called: they remain when the call fails.
     made = open_forge(workflow).propose(proposal)
     write_outputs(workflow, {"pull": str(made.number)})
-    print(f"{'opened' if made.is_new else 'already open:'} {made.url}")
+    print_text(f"{'opened' if made.is_new else 'already open:'} {made.url}")
     note(f"{path}: {len(moved.moves)} changes, for review in pull request {made.number}")
     return Exit.OK

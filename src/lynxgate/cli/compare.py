@@ -10,7 +10,7 @@ import typer
 
 from lynxgate.cli.commands import Panel, add_command
 from lynxgate.cli.options import BASELINE, EVALUATION, BaselinePath, CandidatePath, EvalSetPath
-from lynxgate.cli.output import note, print_text
+from lynxgate.cli.output import note, print_document, print_text
 from minieval.contract.exits import Exit
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def _show(verdict: Verdict, form: Format | None) -> None:
 
     match form:
         case Format.JSON:
-            print_text(verdict.to_json().decode().rstrip())
+            print_document(verdict.to_json())
         case Format.TABLE:
             print_text(render_table(verdict))
         case Format.MARKDOWN:

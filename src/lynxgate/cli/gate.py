@@ -23,7 +23,7 @@ from lynxgate.cli.options import (
     SigningKey,
     TrackingUri,
 )
-from lynxgate.cli.output import note, warn_if_dev
+from lynxgate.cli.output import note, print_text, warn_if_dev
 
 
 def register(app: typer.Typer) -> None:
@@ -73,11 +73,11 @@ def gate(
     paths = GatePaths(baseline, None if no_lock else lock, bundle, evaluation, verdict, isolation)
     result = run_gate(run_id, semver, paths, services, _show_stage)
     if result.eval_set_usage is not None:
-        print(f"{result.eval_set_usage.sentence}\n")
+        print_text(f"{result.eval_set_usage.sentence}\n")
     if result.receipt is not None:
-        print(result.receipt.line)
+        print_text(result.receipt.line)
     else:
-        print(render_answer(result.verdict))
+        print_text(render_answer(result.verdict))
     return result.verdict.exit
 
 

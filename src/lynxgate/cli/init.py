@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lynxgate.cli.commands import Panel, add_command
-from lynxgate.cli.output import note
+from lynxgate.cli.output import note, print_text
 from minieval.contract.exits import Exit
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def init(
     for each in planned:
         if each.data is not None:
             _write(root / each.path, each.data)
-        print(f"{each.path}: {each.status}")
+        print_text(f"{each.path}: {each.status}")
     if any(each.data is not None for each in planned):
         _print_next_steps(place, found)
     return Exit.OK
@@ -140,6 +140,6 @@ def _print_next_steps(place: Place, eval_set: EvalSet) -> None:
         "production with reviewers and the variables LYNXGATE_PROMOTION_TRACKING_URI and LYNXGATE_REGISTRY.",
         "When its reports are as you expect, enforce the baseline: lynxgate baseline activate",
     ]
-    print("\nNext steps:")
+    print_text("\nNext steps:")
     for number, step in enumerate(steps, 1):
-        print(f"  {number}. {step}")
+        print_text(f"  {number}. {step}")

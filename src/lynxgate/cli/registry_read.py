@@ -10,7 +10,8 @@ import typer
 
 from lynxgate.cli.commands import Panel, add_command, open_group
 from lynxgate.cli.options import REGISTRY, REGISTRY_SUMMARY, AsJson, Registry, TrackingUri
-from lynxgate.cli.output import note, print_json
+from lynxgate.cli.output import note, print_json, print_text
+from lynxgate.escape import visible
 from minieval.contract.exits import Exit
 
 
@@ -47,7 +48,7 @@ def list_promotions(
         note(f"{earlier} earlier events are not shown; use --all")
     for event in events:
         mark = "production" if event.semver == production and event.kind == "promoted" else event.reason or ""
-        print(f"{event.kind:<11} {event.semver or '':<9} {event.canonical_sha} {event.at[:19]}Z {mark}".rstrip())
+        print_text(f"{event.kind:<11} {event.semver or '':<9} {event.canonical_sha} {event.at[:19]}Z {mark}".rstrip())
     if not events:
         note(f"{store.location}: no promotions yet")
     return Exit.OK
@@ -72,13 +73,13 @@ def show(
         print_json([json.loads(record.to_bytes()) for record in records])
         return Exit.OK
     for record in records:
-        print(f"{record.semver} {record.canonical_sha} {record.state}")
-        print(f"  run       {record.mlflow_run_id}")
-        print(f"  previous  {record.production_before or 'none'}")
-        print(f"  event     {record.event.number if record.event else 'none'}")
-        print(f"  evidence  {store.location}/{evidence_key(record.canonical_sha, record.evidence)}")
+        print_text(f"{record.semver} {record.canonical_sha} {record.state}")
+        print_text(f"  run       {record.mlflow_run_id}")
+        print_text(f"  previous  {record.production_before or 'none'}")
+        print_text(f"  event     {record.event.number if record.event else 'none'}")
+        print_text(f"  evidence  {store.location}/{evidence_key(record.canonical_sha, record.evidence)}")
         if record.note:
-            print(f"  note      {record.note}")
+            print_text(f"  note      {visible(record.note)}")
     return Exit.OK
 
 
@@ -109,9 +110,9 @@ def lineage(
     if as_json or form == "json":
         print_json(lineage_report.as_tree(generations))
     elif form == "mermaid":
-        print(lineage_report.as_mermaid(generations))
+        print_text(lineage_report.as_mermaid(generations))
     else:
-        print(lineage_report.as_text(generations, queried=not offline))
+        print_text(lineage_report.as_text(generations, queried=not offline))
     return Exit.OK
 
 
@@ -168,11 +169,11 @@ def verify(
         )
     else:
         for finding in result.findings:
-            print(f"{finding.place}: {finding.problem}")
+            print_text(visible(f"{finding.place}: {finding.problem}"))
         if not result.findings and result.unchecked is None:
             signed = _describe_signatures([verifier.key_id for verifier in verifiers], result.before_signing)
             left_out = " (MLflow not checked)" if offline else ""
-            print(f"{store.location} verified: {_count(result.promotions, result.entries)}{signed}{left_out}")
+            print_text(f"{store.location} verified: {_count(result.promotions, result.entries)}{signed}{left_out}")
     if result.unchecked is not None:
         failure = f"MLflow was not compared: {result.unchecked}"
         if not result.findings:

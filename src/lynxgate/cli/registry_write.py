@@ -22,7 +22,7 @@ from lynxgate.cli.options import (
     SigningKey,
     TrackingUri,
 )
-from lynxgate.cli.output import note, print_json, warn_if_dev
+from lynxgate.cli.output import note, print_json, print_text, warn_if_dev
 from minieval.contract.exits import Exit
 
 
@@ -70,9 +70,9 @@ def init(
     if as_json:
         print_json({"registry": store.location, "environment": environment, "made": created})
     elif created:
-        print(f"{store.location}: created a registry for {environment}")
+        print_text(f"{store.location}: created a registry for {environment}")
     else:
-        print(f"{store.location}: is already a registry for {environment}")
+        print_text(f"{store.location}: is already a registry for {environment}")
     return Exit.OK
 
 
@@ -103,7 +103,7 @@ def count_gate(
     elif usage is None:
         note("not counted: the policy has no shelf_life")
     else:
-        print(usage.sentence)
+        print_text(usage.sentence)
     return Exit.OK
 
 
@@ -132,7 +132,7 @@ def recover(
         print_json([json.loads(record.to_bytes()) for record in ended])
         return Exit.OK
     for record in ended:
-        print(f"{record.semver} {record.canonical_sha} {record.state}")
+        print_text(f"{record.semver} {record.canonical_sha} {record.state}")
     if not ended:
         note("nothing to recover")
     return Exit.OK
@@ -161,9 +161,9 @@ def rollback(
         answer = {"production": record.semver, "canonical_sha": record.canonical_sha, "production_before": before}
         print_json(answer)
     elif before is None:
-        print(f"already in production {record.semver} {record.canonical_sha}")
+        print_text(f"already in production {record.semver} {record.canonical_sha}")
     else:
-        print(f"rolled back from {before} to {record.semver} {record.canonical_sha}")
+        print_text(f"rolled back from {before} to {record.semver} {record.canonical_sha}")
     return Exit.OK
 
 
@@ -193,5 +193,5 @@ def tombstone(
     if as_json:
         print_json(stone.model_dump(mode="json", by_alias=True, exclude_none=True))
     else:
-        print(f"tombstoned {stone.canonical_sha}: {stone.reason}")
+        print_text(f"tombstoned {stone.canonical_sha}: {stone.reason}")
     return Exit.OK
