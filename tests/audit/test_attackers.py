@@ -140,6 +140,21 @@ def put_an_old_copy_back(scene: Scene) -> None:
     shutil.copytree(scene.copy, scene.root)
 
 
+def unmake_a_promotion(scene: Scene) -> None:
+    """The record looks as after an attempt that was undone, which may leave a tag."""
+    events = scene.events()
+    at = next(place for place, event in enumerate(events) if event.semver == "v0.3.0")
+    scene.write(events[:at])
+    (scene.root / tombstone_key(scene.candidate("c").sha)).unlink()
+    versioned = scene.workshop.context().journal.read("v0.3.0")
+    assert versioned is not None
+    undone = versioned.record.with_changes(state="rolled-back", event=None)
+    (scene.root / "journal/v0.3.0.json").write_bytes(undone.to_bytes())
+    tags = json.loads((scene.root / "tags.json").read_text())
+    del tags["semver"]["v0.3.0"]
+    (scene.root / "tags.json").write_text(json.dumps(tags, indent=2) + "\n")
+
+
 def remove_a_tag(scene: Scene) -> None:
     scene.workshop.tracking._tag(scene.candidate("b").run_id, "lynxgate.semver.v0.2.0").unlink()
 
@@ -170,6 +185,7 @@ ATTACKS: dict[str, Callable[[Scene], None]] = {
     "relabels a dev registry as production": relabel,
     "removes an event from the middle and writes all later documents again to fit": rewrite_the_history,
     "puts the whole registry back as it was before a promotion": put_an_old_copy_back,
+    "removes a promotion and everything after it, and leaves its record as `rolled-back`": unmake_a_promotion,
     "removes or changes the tag of a promotion": remove_a_tag,
     "sets a tag on another run": tag_another_run,
     "sets a second tag on a promoted run": tag_a_run_twice,

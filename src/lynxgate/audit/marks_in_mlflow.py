@@ -1,8 +1,8 @@
 """Compare the marks of a registry in MLflow, both ways: the tags `lynxgate.semver.*` of all runs, and the alias.
 
 - Every promotion has its tag, and every tag has its promotion.
-- A tag without a promotion is no finding where the registry expects it: of an attempt that ended in doubt, or is not
-  finished. Nor is one that another registry on the same server confirms.
+- A tag without a promotion is no finding where an attempt of this registry may have left it: on the run and with the SHA
+  that the record of its semver names. Nor is one that another registry on the same server confirms.
 - It only reads. A server that cannot be read raises `StoreFailure`: that is not a finding about the registry.
 """
 
@@ -17,7 +17,7 @@ from lynxgate.ports import AuditedTags, RunTag, Store
 from lynxgate.promotion.run_tag import TAG_PREFIX, tag_key
 from lynxgate.registry.events import Promotion
 from lynxgate.registry.layout import Tags
-from lynxgate.registry.record import Record, State, read_record
+from lynxgate.registry.record import Record, read_record
 
 
 def check_tags(
@@ -58,11 +58,11 @@ def check_alias(tracking: AuditedTags, tags: Tags, records: dict[str, Record]) -
 
 
 def _may_be_left_over(tag: RunTag, record: Record | None) -> bool:
-    """Whether an attempt of this record may have set the tag and could not take it back."""
-    if record is None or (record.mlflow_run_id, record.canonical_sha) != (tag.run_id, tag.value):
-        return False
-    # A request of an earlier attempt may arrive after a later one was undone for certain.
-    return record.state in (State.PENDING, State.IN_DOUBT) or record.attempt > 1
+    """Whether an attempt of this record may have set the tag: its semver belongs to this bundle, promoted or not.
+
+    A process that was paused may set it after another one has undone its attempt, whatever state that left behind.
+    """
+    return record is not None and (record.mlflow_run_id, record.canonical_sha) == (tag.run_id, tag.value)
 
 
 def _confirms(store: Store, semver: str, tag: RunTag) -> bool:
@@ -70,8 +70,4 @@ def _confirms(store: Store, semver: str, tag: RunTag) -> bool:
         versioned = read_record(store, semver) if is_semver(semver) else None
     except GateError:
         return False
-    if versioned is None:
-        return False
-    record = versioned.record
-    same = (record.mlflow_run_id, record.canonical_sha) == (tag.run_id, tag.value)
-    return same and (record.committed or _may_be_left_over(tag, record))
+    return versioned is not None and _may_be_left_over(tag, versioned.record)
