@@ -1,8 +1,8 @@
 """Compare the marks of a registry in MLflow, both ways: the tags `lynxgate.semver.*` of all runs, and the alias.
 
 - Every promotion has its tag, and every tag has its promotion.
-- A tag without a promotion is no finding where an attempt of this registry may have left it: on the run and with the SHA
-  that the record of its semver names. Nor is one that another registry on the same server confirms.
+- A tag without a promotion is no finding where an attempt of this registry may have left it: where the record of its
+  semver names this run and this SHA. Nor is one that another registry on the same server confirms.
 - It only reads. A server that cannot be read raises `StoreFailure`: that is not a finding about the registry.
 """
 
