@@ -7,11 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from lynxgate.audit.finding import Finding
 from lynxgate.cli.app import run
 from minieval.contract.digests import digest_bytes
+from minieval.contract.exits import Exit
 from minieval.contract.outcome_bits import pack_outcomes
 from tests.dvc_repository import DvcRepository
 from tests.e2e.test_gate import ROWS, Scene, md5_of, row, scene  # noqa: F401 - a fixture
+from tests.promotion.workshop import leave_out_others
 
 POLICY = {"rule": "guard", "tolerance_pp": 20.0, "confidence": 0.9}
 
@@ -70,12 +73,12 @@ def test_gate_promote_verify_and_replay_agree(
     assert (scene.root / "verdict.json").read_bytes() == stored
     assert run(["replay", "verdict.json", *given]) == 0
     assert run(["compare"]) == 3
-    assert "the rows come in 10 groups, which rule guard has to know" in capfd.readouterr().out
+    assert "the rows come in 10 groups, which rule guard must know" in capfd.readouterr().out
 
     sha = verdict["candidate"]["canonical_sha"]
     again = ["promote", "--canonical-sha", sha, "--semver", "v0.2.0", "--tracking-uri", scene.url]
     assert run(again) == 3
-    assert "name the eval set with --eval-set" in capfd.readouterr().err
+    assert "give the eval set with --eval-set" in capfd.readouterr().err
     assert len(evidence_files(scene)) == 1
     assert run([*again, *given]) == 0
     assert len(evidence_files(scene)) == 2
