@@ -21,7 +21,7 @@ from lynxgate.promotion.run_tag import tag_key
 from lynxgate.registry.layout import Environment, create_registry
 from lynxgate.registry.resolve import find_production
 from tests.fault_proxy import Fault, FaultProxy
-from tests.promotion.workshop import DEV, Workshop, open_context, write_baseline, write_evaluation
+from tests.promotion.workshop import DEV, Workshop, leave_out_others, open_context, write_baseline, write_evaluation
 from tests.servers import MlflowServer, client_of, log_bundle
 
 STEP_SECONDS, REQUEST_SECONDS = 4.0, 3
@@ -55,7 +55,8 @@ class Scene:
         return promote(request, context, MlflowTracking(self.proxy.url, timeout=REQUEST_SECONDS), DEV)
 
     def problems(self) -> list[str]:
-        return [f"{each.place}: {each.problem}" for each in audit(self.workshop.store, self.direct).findings]
+        found = leave_out_others(audit(self.workshop.store, self.direct).findings, *self.runs.values())
+        return [f"{each.place}: {each.problem}" for each in found]
 
     def versions(self) -> dict[str, dict[str, str]]:
         """The tags of each version of the model, by run."""

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from lynxgate.adapters.local import DirectoryStore
+from lynxgate.audit.finding import Finding
 from lynxgate.errors import CannotJudge, StoreFailure
 from lynxgate.ports import Progress, RegistryStore, RunFacts, RunModel, RunTag, RunTags
 from lynxgate.promotion.context import PromotionContext
@@ -99,6 +100,13 @@ def open_context(
 ) -> PromotionContext:
     """The services of one new owner, as `lynxgate.wiring` opens them; ``tag_seconds`` is short, so that tests are."""
     return PromotionContext(store, Journal(store, owner or name_owner(), LEASE), tracking, tag_seconds=tag_seconds)
+
+
+def leave_out_others(findings: Iterable[Finding], *run_ids: str) -> list[Finding]:
+    """The findings without the tags that other tests' registries set on other runs of a shared server."""
+    return [
+        each for each in findings if not each.problem.endswith("remove it") or any(run in each.place for run in run_ids)
+    ]
 
 
 @dataclass(frozen=True)
