@@ -168,6 +168,7 @@ def write_evaluation(sha: str, run_id: str, correct: int = 95, n: int = 100) -> 
             "schema": "minieval.evaluation/1",
             "candidate": {"canonical_sha": sha, "mlflow_run_id": run_id},
             "eval_set": {"dvc_md5": EVAL_SET, "rows": n},
+            "evaluator": {"name": "minieval", "version": "0.2.0", "isolation": "bwrap"},
             "aggregate": figures,
             "buckets": {"tense.past": figures},
         }
