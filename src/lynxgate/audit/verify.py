@@ -253,6 +253,7 @@ def _check_tag(tracking: RunTags, promotion: Promotion) -> Iterator[Finding]:
 
 
 def _check_alias(tracking: RunTags, tags: Tags, records: dict[str, Record]) -> Iterator[Finding]:
+    """Check alias, version and source together: a version of the run may be of another model than the promoted one."""
     record = records.get(tags.production or "")
     if record is None or record.registered_model is None or record.unfinished:
         return
@@ -262,8 +263,20 @@ def _check_alias(tracking: RunTags, tags: Tags, records: dict[str, Record]) -> I
     except StoreFailure as error:
         yield Finding(place, str(error))
         return
-    if found != record.mlflow_run_id:
-        yield Finding(place, f"its alias production is on run {found or 'none'}, not on {record.mlflow_run_id}")
+    if found is None or found.run_id != record.mlflow_run_id:
+        named = "none" if found is None else found.run_id
+        yield Finding(place, f"its alias production is on run {named}, not on {record.mlflow_run_id}")
+        return
+    if not found.holds_candidate:
+        yield Finding(
+            place,
+            f"its alias production is on version {found.version}, whose source is {found.source[:200]!r}, not the "
+            f"candidate of run {record.mlflow_run_id}",
+        )
+    key, value = tag_key(record.semver), found.tags.get(tag_key(record.semver))
+    if value != record.canonical_sha:
+        problem = f"tag {key} of version {found.version} is {value or 'absent'}, not {record.canonical_sha}"
+        yield Finding(place, problem)
 
 
 def _check_tombstones(store: RegistryStore, events: list[Event], tags: Tags, findings: list[Finding]) -> None:
