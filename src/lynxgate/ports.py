@@ -119,6 +119,20 @@ class ModelSource(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class AliasedVersion:
+    """The version of a registered model that is in production, with its tags.
+
+    ``holds_candidate``: whether its ``source`` is the model that a gate takes from the run, which may have others.
+    """
+
+    version: str
+    run_id: str
+    source: str
+    holds_candidate: bool
+    tags: Mapping[str, str]
+
+
 class RunTags(Protocol):
     """Where a promotion is marked on tracked models (MLflow): tags of runs, and a registered model's alias.
 
@@ -134,17 +148,19 @@ class RunTags(Protocol):
         ...
 
     def set_alias(self, model: str, run_id: str, tags: Mapping[str, str]) -> None:
-        """Make the run's version of a registered model the one in production, and tag it.
+        """Make the version whose source is the run's candidate the one in production, and tag it.
 
-        Model and version are registered when they are not yet. A repetition changes nothing.
+        The candidate is the model that `ModelSource.find_model` finds. Model and version are registered when they are
+        not yet. A repetition changes nothing.
 
         Raises:
             CannotJudge: the run has no model to register.
+            StoreFailure: also when the server registers another source than the candidate.
         """
         ...
 
-    def read_alias(self, model: str) -> str | None:
-        """Return the run of a registered model's version in production; `None` when there is none."""
+    def read_alias(self, model: str) -> AliasedVersion | None:
+        """Return a registered model's version in production; `None` when there is none."""
         ...
 
 

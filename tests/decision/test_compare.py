@@ -232,6 +232,10 @@ def test_another_eval_set_is_an_integrity_failure_that_names_both() -> None:
         ("bwrap", "process", Exit.CANNOT_JUDGE),
         ("process", None, Exit.CANNOT_JUDGE),
         ("process", "vm", Exit.CANNOT_JUDGE),
+        ("process", "external", Exit.CANNOT_JUDGE),
+        ("external", "external", Exit.OK),
+        ("external", "process", Exit.OK),
+        ("external", None, Exit.CANNOT_JUDGE),
     ],
 )
 def test_a_policy_may_ask_for_an_isolation(required: str, found: str | None, code: Exit) -> None:

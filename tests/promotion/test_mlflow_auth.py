@@ -165,4 +165,6 @@ def test_a_registered_model_is_pointed_at_too(locked: Locked, monkeypatch: pytes
     policy = locked.request.baseline.replace(b'"rule"', b'"registered_model": "models:/guarded", "rule"')
     named = replace(locked, request=replace(locked.request, baseline=policy))
     assert named.promote(tracking).ending is Ending.PROMOTED
-    assert tracking.read_alias("guarded") == locked.run_id
+    aliased = tracking.read_alias("guarded")
+    assert aliased is not None
+    assert (aliased.run_id, aliased.holds_candidate) == (locked.run_id, True)

@@ -99,7 +99,9 @@ def test_rolls_back_with_an_event_and_deletes_nothing(promoted: Workshop) -> Non
     assert find_production(promoted.store) == "v0.3.0"
     assert set(read_tags(promoted.store).tags.semver) == {"v0.3.0", "v0.3.1"}
     assert kinds(promoted) == ["promoted", "promoted", "rolled-back"]
-    assert promoted.tracking.read_alias("tutor") == promoted.candidate("a").run_id
+    aliased_version = promoted.tracking.read_alias("tutor")
+    assert aliased_version is not None
+    assert aliased_version.run_id == promoted.candidate("a").run_id
     assert before <= set(snapshot(promoted.folder / "registry"))
     assert holds(promoted)
 

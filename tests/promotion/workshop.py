@@ -16,7 +16,7 @@ from pathlib import Path
 from lynxgate.adapters.local import DirectoryStore
 from lynxgate.audit.finding import Finding
 from lynxgate.errors import CannotJudge, StoreFailure
-from lynxgate.ports import Progress, RegistryStore, RunFacts, RunModel, RunTag, RunTags
+from lynxgate.ports import AliasedVersion, Progress, RegistryStore, RunFacts, RunModel, RunTag, RunTags
 from lynxgate.promotion.context import PromotionContext
 from lynxgate.promotion.examine import Request
 from lynxgate.promotion.promote import Receipt, promote
@@ -78,9 +78,13 @@ class DirectoryTracking:
             write_atomically(self._tag(run_id, f"{model}.{key}"), value.encode())
         write_atomically(self.root / f"{model}.production", run_id.encode())
 
-    def read_alias(self, model: str) -> str | None:
+    def read_alias(self, model: str) -> AliasedVersion | None:
         path = self.root / f"{model}.production"
-        return path.read_text() if path.exists() else None
+        if not path.exists():
+            return None
+        run_id = path.read_text()
+        tags = {tag.name.removeprefix(f"{model}."): tag.read_text() for tag in self._tag(run_id, "").glob(f"{model}.*")}
+        return AliasedVersion("1", run_id, f"runs:/{run_id}/model", holds_candidate=True, tags=tags)
 
     def _tag(self, run_id: str, key: str) -> Path:
         if not (self.root / run_id).is_dir():
@@ -180,6 +184,7 @@ def write_evaluation(sha: str, run_id: str, correct: int = 95, n: int = 100) -> 
             "schema": "minieval.evaluation/1",
             "candidate": {"canonical_sha": sha, "mlflow_run_id": run_id},
             "eval_set": {"dvc_md5": EVAL_SET, "rows": n},
+            "evaluator": {"name": "minieval", "version": "0.2.0", "isolation": "bwrap"},
             "aggregate": figures,
             "buckets": {"tense.past": figures},
         }

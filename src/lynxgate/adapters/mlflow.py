@@ -33,9 +33,10 @@ from mlflow.store.artifact.artifact_repo import ArtifactRepository
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
 from lynxgate.adapters import mlflow_models
+from lynxgate.adapters.mlflow_models import Place
 from lynxgate.errors import CannotJudge, GateError, IntegrityFailure, OutcomeUnknown, StoreFailure
 from lynxgate.identity import is_sha
-from lynxgate.ports import Progress, RunFacts, RunModel, RunTag
+from lynxgate.ports import AliasedVersion, Progress, RunFacts, RunModel, RunTag
 from lynxgate.redact import scrub, strip_credentials
 
 TIMEOUT_SECONDS = 10
@@ -119,15 +120,23 @@ class MlflowTracking:
                 return
 
     def set_alias(self, model: str, run_id: str, tags: Mapping[str, str]) -> None:
-        """Make the run's version of ``model`` the one in production; errors as `lynxgate.ports.Tracking`."""
-        found, _, _ = self._find(run_id)
+        """Make the candidate's version of ``model`` the one in production; errors as `lynxgate.ports.Tracking`."""
+        place = self._locate(run_id)
         with self._translated(f"point the alias of {model}"):
-            mlflow_models.set_alias(self._client, model, run_id, found.source, tags)
+            mlflow_models.set_alias(self._client, model, run_id, place, tags)
 
-    def read_alias(self, model: str) -> str | None:
-        """The run in production of a registered model; errors as `lynxgate.ports.Tracking`."""
+    def read_alias(self, model: str) -> AliasedVersion | None:
+        """The version in production of a registered model; errors as `lynxgate.ports.Tracking`."""
         with self._translated(f"read the alias of {model}"):
-            return mlflow_models.read_alias(self._client, model)
+            found = mlflow_models.read_alias(self._client, model)
+        if found is None:
+            return None
+        run_id, source = str(found.run_id), str(found.source)
+        try:
+            holds_candidate = self._locate(run_id).is_source(source)
+        except CannotJudge:  # the run has no candidate (any more)
+            holds_candidate = False
+        return AliasedVersion(str(found.version), run_id, source, holds_candidate, dict(found.tags))
 
     def read_facts(self, run_id: str) -> RunFacts:
         """Read the training data's hash from parameters and tags of the run; errors as `lynxgate.ports.RunMetadata`."""
@@ -167,6 +176,16 @@ class MlflowTracking:
 
     def _find(self, run_id: str) -> tuple[RunModel, ArtifactRepository, str]:
         """The model, the repository it is in, and its folder there ("" when the repository is the model)."""
+        place = self._locate(run_id)
+        with self._translated(f"list the model of run {run_id}"):
+            repository = get_artifact_repository(place.repository, tracking_uri=self._uri)
+            files = tuple(sorted(_list(repository, place.folder)))
+        if not any(path == "MLmodel" for path, _ in files):
+            raise CannotJudge(f"the model of run {run_id} ({place.source}) has no MLmodel file; log the model again")
+        return RunModel(place.source, files), repository, place.folder
+
+    def _locate(self, run_id: str) -> Place:
+        """Where the candidate is: the one model of the run, or the one that is named as a candidate is."""
         try:
             with self._translated(f"read run {run_id}"):
                 info = self._client.get_run(run_id).info
@@ -176,17 +195,9 @@ class MlflowTracking:
             raise CannotJudge(f"run {run_id} was deleted; restore it, or name another run")
         if info.status != "FINISHED":
             raise CannotJudge(f"run {run_id} is {info.status}, not FINISHED; a candidate comes from a finished run")
-        if (found := self._logged_model(run_id, info.experiment_id)) is None:
-            found = self._older_layout(run_id, info.artifact_uri)
-        source, location, folder = found
-        with self._translated(f"list the model of run {run_id}"):
-            repository = get_artifact_repository(location, tracking_uri=self._uri)
-            files = tuple(sorted(_list(repository, folder)))
-        if not any(path == "MLmodel" for path, _ in files):
-            raise CannotJudge(f"the model of run {run_id} ({source}) has no MLmodel file; log the model again")
-        return RunModel(source, files), repository, folder
+        return self._logged_model(run_id, info.experiment_id) or self._older_layout(run_id, info.artifact_uri)
 
-    def _logged_model(self, run_id: str, experiment_id: str) -> tuple[str, str, str] | None:
+    def _logged_model(self, run_id: str, experiment_id: str) -> Place | None:
         models = []
         with self._translated(f"list the models of run {run_id}"):
             token: str | None = None
@@ -209,9 +220,9 @@ class MlflowTracking:
         (model,) = named
         if str(model.status) not in {"READY", "LoggedModelStatus.READY"}:
             raise CannotJudge(f"the model of run {run_id} was never completed (status {model.status}); log it again")
-        return f"models:/{model.model_id}", model.artifact_location, ""
+        return Place(f"models:/{model.model_id}", model.artifact_location, "")
 
-    def _older_layout(self, run_id: str, artifact_uri: str) -> tuple[str, str, str]:
+    def _older_layout(self, run_id: str, artifact_uri: str) -> Place:
         with self._translated(f"list the artifacts of run {run_id}"):
             repository = get_artifact_repository(artifact_uri, tracking_uri=self._uri)
             folders = [str(entry.path) for entry in repository.list_artifacts() if entry.is_dir]
@@ -228,7 +239,7 @@ class MlflowTracking:
                 f"run {run_id} has {len(models)} models ({', '.join(sorted(models)[:5])}) and nothing says which is "
                 f"the candidate; log exactly one as {self._model_name!r}"
             )
-        return f"runs:/{run_id}/{models[0]}", artifact_uri, models[0]
+        return Place(f"runs:/{run_id}/{models[0]}", artifact_uri, models[0])
 
     @contextlib.contextmanager
     def _translated(self, doing: str) -> Iterator[None]:

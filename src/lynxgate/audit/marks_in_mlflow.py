@@ -43,7 +43,7 @@ def check_tags(
 
 
 def check_alias(tracking: AuditedTags, tags: Tags, records: dict[str, Record]) -> Iterator[Finding]:
-    """Yield whether the alias of the registered model is on another run than the one in production.
+    """Check alias, version and source together: a version of the run may be of another model than the promoted one.
 
     Raises:
         StoreFailure: MLflow failed.
@@ -51,10 +51,23 @@ def check_alias(tracking: AuditedTags, tags: Tags, records: dict[str, Record]) -
     record = records.get(tags.production or "")
     if record is None or record.registered_model is None or record.unfinished:
         return
+    place = f"MLflow model {record.registered_model}"
     found = tracking.read_alias(record.registered_model)
-    if found != record.mlflow_run_id:
-        place = f"MLflow model {record.registered_model}"
-        yield Finding(place, f"its alias production is on run {found or 'none'}, not on {record.mlflow_run_id}")
+    if found is None or found.run_id != record.mlflow_run_id:
+        named = "none" if found is None else found.run_id
+        yield Finding(place, f"its alias production is on run {named}, not on {record.mlflow_run_id}")
+        return
+    # A run may have logged several models, each with a version: the alias must be on that of the candidate.
+    if not found.holds_candidate:
+        yield Finding(
+            place,
+            f"its alias production is on version {found.version}, whose source is {found.source[:200]!r}, not the "
+            f"candidate of run {record.mlflow_run_id}",
+        )
+    key, value = tag_key(record.semver), found.tags.get(tag_key(record.semver))
+    if value != record.canonical_sha:
+        problem = f"tag {key} of version {found.version} is {value or 'absent'}, not {record.canonical_sha}"
+        yield Finding(place, problem)
 
 
 def _may_be_left_over(tag: RunTag, record: Record | None) -> bool:

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from lynxgate import __version__
 from lynxgate.decision.consistency import check_evaluation
 from lynxgate.decision.globs import matches
+from lynxgate.decision.policy import ISOLATIONS
 from lynxgate.errors import CannotJudge, UsageFailure
 from lynxgate.importers import calibrax, flameiq, flat, kitt, pytest_benchmark
 from lynxgate.importers.found import Found, check_amounts
@@ -117,7 +118,9 @@ def build_evaluation(found: Found, origin: Origin, *, where: str) -> Evaluation:
             "schema": SCHEMA,
             "candidate": origin.candidate,
             "eval_set": origin.eval_set,
-            "evaluator": Evaluator(name=f"lynxgate import {origin.provider}", version=__version__),
+            "evaluator": Evaluator(
+                name=f"lynxgate import {origin.provider}", version=__version__, isolation=ISOLATIONS[0]
+            ),
             "buckets": found.buckets,
             "metrics": found.metrics,
             "environment": Environment(fingerprint=found.fingerprint),

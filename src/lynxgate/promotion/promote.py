@@ -104,7 +104,7 @@ def promote(
     if receipt := find_promoted(request, context):
         _report_usage_again(request, context, report_usage)
         return receipt
-    candidate = examine(request, context.store, tracking)
+    candidate = examine(request, context.store, tracking, environment)
     recover_unfinished((read_tags(context.store).tags.production, request.semver), context)
     if receipt := find_promoted(request, context):
         _report_usage_again(request, context, report_usage)
