@@ -12,6 +12,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from typing import Any
 import pytest
 
 # Modules of the library move: this block follows them, and nothing below does.
+from lynxgate.adapters.dsse import DsseSigner
 from lynxgate.adapters.local import DirectoryStore
 from lynxgate.analysis.replay import replay
 from lynxgate.audit.lineage import trace
@@ -32,6 +34,7 @@ from lynxgate.registry.statement import Statement
 from minieval.contract.documents import parse_document
 from minieval.contract.exits import Exit
 from tests.promotion.workshop import DEV, DirectoryTracking, Workshop
+from tests.registry.test_evidence import make_key
 
 FIXTURES = Path(__file__).parent.parent / "fixtures" / "written_by_5ac7d5b"
 VERDICTS, REGISTRIES = FIXTURES / "verdicts", FIXTURES / "registries"
@@ -327,5 +330,27 @@ def test_the_registry_goes_on(copied: Path, capfd: pytest.CaptureFixture[str]) -
     assert answer(capfd, "tombstone", D, "--reason", "replaced", *NOWHERE)["written"] is True
     found = answer(capfd, "verify", "--offline")
     assert found == {"promotions": 5, "entries": 4, "head": head_of("registry"), "findings": []}
-    sharing = [DirectoryStore(Path("registry-signed"))]  # the other registry on the fixture's MLflow
+    sharing = [DirectoryStore(Path("registry-signed"))]
     assert audit(workshop.store, workshop.tracking, sharing=sharing).findings == ()
+
+
+def test_a_signed_registry_goes_on(copied: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """With a new key: its first event confirms the events without a signature before it."""
+    private, public = make_key(tmp_path)
+    evaluation, baseline = documents_of(copied, "v0.4.0")
+    workshop = Workshop(copied)
+    context = replace(workshop.context(DirectoryStore(Path("registry-signed"))), signer=DsseSigner(private))
+    request = Request(D, "v1.2.0", evaluation, baseline, workshop.tracking.root / D[:32] / "model")
+    assert promote(request, context, workshop.tracking, DEV).production_before == "v1.1.0"
+    capfd.readouterr()
+    assert verify("registry-signed", "--public-key", "key.pub.pem", "--public-key", str(public)) == Exit.OK
+    assert "; 2 events of an older version are not signed" in capfd.readouterr().out
+    # Without a signature, and as of the older version, an event after it is found by both rules.
+    index = Path("registry-signed", "index.jsonl")
+    lines = index.read_bytes().splitlines()
+    last = json.loads(lines[-1])
+    del last["signature"]
+    for schema, keys in (("lynxgate.event/1", ()), ("lynxgate.event/2", ("--public-key", "key.pub.pem"))):
+        lines[-1] = json.dumps({**last, "schema": schema}, sort_keys=True, separators=(",", ":")).encode()
+        index.write_bytes(b"".join(line + b"\n" for line in lines))
+        assert verify("registry-signed", *keys) == Exit.INTEGRITY
