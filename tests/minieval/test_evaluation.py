@@ -42,6 +42,7 @@ def test_an_honest_candidate_is_scored(rows: Path, tmp_path: Path, capsys: pytes
     evaluation = parse_document(output.read_bytes(), Evaluation, where="it")
     assert evaluation.candidate.canonical_sha == read_manifest(bundle).canonical_sha
     assert evaluation.candidate.mlflow_run_id == RUN
+    assert evaluation.candidate.manifest_format == "lynxgate.manifest/2"
     assert evaluation.eval_set == load_eval_set(rows).identity
     assert {name: (m.n, m.correct) for name, m in evaluation.buckets.items()} == {
         "all": (10, 6), "parity.even": (5, 3), "parity.odd": (5, 3)
