@@ -64,12 +64,15 @@ def rebaseline_pr(
     from lynxgate.wiring import open_forge
     from minieval.contract.documents import read_bytes, read_document
     from minieval.contract.report import Evaluation
-    from minieval.contract.writes import write_output
+    from minieval.contract.writes import check_output, write_output
 
     if not is_commit(base_sha):
         raise UsageFailure(f"--base-sha {base_sha[:80]!r} is not a commit (40 lower-case hex digits)")
     if not _BRANCH.fullmatch(base) or ".." in base:
         raise UsageFailure(f"--base {base[:80]!r} is not a branch name")
+    if write is not None:
+        for name in ("before.json", "after.json", "moves.md"):
+            check_output(write / name, (baseline, evaluation))
     workflow = read_workflow(os.environ)
     data = read_bytes(baseline, missing=CREATE_IT)
     measured = read_document(evaluation, Evaluation, missing=EVALUATE_IT)

@@ -57,18 +57,18 @@ def compare(
     Every bucket and metric is compared. Exit 2 reports a regression; the failing rows are then on stdout.
     """
     from lynxgate.decision.decide import decide, parse_tolerance
-    from lynxgate.errors import GateError, UsageFailure
-    from minieval.contract.writes import write_output
+    from lynxgate.errors import GateError
+    from minieval.contract.writes import check_output, remove_output, write_output
 
     tolerance_pp = None if tolerance is None else parse_tolerance(tolerance)
-    if output is not None and output.resolve() in {candidate.resolve(), baseline.resolve()}:
-        raise UsageFailure(f"--output {output} is one of the two documents compared; choose another file")
+    if output is not None:
+        check_output(output, (candidate, baseline, eval_set))
     try:
         verdict = decide(candidate, baseline, tolerance_pp, eval_set)
     except GateError:
-        if output is not None and output.is_file():
+        if output is not None:
             # An earlier verdict must not be taken for the one that could not be reached.
-            output.unlink()
+            remove_output(output)
         raise
     if output is not None:
         write_output(output, verdict.to_json())

@@ -14,10 +14,8 @@ from typing import Any
 
 def print_text(text: str) -> None:
     """Print ``text`` and a newline on stdout as UTF-8, in every locale."""
-    # What `print` has buffered comes first: the two share one stream.
-    sys.stdout.flush()
-    sys.stdout.buffer.write(f"{text}\n".encode())
-    sys.stdout.buffer.flush()
+    # `minieval.contract.exits.run` has made the stream UTF-8.
+    print(text, flush=True)
 
 
 def print_json(value: Any) -> None:

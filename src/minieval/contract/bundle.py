@@ -52,16 +52,19 @@ def stage(bundle: Path, destination: Path) -> Manifest:
     """Copy the hashed bytes, and nothing else, to ``destination`` (new); return the manifest of the copy.
 
     Raises:
-        CannotJudge, IntegrityFailure: as `read_manifest`.
+        CannotJudge, IntegrityFailure: as `read_manifest`; CannotJudge too when the copy cannot be written.
     """
-    destination.mkdir(parents=True)
-    for path in list_files(bundle):
-        target = destination / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if path == MLMODEL:
-            target.write_bytes(canonical_mlmodel(bundle))
-        else:
-            shutil.copyfile(bundle / path, target, follow_symlinks=False)
+    try:
+        destination.mkdir(parents=True)
+        for path in list_files(bundle):
+            target = destination / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if path == MLMODEL:
+                target.write_bytes(canonical_mlmodel(bundle))
+            else:
+                shutil.copyfile(bundle / path, target, follow_symlinks=False)
+    except OSError as error:
+        raise CannotJudge(f"{bundle}: cannot be copied to {destination}: {error.strerror}; see TMPDIR") from error
     return read_manifest(destination)
 
 
