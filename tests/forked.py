@@ -33,8 +33,8 @@ CAPTURED: Final = -2
 NOBODY: Final = 65534
 
 PROGRAMS: dict[str, tuple[Any, Callable[[list[str]], int]]] = {
-    "lynxgate": (typer.main.get_command(build()), lambda argv: lynxgate.run(argv)),
-    "minieval": (typer.main.get_command(minieval.command.app), lambda argv: minieval.command.run(argv)),
+    "lynxgate": (typer.main.get_command(build()), lynxgate.run),
+    "minieval": (typer.main.get_command(minieval.command.app), minieval.command.run),
 }
 
 
@@ -101,7 +101,7 @@ def run(
             os.environ.clear()
             os.environ.update({"PATH": "/usr/bin:/bin", "HOME": "/nonexistent", **(environ or {})})
             code = _end(PROGRAMS[program][1](argv))
-        except BaseException:
+        except BaseException:  # noqa: BLE001 - nothing of the fork may return to pytest
             os.write(captured[2], traceback.format_exc().encode())
         finally:
             os._exit(code)
@@ -124,11 +124,11 @@ def _replace_streams(streams: dict[int, int]) -> None:
         if to == CLOSED:
             os.close(descriptor)
     # What Python does at its start, in the C locale: a closed descriptor is no stream, and text is ASCII.
-    sys.stdin = sys.__stdin__ = open(0, closefd=False)  # type: ignore[misc] # noqa: SIM115, PTH123
+    sys.stdin = sys.__stdin__ = open(0, closefd=False)  # type: ignore[misc] # noqa: SIM115
     for descriptor, name in ((1, "stdout"), (2, "stderr")):
         made = None
         if streams[descriptor] != CLOSED:
-            made = open(descriptor, "w", encoding="ascii", closefd=False)  # noqa: SIM115, PTH123
+            made = open(descriptor, "w", encoding="ascii", closefd=False)  # noqa: SIM115
         setattr(sys, name, made)
         setattr(sys, f"__{name}__", made)
 

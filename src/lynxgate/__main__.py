@@ -1,4 +1,4 @@
-"""The program ``lynxgate``, installed or as `python -m lynxgate`: Ctrl-C is handled before anything slow is imported."""
+"""The program ``lynxgate``, also `python -m lynxgate`: it handles Ctrl-C before anything slow is imported."""
 
 from __future__ import annotations
 

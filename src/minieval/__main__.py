@@ -1,4 +1,4 @@
-"""The program ``minieval``, installed or as `python -m minieval`: Ctrl-C is handled before anything slow is imported."""
+"""The program ``minieval``, also `python -m minieval`: it handles Ctrl-C before anything slow is imported."""
 
 from __future__ import annotations
 

@@ -88,7 +88,7 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def scene(original: Path) -> Iterator[Path]:
+def scene() -> Iterator[Path]:
     # Not `tmp_path`, whose parents an ordinary user may not search.
     parent = Path(f"/tmp/conditions-{os.getpid()}")
     parent.mkdir(mode=0o755, exist_ok=True)
@@ -255,7 +255,7 @@ def other_end(pipe: Path, *, reads: bool) -> Iterator[None]:
     """Read or write the other end of a named pipe, in a process of its own, while the block runs."""
     child = os.fork()
     if not child:
-        with contextlib.suppress(BaseException), open(pipe, "rb" if reads else "wb") as file:
+        with contextlib.suppress(BaseException), pipe.open("rb" if reads else "wb") as file:
             if reads:
                 file.read()
         os._exit(0)

@@ -28,7 +28,7 @@ class Score:
 
 
 def mark(rows: Sequence[Row], predictions: Sequence[str]) -> list[bool]:
-    """Return whether each prediction is right, one a row, in the order of the rows; the predictions are not needed again.
+    """Return whether each prediction is right, one a row, in the order of the rows.
 
     Raises:
         ValueError: the numbers of predictions and rows differ.

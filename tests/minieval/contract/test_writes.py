@@ -128,7 +128,7 @@ class TestWhatStandsThere:
         os.mkfifo(pipe)
         for each in (link, pipe, tmp_path, tmp_path / "missing"):
             remove_output(each)
-        assert sorted(os.listdir(tmp_path)) == ["link", "pipe"]
+        assert sorted(each.name for each in tmp_path.iterdir()) == ["link", "pipe"]
 
 
 class TestNoOutputIsAnInput:

@@ -57,7 +57,7 @@ def test_bwrap_works_here() -> None:
 def test_no_user_namespace_can_be_made_inside() -> None:
     """In one of its own a candidate would have all capabilities: it could mount, and reach more of the kernel."""
     new_user = 0x10000000
-    tries = f"import ctypes, os; c = ctypes.CDLL(None, use_errno=True); print(c.unshare({new_user}), ctypes.get_errno())"
+    tries = f"import ctypes; c = ctypes.CDLL(None, use_errno=True); print(c.unshare({new_user}), ctypes.get_errno())"
     inside = [*sandbox.bwrap(Limits()), sys.executable, "-c", tries]
     done = subprocess.run(inside, capture_output=True, text=True, check=True, env={})
     assert done.stdout == f"-1 {errno.ENOSPC}\n"

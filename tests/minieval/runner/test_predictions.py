@@ -92,7 +92,7 @@ def test_p95_is_the_nearest_rank() -> None:
 
 
 class Verbose:
-    """Stands for a `Child` whose answers are long, with one character beyond the BMP: four bytes a character in memory."""
+    """Stands for a `Child`; one character beyond the BMP makes its long answers four bytes a character."""
 
     def ask(self, request: bytes, *, doing: str) -> bytes:
         if not request:
