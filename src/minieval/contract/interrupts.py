@@ -44,6 +44,8 @@ def interruptible() -> Iterator[None]:
         yield
     finally:
         _stage = _DONE
+        # Python removes its own handlers when it ends, and a signal would kill it then; what is ignored stays ignored.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _handle(*_: Any) -> None:
