@@ -13,11 +13,15 @@ setup:
     @uv pip sync --quiet --require-hashes requirements.lock
     @uv pip install --quiet --no-deps --no-build-isolation --editable .
 
-# Resolve requirements.lock anew
+# Resolve the three locks anew: everything, what evaluates and promotes in CI, and what reads and writes pull requests
 lock:
-    UV_CUSTOM_COMPILE_COMMAND="just lock" uv pip compile pyproject.toml --all-extras --group dev --generate-hashes --no-emit-index-url --python-version 3.11 --quiet --output-file requirements.lock
+    {{compile}} --all-extras --group dev --output-file requirements.lock
+    {{compile}} --extra all --group build --constraints requirements.lock --output-file requirements-gate.lock
+    {{compile}} --extra github --group build --constraints requirements.lock --output-file requirements-report.lock
 
-# The main job on the embedded defaults: train, gate a clean and a degraded candidate (about a minute)
+compile := 'UV_CUSTOM_COMPILE_COMMAND="just lock" uv pip compile pyproject.toml --generate-hashes --no-emit-index-url --python-version 3.11 --quiet'
+
+# The main job on the embedded defaults: train, gate a clean and a degraded candidate (one to four minutes)
 demo: setup
     @python experiments/38-ci-gate/demo.py
 
@@ -53,7 +57,7 @@ lint:
     actionlint
     shellcheck .ci/install .ci/run .ci/stage
     just docs
-    zizmor --quiet --offline --persona pedantic .github action.yml
+    zizmor --quiet --offline --persona auditor .github action.yml
 
 # Write the generated pages: commands, Python API, the list of packages and modules
 reference:
@@ -66,12 +70,12 @@ docs:
 # Compare a candidate's evaluation with the committed baseline, offline
 [no-exit-message]
 compare-baseline candidate:
-    @python -m scripts.mlops.compare_baseline --candidate {{candidate}} --baseline eval_baseline.json
+    @python -m scripts.mlops.compare_baseline --candidate {{quote(candidate)}} --baseline eval_baseline.json
 
 # Gate one MLflow run and promote it if it passes; on a laptop with LYNX_ENV=dev
 [no-exit-message]
 register-model run_id semver:
-    @lynxgate gate --run-id {{run_id}} --semver {{semver}}
+    @lynxgate gate --run-id {{quote(run_id)}} --semver {{quote(semver)}}
 
 # Write the output of the demo into docs/demo.md
 readme: setup
@@ -96,4 +100,4 @@ simulate seeds="1000" first="1" *options:
 
 # Move the numbers of eval_baseline.json to those of an evaluation; review the diff, and give it a pull request of its own
 rebaseline evaluation="candidate_eval.json":
-    @lynxgate baseline rebaseline --evaluation {{evaluation}}
+    @lynxgate baseline rebaseline --evaluation {{quote(evaluation)}}

@@ -35,12 +35,13 @@ from lynxgate.adapters.mlflow import MlflowTracking
 from lynxgate.adapters.s3 import S3Store, event_key, parse_address
 from lynxgate.audit.history import read_last_events
 from lynxgate.decision.decide import decide_bytes
+from lynxgate.errors import StoreFailure
 from lynxgate.ports import RegistryStore, Tracking
 from lynxgate.promotion.context import PromotionContext
 from lynxgate.promotion.examine import Request
 from lynxgate.promotion.promote import promote
 from lynxgate.registry.compare_and_swap import change_tags
-from lynxgate.registry.events import GENESIS, Event, Kind
+from lynxgate.registry.events import Event, Kind
 from lynxgate.registry.evidence import build_evidence
 from lynxgate.registry.layout import (
     TAGS_KEY,
@@ -51,6 +52,8 @@ from lynxgate.registry.layout import (
     evidence_key,
     journal_key,
     manifest_key,
+    read_mark,
+    read_origin,
     read_tags,
 )
 from lynxgate.registry.record import Journal, Record, State, name_owner
@@ -94,7 +97,7 @@ class Bench:
         """Write what promotions up to number ``size`` would have written."""
         last = self.store.last(0)
         first = last[0] + 1 if last else 1
-        self.put(self.documents(first, size, digest_bytes(last[1]) if last else GENESIS))
+        self.put(self.documents(first, size, digest_bytes(last[1]) if last else read_origin(self.store)))
         tags = Tags.model_validate(
             {"production": semver(size), "semver": {semver(number): self.sha for number in range(1, size + 1)}}
         )
@@ -104,6 +107,9 @@ class Bench:
         """Keys and bytes of promotions ``first`` to ``last``, events by number under `event_key`."""
         yield manifest_key(self.sha), self.manifest.canonical_bytes()
         verdict, _, _ = decide_bytes(self.evaluation, self.baseline)
+        mark = read_mark(self.store)
+        if mark is None:
+            raise StoreFailure("the bench has no registry.json")
         for number in range(first, last + 1):
             before = semver(number - 1) if number > 1 else None
             evidence = build_evidence(
@@ -114,6 +120,7 @@ class Bench:
                 run_id=self.run_id,
                 semver=semver(number),
                 production_before=before,
+                mark=mark,
             )
             facts = {
                 "semver": semver(number),

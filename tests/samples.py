@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lynxgate.decision.baseline import Baseline
-from lynxgate.decision.decide import decide_bytes
+from lynxgate.decision.decide import decide_bytes, decide_bytes_again
 from lynxgate.decision.verdict import Verdict
 from lynxgate.jsonedit import format_value
 from minieval.contract.documents import parse_document
@@ -67,6 +67,12 @@ def write(tree: Any) -> bytes:
 def judge(measured: Any, agreed: Any, tolerance_pp: str | None = None) -> Verdict:
     """The verdict on two trees."""
     return decide_bytes(write(measured), write(agreed), None if tolerance_pp is None else Decimal(tolerance_pp))[0]
+
+
+def judge_again(measured: Any, agreed: Any, tolerance_pp: str | None = None) -> Verdict:
+    """The verdict of the rules alone, without the checks of figures and policy that a new decision makes."""
+    pp = None if tolerance_pp is None else Decimal(tolerance_pp)
+    return decide_bytes_again(write(measured), write(agreed), pp)[0]
 
 
 def parse_evaluation(tree: Any) -> Evaluation:

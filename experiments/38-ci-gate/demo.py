@@ -26,9 +26,16 @@ def main() -> int:
     os.chdir(ROOT)
     shutil.rmtree(PLACE, ignore_errors=True)
     PLACE.mkdir(parents=True)
-    os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{PLACE}/mlflow.db"
-    os.environ["LYNXGATE_REGISTRY"] = str(REGISTRY)
-    os.environ["LYNX_ENV"] = "dev"
+    # Printed too: without them, a command that is copied from this output works elsewhere.
+    settings = {
+        "MLFLOW_TRACKING_URI": f"sqlite:///{PLACE}/mlflow.db",
+        "LYNXGATE_REGISTRY": str(REGISTRY),
+        "LYNX_ENV": "dev",
+    }
+    os.environ.update(settings)
+    title("The environment of every command below")
+    for name, value in settings.items():
+        print(f"$ export {name}={value}")
 
     title("The eval set, and that its hash holds")
     run("lynxgate", "pull")

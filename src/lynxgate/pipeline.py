@@ -3,6 +3,7 @@
 - Each stage passes one frozen value, or the exact bytes of one document, to the next.
 - A regression is a result; everything that prevents a decision is an exception with an exit code.
 - Only the last stage promotes, and it takes the decision again from the two documents.
+- The verdict file is of this call or absent: an older one is removed before the first stage.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from lynxgate.promotion.promote import Receipt, promote
 from lynxgate.registry.resolve import find_production
 from minieval.contract.documents import parse_document, read_bytes
 from minieval.contract.report import EvalSetIdentity, Evaluation
-from minieval.contract.writes import check_output, remove_output, write_output
+from minieval.contract.writes import check_output, discard_output, write_output
 
 Notify = Callable[[int, str], None]  # called with a stage (1 to 6) and one sentence about it
 
@@ -91,6 +92,8 @@ def gate(run_id: str, semver: str, paths: GatePaths, services: GateServices, not
         StoreFailure: the registry, MLflow or the DVC remote failed (5).
         Refused: promotion is not authorised, the semver is taken, or another process changed the registry (6).
     """
+    # Before anything can fail: a verdict of an earlier gate must not be taken for the result of this one.
+    discard_output(paths.verdict, inputs=(paths.baseline, paths.evaluation))
     check_environment(paths, notify)
     # Read first: a promotion that another process makes while this candidate is evaluated must be noticed.
     expected = ExpectedProduction(find_production(services.context.store))
@@ -102,11 +105,12 @@ def gate(run_id: str, semver: str, paths: GatePaths, services: GateServices, not
     verdict = compare(evaluation, baseline, groups, paths, notify)
     if not verdict.passed or verdict.status != "active":
         exception = " except that this comparison was counted" if usage and not usage.free else ""
-        notify(6, f"promotion: none; nothing was written{exception}")
+        notify(6, f"promotion: none; registry and MLflow are unchanged{exception}")
         return GateResult(verdict, None, usage)
     request = Request(candidate.canonical_sha, semver, evaluation, baseline, paths.bundle, expected, groups)
     receipt = promote(request, services.context, services.tracking, services.environ)
-    notify(6, f"promotion: {receipt.ending} {semver}; previous version: {receipt.production_before or 'none'}")
+    now = "" if receipt.production == semver else f"; in production: {receipt.production or 'none'}"
+    notify(6, f"promotion: {receipt.ending} {semver}; previous version: {receipt.production_before or 'none'}{now}")
     return GateResult(verdict, receipt, usage)
 
 
@@ -136,7 +140,6 @@ def verify_eval_set(paths: GatePaths, services: GateServices, notify: Notify) ->
     eval_set = paths.baseline.parent / baseline.eval_set
     for output in (paths.evaluation, paths.verdict):
         check_output(output, (paths.baseline, paths.lock, paths.bundle, eval_set))
-    check_output(paths.verdict, (paths.evaluation,))
     services.eval_data.pull(eval_set)
     found = _check(baseline, eval_set)
     notify(2, f"eval set: {eval_set} has md5 {found.dvc_md5}; the baseline and the .dvc file agree")
@@ -188,8 +191,6 @@ def count(
     agreed = parse_document(baseline, Baseline, where=str(paths.baseline))
     if agreed.policy.shelf_life is None:
         return None
-    # A verdict of an earlier gate must not remain beside a comparison that was refused.
-    remove_output(paths.verdict)
     measured = parse_document(evaluation, Evaluation, where=str(paths.evaluation))
     usage = count_gate(services.context.store, services.environ, measured, agreed)
     notify(5, usage.sentence if usage else "")

@@ -119,6 +119,20 @@ class ModelSource(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class AliasedVersion:
+    """The version of a registered model that is in production, with its tags.
+
+    ``holds_candidate``: whether its ``source`` is the model that a gate takes from the run, which may have others.
+    """
+
+    version: str
+    run_id: str
+    source: str
+    holds_candidate: bool
+    tags: Mapping[str, str]
+
+
 class RunTags(Protocol):
     """Where a promotion is marked on tracked models (MLflow): tags of runs, and a registered model's alias.
 
@@ -134,17 +148,36 @@ class RunTags(Protocol):
         ...
 
     def set_alias(self, model: str, run_id: str, tags: Mapping[str, str]) -> None:
-        """Make the run's version of a registered model the one in production, and tag it.
+        """Make the version whose source is the run's candidate the one in production, and tag it.
 
-        Model and version are registered when they are not yet. A repetition changes nothing.
+        The candidate is the model that `ModelSource.find_model` finds. Model and version are registered when they are
+        not yet. A repetition changes nothing.
 
         Raises:
             CannotJudge: the run has no model to register.
+            StoreFailure: also when the server registers another source than the candidate.
         """
         ...
 
-    def read_alias(self, model: str) -> str | None:
-        """Return the run of a registered model's version in production; `None` when there is none."""
+    def read_alias(self, model: str) -> AliasedVersion | None:
+        """Return a registered model's version in production; `None` when there is none."""
+        ...
+
+
+@dataclass(frozen=True)
+class RunTag:
+    """One tag of a run."""
+
+    run_id: str
+    key: str
+    value: str
+
+
+class AuditedTags(RunTags, Protocol):
+    """The tags of all runs, for auditors; no step of a promotion searches them."""
+
+    def find_tags(self, prefix: str) -> Iterator[RunTag]:
+        """Return every tag whose key starts with ``prefix``, of all runs in all experiments, deleted ones too."""
         ...
 
 
@@ -167,12 +200,12 @@ class RunMetadata(Protocol):
         ...
 
 
-class Tracking(ModelSource, RunTags, RunMetadata, Protocol):
+class Tracking(ModelSource, AuditedTags, RunMetadata, Protocol):
     """The whole tracking server."""
 
 
 class Signer(Protocol):
-    """Sign evidence; the same payload signed again gives the same bytes."""
+    """Sign evidence and events; the same payload signed again gives the same bytes."""
 
     @property
     def key_id(self) -> str:
@@ -181,6 +214,10 @@ class Signer(Protocol):
 
     def sign(self, payload: bytes) -> bytes:
         """Return an envelope that holds ``payload`` and its signature."""
+        ...
+
+    def sign_event(self, payload: bytes) -> str:
+        """Return the signature of an event, 128 hex digits; it is never one of evidence."""
         ...
 
 
@@ -194,6 +231,10 @@ class Verifier(Protocol):
 
     def check(self, envelope: bytes, payload: bytes) -> None:
         """Check that ``envelope`` is the key's signature of ``payload``. Raises `IntegrityFailure` when it is not."""
+        ...
+
+    def check_event(self, signature: str, payload: bytes) -> None:
+        """Check that ``signature`` is the key's of the event ``payload``. Raises `IntegrityFailure` when it is not."""
         ...
 
 

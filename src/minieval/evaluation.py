@@ -17,8 +17,9 @@ from pathlib import Path
 from minieval import __version__
 from minieval.contract.bundle import stage
 from minieval.contract.evalset import EvalSet, load_eval_set
-from minieval.contract.exits import UsageFailure
+from minieval.contract.exits import CannotJudge, UsageFailure
 from minieval.contract.identities import RUN_ID
+from minieval.contract.leaks import AnswerMatches
 from minieval.contract.manifest import Manifest
 from minieval.contract.mlmodel import read_run_id
 from minieval.contract.report import SCHEMA, Candidate, Evaluation, Evaluator, Metric, dump_evaluation
@@ -63,15 +64,17 @@ def evaluate(
     """Score a candidate on an eval set.
 
     ``run_id`` is 32 hex digits, by default the run that the bundle's ``MLmodel`` names. ``progress`` is called with the
-    number of rows done and of all rows; ``warn`` with one sentence when `AUTO` falls back to `PROCESS`.
+    number of rows done and of all rows; ``warn`` with one sentence when `AUTO` falls back to `PROCESS`, or when a
+    feature is the answer in nearly all rows.
 
     Raises:
-        CannotJudge: the eval set or the bundle is invalid, or the candidate fails or answers in the wrong form.
+        CannotJudge: the eval set or the bundle is invalid, a feature is the answer in every row, or the candidate fails
+            or answers in the wrong form.
         IntegrityFailure: the bundle holds a link or a special file.
         UsageFailure: ``run_id`` is not a run id, or ``batch_size`` is less than 1.
     """
     _check_request(run_id, batch_size)
-    rows = load_eval_set(eval_set)
+    rows = _load(eval_set, warn)
     with tempfile.TemporaryDirectory(prefix="minieval-", ignore_cleanup_errors=True) as scratch:
         staged, home = Path(scratch) / "bundle", Path(scratch) / "home"
         home.mkdir()
@@ -89,6 +92,23 @@ def evaluate(
     run = _Run(manifest, chosen, timing)
     named = run_id or read_run_id(bundle)
     return _compose(rows, run, tally(rows.rows, outcomes), run_id=named, batch_size=batch_size)
+
+
+def _load(path: Path, warn: Callable[[str], None]) -> EvalSet:
+    """Read the eval set, and refuse one whose features hold the answers: the candidate would see them."""
+    matches = AnswerMatches()
+    eval_set = load_eval_set(path, matches)
+    for name in matches.leaks:
+        raise CannotJudge(
+            f"{path}: the feature {name[:80]!r} is the right answer in every row, from row "
+            f"{eval_set.rows[0].features.id[:80]!r} on, and the model would see it; remove it from the rows"
+        )
+    for name, count in matches.suspects:
+        warn(
+            f"{path}: the feature {name[:80]!r} is the right answer in {count} of {matches.rows} rows; check "
+            "that it is not the answer"
+        )
+    return eval_set
 
 
 def _check_request(run_id: str | None, batch_size: int) -> None:

@@ -88,6 +88,7 @@ class Scene:
             env={"GITHUB_API_URL": self.github.url, "LYNXGATE_MLFLOW_SECONDS": str(self.tag_seconds)},
             variables={
                 "MLFLOW_TRACKING_URI": self.tracking or self.server.url,
+                "LYNXGATE_PROMOTION_TRACKING_URI": self.tracking or self.server.url,
                 "LYNXGATE_REGISTRY": self.registry,
                 "LYNXGATE_AWS_ROLE": "arn:aws:iam::123456789012:role/lynxgate-promote",
                 "LYNXGATE_AWS_REGION": "us-east-1",

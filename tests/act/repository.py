@@ -22,7 +22,16 @@ ROOT = Path(__file__).parent.parent.parent
 NAME = "lynxgate/lynxgate"
 EVAL_SET = "data/eval/phase-20.jsonl"
 ROWS = 60
-TAKEN = ("src", "scripts", ".ci", ".github/workflows", "requirements.lock", "pyproject.toml", ".dvc/config")
+TAKEN = (
+    "src",
+    "scripts",
+    ".ci",
+    ".github/workflows",
+    "requirements-gate.lock",
+    "requirements-report.lock",
+    "pyproject.toml",
+    ".dvc/config",
+)
 GOOD = model("return [prompt.upper() for prompt in frame['prompt']]")
 DEGRADED = model("return ['mangled' if int(p.split()[1]) % 10 == 3 else p.upper() for p in frame['prompt']]")
 HOSTILE = {
@@ -31,6 +40,8 @@ HOSTILE = {
     ".ci/stage": "#!/bin/sh\necho 'a stage of the pull request ran' >&2; exit 0\n",
     ".ci/install": "#!/bin/sh\necho 'an install of the pull request ran' >&2; exit 9\n",
     "requirements.lock": "nothing==0.0.0\n",
+    "requirements-gate.lock": "nothing==0.0.0\n",
+    "requirements-report.lock": "nothing==0.0.0\n",
     ".dvc/config": "[core]\n    remote = theirs\n['remote \"theirs\"']\n    url = /nowhere\n",
     f"{EVAL_SET}.dvc": "outs:\n- md5: 00000000000000000000000000000000\n  path: phase-20.jsonl\n  hash: md5\n",
     "eval_baseline.json": "{}\n",

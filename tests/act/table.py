@@ -13,7 +13,7 @@ from tests.act.repository import ROOT
 from tests.act.runner import Ran
 
 PAGE = ROOT / "docs/scenarios.md"
-JOBS = ("request", "evaluate", "count", "promote", "report")
+JOBS = ("request", "evaluate", "count", "announce", "promote", "report")
 
 
 def hold(name: str, scene: Scene, ran: Ran, registry: str) -> None:

@@ -79,7 +79,8 @@ def scene(tmp_path: Path, shared_root: Path, act_runs: dict[str, str], mlflow_se
 
 @pytest.mark.slow
 def test_it_proposes_what_it_measured_and_then_says_that_nothing_moved(scene: Scene) -> None:
-    ran = scene.dispatch(run_id=scene.runs["degraded"], semver="v0.3.2")
+    accepted = "tense.past_participle"
+    ran = scene.dispatch(run_id=scene.runs["degraded"], semver="v0.3.2", accept_regression=accepted)
     assert (ran.code, {each.result for each in ran.steps} - {"skipped"}) == (0, {"success"})
     assert ran.ran("evaluate") == EVALUATE
     assert ran.ran("propose") == [*PROPOSE, "Upload the changes"]
@@ -88,11 +89,13 @@ def test_it_proposes_what_it_measured_and_then_says_that_nothing_moved(scene: Sc
     assert re.fullmatch(r"rebaseline: \d bucket.* of the baseline, 1 of them down", pull["title"])
     assert (pull["base"]["ref"], pull["user"]["login"]) == ("main", BOT)
     assert "- [ ] " in pull["body"]
+    assert f"Accepted regressions: `{accepted}: -" in pull["body"]
+    assert new["source"]["_comment_accepted_regressions"].startswith(f"{accepted}: -")
     assert (new["status"], new["policy"]) == (old["status"], old["policy"])
     assert new["source"]["mlflow_run_id"] == scene.runs["degraded"]
     assert new["buckets"] != old["buckets"]
     kept = scene.shed.artifacts
-    assert (kept / "evaluation/requirements.lock").is_file()
+    assert (kept / "evaluation/requirements-gate.lock").is_file()
     assert sorted(path.name for path in (kept / "rebaseline").iterdir()) == ["after.json", "before.json", "moves.md"]
 
     # It is merged; the run that the baseline names now is measured when none is given.

@@ -20,7 +20,8 @@ pytestmark = pytest.mark.slow
 INSTALL = ["Check out the default branch", "Python"]
 STAGES = ["1 install from the lock", "2 eval set", "3 candidate", "4 evaluation", "5 comparison"]
 END = ["Archive the decision", "Record the result", "Upload the evaluation"]
-EVALUATE = [INSTALL[0], "Only pull requests into the default branch", INSTALL[1], "bwrap", *STAGES]
+EVALUATE = [INSTALL[0], "Only pull requests into the default branch", INSTALL[1], "bwrap", *STAGES, "Summary"]
+ANNOUNCE = [*INSTALL, "Install from the lock", "Download the evaluation", "Verify the hash of the verdict", "Comment"]
 PROMOTE = [*INSTALL, "Install from the lock", "Check the request again", "Download the evaluation"]
 PROMOTE += ["Verify the hash of the evaluation", "Pull the eval set"]
 PROMOTE += ["Download the candidate again"]
@@ -49,8 +50,9 @@ def assert_evaluated_only(scene: Scene, ran: Ran, before: dict[str, str], failed
     """The evaluation ended at a stage, none after it ran, and that was told."""
     assert ran.code != 0
     assert ran.result("evaluate", failed) == "failure"
-    assert ran.ran("evaluate") == [*EVALUATE[: EVALUATE.index(failed) + 1], *END]
-    assert ran.ran("promote") == []
+    summary = ["Summary"] if failed == "5 comparison" else []
+    assert ran.ran("evaluate") == [*EVALUATE[: EVALUATE.index(failed) + 1], *summary, *END]
+    assert ran.ran("announce") + ran.ran("promote") == []
     assert ran.ran("report") == REPORT
     assert scene.registry_bytes() == before
 
@@ -60,6 +62,7 @@ def assert_promoted(ran: Ran) -> None:
     assert (ran.code, {each.result for each in ran.steps}) == (0, {"success"})
     assert ran.ran("request") == REQUEST
     assert ran.ran("evaluate") == [*EVALUATE, *END]
+    assert ran.ran("announce") == ANNOUNCE
     assert ran.ran("promote") == PROMOTE
     assert ran.ran("report") == REPORT_PROMOTION
 

@@ -88,7 +88,8 @@ def publish_action(folder: Path) -> Path:
     """What a checkout of the action holds."""
     folder.mkdir()
     shutil.copy(ROOT / "action.yml", folder)
-    shutil.copy(ROOT / "requirements.lock", folder)
+    for name in ("requirements-gate.lock", "requirements-report.lock"):
+        shutil.copy(ROOT / name, folder)
     for name in ("src", ".ci"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     return folder
@@ -105,7 +106,7 @@ def test_a_clean_candidate_is_promoted_and_a_regressed_one_is_not(stranger: Scen
     stranger.ask(stranger.request("good"))
     ran = stranger.label()
     assert ran.code == 0
-    assert ran.jobs == dict.fromkeys(("request", "evaluate", "promote", "report"), "success")
+    assert ran.jobs == dict.fromkeys(("request", "evaluate", "announce", "promote", "report"), "success")
     assert [ran.ran(job) for job in ("evaluate", "promote")] == [[CHECKOUT, "Evaluate"], [CHECKOUT, "Promote"]]
     (comment,) = stranger.comments
     assert f"### Lynxgate: promoted {SEMVER}" in comment

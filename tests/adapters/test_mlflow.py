@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 
 from lynxgate.adapters.mlflow import MlflowTracking
 from lynxgate.errors import CannotJudge, IntegrityFailure, OutcomeUnknown, StoreFailure
+from lynxgate.ports import RunTag
 from minieval.contract.bundle import read_manifest
 from tests.fault_proxy import Fault, FaultProxy
 from tests.servers import MlflowServer, client_of, free_port, log_bundle, log_model, once
@@ -66,6 +68,21 @@ class TestContract:
         tracking.set_tag(run, "lynxgate.semver.v0.1.0", "a" * 64)
         tracking.set_tag(run, "lynxgate.semver.v0.1.0", "b" * 64)
         assert tracking.read_tag(run, "lynxgate.semver.v0.1.0") == "b" * 64
+
+    def test_tags_are_found_on_every_run_of_every_experiment(self, place: str) -> None:
+        """More experiments, and more runs in one, than an answer has; one run is deleted."""
+        client, prefix = client_of(place), f"lynxgate.semver.{uuid.uuid4().hex}."
+        expected = set()
+        for experiment, count in enumerate((3, 1, 0)):
+            made = client.create_experiment(f"{prefix}{experiment}")
+            for number in range(count):
+                run = client.create_run(made).info.run_id
+                client.set_tag(run, f"{prefix}{number}", "a" * 64)
+                client.set_tag(run, "other", "b")
+                expected.add(RunTag(run, f"{prefix}{number}", "a" * 64))
+        client.delete_run(min(tag.run_id for tag in expected))
+        found = list(MlflowTracking(place, page=2).find_tags(prefix))
+        assert (set(found), len(found)) == (expected, len(expected))
 
     def test_an_unknown_run_is_a_refusal_not_a_doubt(self, place: str) -> None:
         tracking = MlflowTracking(place)

@@ -70,10 +70,36 @@ def test_what_is_not_promoted_has_no_lineage(workshop: Workshop) -> None:
         trace(workshop.store, "v0.3.0", None)
 
 
-def test_a_missing_parent_fails(workshop: Workshop) -> None:
-    workshop.promote(measured_on(workshop.candidate("a"), semver="v0.2.0"), "v0.3.0")
-    with pytest.raises(IntegrityFailure, match=r"measured on v0\.2\.0, which was never promoted here"):
-        trace(workshop.store, "v0.3.0", None)
+def test_a_version_that_the_registry_does_not_know_is_an_end(workshop: Workshop) -> None:
+    """The documented path: a baseline of v0.1.0, which no gate promoted, and v0.2.0 as the first promotion."""
+    a, b = workshop.candidate("a"), workshop.candidate("b")
+    workshop.promote(measured_on(b, semver="v0.1.0", canonical_sha=a.sha), "v0.2.0")
+    (only,) = generations = trace(workshop.store, "v0.2.0", None)
+    assert (only.parent, only.origin_semver, only.origin_sha) == (None, "v0.1.0", a.sha)
+    assert f"measured on v0.1.0 {a.sha}, not promoted here" in as_text(generations, queried=False)
+    assert f"not promoted here<br/>v0.1.0<br/>{a.sha[:12]}" in as_mermaid(generations)
+    assert as_tree(generations)[0]["baseline"]["source_semver"] == "v0.1.0"
+    assert as_tree(generations)[0]["baseline"]["source_is_promoted"] is False
+    # A later version goes on down to it.
+    workshop.promote(measured_on(workshop.candidate("c"), semver="v0.2.0"), "v0.3.0")
+    assert [each.semver for each in trace(workshop.store, "v0.3.0", None)] == ["v0.3.0", "v0.2.0"]
+
+
+@pytest.mark.parametrize("named", ["v0.1.0", "v0.2.0"])
+def test_the_same_bundle_is_an_end(named: str, workshop: Workshop) -> None:
+    """As in the demo: the baseline was measured on the bundle that is then promoted, perhaps as that very version."""
+    a = workshop.candidate("a")
+    workshop.promote(measured_on(a, semver=named, canonical_sha=a.sha), "v0.1.0")
+    (only,) = generations = trace(workshop.store, "v0.1.0", None)
+    assert only.parent is None
+    assert f"measured on {named} {a.sha}, the same bundle" in as_text(generations, queried=False)
+    assert f"the same bundle<br/>{named}" in as_mermaid(generations)
+
+
+def test_the_same_version_is_an_end(workshop: Workshop) -> None:
+    a, b = workshop.candidate("a"), workshop.candidate("b")
+    workshop.promote(measured_on(b, semver="v0.1.0", canonical_sha=a.sha), "v0.1.0")
+    assert [each.parent for each in trace(workshop.store, "v0.1.0", None)] == [None]
 
 
 def test_a_parent_of_another_bundle_fails(workshop: Workshop) -> None:
@@ -88,9 +114,6 @@ def test_cyclic_parents_fail(workshop: Workshop) -> None:
     workshop.promote(measured_on(workshop.candidate("b"), semver="v0.3.0"), "v0.3.1")
     with pytest.raises(IntegrityFailure, match=r"v0\.3\.1 is its own ancestor \(v0\.3\.1 <- v0\.3\.0 <- v0\.3\.1\)"):
         trace(workshop.store, "v0.3.1", None)
-    workshop.promote(measured_on(workshop.candidate("c"), semver="v0.4.0"), "v0.4.0")
-    with pytest.raises(IntegrityFailure, match="its own ancestor"):
-        trace(workshop.store, "v0.4.0", None)
 
 
 def test_altered_evidence_fails(workshop: Workshop) -> None:

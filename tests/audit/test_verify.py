@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from lynxgate.audit.verify import audit
+from lynxgate.cli.app import run
 from lynxgate.promotion.run_tag import tag_key
 from lynxgate.registry.layout import evidence_key, manifest_key
+from minieval.contract.exits import Exit
 from tests.promotion.workshop import Workshop
+from tests.servers import free_port
 
 Tampering = Callable[[Workshop], str]  # does it, and returns the word that the finding must hold
 
@@ -167,6 +171,35 @@ def test_tampering_is_found_and_named(promoted: Workshop, tamper: Tampering) -> 
     words = tamper(promoted)
     findings = [f"{finding.place}: {finding.problem}" for finding in audit(promoted.store, promoted.tracking).findings]
     assert any(words in finding for finding in findings), findings
+
+
+def test_an_mlflow_that_does_not_answer_is_no_finding(promoted: Workshop, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["registry", "verify", "--registry", str(promoted.folder / "registry")]
+    command += ["--tracking-uri", f"http://127.0.0.1:{free_port()}"]
+    assert run(command) == Exit.UNAVAILABLE
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "MLflow was not compared" in captured.err
+    assert run([*command, "--json"]) == Exit.UNAVAILABLE
+    assert "connection refused" in json.loads(capsys.readouterr().out)["unchecked"]
+    # What the registry itself shows is reported all the same, and outweighs it.
+    words = remove_manifest(promoted)
+    assert run(command) == Exit.INTEGRITY
+    captured = capsys.readouterr()
+    assert words in captured.out
+    assert "MLflow was not compared" in captured.err
+
+
+def test_a_tag_that_another_registry_confirms_is_its_own(promoted: Workshop) -> None:
+    other = Workshop(promoted.folder / "elsewhere")
+    shutil.copytree(promoted.folder / "registry", other.folder / "registry")
+    promoted.promote(promoted.candidate("c"), "v0.3.2")
+    (finding,) = audit(other.store, promoted.tracking).findings
+    assert finding.place == f"MLflow run {promoted.candidate('c').run_id}"
+    assert audit(other.store, promoted.tracking, sharing=[promoted.store]).findings == ()
+    promoted.tracking.set_tag(promoted.candidate("a").run_id, tag_key("v0.3.2"), promoted.candidate("c").sha)
+    (finding,) = audit(other.store, promoted.tracking, sharing=[promoted.store]).findings
+    assert finding.place == f"MLflow run {promoted.candidate('a').run_id}"
 
 
 def test_evidence_that_is_consistent_but_false_is_found(promoted: Workshop) -> None:

@@ -90,6 +90,12 @@ def test_the_message_for_a_missing_eval_set_advises_a_pull(eval_set: Path) -> No
         f'outs:\n- {{md5: "{OTHER_MD5}", path: x, size: true}}',
         "!!python/object/apply:os.system ['echo']",
         "a: 2020-13-45",
+        "a: !!bool abc",
+        "a: !!int ''",
+        "a: !!float ''",
+        "a: !!timestamp abc",
+        "a: 1:30",
+        "outs: &a [{<<: {md5: x}}]",
     ],
 )
 def test_a_file_that_is_not_a_dvc_file_is_refused(tmp_path: Path, text: str) -> None:

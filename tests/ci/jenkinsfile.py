@@ -62,6 +62,7 @@ class Statement:
         return " ".join(word for each in self.walk() for word in each.words)
 
 
+@cache
 def parse_jenkinsfile(text: str) -> Statement:
     """The `pipeline` of a Jenkinsfile.
 

@@ -20,7 +20,7 @@ ACTION: Json = yaml.safe_load((ROOT / "action.yml").read_text())
 STEPS: list[Json] = ACTION["runs"]["steps"]
 PLACE = Place("ann/inflector", "main", "lynxgate/lynxgate@" + "1" * 40, "0.2.0")
 WRITTEN = {each.path: (each.data or b"").decode() for each in plan_scaffold({}, EvalSet("e.jsonl"), PLACE)}
-TASKS = ("request", "evaluate", "promote", "report")
+TASKS = ("request", "evaluate", "announce", "promote", "report")
 
 
 def job(name: str) -> Json:
@@ -64,7 +64,7 @@ def test_every_shell_stops_at_a_failure() -> None:
 def test_credentials_go_to_the_steps_that_need_them() -> None:
     assert holders("tracking-password") == ["Candidate", "Download the candidate again", "Promotion"]
     assert holders("inputs.registry") == ["Check the inputs", "Promotion"]
-    assert holders("github.token") == ["Request", "Check the request again", "Comment", "Check run"]
+    assert holders("github.token") == ["Request", "Check the request again", "Announce", "Comment", "Check run"]
     (evaluation,) = [step for step in STEPS if step["name"] == "Evaluation"]
     assert evaluation["env"].keys() == {"EVAL_SET", "ISOLATION", "RUN_ID"}
 
@@ -82,10 +82,10 @@ def test_artifacts_are_unpacked_outside_the_checkout() -> None:
     """Where an adopter's checkout may be installed as it lies, a file in it is code."""
     downloads = [step["with"]["path"] for step in STEPS if "actions/download-artifact@" in step.get("uses", "")]
     temp = "${{ runner.temp }}/lynxgate"
-    assert downloads == [f"{temp}/evaluation", f"{temp}/evaluation", f"{temp}/promotion"]
+    assert downloads == [f"{temp}/evaluation"] * 3 + [f"{temp}/promotion"]
     emptied = STEPS[0]
     assert 'rm -rf "$RUNNER_TEMP/lynxgate"' in emptied["run"]
-    for task in ("promote", "report"):
+    for task in ("announce", "promote", "report"):
         text = "".join(step.get("run", "") for step in steps_of(task))
         for option in re.findall(r"--(?:evaluation|verdict|receipt|said) +(\S+)", text):
             assert re.fullmatch(r'"\$(RUNNER_TEMP/lynxgate/evaluation|result)/[\w/.]+"', option), option
@@ -111,6 +111,7 @@ def test_the_written_workflows_give_the_least_permissions() -> None:
     assert {name: job(name)["permissions"] for name in TASKS} == {
         "request": {"pull-requests": "write"},
         "evaluate": {"contents": "read"},
+        "announce": {"pull-requests": "write"},
         "promote": {"contents": "read", "pull-requests": "read", "id-token": "write"},
         "report": {"contents": "read", "pull-requests": "write", "checks": "write"},
     }
@@ -122,7 +123,10 @@ def test_the_written_workflows_split_trust_as_ours_do() -> None:
         assert word not in evaluate.lower().replace("github.event", ""), word
     assert promote["environment"] == "production"
     assert promote["concurrency"] == {"group": "lynxgate-promotion-production", "cancel-in-progress": False}
-    assert promote["if"] == "needs.evaluate.outputs.verdict == 'passed'"
+    assert promote["if"] == "${{ !cancelled() && needs.evaluate.outputs.verdict == 'passed' }}"
+    assert promote["needs"] == ["evaluate", "announce"]
+    assert job("announce")["needs"] == "evaluate"
+    assert job("announce")["if"] == "needs.evaluate.outputs.verdict == 'passed'"
     given = promote["steps"][-1]["with"]
     for name in ("head-sha", "canonical-sha", "evaluation-sha256"):
         assert given[name], "asked for again, or held to what evaluate said"

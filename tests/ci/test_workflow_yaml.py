@@ -14,12 +14,13 @@ import yaml
 ROOT = Path(__file__).parent.parent.parent
 WORKFLOWS = ROOT / ".github/workflows"
 CALLER, GATE = WORKFLOWS / "deploy-grammar-tutor.yml", WORKFLOWS / "promote.yml"
+REBASELINE = WORKFLOWS / "perf-rebaseline.yml"
 CALLED = "lynxgate/lynxgate/.github/workflows/promote.yml@main"
 UNTRUSTED = re.compile(r"\$\{\{")
 SECRET = re.compile(r"\bsecrets\.")
 SHIPPED = [*WORKFLOWS.glob("*.yml"), ROOT / "action.yml", *(ROOT / "src/lynxgate/setup/templates").glob("*.yml")]
 SHIPPED += (ROOT / "examples/ci").rglob("*.yml")
-UNPACKED = {"deploy-grammar-tutor.yml": 0, "perf-rebaseline.yml": 1, "promote.yml": 5, "action.yml": 3}
+UNPACKED = {"deploy-grammar-tutor.yml": 0, "perf-rebaseline.yml": 1, "promote.yml": 6, "action.yml": 4}
 Json = dict[str, Any]
 
 
@@ -77,6 +78,7 @@ def test_permissions_are_the_least() -> None:
         "request": {"contents": "read", "pull-requests": "write"},
         "evaluate": {"contents": "read"},
         "count": {"contents": "read", "id-token": "write"},
+        "announce": {"contents": "read", "pull-requests": "write"},
         "promote": {"contents": "read", "pull-requests": "read", "id-token": "write"},
         "report": {"contents": "read", "pull-requests": "write", "checks": "write"},
     }
@@ -110,6 +112,34 @@ def test_only_the_counting_and_the_promoting_job_may_get_credentials() -> None:
         < order.index("6 promotion")
     )
     assert order.index("Download the candidate again") < order.index("Get the registry's credentials")
+
+
+@pytest.mark.parametrize("path", [GATE, ROOT / "src/lynxgate/setup/templates/lynxgate-gate.yml"], ids=lambda p: p.name)
+def test_the_promoting_job_sends_its_secrets_to_no_address_of_the_repository(path: Path) -> None:
+    """Every writer may change the repository's variables; only the environment's have names of this job alone."""
+    by_job = {
+        name: set(re.findall(r"\bvars\.(\w+)", json.dumps(job)))
+        for name, job in yaml.safe_load(path.read_text())["jobs"].items()
+    }
+    assert by_job["evaluate"] == {"MLFLOW_TRACKING_URI"}
+    assert by_job["promote"] >= {"LYNXGATE_PROMOTION_TRACKING_URI", "LYNXGATE_REGISTRY", "LYNXGATE_AWS_ROLE"}
+    others = set().union(*(names for name, names in by_job.items() if name not in ("promote", "count")))
+    assert not by_job["promote"] & others
+    for page in ("github.md", "adopt.md"):
+        (row,) = re.findall(r"^\| `LYNXGATE_PROMOTION_TRACKING_URI` \| .*$", (ROOT / "docs" / page).read_text(), re.M)
+        assert "environment `production`" in row
+
+
+def test_a_promotion_without_the_address_of_the_environment_stops(tmp_path: Path) -> None:
+    """The step's own script, before any call of MLflow."""
+    (script,) = [s["run"] for s in jobs()["promote"]["steps"] if s["name"] == "Download the candidate again"]
+    (tmp_path / ".ci").symlink_to(ROOT / ".ci")
+    environment = {"PATH": "/usr/bin:/bin", "MLFLOW_TRACKING_URI": ""}
+    done = subprocess.run(
+        ["bash", "-e", "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 64
+    assert "LYNXGATE_PROMOTION_TRACKING_URI is not set" in (tmp_path / "ended/said").read_text()
 
 
 def test_the_promoting_job_loads_no_candidate() -> None:
@@ -152,7 +182,9 @@ def test_a_gate_is_counted_after_a_pass_and_after_a_regression() -> None:
 
 def test_a_failed_count_blocks_the_candidate() -> None:
     found = jobs()
-    assert found["promote"]["needs"] == ["evaluate", "count"]
+    assert found["promote"]["needs"] == ["evaluate", "count", "announce"]
+    assert found["announce"]["needs"] == ["evaluate", "count"]
+    assert found["announce"]["if"] == found["promote"]["if"]
     allowed = "(needs.count.result == 'success' || needs.count.result == 'skipped')"
     asked = "needs.evaluate.result == 'success' && needs.evaluate.outputs.promotable == 'true'"
     assert found["promote"]["if"].split() == f"${{{{ !cancelled() && {asked} && {allowed} }}}}".split()
@@ -215,6 +247,35 @@ def test_a_promotion_is_reported_instead_of_the_comparison(tmp_path: Path, print
     assert list(checkout.iterdir()) == []
 
 
+def test_the_apps_key_needs_a_reviewer() -> None:
+    """A secret of the repository could be taken by every writer, whose App would then be the author."""
+    found = load(REBASELINE)["jobs"]
+    holders = {name for name, job in found.items() if "LYNXGATE_APP_" in json.dumps(job)}
+    assert holders == {name for name, job in found.items() if "environment" in job} == {"propose"}
+    assert found["propose"]["environment"] == "rebaseline"
+    assert "minieval" not in json.dumps(found["propose"])
+    (token,) = [step for step in found["propose"]["steps"] if "create-github-app-token@" in step.get("uses", "")]
+    assert {key for key in token["with"] if key.startswith("permission-")} == {
+        "permission-contents",
+        "permission-pull-requests",
+    }
+    for page in ("rebaseline.md", "github.md"):
+        rows = [line for line in (ROOT / "docs" / page).read_text().splitlines() if line.startswith("| `LYNXGATE_APP_")]
+        text = " ".join(rows)
+        assert "`LYNXGATE_APP_ID`" in text and "`LYNXGATE_APP_KEY`" in text
+        assert rows and all("environment `rebaseline`" in row for row in rows)
+
+
+def test_every_page_that_a_workflow_names_exists() -> None:
+    for path in SHIPPED:
+        for page in re.findall(r"\bdocs/[\w/-]+\.md", path.read_text()):
+            assert (ROOT / page).is_file(), f"{path.name} names {page}"
+
+
+def test_ci_runs_the_strictest_persona_of_zizmor() -> None:
+    assert "zizmor --quiet --offline --persona auditor .github action.yml" in (ROOT / "Justfile").read_text()
+
+
 def read_policy(name: str) -> Json:
     found = re.search(
         rf"^<!-- policy={name} -->\n```json\n(.*?)^```$", (ROOT / "docs/github.md").read_text(), re.M | re.S
@@ -268,13 +329,15 @@ def test_promotions_run_one_at_a_time_and_none_is_cancelled() -> None:
     assert load(CALLER)["concurrency"]["cancel-in-progress"] is False
 
 
-@pytest.mark.parametrize("name", ["request", "evaluate", "count", "promote", "report"])
+@pytest.mark.parametrize("name", ["request", "evaluate", "count", "announce", "promote", "report"])
 def test_every_job_has_a_timeout(name: str) -> None:
     assert 0 < jobs()[name]["timeout-minutes"] <= 60
 
 
 def test_actions_are_pinned_by_commit() -> None:
-    used = [line.strip() for path in (CALLER, GATE) for line in path.read_text().splitlines() if "uses:" in line]
+    used = [
+        line.strip() for path in (CALLER, GATE, REBASELINE) for line in path.read_text().splitlines() if "uses:" in line
+    ]
     assert len(used) > 15
     for line in used:
         pinned = re.fullmatch(r"uses: [\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", line)
@@ -302,9 +365,28 @@ def test_only_the_default_branch_is_checked_out() -> None:
     assert "git " not in "".join(step.get("run", "") for job in jobs().values() for step in job["steps"])
 
 
+def install_steps(path: Path) -> dict[tuple[str, str], list[str]]:
+    """What each job installs."""
+    return {
+        (path.name, name): [step["run"] for step in job["steps"] if "nstall from the lock" in step["name"]]
+        for name, job in load(path)["jobs"].items()
+        if "steps" in job
+    }
+
+
 def test_everything_is_installed_by_hash() -> None:
-    installs = [s["run"] for job in jobs().values() for s in job["steps"] if "nstall from the lock" in s["name"]]
-    assert installs == [".ci/install"] * len(jobs())
+    found = {name: steps for path in (CALLER, GATE, REBASELINE) for name, steps in install_steps(path).items()}
+    gate, report = ".ci/install requirements-gate.lock", ".ci/install requirements-report.lock"
+    assert found == {
+        ("deploy-grammar-tutor.yml", "request"): [report],
+        ("promote.yml", "evaluate"): [gate],
+        ("promote.yml", "count"): [gate],
+        ("promote.yml", "announce"): [report],
+        ("promote.yml", "promote"): [gate],
+        ("promote.yml", "report"): [report],
+        ("perf-rebaseline.yml", "evaluate"): [gate],
+        ("perf-rebaseline.yml", "propose"): [report],
+    }
     script = (ROOT / ".ci/install").read_text()
     lines = [line for line in script.splitlines() if " pip " in line]
     assert len(lines) == 3
@@ -346,7 +428,7 @@ def test_artifacts_are_unpacked_outside_the_checkout(path: Path) -> None:
 
 def test_every_file_of_an_artifact_is_read_by_its_full_path() -> None:
     """In the jobs that download one; `ended` and `candidate` are what the job itself made."""
-    for name in ("count", "promote", "report"):
+    for name in ("count", "announce", "promote", "report"):
         for step in jobs()[name]["steps"]:
             for option in re.findall(r"--(?:evaluation|verdict|receipt|said|counted) +(\S+)", step.get("run", "")):
                 assert re.fullmatch(r'"\$RUNNER_TEMP/lynxgate/[\w/.]+"', option), (name, option)
@@ -364,6 +446,25 @@ def test_no_pipe_hides_an_exit_code() -> None:
             assert not re.search(r"(?<!\|)\|(?!\|)", step.get("run", "").replace("(failure|cancelled)", "")), step[
                 "name"
             ]
+
+
+def test_reviewers_see_the_verdict_before_they_are_asked() -> None:
+    """In the summary of the job that evaluates, and in the comment: the promoting job, which asks, waits for both."""
+    found = jobs()
+    (summary,) = [step for step in found["evaluate"]["steps"] if step["name"] == "Summary"]
+    assert '>> "$GITHUB_STEP_SUMMARY"' in summary["run"]
+    (comment,) = [step for step in found["announce"]["steps"] if step["name"] == "Comment"]
+    assert "--awaiting-approval" in comment["run"]
+    for step in (summary, comment):
+        for option in ("--run-id", "--semver", "--head-sha"):
+            assert option in step["run"]
+    assert "announce" in found["promote"]["needs"]
+    assert "needs.announce" not in json.dumps(found["promote"]), "a comment that fails does not stop the promotion"
+    text = json.dumps(found["announce"])
+    for word in ("environment", "secrets.", "vars.", "id-token", "MLFLOW", "minieval"):
+        assert word not in text, word
+    order = [step["name"] for step in found["announce"]["steps"]]
+    assert order.index("Verify the hash of the verdict") < order.index("Comment")
 
 
 def test_the_head_is_checked_again() -> None:
@@ -389,9 +490,27 @@ def test_the_trust_policy_names_the_called_workflow() -> None:
 
 
 def test_every_secret_and_variable_is_documented() -> None:
-    text = CALLER.read_text() + GATE.read_text()
+    text = CALLER.read_text() + GATE.read_text() + REBASELINE.read_text()
     page = (ROOT / "docs/github.md").read_text()
     names = set(re.findall(r"\b(?:secrets|vars)\.(\w+)", text))
     assert len(names) > 4
     for name in names:
         assert f"`{name}`" in page
+
+
+@pytest.mark.parametrize(
+    ("given", "options"),
+    [("", []), ("a", ["--accept-regression=a"]), ("a b,$(x),-c", ["a b", "$(x)", "-c"])],
+)
+def test_the_accepted_regressions_are_single_options(given: str, options: list[str], tmp_path: Path) -> None:
+    """The names come from a form, with spaces or signs; the script passes each as one option and runs none."""
+    (step,) = [each for each in all_steps(WORKFLOWS / "perf-rebaseline.yml") if each["name"] == "Propose"]
+    stub = tmp_path / "lynxgate"
+    stub.write_text("#!/usr/bin/env bash\nprintf '%s\\n' \"$@\"\n")
+    stub.chmod(0o755)
+    names = ("BASE", "BASE_SHA", "SEMVER", "RUNNER_TEMP")
+    env = {"PATH": f"{tmp_path}:/usr/bin:/bin", "ACCEPT": given, **dict.fromkeys(names, "x")}
+    command = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", step["run"]]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=True)
+    expected = [f"--accept-regression={each.removeprefix('--accept-regression=')}" for each in options]
+    assert [line for line in done.stdout.splitlines() if line.startswith("--accept")] == expected

@@ -20,7 +20,7 @@ from lynxgate.decision.decide import decide, parse_tolerance
 from lynxgate.decision.outcome import Outcome
 from lynxgate.decision.verdict import Verdict, parse_verdict
 from lynxgate.errors import CannotJudge, Exit, IntegrityFailure, Refused, UsageFailure
-from tests.samples import AFTER, BEFORE, MD5, MODEL, OLDER_MODEL, baseline, evaluation, judge, write
+from tests.samples import AFTER, BEFORE, MD5, MODEL, OLDER_MODEL, baseline, evaluation, judge, judge_again, write
 
 
 def outcome(verdict: Verdict, bucket: str) -> Outcome:
@@ -29,7 +29,9 @@ def outcome(verdict: Verdict, bucket: str) -> Outcome:
 
 
 def one(before: Any, now: Any, **policy: Any) -> Verdict:
-    return judge(evaluation({"x": now}), baseline({"x": before}, policy=policy))
+    """The verdict on bucket `x`; the other bucket holds, and can fail whatever figures `x` has."""
+    held = {"y": {"accuracy": 1}}
+    return judge(evaluation({"x": now, **held}), baseline({"x": before, **held}, policy=policy))
 
 
 def test_a_candidate_within_every_tolerance_passes() -> None:
@@ -46,8 +48,8 @@ def test_a_candidate_within_every_tolerance_passes() -> None:
         ({"accuracy": 0.92}, {"accuracy": 0.8999}, "regressed"),
         ({"n": 300, "correct": 276}, {"n": 300, "correct": 270}, "held"),
         ({"n": 300, "correct": 276}, {"n": 300, "correct": 269}, "regressed"),
-        ({"n": 300, "correct": 276, "accuracy": 0.92}, {"accuracy": 0.90}, "held"),
-        ({"n": 3, "correct": 1, "accuracy": 0.3333}, {"accuracy": 0.3333}, "held"),
+        ({"n": 300, "correct": 276, "accuracy": 0.92}, {"n": 300, "accuracy": 0.90}, "held"),
+        ({"n": 3, "correct": 1, "accuracy": 0.3333}, {"n": 3, "accuracy": 0.3333}, "held"),
         ({"accuracy": 0}, {"accuracy": 0}, "held"),
         ({"accuracy": 0}, {"accuracy": 1}, "held"),
         ({"accuracy": 1}, {"accuracy": 0}, "regressed"),
@@ -82,7 +84,7 @@ def _tables(table: dict[str, tuple[int, int, int]]) -> tuple[dict[str, Any], dic
 @given(tables, tolerances)
 def test_the_decision_is_that_of_plain_integers(table: dict[str, tuple[int, int, int]], pp: Decimal) -> None:
     before, now = _tables(table)
-    verdict = judge(evaluation(now), baseline(before, policy={"tolerance_pp": pp}))
+    verdict = judge_again(evaluation(now), baseline(before, policy={"tolerance_pp": pp}))
     for row in verdict.rows:
         n, old, new = table[row.bucket]
         held = 400 * (old - new) <= int(pp * 4) * n  # no division anywhere
@@ -99,7 +101,7 @@ def test_the_order_of_buckets_changes_nothing(table: dict[str, tuple[int, int, i
     shuffled = list(now.items())
     random.shuffle(shuffled)
     policy = {"tolerance_pp": pp}
-    first, second = (judge(evaluation(each), baseline(before, policy=policy)) for each in (now, dict(shuffled)))
+    first, second = (judge_again(evaluation(each), baseline(before, policy=policy)) for each in (now, dict(shuffled)))
     assert first.rows == second.rows
 
 
@@ -108,15 +110,15 @@ def test_a_better_candidate_and_a_wider_tolerance_never_turn_a_pass_into_a_refus
     table: dict[str, tuple[int, int, int]], pp: Decimal, data: st.DataObject
 ) -> None:
     before, now = _tables(table)
-    verdict = judge(evaluation(now), baseline(before, policy={"tolerance_pp": pp}))
+    verdict = judge_again(evaluation(now), baseline(before, policy={"tolerance_pp": pp}))
     better = {
         name: {"n": each["n"], "correct": data.draw(st.integers(each["correct"], each["n"]))}
         for name, each in now.items()
     }
     wider = data.draw(tolerances.filter(lambda each: each >= pp))
     if verdict.passed:
-        assert judge(evaluation(better), baseline(before, policy={"tolerance_pp": pp})).passed
-        assert judge(evaluation(now), baseline(before, policy={"tolerance_pp": wider})).passed
+        assert judge_again(evaluation(better), baseline(before, policy={"tolerance_pp": pp})).passed
+        assert judge_again(evaluation(now), baseline(before, policy={"tolerance_pp": wider})).passed
 
 
 @given(tables)
@@ -124,7 +126,7 @@ def test_a_candidate_at_least_as_good_everywhere_passes_at_no_tolerance(
     table: dict[str, tuple[int, int, int]],
 ) -> None:
     before, now = _tables({name: (n, min(old, new), max(old, new)) for name, (n, old, new) in table.items()})
-    assert judge(evaluation(now), baseline(before, policy={"tolerance_pp": 0})).passed
+    assert judge_again(evaluation(now), baseline(before, policy={"tolerance_pp": 0})).passed
 
 
 def test_one_bucket_down_refuses_although_the_aggregate_rises() -> None:
@@ -170,7 +172,10 @@ def test_an_advisory_bucket_is_shown_and_never_blocks() -> None:
 
 
 def test_a_policy_under_which_nothing_could_fail_does_not_pass() -> None:
-    verdict = judge(evaluation(), baseline(policy={"buckets": {"*": {"tier": "advisory"}}}))
+    agreed = baseline(policy={"buckets": {"*": {"tier": "advisory"}}})
+    with pytest.raises(CannotJudge, match="no candidate could be refused: every bucket is advisory"):
+        judge(evaluation(), agreed)
+    verdict = judge_again(evaluation(), agreed)
     assert (verdict.passed, verdict.exit) == (False, Exit.CANNOT_JUDGE)
     assert verdict.reasons == ("every bucket is advisory, so nothing could fail",)
 
@@ -227,6 +232,10 @@ def test_another_eval_set_is_an_integrity_failure_that_names_both() -> None:
         ("bwrap", "process", Exit.CANNOT_JUDGE),
         ("process", None, Exit.CANNOT_JUDGE),
         ("process", "vm", Exit.CANNOT_JUDGE),
+        ("process", "external", Exit.CANNOT_JUDGE),
+        ("external", "external", Exit.OK),
+        ("external", "process", Exit.OK),
+        ("external", None, Exit.CANNOT_JUDGE),
     ],
 )
 def test_a_policy_may_ask_for_an_isolation(required: str, found: str | None, code: Exit) -> None:

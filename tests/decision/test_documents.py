@@ -109,8 +109,8 @@ def test_provenance_is_for_people_and_stays() -> None:
     tree["policy"]["_generated_by"] = None
     assert find_problems(write(tree), where="f") == ("lynxgate.baseline/1", ())
     validator("lynxgate.baseline/1").validate(tree)
-    moved = json.loads(rebaseline(write(tree), parse_evaluation(evaluation({"x": {"accuracy": 0.8}}))).data)
-    assert moved["buckets"] == {"_generated_by": "us", "x": {"_generated_at": "today", "accuracy": 0.8}}
+    moved = json.loads(rebaseline(write(tree), parse_evaluation(evaluation({"x": {"accuracy": 0.89}}))).data)
+    assert moved["buckets"] == {"_generated_by": "us", "x": {"_generated_at": "today", "accuracy": 0.89}}
     assert "_generated_at" in moved and "_generated_by" in moved["policy"]
     for misspelt in ("_generated", "_generated_atx", "generated_at"):
         wrong = {**baseline(), misspelt: "x"}

@@ -26,7 +26,7 @@ ORDER = [
     r"^promoted v0\.3\.1 [0-9a-f]{64}$",
     r"^== The degraded candidate.*$",
     r"^\[5/6\] comparison: failed: .*$",
-    r"^\[6/6\] promotion: none; nothing was written$",
+    r"^\[6/6\] promotion: none; registry and MLflow are unchanged$",
     r"^\| bucket .*\n\| --- .*\n\| `tense\.past_participle` .* regressed \|\nexit 2$",
     r"^already promoted v0\.3\.1 [0-9a-f]{64}$",
     r"^== Where to look$",

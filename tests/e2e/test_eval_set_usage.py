@@ -30,7 +30,10 @@ def test_the_gate_counts_and_a_refusal_leaves_only_that_entry(
     assert scene.registry() == before
     assert scene.gate(scene.degraded, "v0.1.1") == 2
     printed = capfd.readouterr()
-    assert "[6/6] promotion: none; nothing was written except that this comparison was counted" in printed.err
+    assert (
+        "[6/6] promotion: none; registry and MLflow are unchanged except that this comparison was counted"
+        in printed.err
+    )
     assert printed.out.startswith("2 of 27 allowed comparisons on this eval set used\n\n| bucket |")
     (scene.root / "printed").write_text(printed.out)
     told = ["--verdict", "verdict.json", "--receipt", "printed", "--exit-code", "2", "--head-sha", "a" * 40]

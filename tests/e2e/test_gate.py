@@ -143,7 +143,7 @@ def test_it_promotes_once_and_refuses_the_other_without_a_trace(
     table = printed.out.splitlines()
     assert len(table) == 3
     assert table[2] == "| `tense.past` | 20 | 100.00 % | 0.00 % | -100.00 pp | 2.0 pp | regressed |"
-    assert "[6/6] promotion: none; nothing was written" in printed.err
+    assert "[6/6] promotion: none; registry and MLflow are unchanged" in printed.err
     assert scene.registry() == before
     assert scene.tags(scene.degraded) == {}
 
@@ -214,8 +214,15 @@ def test_another_version_than_the_lock_names_stops_it(scene: Scene, capfd: pytes
 
 
 def test_an_unknown_run_cannot_be_judged(scene: Scene, capfd: pytest.CaptureFixture[str]) -> None:
+    verdict = scene.root / "verdict.json"
+    verdict.write_text("of an earlier gate that passed")
     assert scene.gate("f" * 32) == 3
     assert "f" * 32 in capfd.readouterr().err
+    assert not verdict.exists()
+    # Not even where the command line is wrong.
+    verdict.write_text("of an earlier gate that passed")
+    assert scene.gate("not a run id") == 64
+    assert not verdict.exists()
 
 
 def test_production_goes_through_ci(

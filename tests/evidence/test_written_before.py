@@ -208,6 +208,12 @@ def answer(capfd: pytest.CaptureFixture[str], *words: str, registry: str = "regi
     return json.loads(capfd.readouterr().out)
 
 
+def head_of(registry: str) -> str:
+    """The number and the SHA-256 of the last line of the index."""
+    lines = Path(registry, "index.jsonl").read_bytes().splitlines()
+    return f"{len(lines)}:{hashlib.sha256(lines[-1]).hexdigest()}"
+
+
 def documents_of(folder: Path, semver: str) -> tuple[bytes, bytes]:
     """Evaluation and baseline in the evidence of a version."""
     record = json.loads((folder / "registry" / "journal" / f"{semver}.json").read_bytes())
@@ -222,9 +228,9 @@ def test_the_registries_verify(capfd: pytest.CaptureFixture[str]) -> None:
     assert verify("registry") == Exit.OK
     assert verify("registry-signed", *key) == Exit.OK
     found = answer(capfd, "verify", "--offline")
-    assert found == {"promotions": 3, "entries": 4, "findings": []}
+    assert found == {"promotions": 3, "entries": 4, "head": head_of("registry"), "findings": []}
     found = answer(capfd, "verify", "--offline", *key, registry="registry-signed")
-    assert found == {"promotions": 2, "entries": 2, "findings": []}
+    assert found == {"promotions": 2, "entries": 2, "head": head_of("registry-signed"), "findings": []}
     # Only v0.2.0 is signed there, and the key has to have signed all.
     found = answer(capfd, "verify", "--offline", *key, code=Exit.INTEGRITY)
     assert [each["place"].split("/")[1] for each in found["findings"]] == [A, C]
@@ -234,10 +240,13 @@ def test_the_registries_verify(capfd: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize("registry", ["registry", "registry-signed"])
 def test_the_tags_of_the_runs_agree(registry: str) -> None:
     store, tracking = DirectoryStore(Path(registry)), DirectoryTracking(Path("mlflow"))
-    assert audit(store, tracking).findings == ()
+    # Both registries of the fixture stand on one MLflow: each confirms the tags that the other does not know.
+    (other,) = {"registry", "registry-signed"} - {registry}
+    sharing = [DirectoryStore(Path(other))]
+    assert audit(store, tracking, sharing=sharing).findings == ()
     (tag,) = Path("mlflow", B[:32], "tags").glob(f"lynxgate.semver.{'v0.2.0' if registry == 'registry' else 'v1.0.0'}")
     tag.write_text(A)
-    (finding,) = audit(store, tracking).findings
+    (finding,) = audit(store, tracking, sharing=sharing).findings
     assert B[:32] in finding.place
 
 
@@ -316,5 +325,7 @@ def test_the_registry_goes_on(copied: Path, capfd: pytest.CaptureFixture[str]) -
     assert run(["registry", "rollback", "--to", "v0.3.0", "--registry", "registry", *NOWHERE]) == Exit.REFUSED
     assert answer(capfd, "rollback", "--to", "v0.1.0", *NOWHERE)["production"] == "v0.1.0"
     assert answer(capfd, "tombstone", D, "--reason", "replaced", *NOWHERE)["written"] is True
-    assert answer(capfd, "verify", "--offline") == {"promotions": 5, "entries": 4, "findings": []}
-    assert audit(workshop.store, workshop.tracking).findings == ()
+    found = answer(capfd, "verify", "--offline")
+    assert found == {"promotions": 5, "entries": 4, "head": head_of("registry"), "findings": []}
+    sharing = [DirectoryStore(Path("registry-signed"))]  # the other registry on the fixture's MLflow
+    assert audit(workshop.store, workshop.tracking, sharing=sharing).findings == ()

@@ -122,7 +122,7 @@ def test_a_page_names_every_secret_of_the_workflows_and_no_value(name: str) -> N
 
 def test_the_rights_are_those_of_the_workflow_files() -> None:
     jobs = {job.name: job for job in read_jobs()}
-    assert list(jobs) == ["request", "evaluate", "count", "promote", "report"]
+    assert list(jobs) == ["request", "evaluate", "count", "announce", "promote", "report"]
     assert jobs["evaluate"].secrets == ("MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_USERNAME")
     assert (jobs["report"].secrets, jobs["report"].environment) == (("GITHUB_TOKEN",), None)
     assert (jobs["count"].secrets, jobs["count"].environment) == ((), None)

@@ -64,7 +64,7 @@ def test_kitt_becomes_an_evaluation(capsys: pytest.CaptureFixture[str]) -> None:
     assert (made.eval_set.dvc_md5, made.candidate.canonical_sha) == (MD5, SHA)
     assert (made.buckets["mmlu"].n, made.buckets["mmlu"].correct) == (3, 2)
     assert made.evaluator is not None and made.evaluator.name == "lynxgate import kitt"
-    assert made.evaluator.isolation is None
+    assert made.evaluator.isolation == "external"
     captured = capsys.readouterr()
     assert captured.out == ""
     assert "3 buckets and 3 metrics" in captured.err and "latency.note" in captured.err

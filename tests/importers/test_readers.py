@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from lynxgate.errors import CannotJudge, UsageFailure
 from lynxgate.importers import PROVIDERS, Found, read_foreign
+from minieval.contract.report import Metric
 from tests.importers import samples
 
 
@@ -101,7 +102,8 @@ def test_pytest_benchmarks_fingerprint_is_what_stays_on_one_machine() -> None:
 
 
 def test_too_many_rounds_are_left_out_and_named() -> None:
-    many = changed("pytest-benchmark", lambda tree: tree["benchmarks"][0]["stats"].update(data=[0.1] * 10_001))
+    rounds = {"median": 0.1, "data": [0.1] * 10_001}
+    many = changed("pytest-benchmark", lambda tree: tree["benchmarks"][0]["stats"].update(rounds))
     found = read("pytest-benchmark", many)
     assert found.left_out == ("samples of tests/test_speed.py::test_parse[10]",)
     assert found.metrics["tests/test_speed.py::test_parse[10]"].samples is None
@@ -112,7 +114,23 @@ def test_too_many_rounds_are_left_out_and_named() -> None:
     [
         ("flat", lambda tree: tree.update(latency_ms="12"), "'latency_ms' is not a number"),
         ("flat", lambda tree: tree.update(latency_ms=True), "is not a number"),
-        ("flat", lambda tree: tree.update(latency_ms=None), "is not a number"),
+        ("flat", lambda tree: tree.update(latency_ms={"p95": 1}), "'latency_ms' is not a number"),
+        ("flat", lambda tree: tree.clear(), "no figure"),
+        ("flat", lambda tree: (tree.clear(), tree.update(_comment="empty", a="N/A")), r"no figure .*a \('N/A'\)"),
+        ("flat", lambda tree: tree.update(latency_ms=-1), "'latency_ms' is -1, and such an amount is not negative"),
+        ("flat", lambda tree: tree.update({"io.latency.mean": -0.5}), "'io.latency.mean' is -0.5"),
+        ("flameiq", lambda tree: tree.update(schema_version=True), "schema_version"),
+        ("flameiq", lambda tree: tree.update(schema_version=1.0), "schema_version"),
+        (
+            "pytest-benchmark",
+            lambda tree: tree["benchmarks"][0]["stats"].update(data=[-2, 0.002, 5]),
+            "sample 0 of 'test",
+        ),
+        (
+            "pytest-benchmark",
+            lambda tree: tree["benchmarks"][0]["stats"].update(median="N/A"),
+            "benchmarks.0.stats.median",
+        ),
         ("flameiq", lambda tree: tree.update(schema_version=2), "schema_version"),
         ("flameiq", lambda tree: tree["metrics"].update(throughput=-5), "throughput"),
         ("flameiq", lambda tree: tree["metrics"].update(cpu_percent=500), "cpu_percent"),
@@ -213,3 +231,31 @@ def test_figures_become_buckets_only_where_named() -> None:
 def test_an_unknown_provider_is_a_usage_error() -> None:
     with pytest.raises(UsageFailure, match="choose from calibrax, flameiq, flat, kitt, pytest-benchmark"):
         read("csv", {})
+
+
+def test_a_median_that_is_not_that_of_its_rounds_is_refused() -> None:
+    def report(median: float, *rounds: float) -> bytes:
+        return json.dumps({"benchmarks": [{"fullname": "b", "stats": {"median": median, "data": rounds}}]}).encode()
+
+    with pytest.raises(CannotJudge, match=r"f: 'b' states a median of 1 s, and that of its rounds is 9 s"):
+        read_foreign("pytest-benchmark", report(1, 9, 9, 9), where="f")
+    assert read_foreign("pytest-benchmark", report(0.30000000000000004, 0.1, 0.3, 0.5), where="f").metrics
+    assert read_foreign("pytest-benchmark", report(1.5, 1, 2), where="f").metrics
+
+
+def test_what_cannot_be_kept_is_left_out_and_named_and_the_rest_is_kept() -> None:
+    long = "x" * 201
+    found = read("flat", {"a": 1, "b": "N/A", "c": None, long: 2, "": 3})
+    assert dict(found.metrics) == {"a": Metric(value=Decimal(1))}
+    starts = [entry.split(" (")[0][:12] for entry in found.left_out]
+    assert starts == ["b", "c", "'xxxxxxxxxxx", "an entry wit"]
+    assert "a name of 201 characters, and at most 200 are kept" in found.left_out[2]
+    named = changed("pytest-benchmark", lambda tree: tree["benchmarks"][1].update(fullname=long))
+    assert (len(read("pytest-benchmark", named).metrics), len(read("pytest-benchmark", named).left_out)) == (1, 1)
+    deep = changed("kitt", lambda tree: tree["results"][0]["metrics"].update({long: 1}))
+    assert any("a name of" in entry for entry in read("kitt", deep).left_out)
+
+
+@pytest.mark.parametrize("name", ["log_likelihood", "latency_delta_ms", "variant_b", "reward", "class"])
+def test_a_figure_that_may_be_negative_is_kept(name: str) -> None:
+    assert read("flat", {name: -1.5}).metrics[name].value == Decimal("-1.5")

@@ -115,6 +115,59 @@ def test_a_stale_eval_set_fails_fast(folder: Folder) -> None:
     assert not verdict.exists()
 
 
+@pytest.mark.parametrize(
+    ("options", "code"),
+    [
+        (["--tolerance", "abc"], 64),
+        (["--format", "x"], 64),
+        (["--tolerance", "0.2"], 6),
+        (["--eval-set", "nowhere.jsonl"], 3),
+    ],
+)
+def test_no_verdict_of_an_earlier_call_remains(folder: Folder, options: list[str], code: int) -> None:
+    verdict = folder.path / "verdict.json"
+    assert folder.compare(evaluation(), baseline(), "--output", str(verdict)).code == 0
+    assert verdict.exists()
+    assert folder.compare(evaluation(), baseline(), "--output", str(verdict), *options).code == code
+    assert not verdict.exists()
+
+
+def test_a_linked_verdict_of_an_earlier_call_is_removed_as_well(folder: Folder) -> None:
+    target, link = folder.path / "target.json", folder.path / "verdict.json"
+    target.write_text("an older verdict")
+    link.symlink_to(target)
+    assert folder.compare(evaluation(), baseline(), "--output", str(link), "--format", "x").code == 64
+    assert not target.exists()
+
+
+def test_a_verdict_that_cannot_be_removed_is_named(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As root every file can be removed, so the system call is made to fail."""
+    verdict = folder.path / "verdict.json"
+    verdict.write_text("an older verdict")
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(os, "unlink", refuse)
+    ended = folder.compare(evaluation(), baseline(), "--output", str(verdict))
+    assert (ended.code, ended.out) == (3, "")
+    assert "is of an earlier call and cannot be removed: Permission denied; do not read it" in ended.err
+
+
+@pytest.mark.parametrize("option", ["--candidate", "--baseline", "--eval-set"])
+def test_an_output_that_is_an_input_is_neither_removed_nor_written(folder: Folder, option: str) -> None:
+    arguments = folder.arguments(evaluation(), baseline())
+    rows = folder.path / "eval.jsonl"
+    rows.write_text("rows")
+    inputs = dict(zip(arguments[::2], arguments[1::2], strict=True)) | {"--eval-set": str(rows)}
+    link = folder.path / "hard.json"
+    link.hardlink_to(inputs[option])
+    before = Path(inputs[option]).read_bytes()
+    for output in (inputs[option], str(link)):
+        code = run(["compare", *[word for pair in inputs.items() for word in pair], "--output", output])
+        assert (code, Path(inputs[option]).read_bytes()) == (64, before)
+
+
 @pytest.mark.parametrize("tolerance", ["nan", "inf", "-0.1", "2", "true", "", "1e-2"])
 def test_a_malformed_tolerance_is_a_usage_error(folder: Folder, tolerance: str) -> None:
     assert folder.compare(evaluation(FALLEN), baseline(), "--tolerance", tolerance).code == 64

@@ -13,6 +13,7 @@ from lynxgate.errors import UsageFailure
 from lynxgate.promotion.promote import promote
 from lynxgate.promotion.rollback import roll_back
 from lynxgate.settings import mlflow_bounds
+from minieval.contract.digests import digest_bytes
 from minieval.contract.documents import Json, parse_json
 from minieval.contract.exits import Exit
 from tests.contract.stores import Place
@@ -58,7 +59,16 @@ def test_each_json_is_strict_and_alone_on_stdout(
     assert [each["number"] for each in answer("list", "--all")["events"]] == [1, 2]
     assert [record["canonical_sha"] for record in answer("show", "v0.3.0")] == [a]
     assert [record["semver"] for record in answer("show", b)] == ["v0.3.1"]
-    assert answer("verify", "--offline") == {"promotions": 2, "entries": 2, "findings": []}
+    last = workshop.store.last()
+    assert last is not None
+    head = f"{last[0]}:{digest_bytes(last[1])}"
+    assert (listed["head"], answer("list", "--all")["head"]) == (head, head)
+    assert answer("verify", "--offline", "--expect-head", head) == {
+        "promotions": 2,
+        "entries": 2,
+        "head": head,
+        "findings": [],
+    }
     assert [each["semver"] for each in answer("lineage", "v0.3.1", "--offline")] == ["v0.3.1"]
     nowhere = ["--tracking-uri", "http://127.0.0.1:9"]  # nobody needs MLflow for these
     assert answer("recover", *nowhere) == []

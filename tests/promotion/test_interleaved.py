@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from lynxgate.adapters.local import DirectoryStore
+from lynxgate.audit.history import read_last_events
 from lynxgate.audit.verify import audit
-from lynxgate.errors import Refused
+from lynxgate.errors import IntegrityFailure, Refused
 from lynxgate.ports import Stored
 from lynxgate.promotion.promote import promote
 from lynxgate.promotion.recovery import recover_all
@@ -19,10 +20,11 @@ from lynxgate.promotion.rollback_steps import move_production
 from lynxgate.promotion.run_tag import tag_key
 from lynxgate.promotion.tombstones import tombstone
 from lynxgate.registry.compare_and_swap import put
-from lynxgate.registry.layout import read_tags
+from lynxgate.registry.layout import manifest_key, read_tags
 from lynxgate.registry.record import Rollback, State, VersionedRecord
 from lynxgate.registry.resolve import find_production
 from lynxgate.registry.tombstone import Tombstone
+from minieval.contract.bundle import read_manifest
 from tests.promotion.workshop import DEV, Workshop
 
 
@@ -94,7 +96,7 @@ def test_a_tombstone_is_laid_while_production_is_being_finished(promoted: Worksh
     found = context.journal.read("v0.2.0")
     assert found is not None
     context.journal.advance(found, state=State.PENDING)  # committed, and not closed
-    assert tombstone(promoted.candidate("c").sha, "leaked rows", promoted.context(), DEV).written
+    assert tombstone(promoted.candidate("a").sha, "leaked rows", promoted.context(), DEV).written
     check_nothing_is_lost(promoted)
 
 
@@ -150,5 +152,11 @@ def laid(sha: str) -> Tombstone:
 
 def test_a_registry_with_a_tombstone_alone_holds(workshop: Workshop) -> None:
     workshop.open_registry()
-    tombstone(workshop.candidate("a").sha, "leaked rows", workshop.context(), DEV)
+    candidate = workshop.candidate("a")
+    # The manifest of a promotion that ended before its claim: the registry knows the bundle.
+    workshop.store.create(manifest_key(candidate.sha), read_manifest(candidate.bundle).canonical_bytes())
+    tombstone(candidate.sha, "leaked rows", workshop.context(), DEV)
     assert audit(workshop.store, workshop.tracking).findings == ()
+    (workshop.folder / "registry" / "index.jsonl").unlink()
+    with pytest.raises(IntegrityFailure, match="the index is empty"):
+        read_last_events(workshop.store, 1)

@@ -20,7 +20,15 @@ from lynxgate.registry.layout import Environment, Tags, create_registry, read_ta
 from lynxgate.registry.record import State
 from lynxgate.registry.resolve import find_production
 from minieval.contract.documents import parse_document
-from tests.promotion.workshop import CI, DEV, Candidate, DirectoryTracking, Workshop, write_evaluation
+from tests.promotion.workshop import (
+    CI,
+    DEV,
+    Candidate,
+    DirectoryTracking,
+    Workshop,
+    with_documents,
+    write_evaluation,
+)
 
 
 def snapshot(folder: Path) -> dict[str, bytes]:
@@ -179,6 +187,46 @@ def test_dev_writes_only_to_a_dev_registry_and_ci_only_to_production(workshop: W
     promote(candidate.request("v0.3.0"), workshop.context(), workshop.tracking, CI)
     with pytest.raises(Refused, match="is a registry for production"):
         create_registry(workshop.store, Environment.DEV)
+
+
+@pytest.mark.parametrize(
+    ("found", "minimum", "reason"),
+    [
+        ("bwrap", None, None),
+        ("process", None, "made under isolation 'process'"),
+        ("external", None, "made under isolation 'external'"),
+        ("vm", None, "made under isolation 'vm'"),
+        (None, None, "names no isolation"),
+        ("process", "process", None),
+        ("external", "external", None),
+        ("external", "process", "not promoted"),
+        ("process", "bwrap", "not promoted"),
+    ],
+)
+def test_production_takes_only_what_was_evaluated_under_bwrap_unless_the_policy_allows_less(
+    workshop: Workshop, found: str | None, minimum: str | None, reason: str | None
+) -> None:
+    made = workshop.candidate("a")
+    evaluation, baseline = json.loads(made.evaluation), json.loads(made.baseline)
+    evaluation["evaluator"]["isolation"] = found
+    if minimum is not None:
+        baseline["policy"]["min_isolation"] = minimum
+    made = with_documents(made, evaluation=json.dumps(evaluation).encode(), baseline=json.dumps(baseline).encode())
+    create_registry(workshop.store, Environment.PRODUCTION)
+    before = snapshot(workshop.folder / "registry")
+    if reason is None:
+        assert promote(made.request("v0.3.0"), workshop.context(), workshop.tracking, CI).semver == "v0.3.0"
+        return
+    with pytest.raises((Refused, NotPassed), match=reason):
+        promote(made.request("v0.3.0"), workshop.context(), workshop.tracking, CI)
+    assert snapshot(workshop.folder / "registry") == before
+
+
+def test_a_dev_registry_takes_any_isolation(workshop: Workshop) -> None:
+    made = workshop.candidate("a")
+    evaluation = json.loads(made.evaluation)
+    evaluation["evaluator"]["isolation"] = "process"
+    workshop.promote(with_documents(made, evaluation=json.dumps(evaluation).encode()), "v0.3.0")
 
 
 class FailingTracking(DirectoryTracking):

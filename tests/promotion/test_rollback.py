@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from lynxgate.audit.verify import audit
-from lynxgate.errors import CannotJudge, Refused
+from lynxgate.cli.app import run
+from lynxgate.errors import CannotJudge, Exit, Refused
 from lynxgate.promotion.promote import Ending, promote
 from lynxgate.promotion.recovery import recover_all
 from lynxgate.promotion.rollback import roll_back
@@ -55,6 +56,42 @@ def holds(workshop: Workshop) -> bool:
     return audit(workshop.store, workshop.tracking).findings == ()
 
 
+def test_a_version_below_one_that_was_promoted_is_refused(promoted: Workshop) -> None:
+    """After a rollback too: a number below v0.4.0 would look as if it had come before."""
+    candidate = promoted.candidate("c")
+    promoted.promote(candidate, "v0.4.0")
+    roll_back("v0.3.0", promoted.context(), DEV)
+    later = promoted.candidate("d")
+    before = snapshot(promoted.folder)
+    with pytest.raises(Refused, match=r"v0\.3\.9 is lower than v0\.4\.0, which was promoted before"):
+        promoted.promote(later, "v0.3.9")
+    assert snapshot(promoted.folder) == before
+    assert promoted.promote(later, "v0.4.1").production_before == "v0.3.0"
+
+
+def test_an_unknown_bundle_is_not_tombstoned(promoted: Workshop) -> None:
+    unknown = promoted.candidate("never promoted").sha
+    before = snapshot(promoted.folder)
+    with pytest.raises(CannotJudge, match="has no bundle"):
+        tombstone(unknown, "leaks names", promoted.context(), DEV)
+    assert snapshot(promoted.folder) == before
+
+
+@pytest.mark.parametrize("options", [[], ["--all"]])
+def test_an_index_that_was_removed_is_not_an_empty_registry(
+    promoted: Workshop, options: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["registry", "list", "--registry", str(promoted.folder / "registry"), *options]
+    assert run(command) == Exit.OK
+    index = promoted.folder / "registry" / "index.jsonl"
+    index.write_bytes(index.read_bytes().splitlines(keepends=True)[0])
+    assert run(command) == Exit.INTEGRITY
+    index.unlink()
+    capsys.readouterr()
+    assert run(command) == Exit.INTEGRITY
+    assert "the index ends at event 0" in capsys.readouterr().err
+
+
 def test_rolls_back_with_an_event_and_deletes_nothing(promoted: Workshop) -> None:
     before = set(snapshot(promoted.folder / "registry"))
     record, came_from = back(promoted)
@@ -62,7 +99,9 @@ def test_rolls_back_with_an_event_and_deletes_nothing(promoted: Workshop) -> Non
     assert find_production(promoted.store) == "v0.3.0"
     assert set(read_tags(promoted.store).tags.semver) == {"v0.3.0", "v0.3.1"}
     assert kinds(promoted) == ["promoted", "promoted", "rolled-back"]
-    assert promoted.tracking.read_alias("tutor") == promoted.candidate("a").run_id
+    aliased_version = promoted.tracking.read_alias("tutor")
+    assert aliased_version is not None
+    assert aliased_version.run_id == promoted.candidate("a").run_id
     assert before <= set(snapshot(promoted.folder / "registry"))
     assert holds(promoted)
 
@@ -76,7 +115,9 @@ def test_again_is_already_there_and_writes_nothing(promoted: Workshop) -> None:
 
 def test_after_a_rollback_production_goes_up_again(promoted: Workshop) -> None:
     back(promoted)
-    assert promoted.promote(promoted.candidate("b"), "v0.3.1").ending is Ending.ALREADY
+    again = promoted.promote(promoted.candidate("b"), "v0.3.1")
+    assert (again.ending, again.production) == (Ending.ALREADY, "v0.3.0")
+    assert again.line == f"already promoted v0.3.1 {promoted.candidate('b').sha}, in production: v0.3.0"
     assert find_production(promoted.store) == "v0.3.0"
     promoted.promote(aliased(promoted.candidate("b")), "v0.3.2")
     assert find_production(promoted.store) == "v0.3.2"
@@ -121,6 +162,21 @@ def test_killed_anywhere_a_rollback_has_happened_or_not(memory: Path, moment: Mo
         assert find_production(other.store) == "v0.4.0"
         assert holds(other), call
     assert endings == {"v0.3.0", "v0.3.1"}
+
+
+def test_what_was_tombstoned_since_is_refused_and_not_already_promoted(promoted: Workshop) -> None:
+    back(promoted)
+    tombstone(promoted.candidate("b").sha, "leaks names", promoted.context(), DEV)
+    before = snapshot(promoted.folder)
+    with pytest.raises(Refused, match="is tombstoned: leaks names"):
+        promoted.promote(promoted.candidate("b"), "v0.3.1")
+    assert snapshot(promoted.folder) == before
+
+
+def test_a_version_that_another_one_followed_is_named_with_it(promoted: Workshop) -> None:
+    again = promoted.promote(promoted.candidate("a"), "v0.3.0")
+    assert (again.ending, again.production) == (Ending.ALREADY, "v0.3.1")
+    assert promoted.promote(promoted.candidate("b"), "v0.3.1").line.endswith(promoted.candidate("b").sha)
 
 
 def test_a_tombstoned_bundle_is_never_promoted_again(promoted: Workshop) -> None:

@@ -14,9 +14,11 @@ from minieval.contract.exits import Exit
 from tests.github_standin import BOT, GithubStandIn, Token
 from tests.pull_request.conftest import HEAD, LABEL, PULL, REPOSITORY, REQUEST, RUN, TOKEN, Step, at
 from tests.samples import MODEL, baseline, evaluation, judge
+from tests.samples import RUN as EVALUATED
 
 Output = Callable[[], tuple[str, str]]
 OTHER = REQUEST.replace(RUN, "cd" * 16)
+OTHER_RUN = "f" * 32
 OUTPUTS = f"run_id={RUN}\nsemver=v0.3.1\nhead_sha={HEAD}\npr={PULL}\n"
 READ_ONLY = Token(BOT, {"pull-requests": "read"})
 
@@ -135,6 +137,79 @@ class TestRequest:
         assert step.run("ci", "request", "--baseline", "./eval_baseline.json") == Exit.REFUSED
         assert "changes eval_baseline.json; a baseline changes only in a pull request of its own" in comments(github)
 
+    @pytest.mark.parametrize(
+        "given",
+        [
+            *(
+                "{root}/eval_baseline.json",
+                "./eval_baseline.json",
+                "a/../eval_baseline.json",
+                "ml/../eval_baseline.json",
+            ),
+            *("link.json", "{root}/link.json", "EVAL_BASELINE.json", "../{name}/eval_baseline.json"),
+        ],
+    )
+    @pytest.mark.parametrize("git", [True, False])
+    def test_a_changed_baseline_is_found_however_its_path_is_written(
+        self, github: GithubStandIn, step: Step, given: str, *, git: bool
+    ) -> None:
+        (step.root / "ml").mkdir()
+        (step.root / "link.json").symlink_to("ml/../eval_baseline.json")
+        if git:
+            (step.root / ".git").mkdir()
+        github.add_pull(PULL, HEAD, "eval_baseline.json")
+        github.add_comment(PULL, "ann", REQUEST, at(1))
+        step.label()
+        path = given.format(root=step.root, name=step.root.name)
+        assert step.run("ci", "request", "--baseline", path) == Exit.REFUSED
+        assert "in a pull request of its own" in comments(github)
+
+    @pytest.mark.parametrize("variable", [True, False])
+    def test_a_path_from_a_subdirectory_is_compared_from_the_root(
+        self, github: GithubStandIn, step: Step, *, variable: bool
+    ) -> None:
+        (step.root / "ml").mkdir()
+        (step.root / ".git").mkdir()
+        if variable:
+            step.monkeypatch.setenv("GITHUB_WORKSPACE", str(step.root.parent))
+        step.monkeypatch.chdir(step.root / "ml")
+        github.add_pull(PULL, HEAD, "ml/eval_baseline.json")
+        github.add_comment(PULL, "ann", REQUEST, at(1))
+        step.label()
+        assert step.run("ci", "request") == Exit.REFUSED
+        assert "changes ml/eval_baseline.json" in comments(github)
+
+    @pytest.mark.parametrize("changed", ["link.json", "agreed", "store", "store/eval_baseline.json", "next.json"])
+    def test_what_leads_to_the_baseline_counts_as_the_baseline(
+        self, github: GithubStandIn, step: Step, changed: str
+    ) -> None:
+        """A link to it, a link to its directory, and a file or submodule in the place of the directory."""
+        (step.root / "store").mkdir()
+        (step.root / "agreed").symlink_to("store")
+        (step.root / "next.json").symlink_to("agreed/eval_baseline.json")
+        (step.root / "link.json").symlink_to(step.root / "next.json")
+        github.add_pull(PULL, HEAD, changed)
+        github.add_comment(PULL, "ann", REQUEST, at(1))
+        step.label()
+        assert step.run("ci", "request", "--baseline", "link.json") == Exit.REFUSED
+
+    @pytest.mark.parametrize("given", ["../eval_baseline.json", "/eval_baseline.json", "away.json", "loop.json"])
+    def test_a_baseline_outside_the_repository_is_a_wrong_call(
+        self, github: GithubStandIn, step: Step, output: Output, given: str
+    ) -> None:
+        (step.root / "away.json").symlink_to("/etc/eval_baseline.json")
+        (step.root / "loop.json").symlink_to("loop.json")
+        step.label()
+        assert step.run("ci", "request", "--baseline", given) == Exit.USAGE
+        assert "have no end" in (err := output()[1]) or "outside the repository" in err
+        assert github.journal == []
+
+    def test_a_file_beside_the_baseline_is_not_the_baseline(self, github: GithubStandIn, step: Step) -> None:
+        github.add_pull(PULL, HEAD, "eval_baseline.json.md", "docs/eval_baseline.json", "baseline.json")
+        github.add_comment(PULL, "ann", REQUEST, at(1))
+        step.label()
+        assert step.run("ci", "request") == Exit.OK
+
     def test_more_files_than_github_lists(self, github: GithubStandIn, step: Step) -> None:
         github.add_comment(PULL, "ann", REQUEST, at(1))
         step.label()
@@ -252,6 +327,21 @@ class TestComment:
         assert "### Lynxgate: promoted v0.3.1" in step.summary
         assert "<!--" not in step.summary
 
+    def test_what_awaits_approval_is_announced_and_then_replaced(self, github: GithubStandIn, step: Step) -> None:
+        step.label()
+        write_verdict(step)
+        requested = ("--run-id", EVALUATED, "--semver", "v0.3.1", "--head-sha", HEAD)
+        assert step.run("ci", "comment", "--awaiting-approval", *requested) == Exit.OK
+        announced = comments(github)
+        for text in ("passed, awaiting approval", f"`{EVALUATED}`", "`v0.3.1`", f"`{MODEL}`", f"`{HEAD}`", "| `a` |"):
+            assert text in announced
+            assert text in step.summary
+        assert "exactly this run, version and canonical SHA are promoted" in announced
+        (step.root / "receipt.txt").write_text(f"promoted v0.3.1 {MODEL}\n")
+        assert step.run("ci", "comment", "--receipt", "receipt.txt", *requested) == Exit.OK
+        assert "promoted v0.3.1" in comments(github)
+        assert "approv" not in comments(github)
+
     def test_a_regression(self, github: GithubStandIn, step: Step) -> None:
         step.label()
         write_verdict(step, 80)
@@ -304,6 +394,56 @@ class TestComment:
         write_verdict(step, 80)
         (step.root / "receipt.txt").write_text(f"promoted v0.3.1 {MODEL}\n")
         assert step.run("ci", "comment", "--receipt", "receipt.txt") == Exit.INTEGRITY
+        assert "the parts of this result do not belong together (exit 4)" in comments(github)
+        assert "promoted v0.3.1" not in comments(github) + step.summary
+
+    @pytest.mark.parametrize(
+        ("argv", "reason"),
+        [
+            (
+                ("--run-id", OTHER_RUN),
+                f"the verdict is for the run {EVALUATED}, but the request is for the run {OTHER_RUN}",
+            ),
+            (("--semver", "v0.4.0"), "the receipt is for v9.9.9, but the request is for v0.4.0"),
+        ],
+    )
+    def test_parts_that_do_not_belong_together_replace_an_earlier_result(
+        self, github: GithubStandIn, step: Step, output: Output, argv: tuple[str, ...], reason: str
+    ) -> None:
+        step.label()
+        write_verdict(step)
+        assert step.run("ci", "comment") == Exit.OK
+        (step.root / "receipt.txt").write_text(f"promoted v9.9.9 {MODEL}\n")
+        parts = ("--receipt", "receipt.txt", *argv)
+        assert step.run("ci", "comment", *parts) == Exit.INTEGRITY
+        body = comments(github)
+        assert f"`{reason}`" in body
+        assert f"requested {'run' if argv[0] == '--run-id' else 'version'}: `{argv[1]}`" in body
+        for claim in ("passed", "promoted v", MODEL, "| `a` |"):
+            assert claim not in body
+        assert reason in output()[1]
+        assert reason in step.summary
+        assert step.run("ci", "check", *parts) == Exit.INTEGRITY
+        (run,) = github.checks.values()
+        assert (run["conclusion"], run["output"]["title"]) == (
+            "failure",
+            "the parts of this result do not belong together (exit 4)",
+        )
+        assert reason in run["output"]["summary"]
+        github.fail("GET", "/comments", 500)
+        github.fail("POST", "/check-runs", 500)
+        for command in ("comment", "check"):
+            assert step.run("ci", command, *parts) == Exit.INTEGRITY
+            assert "could not be posted" in output()[1]
+
+    def test_a_dry_run_shows_that_parts_do_not_belong_together(
+        self, github: GithubStandIn, step: Step, output: Output
+    ) -> None:
+        write_verdict(step)
+        for command in ("comment", "check"):
+            argv = ("--dry-run", "--run-id", OTHER_RUN, "--head-sha", HEAD)
+            assert step.run("ci", command, *argv) == Exit.INTEGRITY
+            assert "the parts of this result do not belong together (exit 4)" in output()[0]
         assert github.journal == []
 
     def test_a_dry_run_needs_no_github(self, github: GithubStandIn, step: Step, output: Output) -> None:
@@ -333,6 +473,15 @@ class TestCheck:
         assert "regressed" in run["output"]["summary"]
         (pinned,) = github.annotations[number]
         assert (pinned["path"], pinned["start_line"], pinned["end_line"]) == ("eval_baseline.json", 3, 3)
+
+    def test_annotations_have_the_path_from_the_root(self, github: GithubStandIn, step: Step) -> None:
+        step.label()
+        write_verdict(step, 80)
+        (step.root / "eval_baseline.json").write_text('{\n "buckets": {\n  "a": {"n": 100}\n }\n}\n')
+        path = str(step.root / "eval_baseline.json")
+        assert step.run("ci", "check", "--exit-code", "2", "--baseline", path) == Exit.OK
+        ((pinned,),) = github.annotations.values()
+        assert (pinned["path"], pinned["start_line"]) == ("eval_baseline.json", 3)
 
     def test_a_pass(self, github: GithubStandIn, step: Step) -> None:
         step.label()

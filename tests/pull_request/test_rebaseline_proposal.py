@@ -10,7 +10,7 @@ from lynxgate.pull_request.forge import blob_sha
 from minieval.contract.exits import Exit
 from tests.github_standin import BOT, GithubStandIn, Token
 from tests.pull_request.conftest import REPOSITORY, TOKEN, Step
-from tests.samples import baseline, evaluation
+from tests.samples import MODEL, RUN, baseline, evaluation
 
 Output = Callable[[], tuple[str, str]]
 BASE = "b0" * 20
@@ -147,13 +147,38 @@ def test_a_bucket_is_removed_only_by_name(here: Step, output: Output) -> None:
     assert here.run(*CALL, "--remove", "tense.third") == Exit.OK
 
 
+def test_a_regression_is_proposed_only_by_name_and_named_in_the_diff(
+    github: GithubStandIn, here: Step, output: Output
+) -> None:
+    measure({**MOVED, "tense.past": {"n": 100, "correct": 70}})
+    assert here.run(*CALL) == Exit.REFUSED
+    assert "the gate would refuse it: tense.past: -20.00 pp" in output()[1]
+    assert github.journal == []
+    assert here.run(*CALL, "--accept-regression=tense.third") == Exit.USAGE
+    assert here.run(*CALL, "--accept-regression=tense.past", "--semver", "v9.9.9") == Exit.OK
+    _, new = proposed(github)
+    reason = "tense.past: -20.00 pp, and the tolerance is 2.0 pp"
+    assert new["source"] == {
+        "canonical_sha": MODEL, "semver": "v9.9.9", "mlflow_run_id": RUN, "_comment_accepted_regressions": reason
+    }  # fmt: skip
+    (pull,) = [each for each in github.pulls.values() if each["base"]["ref"] == "main"]
+    for part in (
+        "- [ ] Each accepted regression (1, named below) is meant",
+        "- [ ] The version named as source is the one of this model: nothing has checked that.",
+        f"Accepted regressions: `{reason}`.",
+        "The gate says of it: `failed: tense.past regressed",
+    ):
+        assert part in pull["body"]
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
         ("--base", "a..b", "--base-sha", BASE),
         ("--base", "-x", "--base-sha", BASE),
         ("--base", "main", "--base-sha", "HEAD"),
+        *((*CALL[2:], "--path", path) for path in ("./b.json", "/b.json", "../b.json", "a/../b.json", "a//b.json", "")),
     ],
 )
-def test_a_malformed_branch_or_commit_is_refused(here: Step, wrong: tuple[str, ...]) -> None:
+def test_a_malformed_branch_commit_or_path_is_refused(here: Step, wrong: tuple[str, ...]) -> None:
     assert here.run("ci", "rebaseline-pr", *wrong) == Exit.USAGE

@@ -18,6 +18,15 @@ class TestReceipt:
         [
             (f"promoted v0.3.1 {MODEL}\n", RECEIPT),
             (f"noise\nalready promoted v0.3.1 {MODEL}", ParsedReceipt("already promoted", RECEIPT.semver, MODEL)),
+            (
+                f"already promoted v0.3.1 {MODEL}, in production: v0.3.0",
+                ParsedReceipt("already promoted", RECEIPT.semver, MODEL, "v0.3.0"),
+            ),
+            (
+                f"already promoted v0.3.1 {MODEL}, in production: none",
+                ParsedReceipt("already promoted", RECEIPT.semver, MODEL, "none"),
+            ),
+            (f"already promoted v0.3.1 {MODEL}, in production: <b>", None),
             ("", None),
             ("| bucket |\n", None),
             (f"promoted v0.3.1 {MODEL}\n| a table after it |", None),

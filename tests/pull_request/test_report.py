@@ -11,7 +11,8 @@ from lynxgate.pull_request.check_run import build_check
 from lynxgate.pull_request.comment import render_comment
 from lynxgate.pull_request.forge import Conclusion
 from lynxgate.pull_request.receipt import ParsedReceipt
-from lynxgate.pull_request.report import Report, conclude
+from lynxgate.pull_request.report import Context, Report, conclude
+from minieval.contract.report import Candidate
 from tests.pull_request.reports import (
     FELL,
     HEAD,
@@ -21,7 +22,9 @@ from tests.pull_request.reports import (
     REPORT_ONLY,
     WHERE,
 )
-from tests.samples import MODEL
+from tests.samples import MODEL, RUN
+
+OTHER_RUN = "f" * 32
 
 
 class TestHeadline:
@@ -34,7 +37,18 @@ class TestHeadline:
                 "already promoted v0.3.1\n",
                 "success",
             ),
+            (
+                Report(PASSED, ParsedReceipt("already promoted", RECEIPT.semver, MODEL, "v0.3.0")),
+                "already promoted v0.3.1, and in production is v0.3.0\n",
+                "neutral",
+            ),
+            (Report(PASSED, exit_code=6), "passed, but not promoted: it was refused (exit 6)", "failure"),
             (Report(PASSED), "passed; nothing is promoted yet\n", Conclusion.SUCCESS),
+            (Report(PASSED, awaiting=True), "passed, awaiting approval\n", Conclusion.SUCCESS),
+            (Report(PASSED, RECEIPT, awaiting=True), "promoted v0.3.1\n", Conclusion.SUCCESS),
+            (Report(FELL, awaiting=True), "not promoted: a regression (exit 2)", Conclusion.FAILURE),
+            (Report(REPORT_ONLY, awaiting=True), "would fail, and the baseline is report-only", Conclusion.NEUTRAL),
+            (Report(PASSED, exit_code=6, awaiting=True), "passed, but not promoted: it was refused", "failure"),
             (Report(PASSED, exit_code=5), "passed, but not promoted: a store or service failed (exit 5)", "failure"),
             (Report(PASSED, RECEIPT, 5), "promoted v0.3.1, then failed: a store or service failed (exit 5)", "failure"),
             (Report(FELL), "not promoted: a regression (exit 2)", Conclusion.FAILURE),
@@ -66,6 +80,31 @@ class TestHeadline:
             render_comment(report, WHERE)
         with pytest.raises(IntegrityFailure):
             build_check(report, WHERE, name="lynxgate", head_sha=HEAD, baseline=("b.json", ""))
+
+    @pytest.mark.parametrize(
+        ("report", "context", "reason"),
+        [
+            (
+                Report(PASSED, RECEIPT),
+                replace(WHERE, run_id=OTHER_RUN),
+                f"the run {RUN}, but the request is for the run",
+            ),
+            (Report(PASSED), replace(WHERE, run_id=OTHER_RUN), "the verdict is for the run"),
+            (Report(FELL, exit_code=2), replace(WHERE, run_id=OTHER_RUN), "the verdict is for the run"),
+            (Report(PASSED, RECEIPT), replace(WHERE, semver="v0.4.0"), "the receipt is for v0.3.1, but the request is"),
+            (Report(PASSED, RECEIPT, 5), replace(WHERE, semver="v0.4.0"), "but the request is for v0.4.0"),
+        ],
+    )
+    def test_a_report_on_another_run_or_version_is_refused(self, report: Report, context: Context, reason: str) -> None:
+        with pytest.raises(IntegrityFailure, match=reason):
+            render_comment(report, context)
+        with pytest.raises(IntegrityFailure, match=reason):
+            build_check(report, context, name="lynxgate", head_sha=HEAD, baseline=("b.json", ""))
+
+    def test_what_was_not_requested_by_name_is_not_compared(self) -> None:
+        assert "promoted v0.3.1" in render_comment(Report(PASSED, RECEIPT), Context())
+        nameless = PASSED.model_copy(update={"candidate": Candidate(canonical_sha=MODEL)})
+        assert "promoted v0.3.1" in render_comment(Report(nameless, RECEIPT), replace(WHERE, run_id=OTHER_RUN))
 
     def test_a_report_without_content_is_an_error(self) -> None:
         with pytest.raises(CannotJudge, match="neither a verdict"):

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from time import process_time
 
 import pytest
 from hypothesis import example, given
@@ -61,6 +62,60 @@ SPOILERS = (
 )
 
 
+# GitHub shows none of these lines as plain text, or not at all.
+HIDDEN = {
+    "fence": f"```\n{line()}\n```",
+    "fence of tildes": f"~~~text\n{line()}\n~~~",
+    "fence without an end": f"x\n\n```\n{line()}",
+    "mathematical fence": f"```math\n{line()}\n```",
+    "indented code": f"x\n\n    {line()}",
+    "code indented by a tab": f"x\n\n\t{line()}",
+    "code span": f"`a\n{line()}\nb`",
+    "pre": f"<pre>\n{line()}\n</pre>",
+    "pre with blank lines": f"<pre>\n\n{line()}\n\n</pre>",
+    "script": f"<script>\n\n{line()}\n\n</script>",
+    "textarea": f"<textarea>\n\n{line()}\n\n</textarea>",
+    "attribute": f'<a title="\n{line()}\n">x</a>',
+    "attribute in a sentence": f'see <a title="\n{line()}\n">x</a>',
+    "HTML block": f"<div>\n{line()}\n</div>",
+    "paragraph between HTML blocks": f"<div hidden>\n\n{line()}\n\n</div>",
+    "closed details": f"<details>\n\n{line()}\n\n</details>",
+    "closed details in a sentence": f"x <details>\n{line()}\n</details>",
+    "details without an end": f"<details><summary>x</summary>\n\n{line()}",
+    "details in a list": f"- <details>\n\n{line()}",
+    "custom element": f"<x-y>\n{line()}",
+    "link title": f'[x](/y "\n{line()}\n")',
+    "title of a link definition": f'[x]: /y "\n{line()}\n"\n\n[x]',
+    "link text": f"[a\n{line()}\nb](/y)",
+    "image text": f"![a\n{line()}\nb](/y)",
+    "processing instruction": f"<?\n{line()}\n?>",
+    "processing instruction in a sentence": f"x <?\n{line()}\n?>",
+    "CDATA": f"<![CDATA[\n{line()}\n]]>",
+    "CDATA in a sentence": f"x <![CDATA[\n{line()}\n]]>",
+    "declaration": f"<!X\n{line()}\n>",
+    "declaration in a sentence": f"x <!x\n{line()}\n>",
+    "HTML comment": f"<!--\n{line()}\n-->",
+    "HTML comment in a sentence": f"x <!--\n{line()}\n-->",
+    "HTML comment that ends early": f"<!-- a --!><details>\n-->\n\n{line()}",
+    "HTML comment and a tag": f"<!-- a --><details>\n\n{line()}",
+    "HTML comment without content": f"<!--><details>-->\n\n{line()}",
+    "HTML comment without an end in a sentence": f"x <!-- a\n{line()}",
+    "quotation": f"> {line()}",
+    "quotation that goes on": f"> x\n{line()}",
+    "alert": f"> [!NOTE]\n> {line()}",
+    "list": f"- {line()}",
+    "list that goes on": f"1. x\n{line()}",
+    "paragraph of a list": f"- x\n\n  {line()}",
+    "table": f"a |\n--|\n{line()}",
+    "heading": f"# {line()}",
+    "underlined heading": f"{line()}\n===",
+    "emphasis": f"**a\n{line()}\nb**",
+    "struck through": f"~~a\n{line()}\nb~~",
+    "footnote": f"[^1]: x\n{line()}",
+    "mathematics": f"$$\n{line()}\n$$",
+}
+
+
 class TestGrammar:
     @pytest.mark.parametrize(
         "body",
@@ -112,6 +167,34 @@ class TestGrammar:
     )
     def test_anything_else_is_text(self, body: str) -> None:
         assert parse_requests(body) == ()
+
+    @pytest.mark.parametrize("body", HIDDEN.values(), ids=HIDDEN.keys())
+    def test_a_line_that_its_reader_does_not_see_as_plain_text_is_text(self, body: str) -> None:
+        assert line() in body
+        assert parse_requests(body) == ()
+        assert looks_like_request(body)
+
+    @pytest.mark.parametrize(
+        "body",
+        [
+            f"<!-- a note -->\n{line()}",
+            f"<!-- {line(OTHER)} -->\n\n{line()}",
+            f"Ready <!-- for\nus -->\n{line()}",
+            f"# Ready\n{line()}\n- one\n- two\n\n```\n{line(OTHER)}\n```",
+            f"> quoted\n\n{line()}",
+            f"a < b\n{line()}  \nsee <https://example.org> and *this*",
+            f"please\r{line()}",
+        ],
+    )
+    def test_plain_text_beside_other_markdown_is_a_request(self, body: str) -> None:
+        assert parse_requests(body) == (PromotionRequest(RUN, "v0.3.1"),)
+
+    @pytest.mark.parametrize("text", ["[", "> ", "*a ", "`", "<", "![](", "- ", "<!--", "|", "~~", "[^", "\\", "&"])
+    def test_a_hostile_comment_costs_little_time(self, text: str) -> None:
+        body = (text * 65_536)[: 65_536 - 100] + f"\n\n{line()}\n"
+        started = process_time()
+        parse_requests(body)
+        assert process_time() - started < 10
 
     @given(st.text())
     @example(f"{line()}\n{line(OTHER)}")

@@ -192,7 +192,11 @@ def test_hostile_names_do_nothing_in_the_table() -> None:
     name = "@octocat](http://evil) | <b>"
     agreed = {name: {"value": 1, "direction": "lower", "machine": False, "unit": "`|`"}}
     tree = baseline(policy={"metrics": {"default": {"max_pct": 5}}}, metrics=agreed)
-    moved = move(tree, evaluation(metrics={name: {"value": 2, "unit": "`|`"}, f"{name}2": {"value": 1}}))
+    measured = evaluation(metrics={name: {"value": 2, "unit": "`|`"}, f"{name}2": {"value": 1}})
+    with pytest.raises(Refused, match="would refuse it"):
+        move(tree, measured)
+    moved = move(tree, measured, accept=[name])
+    assert moved.accepted
     text = render_moves(moved)
     assert "@octocat" not in text and "evil)" not in text
     assert all(line.count("|") == 5 for line in text.splitlines() if line.startswith("|"))

@@ -54,7 +54,7 @@ def move(data: bytes, tree: Any, **options: Any) -> Rebaselined:
 
 
 def test_only_the_numbers_differ_byte_for_byte() -> None:
-    moved = move(BY_HAND, evaluation(MEASURED), semver="v0.3.0")
+    moved = move(BY_HAND, evaluation(MEASURED), semver="v0.3.0", is_promoted=True)
     expected = (
         BY_HAND.replace(b"0" * 32, b"a" * 32)
         .replace(b'"v0.2.0"', b'"v0.3.0"')
@@ -113,9 +113,10 @@ def test_new_buckets_are_added_in_the_layout_of_the_others() -> None:
 
 def test_outcomes_come_along_and_leave_with_the_counts() -> None:
     bits = pack_outcomes([True, False, True])
-    first = move(write(baseline({"x": {"accuracy": 1}})), evaluation({"x": {"n": 3, "correct": 2, "outcomes": bits}}))
+    counted = evaluation({"x": {"n": 3, "correct": 2, "outcomes": bits}})
+    first = move(write(baseline({"x": {"accuracy": 1}})), counted, accept=["x"])
     assert json.loads(first.data)["buckets"]["x"] == {"accuracy": 0.6667, "n": 3, "correct": 2, "outcomes": bits}
-    second = move(first.data, evaluation({"x": {"accuracy": 0.5}}))
+    second = move(first.data, evaluation({"x": {"accuracy": 0.5}}), accept=["x"])
     assert json.loads(second.data)["buckets"]["x"] == {"accuracy": 0.5}
 
 
@@ -154,7 +155,7 @@ def test_a_baseline_that_could_not_be_enforced_cannot_be_activated(policy: Any, 
 
 
 def test_a_first_baseline_is_report_only_and_holds_what_was_measured() -> None:
-    tree = evaluation(aggregate={"n": 3, "correct": 2})
+    tree = evaluation(aggregate={"n": 2278, "correct": 2235})
     data = init_baseline(parse_evaluation(tree), semver="v0.1.0")
     agreed = parse_agreed(json.loads(data))
     assert (agreed.status, agreed.source.semver, list(agreed.buckets)) == ("report-only", "v0.1.0", list(AFTER))
@@ -211,3 +212,77 @@ def test_an_edit_deep_down_leaves_everything_else(tree: Any, layout: Callable[[A
 def test_a_path_through_nothing_is_a_bug() -> None:
     with pytest.raises(KeyError, match="nowhere"):
         edit("{}", {("nowhere", "x"): 1})
+
+
+LOWER = {
+    **AFTER,
+    "tense.past_participle": {"n": 679, "correct": 569},
+    "tense.third_person": {"n": 1599, "correct": 1500},
+}
+BOTH = ["tense.past_participle", "tense.third_person"]
+
+
+def test_an_active_baseline_moves_only_to_what_passes_or_to_regressions_that_are_named() -> None:
+    data = write(baseline())
+    with pytest.raises(
+        Refused, match=r"would refuse it: tense\.past_participle: -9\.28 pp.* \(and 1 more\).*--from prod"
+    ):
+        move(data, evaluation(LOWER))
+    with pytest.raises(Refused, match=r"would refuse it: tense\.third_person"):
+        move(data, evaluation(LOWER), accept=BOTH[:1])
+    with pytest.raises(UsageFailure, match=r"--accept-regression 'spelling\.doubling'"):
+        move(data, evaluation(LOWER), accept=[*BOTH, "spelling.doubling"])
+    moved = move(data, evaluation(LOWER), accept=BOTH)
+    assert json.loads(moved.data)["source"]["_comment_accepted_regressions"] == (
+        "tense.past_participle: -9.28 pp, and the tolerance is 2.0 pp; "
+        "tense.third_person: -6.00 pp, and the tolerance is 2.0 pp"
+    )
+    text = render_moves(moved)
+    assert "The gate says of it: " in text and "Accepted regressions: " in text
+    # The same again moves nothing, and the next move to what passes drops the note.
+    assert move(moved.data, evaluation(LOWER)).data == moved.data
+    assert "accepted" not in move(moved.data, evaluation()).data.decode()
+
+
+def test_what_was_promoted_and_a_report_only_baseline_move_without_acceptance() -> None:
+    promoted = move(write(baseline()), evaluation(LOWER), is_promoted=True)
+    assert (promoted.accepted, (promoted.gate or "").startswith("failed: tense.past_participle")) == ((), True)
+    free = move(write(baseline(status="report-only")), evaluation(LOWER))
+    assert (free.gate, free.accepted) == (None, ())
+    with pytest.raises(UsageFailure, match="regress"):
+        move(write(baseline(status="report-only")), evaluation(LOWER), accept=BOTH)
+
+
+def test_another_eval_set_hides_no_fall() -> None:
+    """The gate would not compare (exit 4); a fall of the figures is to be accepted all the same."""
+    elsewhere = {"eval_set": {"path": "data/eval.jsonl", "dvc_md5": "f" * 32}}
+    with pytest.raises(Refused, match=r"tense\.past_participle: -9\.28 pp"):
+        move(write(baseline()), evaluation(LOWER, **elsewhere))
+    assert (move(write(baseline()), evaluation(**elsewhere)).gate or "").startswith(
+        "not compared (exit 4): not the same"
+    )
+    accepted = move(write(baseline()), evaluation(LOWER, **elsewhere), accept=BOTH)
+    assert [each.partition(":")[0] for each in accepted.accepted] == BOTH
+
+
+def test_a_smaller_n_hides_no_fall() -> None:
+    fewer = {**AFTER, "tense.past_participle": {"n": 600, "correct": 400}}
+    with pytest.raises(Refused, match=r"tense\.past_participle: -26\.41 pp"):
+        move(write(baseline()), evaluation(fewer))
+
+
+def test_what_no_acceptance_replaces_is_refused() -> None:
+    strict = write(baseline(policy={"min_isolation": "bwrap"}))
+    with pytest.raises(Refused, match="does not move to it: isolation: the policy requires bwrap"):
+        move(strict, evaluation())
+    sealed = {"evaluator": {"name": "minieval", "version": "1", "isolation": "bwrap"}}
+    assert move(strict, evaluation(**sealed)).moves
+
+
+def test_a_metric_that_regresses_is_named_too() -> None:
+    metrics = {"bundle_bytes": {"value": 100, "direction": "lower", "machine": False}}
+    data = write(baseline(metrics=metrics, policy={"metrics": {"*": {"max_pct": 10}}}))
+    heavier = evaluation(metrics={"bundle_bytes": {"value": 200}})
+    with pytest.raises(Refused, match="would refuse it: bundle_bytes: 100 -> 200"):
+        move(data, heavier)
+    assert move(data, heavier, accept=["bundle_bytes"]).accepted

@@ -76,6 +76,12 @@ def _nothing_at_all(_: Tree, agreed: Tree) -> tuple[str, str]:
 def _only_the_easy(evaluation: Tree, _: Tree) -> None:
     evaluation["buckets"]["hard"] = measured(10, 460)
     evaluation["aggregate"] = measured(20, 960)
+    evaluation["eval_set"]["rows"] = 960
+
+
+def _only_the_easy_and_all_rows(evaluation: Tree, agreed: Tree) -> None:
+    _only_the_easy(evaluation, agreed)
+    evaluation["eval_set"]["rows"] = 2 * N
 
 
 def _easy_bucket_only(evaluation: Tree, _: Tree) -> None:
@@ -100,6 +106,7 @@ def _never_disagree(evaluation: Tree, agreed: Tree) -> None:
     for tree in (evaluation, agreed):
         tree["aggregate"] = measured(0, 20)
         tree["buckets"] = {"hard": measured(0, 10)}
+    evaluation["eval_set"]["rows"] = 20
     agreed["policy"] = {"rule": "noninferior", "tolerance_pp": 3.0}
 
 
@@ -185,12 +192,17 @@ def _many_samples(evaluation: Tree, agreed: Tree) -> None:
     _slow(evaluation, agreed)
     agreed["policy"]["metrics"]["latency_ms"] |= {"statistic": "median", "confidence": 0.95}
     agreed["metrics"]["latency_ms"]["samples"] = [9, 10, 11, 10, 9, 10, 11, 10]
-    evaluation["metrics"]["latency_ms"] |= {"value": 1, "samples": [19, 20, 21, 20, 19, 20, 21, 20]}
+    evaluation["metrics"]["latency_ms"] |= {"value": 19, "samples": [19, 20, 21, 20, 19, 20, 21, 20]}
+
+
+def _a_value_of_its_own(evaluation: Tree, agreed: Tree) -> None:
+    _many_samples(evaluation, agreed)
+    evaluation["metrics"]["latency_ms"]["value"] = 1
 
 
 def _too_few_samples(evaluation: Tree, agreed: Tree) -> None:
     _many_samples(evaluation, agreed)
-    evaluation["metrics"]["latency_ms"]["samples"] = [20]
+    evaluation["metrics"]["latency_ms"] |= {"value": 20, "samples": [20]}
 
 
 ATTACKS = (
@@ -199,6 +211,7 @@ ATTACKS = (
     Attack("zero examples", 3, "n", _nothing_counted),
     Attack("empty file", 3, "", _nothing_at_all),
     Attack("only the easy examples answered", 3, "n is 500 in the baseline and 460", _only_the_easy),
+    Attack("only the easy examples of all rows", 3, "contradicts itself: eval_set.rows", _only_the_easy_and_all_rows),
     Attack("only the easy bucket answered", 2, "hard missing", _easy_bucket_only),
     Attack("NaN", 3, "NaN", _number("NaN")),
     Attack("infinity", 3, "Infinity", _number("Infinity")),
@@ -214,9 +227,14 @@ ATTACKS = (
     Attack("claims that it passed", 3, "passed", _claims_passed),
     Attack("counts beyond its outcomes", 3, "outcomes", _inflated),
     Attack("another eval set", 4, "another|not the same eval set", _another_set),
-    Attack("hides behind all rows", 2, "hard regressed", _hides_behind_all_rows),
+    Attack(
+        "hides behind all rows",
+        3,
+        "450 of 500 rows right, and the aggregate 980 of",
+        _hides_behind_all_rows,
+    ),
     Attack("drops its outcomes", 2, "hard regressed", _drops_outcomes),
-    Attack("drops its counts", 3, "hard unmeasured", _drops_counts),
+    Attack("drops its counts", 3, "bucket 'hard' has n 500 in the baseline", _drops_counts),
     Attack("slow", 2, "latency_ms regressed", _slow),
     Attack("flipped direction of a metric", 2, "latency_ms regressed", _metric(direction="higher")),
     Attack("a metric for information", 2, "latency_ms regressed", _metric(direction="info")),
@@ -229,7 +247,8 @@ ATTACKS = (
     Attack("a metric that is no number", 3, "metrics.latency_ms.value", _metric(value="fast")),
     Attack("another machine", 3, "another one", _slow_and(lambda e: e["environment"].update(fingerprint="there"))),
     Attack("no machine", 3, "unknown on one side", _slow_and(lambda e: e.pop("environment"))),
-    Attack("a value beside slow samples", 2, "latency_ms regressed", _many_samples),
+    Attack("the fastest of slow samples", 2, "latency_ms regressed", _many_samples),
+    Attack("a value beside slow samples", 3, "value 1, and its samples lie in 19 to 21", _a_value_of_its_own),
     Attack("one sample", 3, "latency_ms inconclusive", _too_few_samples),
 )
 

@@ -70,5 +70,5 @@ def test_a_forged_verdict_is_found_out(tmp_path: Path) -> None:
 def test_an_eval_set_with_duplicate_ids_is_refused(tmp_path: Path) -> None:
     row = {"id": "q1", "prompt": "p", "expected": "yes", "buckets": ["hard"]}
     (tmp_path / "set.jsonl").write_text(f"{json.dumps(row)}\n" * 2)
-    with pytest.raises(CannotJudge, match="'q1' stands already in"):
+    with pytest.raises(CannotJudge, match="'q1' is already in"):
         load_eval_set(tmp_path / "set.jsonl")

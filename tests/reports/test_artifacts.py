@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +70,24 @@ def test_a_verdict_of_other_documents_is_refused(which: str) -> None:
         collect_artifacts(ASKED, baseline=other[which][0], evaluation=other[which][1], verdict=verdict)
 
 
+@pytest.mark.parametrize("reached", ["the verdict", "the evaluation"])
+def test_documents_of_another_run_are_refused(reached: str) -> None:
+    agreed, measured, verdict = documents()
+    with pytest.raises(IntegrityFailure, match=f"the run {'e' * 32}, but the request is for the run {'f' * 32}"):
+        collect_artifacts(
+            replace(ASKED, run_id="f" * 32),
+            baseline=agreed,
+            evaluation=measured,
+            verdict=verdict if reached == "the verdict" else None,
+        )
+
+
+def test_an_evaluation_that_cannot_be_read_is_archived_as_it_is() -> None:
+    agreed, _, _ = documents()
+    files = collect_artifacts(ASKED, baseline=agreed, evaluation=b"{", verdict=None)
+    assert files["candidate_eval.json"] == b"{"
+
+
 def test_the_policy_in_force_has_every_default_and_the_terms_of_each_bucket() -> None:
     agreed = parse_agreed(baseline(policy=POLICY))
     shown = describe_policy(agreed)
@@ -95,5 +114,9 @@ def test_the_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: py
     capfd.readouterr()
     assert run(["ci", "keep", "--dest", "decision"]) == 64
     assert "not an empty directory" in capfd.readouterr().err
+    for wrong, code in (("f" * 32, 4), ("$(id)", 64)):
+        assert run(["ci", "archive", "--dest", "other", "--run-id", wrong]) == code
+        assert not Path("other").exists()
+    capfd.readouterr()
     assert run(["policy", "show", "--baseline", "nowhere.json"]) == 3
     assert "nowhere.json" in capfd.readouterr().err

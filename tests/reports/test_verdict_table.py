@@ -16,7 +16,7 @@ from lynxgate.figures import format_exactly, format_figure, format_percent, form
 from lynxgate.reports.explanation import render_verdict
 from lynxgate.reports.verdict_table import render_markdown, render_table
 from tests.decision.guard_documents import guarding, latency, measuring
-from tests.samples import AFTER, baseline, evaluation, judge
+from tests.samples import AFTER, baseline, evaluation, judge, judge_again
 
 FALLEN = {**AFTER, "tense.past_participle": {"n": 679, "correct": 558}}
 HOSTILE = ["a|b", "`a`", "``",
@@ -58,7 +58,7 @@ def test_a_row_without_figures_shows_its_reason() -> None:
 
 
 def test_a_policy_that_gates_nothing_is_reported() -> None:
-    verdict = judge(evaluation(), baseline(policy={"buckets": {"*": {"tier": "advisory"}}}))
+    verdict = judge_again(evaluation(), baseline(policy={"buckets": {"*": {"tier": "advisory"}}}))
     assert render_markdown(verdict) == "- every bucket is advisory, so nothing could fail"
 
 

@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -65,6 +66,7 @@ class Observer:
     checks: int = 0
 
     def __post_init__(self) -> None:
+        stored = self.store.read("registry.json")
         self.looks.append(
             Look(
                 production=None,
@@ -75,6 +77,7 @@ class Observer:
                 carried={},
                 now=START,
                 may_be=frozenset({None}),
+                origin=hashlib.sha256(stored.data if stored else b"").hexdigest(),
             )
         )
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from lynxgate.errors import GateError, OutcomeUnknown, StoreFailure
-from lynxgate.ports import Progress, RunFacts, RunModel, Stored
+from lynxgate.ports import AliasedVersion, Progress, RunFacts, RunModel, Stored
 from lynxgate.registry.layout import TAGS_KEY
 from tests.simulation.memory import MemoryStore, MemoryTracking
 from tests.simulation.scheduler import Crash, Process, Scheduler
@@ -281,7 +281,7 @@ class TrackingHandle:
             lambda: self.tracking.set_alias(model, run_id, tags),
         )
 
-    def read_alias(self, model: str) -> str | None:
+    def read_alias(self, model: str) -> AliasedVersion | None:
         return self._ask(f"read_alias {model}", lambda: self.tracking.read_alias(model))
 
     def _ask(self, name: str, call: Callable[[], T]) -> T:

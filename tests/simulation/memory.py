@@ -14,7 +14,7 @@ from pathlib import Path
 from threading import Lock
 
 from lynxgate.errors import CannotJudge, Conflict, StoreFailure
-from lynxgate.ports import Progress, RunFacts, RunModel, Stored
+from lynxgate.ports import AliasedVersion, Progress, RunFacts, RunModel, RunTag, Stored
 from minieval.contract.manifest import Manifest
 
 
@@ -92,6 +92,7 @@ class MemoryTracking:
         self._models = dict(models)
         self._tags: dict[tuple[str, str], str] = {}
         self._aliases: dict[str, str] = {}
+        self._version_tags: dict[tuple[str, str], dict[str, str]] = {}
         self._downloaded: dict[Path, str] = {}
 
     def find_model(self, run_id: str) -> RunModel:
@@ -117,13 +118,22 @@ class MemoryTracking:
             raise StoreFailure(f"no run {run_id}")
         self._tags[run_id, key] = value
 
+    def find_tags(self, prefix: str) -> Iterator[RunTag]:
+        for (run_id, key), value in sorted(self._tags.items()):
+            if key.startswith(prefix):
+                yield RunTag(run_id, key, value)
+
     def set_alias(self, model: str, run_id: str, tags: Mapping[str, str]) -> None:
-        del tags  # of the model's version; nothing in the simulation reads them
         self._find(run_id)
+        self._version_tags.setdefault((model, run_id), {}).update(tags)
         self._aliases[model] = run_id
 
-    def read_alias(self, model: str) -> str | None:
-        return self._aliases.get(model)
+    def read_alias(self, model: str) -> AliasedVersion | None:
+        run_id = self._aliases.get(model)
+        if run_id is None:
+            return None
+        tags = dict(self._version_tags[model, run_id])
+        return AliasedVersion("1", run_id, f"runs:/{run_id}/model", holds_candidate=True, tags=tags)
 
     def _find(self, run_id: str) -> Manifest:
         if run_id not in self._models:

@@ -95,7 +95,8 @@ class Places:
             event,
             env={"GITHUB_API_URL": self.github.url},
             variables={
-                "MLFLOW_TRACKING_URI": self.server.url, "LYNXGATE_REGISTRY": self.registry, **REPOSITORY_VARIABLES,
+                "MLFLOW_TRACKING_URI": self.server.url, "LYNXGATE_PROMOTION_TRACKING_URI": self.server.url,
+                "LYNXGATE_REGISTRY": self.registry, **REPOSITORY_VARIABLES,
             },
             secrets={"GITHUB_TOKEN": TOKEN, "MLFLOW_TRACKING_USERNAME": "reader", "MLFLOW_TRACKING_PASSWORD": PASSWORD},
             number=len(self.numbers),

@@ -1,5 +1,7 @@
-"""Signatures of evidence: DSSE envelopes with Ed25519 keys. The only file that imports securesystemslib.
+"""Signatures of evidence and events, by DSSE with Ed25519 keys. The only file that imports securesystemslib.
 
+- Evidence is signed in an envelope of its own. An event holds its own signature, so only the signature is kept; it is
+  over DSSE's encoding of type and payload too, with a type of its own.
 - Ed25519 is deterministic: signing the same bytes again, after a crash, gives the same envelope.
 - The id of a key is securesystemslib's, which in-toto's tools use too: a hash of the public key.
 - No message contains anything of a private key except its path.
@@ -13,13 +15,14 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
 from securesystemslib.dsse import Envelope
-from securesystemslib.exceptions import Error, VerificationError
-from securesystemslib.signer import CryptoSigner, SSlibKey
+from securesystemslib.exceptions import Error, UnverifiedSignatureError, VerificationError
+from securesystemslib.signer import CryptoSigner, Signature, SSlibKey
 
 from lynxgate.errors import CannotJudge, IntegrityFailure, UsageFailure
 from minieval.contract.documents import parse_json, pretty_json
 
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
+EVENT_TYPE = "application/vnd.lynxgate.event+json"
 _MAX_KEY_BYTES = 64 * 1024
 
 
@@ -53,6 +56,10 @@ class DsseSigner:
         envelope = Envelope(payload, PAYLOAD_TYPE, {})
         envelope.sign(self._signer)
         return pretty_json(envelope.to_dict())
+
+    def sign_event(self, payload: bytes) -> str:
+        """Return the signature of an event, 128 hex digits."""
+        return str(self._signer.sign(Envelope(payload, EVENT_TYPE, {}).pae()).signature)
 
 
 class DsseVerifier:
@@ -94,6 +101,18 @@ class DsseVerifier:
             raise IntegrityFailure(f"is not a DSSE envelope ({type(error).__name__})") from error
         if found.payload_type != PAYLOAD_TYPE or found.payload != payload:
             raise IntegrityFailure("is the signature of something else")
+
+    def check_event(self, signature: str, payload: bytes) -> None:
+        """Check that ``signature`` is this key's of the event ``payload``.
+
+        Raises:
+            IntegrityFailure: it is not.
+        """
+        made = Signature(self.key_id, signature)
+        try:
+            self._key.verify_signature(made, Envelope(payload, EVENT_TYPE, {}).pae())
+        except (Error, UnverifiedSignatureError, ValueError) as error:
+            raise IntegrityFailure("was not signed by this key") from error
 
 
 def _read(path: Path) -> bytes:

@@ -14,6 +14,7 @@ import contextlib
 import fcntl
 import json
 import os
+import stat
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -42,7 +43,8 @@ class DirectoryStore:
 
     def read(self, key: str) -> Stored | None:
         try:
-            data = (self._root / key).read_bytes()
+            with open(self._root / key, "rb", opener=_open_regular) as file:
+                data = file.read()
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
@@ -87,7 +89,7 @@ class DirectoryStore:
 
     def lines(self) -> Iterator[bytes]:
         try:
-            with (self._root / INDEX).open("rb") as file:
+            with open(self._root / INDEX, "rb", opener=_open_regular) as file:
                 # A writer may cut off a torn line while we read, and write another in its place. Reading stops where
                 # the file was complete at first, so that a buffered torn part is never joined to the new line.
                 left = self._complete_length(file.fileno())
@@ -167,7 +169,7 @@ class DirectoryStore:
 
     def _lines_backwards(self) -> Iterator[bytes]:
         try:
-            handle = os.open(self._root / INDEX, os.O_RDONLY | os.O_CLOEXEC)
+            handle = _open_regular(self._root / INDEX, os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError:
             return
         except OSError as error:
@@ -207,6 +209,20 @@ class DirectoryStore:
         if not isinstance(number, int):
             raise IntegrityFailure(f"{self._root / INDEX}: an event has no number; see lynxgate registry verify")
         return number
+
+
+def _open_regular(path: str | Path, flags: int) -> int:
+    """Open a file for reading; refuse at once what is no file, since to open a FIFO waits for its writer.
+
+    Raises:
+        IntegrityFailure: it is a FIFO, a socket or a device.
+        OSError: it cannot be opened.
+    """
+    handle = os.open(path, flags | os.O_NONBLOCK)
+    if stat.S_ISREG(mode := os.fstat(handle).st_mode) or stat.S_ISDIR(mode):  # a directory fails when it is read
+        return handle
+    os.close(handle)
+    raise IntegrityFailure(f"{path}: is not a regular file; remove it, and find out who made it")
 
 
 def _write_all(handle: int, data: bytes, at: int) -> None:

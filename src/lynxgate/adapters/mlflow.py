@@ -28,13 +28,15 @@ os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 import mlflow.exceptions
 import requests
 from mlflow import MlflowClient
+from mlflow.entities import ViewType
 from mlflow.store.artifact.artifact_repo import ArtifactRepository
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
 from lynxgate.adapters import mlflow_models
+from lynxgate.adapters.mlflow_models import Place
 from lynxgate.errors import CannotJudge, GateError, IntegrityFailure, OutcomeUnknown, StoreFailure
 from lynxgate.identity import is_sha
-from lynxgate.ports import Progress, RunFacts, RunModel
+from lynxgate.ports import AliasedVersion, Progress, RunFacts, RunModel, RunTag
 from lynxgate.redact import scrub, strip_credentials
 
 TIMEOUT_SECONDS = 10
@@ -42,6 +44,7 @@ MODEL_NAME = "model"
 TRAINING_DATA = "training_data_sha256"
 MAX_FILES = 50_000
 _POLL_SECONDS = 0.1
+PAGE = 1000  # the most runs or experiments that are asked for at once; every version of MLflow gives so many
 _ABSENT = {"RESOURCE_DOES_NOT_EXIST", "NOT_FOUND"}
 _REFUSED = {
     "PERMISSION_DENIED": "this account may not do that",
@@ -56,12 +59,18 @@ _CLIENT_ERRORS = {401: "UNAUTHENTICATED", 403: "PERMISSION_DENIED", 404: "NOT_FO
 
 
 class MlflowTracking:
-    """`lynxgate.ports.Tracking` on MLflow, by tracking URI; ``timeout`` in seconds bounds each request."""
+    """`lynxgate.ports.Tracking` on MLflow, by tracking URI; ``timeout`` in seconds bounds each request.
 
-    def __init__(self, uri: str, *, timeout: int = TIMEOUT_SECONDS, model_name: str = MODEL_NAME) -> None:
+    ``page`` is the number of runs or experiments in one answer of a search.
+    """
+
+    def __init__(
+        self, uri: str, *, timeout: int = TIMEOUT_SECONDS, model_name: str = MODEL_NAME, page: int = PAGE
+    ) -> None:
         """Raises `StoreFailure` when there is no such database, or it cannot be opened."""
         self._uri = uri
         self._model_name = model_name
+        self._page = page
         self._timeout = _bound_requests(timeout)
         _silence()
         _require_database(uri)
@@ -84,16 +93,50 @@ class MlflowTracking:
         with self._translated(f"set a tag of run {run_id}"):
             self._client.set_tag(run_id, key, value)
 
-    def set_alias(self, model: str, run_id: str, tags: Mapping[str, str]) -> None:
-        """Make the run's version of ``model`` the one in production; errors as `lynxgate.ports.Tracking`."""
-        found, _, _ = self._find(run_id)
-        with self._translated(f"point the alias of {model}"):
-            mlflow_models.set_alias(self._client, model, run_id, found.source, tags)
+    def find_tags(self, prefix: str) -> Iterator[RunTag]:
+        """Every tag with a key that starts so, of all runs; errors as `lynxgate.ports.Tracking`."""
+        with self._translated("search all runs for tags"):
+            for experiments in self._experiments():
+                token: str | None = None
+                while True:
+                    runs = self._client.search_runs(
+                        experiments, run_view_type=ViewType.ALL, max_results=self._page, page_token=token
+                    )
+                    for run in runs:
+                        for key, value in sorted(run.data.tags.items()):
+                            if key.startswith(prefix):
+                                yield RunTag(str(run.info.run_id), key, str(value))
+                    if not (token := runs.token):
+                        break
 
-    def read_alias(self, model: str) -> str | None:
-        """The run in production of a registered model; errors as `lynxgate.ports.Tracking`."""
+    def _experiments(self) -> Iterator[list[str]]:
+        """Yield the ids of all experiments, page by page; a deleted experiment's runs can be restored with it."""
+        token: str | None = None
+        while True:
+            found = self._client.search_experiments(ViewType.ALL, max_results=self._page, page_token=token)
+            if found:
+                yield [str(each.experiment_id) for each in found]
+            if not (token := found.token):
+                return
+
+    def set_alias(self, model: str, run_id: str, tags: Mapping[str, str]) -> None:
+        """Make the candidate's version of ``model`` the one in production; errors as `lynxgate.ports.Tracking`."""
+        place = self._locate(run_id)
+        with self._translated(f"point the alias of {model}"):
+            mlflow_models.set_alias(self._client, model, run_id, place, tags)
+
+    def read_alias(self, model: str) -> AliasedVersion | None:
+        """The version in production of a registered model; errors as `lynxgate.ports.Tracking`."""
         with self._translated(f"read the alias of {model}"):
-            return mlflow_models.read_alias(self._client, model)
+            found = mlflow_models.read_alias(self._client, model)
+        if found is None:
+            return None
+        run_id, source = str(found.run_id), str(found.source)
+        try:
+            holds_candidate = self._locate(run_id).is_source(source)
+        except CannotJudge:  # the run has no candidate (any more)
+            holds_candidate = False
+        return AliasedVersion(str(found.version), run_id, source, holds_candidate, dict(found.tags))
 
     def read_facts(self, run_id: str) -> RunFacts:
         """Read the training data's hash from parameters and tags of the run; errors as `lynxgate.ports.RunMetadata`."""
@@ -133,6 +176,16 @@ class MlflowTracking:
 
     def _find(self, run_id: str) -> tuple[RunModel, ArtifactRepository, str]:
         """The model, the repository it is in, and its folder there ("" when the repository is the model)."""
+        place = self._locate(run_id)
+        with self._translated(f"list the model of run {run_id}"):
+            repository = get_artifact_repository(place.repository, tracking_uri=self._uri)
+            files = tuple(sorted(_list(repository, place.folder)))
+        if not any(path == "MLmodel" for path, _ in files):
+            raise CannotJudge(f"the model of run {run_id} ({place.source}) has no MLmodel file; log the model again")
+        return RunModel(place.source, files), repository, place.folder
+
+    def _locate(self, run_id: str) -> Place:
+        """Where the candidate is: the one model of the run, or the one that is named as a candidate is."""
         try:
             with self._translated(f"read run {run_id}"):
                 info = self._client.get_run(run_id).info
@@ -142,17 +195,9 @@ class MlflowTracking:
             raise CannotJudge(f"run {run_id} was deleted; restore it, or name another run")
         if info.status != "FINISHED":
             raise CannotJudge(f"run {run_id} is {info.status}, not FINISHED; a candidate comes from a finished run")
-        if (found := self._logged_model(run_id, info.experiment_id)) is None:
-            found = self._older_layout(run_id, info.artifact_uri)
-        source, location, folder = found
-        with self._translated(f"list the model of run {run_id}"):
-            repository = get_artifact_repository(location, tracking_uri=self._uri)
-            files = tuple(sorted(_list(repository, folder)))
-        if not any(path == "MLmodel" for path, _ in files):
-            raise CannotJudge(f"the model of run {run_id} ({source}) has no MLmodel file; log the model again")
-        return RunModel(source, files), repository, folder
+        return self._logged_model(run_id, info.experiment_id) or self._older_layout(run_id, info.artifact_uri)
 
-    def _logged_model(self, run_id: str, experiment_id: str) -> tuple[str, str, str] | None:
+    def _logged_model(self, run_id: str, experiment_id: str) -> Place | None:
         models = []
         with self._translated(f"list the models of run {run_id}"):
             token: str | None = None
@@ -175,9 +220,9 @@ class MlflowTracking:
         (model,) = named
         if str(model.status) not in {"READY", "LoggedModelStatus.READY"}:
             raise CannotJudge(f"the model of run {run_id} was never completed (status {model.status}); log it again")
-        return f"models:/{model.model_id}", model.artifact_location, ""
+        return Place(f"models:/{model.model_id}", model.artifact_location, "")
 
-    def _older_layout(self, run_id: str, artifact_uri: str) -> tuple[str, str, str]:
+    def _older_layout(self, run_id: str, artifact_uri: str) -> Place:
         with self._translated(f"list the artifacts of run {run_id}"):
             repository = get_artifact_repository(artifact_uri, tracking_uri=self._uri)
             folders = [str(entry.path) for entry in repository.list_artifacts() if entry.is_dir]
@@ -194,7 +239,7 @@ class MlflowTracking:
                 f"run {run_id} has {len(models)} models ({', '.join(sorted(models)[:5])}) and nothing says which is "
                 f"the candidate; log exactly one as {self._model_name!r}"
             )
-        return f"runs:/{run_id}/{models[0]}", artifact_uri, models[0]
+        return Place(f"runs:/{run_id}/{models[0]}", artifact_uri, models[0])
 
     @contextlib.contextmanager
     def _translated(self, doing: str) -> Iterator[None]:

@@ -1,50 +1,72 @@
-"""MLflow's registered models: the version of a run, its tags, and the alias ``production``. Part of the MLflow adapter.
+"""MLflow's registered models: the version of a candidate, its tags, and the alias ``production``.
 
+Part of the MLflow adapter.
+
+- A version is a candidate's by its run and by its source together: one run may have several models, and all of them may
+  be registered under one name.
 - Each step looks before it creates, so that a repetition changes nothing. A version that a lost reply created twice is
-  harmless, since the first one of a run is always used.
+  harmless, since the first one of a candidate is always used.
 - An alias has no compare-and-swap in MLflow: the last writer wins.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from mlflow import MlflowClient
+from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
+
+from lynxgate.errors import StoreFailure
 
 ALIAS = "production"
 
 
-def set_alias(client: MlflowClient, model: str, run_id: str, source: str, tags: Mapping[str, str]) -> None:
-    """Register ``source`` as a version of ``model`` where the run has none, tag it, and put the alias on it."""
-    version = _find_version(client, model, run_id) or _create_version(client, model, run_id, source)
+@dataclass(frozen=True)
+class Place:
+    """Where a run's model is: its URI for MLflow, the artifact repository, and the folder in it ("" for its root)."""
+
+    source: str
+    repository: str
+    folder: str
+
+    def is_source(self, source: str) -> bool:
+        """Return whether a version with this source holds the model: MLflow records its URI or its location."""
+        location = "/".join(part for part in (self.repository.rstrip("/"), self.folder) if part)
+        return source.rstrip("/") in (self.source, location)
+
+
+def set_alias(client: MlflowClient, model: str, run_id: str, place: Place, tags: Mapping[str, str]) -> None:
+    """Register the model at ``place`` as a version of ``model`` where it is none, tag it, and put the alias on it.
+
+    Raises:
+        StoreFailure: the server registered another source.
+    """
+    version = _find_version(client, model, run_id, place) or _create_version(client, model, run_id, place)
     for key, value in tags.items():
         client.set_model_version_tag(model, version, key, value)
-    if _aliased_version(client, model) != version:
+    aliased = read_alias(client, model)
+    if aliased is None or str(aliased.version) != version:
         client.set_registered_model_alias(model, ALIAS, version)
 
 
-def read_alias(client: MlflowClient, model: str) -> str | None:
-    """Return the run of the version that has the alias; `None` when no version has it."""
-    version = _aliased_version(client, model)
-    return None if version is None else str(client.get_model_version(model, version).run_id)
-
-
-def _aliased_version(client: MlflowClient, model: str) -> str | None:
+def read_alias(client: MlflowClient, model: str) -> ModelVersion | None:
+    """Return the version that has the alias; `None` when no version has it."""
     try:
-        return str(client.get_model_version_by_alias(model, ALIAS).version)
+        return client.get_model_version_by_alias(model, ALIAS)
     except MlflowException as error:
         if error.error_code in {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}:
             return None
         raise
 
 
-def _find_version(client: MlflowClient, model: str, run_id: str) -> str | None:
+def _find_version(client: MlflowClient, model: str, run_id: str, place: Place) -> str | None:
     found = client.search_model_versions(f"name='{model}' and run_id='{run_id}'")
-    return min((str(each.version) for each in found), key=int, default=None)
+    return min((str(each.version) for each in found if place.is_source(str(each.source))), key=int, default=None)
 
 
-def _create_version(client: MlflowClient, model: str, run_id: str, source: str) -> str:
+def _create_version(client: MlflowClient, model: str, run_id: str, place: Place) -> str:
     if not _is_registered(client, model):  # an account that may add versions may lack the right to create models
         try:
             client.create_registered_model(model)
@@ -52,8 +74,13 @@ def _create_version(client: MlflowClient, model: str, run_id: str, source: str) 
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
     # For a logged model the server accepts the source only together with the model's id.
-    model_id = source.removeprefix("models:/") if source.startswith("models:/") else None
-    made = client.create_model_version(model, source, run_id=run_id, await_creation_for=0, model_id=model_id)
+    model_id = place.source.removeprefix("models:/") if place.source.startswith("models:/") else None
+    made = client.create_model_version(model, place.source, run_id=run_id, await_creation_for=0, model_id=model_id)
+    if not place.is_source(str(made.source)):
+        raise StoreFailure(
+            f"MLflow registered version {made.version} of {model} from {str(made.source)[:200]!r}, not from "
+            f"{place.source}; find out why, then run it again"
+        )
     return str(made.version)
 
 

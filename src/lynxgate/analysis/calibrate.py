@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from lynxgate.analysis.resample import Copy, draw_equal_pair, find_units, make_worse, pair_rows
 from lynxgate.decision.baseline import Baseline, Figures
-from lynxgate.decision.compare import compare
+from lynxgate.decision.compare import compare_again
 from lynxgate.decision.groups import Groups
 from lynxgate.decision.policy import Tier
 from lynxgate.decision.statistics import Score
@@ -111,7 +111,7 @@ def _judge(rows: Copy, baseline: Baseline) -> Verdict:
     policy = agreed.policy.model_copy(update={"min_isolation": None, "metrics": {}})
     agreed = agreed.model_copy(update={"policy": policy, "metrics": {}})
     groups = _number(rows, members, measured) if policy.rule.asks_proof else None
-    return compare(measured, agreed, inputs=inputs, groups=groups)
+    return compare_again(measured, agreed, inputs=inputs, groups=groups)
 
 
 def _number(rows: Copy, members: Mapping[str, Copy], measured: Evaluation) -> Groups:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from decimal import Decimal
 from fractions import Fraction
 
-from lynxgate.decision.decide import decide_bytes
+from lynxgate.decision.decide import decide_bytes_again
 from lynxgate.decision.groups import Groups, check_groups_of
 from lynxgate.decision.same_decision import find_difference, written_by
 from lynxgate.decision.verdict import Verdict, parse_verdict
@@ -53,7 +53,7 @@ def replay(
     elif groups.sha256 != expected:
         raise IntegrityFailure(f"{where} names groups {expected}, and the eval set has {groups.sha256}")
     try:
-        again, _, _ = decide_bytes(evaluation, baseline, _given_tolerance(stored), groups=groups)
+        again, _, _ = decide_bytes_again(evaluation, baseline, _given_tolerance(stored), groups=groups)
     except Refused as error:
         raise IntegrityFailure(f"{where} cannot have been made from these documents: {error}") from error
     if difference := find_difference(parse_json(verdict, where=where), again):

@@ -6,16 +6,23 @@ from lynxgate.errors import CannotJudge, IntegrityFailure
 from lynxgate.identity import is_semver, parse_sha
 from lynxgate.ports import RegistryStore
 from lynxgate.registry.events import Event
-from lynxgate.registry.layout import JOURNAL_PREFIX
+from lynxgate.registry.layout import JOURNAL_PREFIX, TOMBSTONES_PREFIX
 from lynxgate.registry.record import Record, State, read_record
 from lynxgate.registry.resolve import find_production
+from lynxgate.registry.tombstone import read_tombstone
 from minieval.contract.documents import parse_document
 
 
 def read_events(store: RegistryStore) -> tuple[str | None, list[Event]]:
-    """Return the semver in production, and every event from the first to the last."""
-    where = f"{store.location}/index"
-    return find_production(store), [parse_document(line, Event, where=where) for line in store.lines()]
+    """Return the semver in production, and every event from the first to the last.
+
+    Raises:
+        IntegrityFailure: the last events are missing.
+    """
+    production, where = find_production(store), f"{store.location}/index"
+    events = [parse_document(line, Event, where=where) for line in store.lines()]
+    _check_end(store, len(events), _find_known_event(store, production))
+    return production, events
 
 
 def read_last_events(store: RegistryStore, count: int) -> tuple[str | None, list[Event], int]:
@@ -27,8 +34,10 @@ def read_last_events(store: RegistryStore, count: int) -> tuple[str | None, list
         IntegrityFailure: an event is missing.
     """
     production = find_production(store)
-    last = store.last(_find_known_event(store, production))
+    known = _find_known_event(store, production)
+    last = store.last(known)
     number = 0 if last is None else last[0]
+    _check_end(store, number, known)
     first = max(1, number - count + 1)
     lines = [last[1]] if last is not None else []
     for earlier in range(number - 1, first - 1, -1):
@@ -59,6 +68,22 @@ def find_records(store: RegistryStore, which: str) -> list[Record]:
     if not matching:
         raise CannotJudge(f"{store.location} has no record of {which}; see lynxgate registry list")
     return matching
+
+
+def _check_end(store: RegistryStore, number: int, known: int) -> None:
+    """Check that the index, whose last event is ``number``, has what records and tombstones show to be written."""
+    if number < known:
+        raise IntegrityFailure(
+            f"{store.location}: the index ends at event {number}, and a record names event {known}; "
+            "see lynxgate registry verify"
+        )
+    if number == 0:  # nothing was promoted; only a tombstone can be older than an index that was removed
+        for key in store.keys(TOMBSTONES_PREFIX):
+            found = read_tombstone(store, key.removeprefix(TOMBSTONES_PREFIX).removesuffix(".json"))
+            if found is not None and found.tombstone.written:
+                raise IntegrityFailure(
+                    f"{store.location}: the index is empty, and {key} is in it; see lynxgate registry verify"
+                )
 
 
 def _find_known_event(store: RegistryStore, production: str | None) -> int:

@@ -1,9 +1,11 @@
 """The lineage of a promoted version: its eval set, run, training data and baseline, and the version before it.
 
-The version before is the one that the baseline was measured on; the lineage ends where a baseline names none.
+The version before is the one that the baseline was measured on. The lineage ends where a baseline names none, names a
+version that the registry does not know, or was measured on the very bundle or version that was promoted: a first
+baseline is made of a model that no gate has promoted yet.
 
 - Everything is read from the registry's own evidence, after it was checked against its promotion. A baseline that
-  names a version which was never promoted here, or a version that is its own ancestor, is a failure, not an end.
+  names a version as another bundle than the registry has, or versions that are ancestors of each other, are failures.
 - The hash of the training data is the run's own claim, and the only thing that MLflow is queried for.
 """
 
@@ -11,6 +13,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from lynxgate.decision.baseline import Source
 from lynxgate.errors import CannotJudge, IntegrityFailure
 from lynxgate.identity import parse_semver
 from lynxgate.ports import RunMetadata, Store
@@ -25,7 +28,8 @@ from minieval.contract.report import EvalSetIdentity
 class Generation:
     """One promoted version and its origins; ``parent`` is the promoted version that its baseline was measured on.
 
-    ``origin_sha`` is the bundle that the baseline was measured on, where the baseline names it. Hashes are hex digits.
+    ``origin_sha`` and ``origin_semver`` are the bundle and version that the baseline says it was measured on, where it
+    names them; without a ``parent`` the lineage ends there. Hashes are hex digits.
     """
 
     semver: str
@@ -37,6 +41,7 @@ class Generation:
     origin_sha: str | None
     parent: str | None
     training_data_sha256: str | None
+    origin_semver: str | None = None
 
 
 def trace(store: Store, semver: str, facts: RunMetadata | None) -> tuple[Generation, ...]:
@@ -44,7 +49,8 @@ def trace(store: Store, semver: str, facts: RunMetadata | None) -> tuple[Generat
 
     Raises:
         CannotJudge: ``semver`` is not promoted, or the claims of a run contradict each other.
-        IntegrityFailure: a parent is missing or its own ancestor, or evidence does not prove its promotion.
+        IntegrityFailure: a parent is another bundle than its child names, or its own ancestor; or evidence does not
+            prove its promotion.
         StoreFailure: the registry or MLflow failed.
     """
     generations: list[Generation] = []
@@ -61,17 +67,18 @@ def trace(store: Store, semver: str, facts: RunMetadata | None) -> tuple[Generat
 def _read_generation(store: Store, semver: str, child: list[Generation], facts: RunMetadata | None) -> Generation:
     promotion = _read_promotion(store, semver, child)
     proven = prove(store, promotion)
-    source = proven.baseline.source
+    source, sha = proven.baseline.source, promotion.event.canonical_sha
     return Generation(
         semver=semver,
-        canonical_sha=promotion.event.canonical_sha,
+        canonical_sha=sha,
         run_id=promotion.run_id,
         evidence=promotion.evidence,
         eval_set=proven.evaluation.eval_set,
         baseline_sha256=proven.baseline_sha256,
         origin_sha=source.canonical_sha,
-        parent=source.semver or _find_version(store, source.canonical_sha, semver),
+        parent=None if source.canonical_sha == sha else _find_parent(store, source, semver),
         training_data_sha256=None if facts is None else facts.read_facts(promotion.run_id).training_data_sha256,
+        origin_semver=source.semver,
     )
 
 
@@ -79,18 +86,25 @@ def _read_promotion(store: Store, semver: str, child: list[Generation]) -> Promo
     versioned = read_record(store, semver)
     promotion = None if versioned is None else find_promotion(versioned.record)
     if promotion is None:
-        if not child:
-            raise CannotJudge(f"{store.location}: {semver} is not promoted; see lynxgate registry list")
-        raise IntegrityFailure(
-            f"{store.location}: the baseline of {child[0].semver} was measured on {semver}, "
-            "which was never promoted here"
-        )
+        # Only the first version: `_find_parent` names no version that is not promoted.
+        raise CannotJudge(f"{store.location}: {semver} is not promoted; see lynxgate registry list")
     for origin in [each.origin_sha for each in child if each.origin_sha not in (None, promotion.event.canonical_sha)]:
         raise IntegrityFailure(
             f"{store.location}: the baseline of {child[0].semver} names {origin} as {semver}, "
             f"which is {promotion.event.canonical_sha}"
         )
     return promotion
+
+
+def _find_parent(store: Store, source: Source, child: str) -> str | None:
+    """Return the promoted version that a baseline was measured on; `None` where the registry has none."""
+    if source.semver is None:
+        return _find_version(store, source.canonical_sha, child)
+    # The version that is promoted cannot be the one that its baseline was measured on before.
+    if source.semver == child:
+        return None
+    versioned = read_record(store, source.semver)
+    return None if versioned is None or find_promotion(versioned.record) is None else source.semver
 
 
 def _find_version(store: Store, sha: str | None, child: str) -> str | None:

@@ -32,8 +32,10 @@ def as_mermaid(generations: Sequence[Generation]) -> str:
         )
         if each.parent is not None:
             lines.append(f"  v{number + 1} -->|baseline| v{number}")
-        elif each.origin_sha is not None:
-            lines.append(f"  o[{_label('bundle not promoted here', each.origin_sha[:12])}] -->|baseline| v{number}")
+        elif each.origin_sha is not None or each.origin_semver is not None:
+            kind = "the same bundle" if each.origin_sha == each.canonical_sha else "not promoted here"
+            origin = _label(kind, each.origin_semver or "", (each.origin_sha or "")[:12])
+            lines.append(f"  o[{origin}] -->|baseline| v{number}")
     return "\n".join(lines)
 
 
@@ -49,7 +51,8 @@ def as_tree(generations: Sequence[Generation]) -> Json:
             "baseline": {
                 "sha256": each.baseline_sha256,
                 "source_canonical_sha": each.origin_sha,
-                "source_semver": each.parent,
+                "source_semver": each.parent or each.origin_semver,
+                "source_is_promoted": each.parent is not None,
             },
             "evidence": each.evidence,
         }
@@ -71,7 +74,10 @@ def _block(each: Generation, *, queried: bool) -> Iterator[str]:
 def _describe_origin(each: Generation) -> str:
     if each.parent is not None:
         return each.parent
-    return "a model it does not name" if each.origin_sha is None else f"{each.origin_sha}, not promoted here"
+    named = " ".join(name for name in (each.origin_semver, each.origin_sha) if name is not None)
+    if not named:
+        return "a model it does not name"
+    return f"{named}, " + ("the same bundle" if each.origin_sha == each.canonical_sha else "not promoted here")
 
 
 def _label(*parts: str) -> str:

@@ -8,16 +8,17 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+from lynxgate.audit.finding import Finding
+from lynxgate.audit.marks_in_mlflow import check_alias, check_tags
 from lynxgate.errors import CannotJudge, IntegrityFailure, StoreFailure
-from lynxgate.ports import RegistryStore, RunTags, Verifier
+from lynxgate.ports import AuditedTags, RegistryStore, Store, Verifier
 from lynxgate.promotion.eval_set_usage import UsageEntry
-from lynxgate.promotion.run_tag import tag_key
-from lynxgate.registry.events import GENESIS, Event, Kind, Promotion, as_promotion
-from lynxgate.registry.evidence_check import read_payload
+from lynxgate.registry.events import GENESIS, Event, Head, Kind, Promotion, as_promotion
+from lynxgate.registry.evidence_check import find_flaws, find_strange_ties, read_payload
 from lynxgate.registry.layout import (
     ENTRIES_PREFIX,
     GATES_PREFIX,
@@ -33,7 +34,6 @@ from lynxgate.registry.layout import (
     signature_key,
     tombstone_key,
 )
-from lynxgate.registry.promoted import list_evidence_flaws
 from lynxgate.registry.record import Record
 from lynxgate.registry.tombstone import Tombstone
 from minieval.contract.digests import digest_bytes
@@ -44,50 +44,70 @@ D = TypeVar("D", bound=Document)
 
 
 @dataclass(frozen=True)
-class Finding:
-    """One thing that is wrong: where, and what."""
-
-    place: str
-    problem: str
-
-
-@dataclass(frozen=True)
 class Audit:
-    """How many promotions and entries were verified, and what is wrong; ``findings`` is empty when nothing is."""
+    """How many promotions and entries were verified, and what is wrong; ``findings`` is empty when nothing is.
+
+    ``head`` is the last line of the index, `None` when it is empty. ``before_signing`` events are of version 1, which
+    has no signature. ``unchecked`` is the reason why MLflow could not be compared, when it could not.
+    """
 
     promotions: int
     entries: int
     findings: tuple[Finding, ...]
+    head: Head | None = None
+    before_signing: int = 0
+    unchecked: str | None = None
 
 
-def audit(store: RegistryStore, tracking: RunTags | None, verifier: Verifier | None = None) -> Audit:
+def audit(
+    store: RegistryStore,
+    tracking: AuditedTags | None,
+    verifiers: Sequence[Verifier] = (),
+    *,
+    expected_head: Head | None = None,
+    sharing: Sequence[Store] = (),
+) -> Audit:
     """Verify a whole registry; without ``tracking``, MLflow's tags and alias are left out.
 
-    With ``verifier``, the evidence of every promotion must be signed by its key.
+    With ``verifiers``, one of their keys must have signed each event of version 2 and the evidence of each promotion.
+    With ``expected_head``, the index must end there. ``sharing`` are the other registries on the same MLflow server: a
+    tag that one of them confirms is not a finding.
     """
     findings: list[Finding] = []
     records = dict(_read_records(store, findings))
-    events = list(_walk_chain(store, findings))
-    _parse(_bytes(store, REGISTRY_KEY), RegistryMark, REGISTRY_KEY, findings)
+    mark_data = _bytes(store, REGISTRY_KEY)
+    mark = _parse(mark_data, RegistryMark, REGISTRY_KEY, findings)
+    heads: list[str] = []
+    events = list(_walk_chain(store, digest_bytes(mark_data), heads, findings))
+    findings += _compare_head(heads, expected_head)
+    findings += _check_versions(events, mark)
+    keys = {verifier.key_id: verifier for verifier in verifiers}
+    if keys:
+        findings += _check_event_signatures(events, keys)
     tags = Tags()
     promotions = [promotion for event in events if (promotion := as_promotion(event)) is not None]
     if store.read(TAGS_KEY) is not None or promotions:
         tags = _parse(_bytes(store, TAGS_KEY), Tags, TAGS_KEY, findings) or Tags()
     findings += _compare_promotions(promotions, records)
-    findings += _compare_records(records, tags, {promotion.semver for promotion in promotions})
+    findings += _compare_records(records, tags, {promotion.semver: promotion for promotion in promotions})
     findings += _follow_production(events, tags, records)
     entries = _check_entries(store, findings)
     for promotion in promotions:
-        findings += _check_evidence(store, promotion)
-        if verifier is not None:
-            findings += _check_signature(store, promotion, verifier)
-        if tracking is not None:
-            findings += _check_tag(tracking, promotion)
+        findings += _check_evidence(store, promotion, records.get(promotion.semver), mark)
+        if keys:
+            findings += _check_signature(store, promotion, keys)
+    unchecked = None
     if tracking is not None:
-        findings += _check_alias(tracking, tags, records)
+        try:
+            findings += check_tags(tracking, promotions, records, sharing)
+            findings += check_alias(tracking, tags, records)
+        except StoreFailure as error:
+            unchecked = str(error)
     _check_tombstones(store, events, tags, findings)
     _check_gates(store, findings)
-    return Audit(len(promotions), entries, tuple(dict.fromkeys(findings)))
+    head = Head(len(heads), heads[-1]) if heads else None
+    old = sum(event.of_version_1 for event in events)
+    return Audit(len(promotions), entries, tuple(dict.fromkeys(findings)), head, old, unchecked)
 
 
 def _read_records(store: RegistryStore, findings: list[Finding]) -> Iterator[tuple[str, Record]]:
@@ -100,11 +120,16 @@ def _read_records(store: RegistryStore, findings: list[Finding]) -> Iterator[tup
             findings.append(Finding(key, "is not written as the gate writes it"))
         if journal_key(record.semver) != key:
             findings.append(Finding(key, f"is the record of {record.semver}"))
+        try:
+            record.read_deadline()
+        except IntegrityFailure as error:
+            findings.append(Finding(key, str(error).removeprefix(f"{journal_key(record.semver)}: ")))
         yield record.semver, record
 
 
-def _walk_chain(store: RegistryStore, findings: list[Finding]) -> Iterator[Event]:
-    previous, expected = GENESIS, 1
+def _walk_chain(store: RegistryStore, origin: str, heads: list[str], findings: list[Finding]) -> Iterator[Event]:
+    """Yield the events, and add the SHA-256 of each line to ``heads``; ``origin`` stands before the first."""
+    previous, expected = origin, 1
     # Each line is checked against what is expected at its place, so that one bad line gives one or two findings, not
     # a finding for every line after it.
     for line in store.lines():
@@ -115,11 +140,53 @@ def _walk_chain(store: RegistryStore, findings: list[Finding]) -> Iterator[Event
                 findings.append(Finding(place, "is not written in canonical form"))
             if event.number != expected:
                 findings.append(Finding(place, f"has the number {event.number}"))
+            if expected == 1 and event.of_version_1:
+                previous = GENESIS
             if event.previous != previous:
                 problem = f"names {event.previous[:12]} as the line before it, which hashes to {previous[:12]}"
                 findings.append(Finding(place, problem))
             yield event
         previous, expected = digest_bytes(line), expected + 1
+        heads.append(previous)
+
+
+def _compare_head(heads: list[str], expected: Head | None) -> Iterator[Finding]:
+    if expected is None:
+        return
+    if len(heads) < expected.number:
+        yield Finding("index", f"ends at event {len(heads)}, before the expected head {expected}: events were removed")
+        return
+    if heads[expected.number - 1] != expected.sha:
+        yield Finding(
+            f"index event {expected.number}", f"hashes to {heads[expected.number - 1]}, not to {expected.sha}"
+        )
+    if len(heads) > expected.number:
+        yield Finding("index", f"goes on to event {len(heads)} after the expected head {expected}")
+
+
+def _check_versions(events: list[Event], mark: RegistryMark | None) -> Iterator[Finding]:
+    """Find events that claim the version without signatures where the gate no longer wrote it."""
+    newer = mark is not None and mark.id is not None
+    for event in events:
+        if newer and event.of_version_1:
+            yield Finding(f"index event {event.number}", "claims version 1, and is younger than that")
+        newer = newer or not event.of_version_1
+
+
+def _check_event_signatures(events: list[Event], keys: Mapping[str, Verifier]) -> Iterator[Finding]:
+    for event in events:
+        place = f"index event {event.number}"
+        if event.of_version_1:
+            continue
+        if event.signature is None:
+            yield Finding(place, "is not signed")
+        elif (verifier := keys.get(event.signature.key_id)) is None:
+            yield Finding(place, f"is signed by another key, {event.signature.key_id}")
+        else:
+            try:
+                verifier.check_event(event.signature.value, event.signed_bytes())
+            except IntegrityFailure as error:
+                yield Finding(place, str(error))
 
 
 def _compare_promotions(promotions: list[Promotion], records: dict[str, Record]) -> Iterator[Finding]:
@@ -163,8 +230,17 @@ def _follow_production(events: list[Event], tags: Tags, records: dict[str, Recor
         )
 
 
-def _compare_records(records: dict[str, Record], tags: Tags, in_index: set[str]) -> Iterator[Finding]:
+def _compare_records(records: dict[str, Record], tags: Tags, in_index: dict[str, Promotion]) -> Iterator[Finding]:
+    for semver, promotion in in_index.items():
+        place = f"index event {promotion.event.number}"
+        if semver in records and not records[semver].committed:
+            yield Finding(journal_key(semver), f"is {records[semver].state}, and {place} promotes it")
+        if tags.semver.get(semver) != promotion.event.canonical_sha:
+            named = tags.semver.get(semver) or "nothing"
+            yield Finding(TAGS_KEY, f"names {named} as {semver}, and {place} {promotion.event.canonical_sha}")
     for semver, record in records.items():
+        if record.event is not None and not record.committed:
+            yield Finding(journal_key(semver), f"is {record.state}, and holds an event")
         if record.state == "promoted" and semver not in in_index:
             yield Finding(journal_key(semver), "is promoted, but the index has no event for it")
         if record.state == "promoted" and semver not in tags.semver:
@@ -214,7 +290,9 @@ def _check_envelope(key: str, data: bytes, name: str) -> Iterator[Finding]:
         yield Finding(key, f"is not a signature of {key_id}")
 
 
-def _check_evidence(store: RegistryStore, promotion: Promotion) -> Iterator[Finding]:
+def _check_evidence(
+    store: RegistryStore, promotion: Promotion, record: Record | None, mark: RegistryMark | None
+) -> Iterator[Finding]:
     sha = promotion.event.canonical_sha
     stored, manifest = store.read(manifest_key(sha)), None
     if stored is None:
@@ -224,46 +302,29 @@ def _check_evidence(store: RegistryStore, promotion: Promotion) -> Iterator[Find
         with contextlib.suppress(CannotJudge):
             manifest = parse_document(stored.data, Manifest, where=manifest_key(sha))
     key = evidence_key(sha, promotion.evidence)
-    yield from (Finding(key, flaw) for flaw in list_evidence_flaws(store, promotion, manifest))
+    evidence = store.read(key)
+    if evidence is None:
+        yield Finding(key, "is missing")
+        return
+    yield from (Finding(key, flaw) for flaw in find_flaws(evidence.data, promotion, manifest))
+    if mark is not None:
+        yield from (Finding(key, tie) for tie in find_strange_ties(evidence.data, promotion, record, mark))
 
 
-def _check_signature(store: RegistryStore, promotion: Promotion, verifier: Verifier) -> Iterator[Finding]:
-    evidence = store.read(evidence_key(promotion.event.canonical_sha, promotion.evidence))
-    key = signature_key(promotion.event.canonical_sha, promotion.evidence, verifier.key_id)
-    signature = store.read(key)
-    if signature is None:
+def _check_signature(store: RegistryStore, promotion: Promotion, keys: Mapping[str, Verifier]) -> Iterator[Finding]:
+    """Check that one of the keys signed the evidence of a promotion; every signature of theirs must be right."""
+    sha = promotion.event.canonical_sha
+    evidence = store.read(evidence_key(sha, promotion.evidence))
+    found = {key_id: store.read(signature_key(sha, promotion.evidence, key_id)) for key_id in keys}
+    if not any(found.values()):
+        key = signature_key(sha, promotion.evidence, next(iter(keys)))
         yield Finding(key, f"is missing: this key did not sign the evidence for {promotion.semver}")
-    elif evidence is not None:
-        try:
-            verifier.check(signature.data, evidence.data)
-        except IntegrityFailure as error:
-            yield Finding(key, str(error))
-
-
-def _check_tag(tracking: RunTags, promotion: Promotion) -> Iterator[Finding]:
-    place = f"MLflow run {promotion.run_id}"
-    try:
-        value = tracking.read_tag(promotion.run_id, tag_key(promotion.semver))
-    except StoreFailure as error:
-        yield Finding(place, str(error))
-        return
-    if value != promotion.event.canonical_sha:
-        expected = promotion.event.canonical_sha
-        yield Finding(place, f"tag {tag_key(promotion.semver)} is {value or 'absent'}, not {expected}")
-
-
-def _check_alias(tracking: RunTags, tags: Tags, records: dict[str, Record]) -> Iterator[Finding]:
-    record = records.get(tags.production or "")
-    if record is None or record.registered_model is None or record.unfinished:
-        return
-    place = f"MLflow model {record.registered_model}"
-    try:
-        found = tracking.read_alias(record.registered_model)
-    except StoreFailure as error:
-        yield Finding(place, str(error))
-        return
-    if found != record.mlflow_run_id:
-        yield Finding(place, f"its alias production is on run {found or 'none'}, not on {record.mlflow_run_id}")
+    for key_id, signature in found.items():
+        if signature is not None and evidence is not None:
+            try:
+                keys[key_id].check(signature.data, evidence.data)
+            except IntegrityFailure as error:
+                yield Finding(signature_key(sha, promotion.evidence, key_id), str(error))
 
 
 def _check_tombstones(store: RegistryStore, events: list[Event], tags: Tags, findings: list[Finding]) -> None:

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-import yaml
 from pydantic import ConfigDict, Field, ValidationError
 
 from lynxgate.errors import CannotJudge, IntegrityFailure
 from minieval.contract.documents import Document, read_bytes
 from minieval.contract.evalset import identify
 from minieval.contract.fields import Count, DvcMd5, Name
+from minieval.contract.plain_yaml import NotPlainYaml, parse_yaml
 from minieval.contract.report import EvalSetIdentity
 
 
@@ -38,14 +38,13 @@ def read_dvc_file(path: Path) -> DvcFile:
     """Read a ``.dvc`` file with exactly one output.
 
     Raises:
-        CannotJudge: it is missing, not YAML, or has other outputs.
+        CannotJudge: it is missing, not plain YAML (`minieval.contract.plain_yaml`), or has other outputs.
     """
     data = read_bytes(path, missing="the eval set must be versioned with DVC (dvc add); is this the right checkout?")
     try:
-        tree: Any = yaml.safe_load(data)
-        (out,) = _Outputs.model_validate(tree).outs
-    except (yaml.YAMLError, RecursionError, ValidationError, ValueError) as error:
-        reason = "its outs are not one file with an md5" if isinstance(error, ValidationError) else "not YAML"
+        (out,) = _Outputs.model_validate(parse_yaml(data)).outs
+    except (NotPlainYaml, ValidationError) as error:
+        reason = "its outs are not one file with an md5" if isinstance(error, ValidationError) else str(error)
         raise CannotJudge(f"{path}: not a .dvc file we can read ({reason}); write it again with dvc add") from error
     return DvcFile(md5=out.md5, path=out.path, size=out.size)
 

@@ -16,6 +16,7 @@ from typing import Annotated, Final
 import typer
 
 from lynxgate.cli.commands import PROGRAM, PanelGroup
+from lynxgate.cli.output import print_text
 from minieval.contract import exits
 
 # Module: the names at the top level that it adds, or adds to. Inside a panel, help lists them in this order.
@@ -77,7 +78,7 @@ def _print_version(wanted: bool) -> None:
     from lynxgate import __version__
 
     if wanted:
-        print(f"{PROGRAM} {__version__}")
+        print_text(f"{PROGRAM} {__version__}")
         raise typer.Exit
 
 

@@ -12,7 +12,9 @@ from lynxgate.cli.options import (
     BASELINE,
     EVALUATION,
     REGISTRY,
+    AcceptRegression,
     BaselinePath,
+    EvalSetPath,
     EvaluatedSemver,
     EvaluationPath,
     Registry,
@@ -82,14 +84,17 @@ def rebaseline(
     registry: Registry = REGISTRY,
     remove: Remove = None,
     remove_metric: RemoveMetric = None,
+    accept_regression: AcceptRegression = None,
+    eval_set: EvalSetPath = None,
 ) -> int:
     """Update the numbers of the baseline.
 
     They are taken from an evaluation, or from evidence in the registry. Status, policy, tolerances and comments
-    stay as they are.
+    stay as they are. An active baseline moves only to what passes or was promoted; else name each regression.
     """
     from lynxgate.cli.rebaseline_source import RebaselineOptions, read_numbers
     from lynxgate.decision.baseline import CREATE_IT
+    from lynxgate.decision.groups import read_groups
     from lynxgate.rebaseline.move import rebaseline as move_numbers
     from lynxgate.reports.rebaseline_table import render_moves
     from minieval.contract.documents import read_bytes
@@ -109,6 +114,9 @@ def rebaseline(
         median_of=numbers.median_of,
         remove=remove or (),
         remove_metrics=remove_metric or (),
+        accept=accept_regression or (),
+        is_promoted=source is not None,
+        groups=None if eval_set is None else read_groups(eval_set),
         where=str(baseline),
     )
     if moved.data == data:

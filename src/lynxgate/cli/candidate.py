@@ -12,7 +12,7 @@ import typer
 
 from lynxgate.cli.commands import Panel, add_command
 from lynxgate.cli.options import BASELINE, BUNDLE, REGISTRY, BaselinePath, OwnEvalSetPath, Registry, TrackingUri
-from lynxgate.cli.output import note
+from lynxgate.cli.output import note, print_text
 from lynxgate.ports import Progress
 from lynxgate.settings import DEFAULT_CACHE
 
@@ -88,7 +88,7 @@ def fetch(
     size = sum(file.size for file in fetched.manifest.files)
     source = "from the cache, hashed again" if fetched.from_cache else f"downloaded from {tracking.location}"
     note(f"{dest}: {len(fetched.manifest.files)} files, {size} bytes, {source}")
-    typer.echo(fetched.canonical_sha)
+    print_text(fetched.canonical_sha)
 
 
 def pull(
@@ -124,7 +124,7 @@ def check_eval_set(baseline: BaselinePath = BASELINE, eval_set: OwnEvalSetPath =
         )
     path = eval_set or Path(agreed.eval_set)
     found = check(agreed.eval_set_dvc_hash, agreed.eval_set_sha256, path)
-    typer.echo(f"{path}: md5 {found.dvc_md5}, sha256 {found.sha256}: matches {baseline} and the .dvc file")
+    print_text(f"{path}: md5 {found.dvc_md5}, sha256 {found.sha256}: matches {baseline} and the .dvc file")
 
 
 @contextmanager

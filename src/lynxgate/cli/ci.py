@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import posixpath
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -28,13 +28,13 @@ from lynxgate.cli.options import (
     RequestedSemver,
     VerdictPath,
 )
-from lynxgate.cli.output import note
+from lynxgate.cli.output import note, print_text
 from minieval.contract.exits import Exit
 
 if TYPE_CHECKING:
     from lynxgate.pull_request.admission import Admitted
     from lynxgate.pull_request.event import LabelledEvent
-    from lynxgate.pull_request.forge import Forge
+    from lynxgate.pull_request.forge import Check, Forge
     from lynxgate.pull_request.report import Context, Report
     from lynxgate.pull_request.request import Declined
     from lynxgate.pull_request.workflow_env import Workflow
@@ -75,6 +75,7 @@ def request(
     """
     from lynxgate.errors import Refused, UsageFailure
     from lynxgate.pull_request.admission import Terms, admit, refuse_unseen
+    from lynxgate.pull_request.repository_paths import locate
     from lynxgate.pull_request.request import Declined
     from lynxgate.pull_request.workflow_env import read_workflow, write_outputs
     from lynxgate.wiring import open_forge
@@ -83,7 +84,7 @@ def request(
     labelled = _read_event(event, workflow)
     if workflow.repository is None:
         raise UsageFailure("GITHUB_REPOSITORY is not set; it names the repository as owner/name")
-    terms = Terms(label, posixpath.normpath(baseline.as_posix()), workflow.repository)
+    terms = Terms(label, locate(baseline, workflow.workspace), workflow.repository)
     found: Declined | Admitted | None = refuse_unseen(labelled, terms)
     forge = None
     if found is None:
@@ -104,7 +105,7 @@ def request(
             raise Refused(f"the request is now for {name} {outputs[name]}; this gate started with {expected[:80]}")
     write_outputs(workflow, outputs)
     for name, value in outputs.items():
-        print(f"{name}={value}")
+        print_text(f"{name}={value}")
     return Exit.OK
 
 
@@ -119,29 +120,50 @@ def comment(
     head_sha: HeadSha = None,
     event: EventPath = None,
     kind: CommentKind = COMMENT_KIND,
+    awaiting: Annotated[
+        bool, typer.Option("--awaiting-approval", help="The candidate passed, and a reviewer has not approved it yet.")
+    ] = False,
     dry_run: DryRun = False,
 ) -> int:
     """Write the result into the pull request.
 
-    There is one comment of each kind; it is updated in place. Exit 5 when GitHub does not accept it.
+    There is one comment of each kind; it is updated in place. Exit 4 when the parts of the result do not belong
+    together, which the comment then states. Exit 5 when GitHub does not accept it.
     """
-    from lynxgate.pull_request.comment import render_comment
-    from lynxgate.pull_request.workflow_env import read_workflow, write_summary
-    from lynxgate.wiring import open_forge
+    from lynxgate.errors import GateError, IntegrityFailure
+    from lynxgate.pull_request.comment import render_comment, render_mismatch_comment
+    from lynxgate.pull_request.workflow_env import read_workflow
 
     workflow = read_workflow(os.environ)
-    report = _read_report(verdict, receipt, exit_code, log, counted)
-    if dry_run:
-        print(render_comment(report, _context(workflow, run_id, semver, head_sha), kind))
-        return Exit.OK
-    labelled = _read_event(event, workflow)
-    context = _context(workflow, run_id, semver, head_sha or labelled.head_sha)
-    body = render_comment(report, context, kind)
+    report = replace(_read_report(verdict, receipt, exit_code, log, counted), awaiting=awaiting)
+    labelled = None if dry_run else _read_event(event, workflow)
+    head = head_sha or (labelled.head_sha if labelled else None)
+    context = _context(workflow, run_id, semver, head)
+    try:
+        body = render_comment(report, context, kind)
+    except IntegrityFailure as error:
+        # An earlier comment may claim a pass; it must not stay when the newest result does not count.
+        try:
+            _show(render_mismatch_comment(error, context, kind), labelled, workflow)
+        except GateError as failed:
+            note(f"lynxgate: this could not be posted to the pull request: {failed}")
+        raise
+    _show(body, labelled, workflow)
+    return Exit.OK
+
+
+def _show(body: str, labelled: LabelledEvent | None, workflow: Workflow) -> None:
+    """Print a comment (a dry run, without an event), or write it to the step summary and the pull request."""
+    from lynxgate.pull_request.workflow_env import write_summary
+    from lynxgate.wiring import open_forge
+
+    if labelled is None:
+        print_text(body)
+        return
     # The summary first: it stays readable when GitHub does not accept the comment.
     write_summary(workflow, _without_marker(body))
     open_forge(workflow).upsert_comment(labelled.number, _marker(body), body)
     note(f"commented on pull request {labelled.number}")
-    return Exit.OK
 
 
 def check(
@@ -162,12 +184,13 @@ def check(
 ) -> int:
     """Create a check run with the result.
 
-    It annotates each failing bucket at its line of the baseline. Exit 5 when GitHub does not accept it.
+    It annotates each failing bucket at its line of the baseline. Exit 4 when the parts of the result do not belong
+    together, which the check run then states. Exit 5 when GitHub does not accept it.
     """
-    from lynxgate.errors import UsageFailure
-    from lynxgate.pull_request.check_run import build_check
+    from lynxgate.errors import GateError, IntegrityFailure, UsageFailure
+    from lynxgate.pull_request.check_run import build_check, build_mismatch_check
+    from lynxgate.pull_request.repository_paths import locate
     from lynxgate.pull_request.workflow_env import read_workflow
-    from lynxgate.wiring import open_forge
 
     workflow = read_workflow(os.environ)
     report = _read_report(verdict, receipt, exit_code, log, counted)
@@ -177,15 +200,31 @@ def check(
     context = _context(workflow, run_id, semver, head)
     # Only for the line numbers of annotations: any text will do, and none puts them at line 1.
     text = baseline.read_text(encoding="utf-8", errors="replace") if baseline.is_file() else ""
-    made = build_check(report, context, name=name, head_sha=head, baseline=(baseline.as_posix(), text))
-    if dry_run:
-        print(f"{made.conclusion}: {made.title}\n\n{made.summary}")
-        for each in made.annotations:
-            print(f"{each.path}:{each.line}: {each.level}: {each.title}: {each.message}")
-        return Exit.OK
-    open_forge(workflow).create_check(made)
-    note(f"check run {name}: {made.conclusion}")
+    committed = locate(baseline, workflow.workspace).path
+    send_to = None if dry_run else workflow
+    try:
+        made = build_check(report, context, name=name, head_sha=head, baseline=(committed, text))
+    except IntegrityFailure as error:
+        try:
+            _create_check(build_mismatch_check(error, context, name=name, head_sha=head), send_to)
+        except GateError as failed:
+            note(f"lynxgate: this could not be posted as a check run: {failed}")
+        raise
+    _create_check(made, send_to)
     return Exit.OK
+
+
+def _create_check(made: Check, workflow: Workflow | None) -> None:
+    """Create the check run, or print it when there is no workflow (a dry run)."""
+    from lynxgate.wiring import open_forge
+
+    if workflow is None:
+        print_text(f"{made.conclusion}: {made.title}\n\n{made.summary}")
+        for each in made.annotations:
+            print_text(f"{each.path}:{each.line}: {each.level}: {each.title}: {each.message}")
+        return
+    open_forge(workflow).create_check(made)
+    note(f"check run {made.name}: {made.conclusion}")
 
 
 def _refuse(declined: Declined, labelled: LabelledEvent, workflow: Workflow, forge: Forge | None, kind: str) -> None:

@@ -21,6 +21,7 @@ from lynxgate.cli.options import (
     RequestedSemver,
     VerdictPath,
 )
+from lynxgate.cli.output import print_text
 
 
 def register(app: typer.Typer) -> None:
@@ -41,10 +42,12 @@ def archive(
 ) -> None:
     """Archive a decision's documents with a manifest.
 
-    An evaluation or verdict that the gate did not reach is left out.
+    An evaluation or verdict that the gate did not reach is left out. Exit 4, with nothing written, when the documents
+    are not about --run-id, or the verdict was not made from them.
     """
     from lynxgate.decision.baseline import CREATE_IT
     from lynxgate.errors import UsageFailure
+    from lynxgate.identity import parse_run_id, parse_semver
     from lynxgate.reports.artifacts import DecisionContext, collect_artifacts
     from minieval.contract.documents import read_bytes
     from minieval.contract.writes import write_output
@@ -53,11 +56,17 @@ def archive(
     if dest.exists() and (not dest.is_dir() or any(dest.iterdir())):
         raise UsageFailure(f"--dest {dest} is not an empty directory; name another")
     files = collect_artifacts(
-        DecisionContext(run_id or None, semver or None, head_sha or None, exit_code),
+        DecisionContext(
+            # An empty value is none: a job that did not run gives empty outputs.
+            parse_run_id(run_id) if run_id else None,
+            str(parse_semver(semver)) if semver else None,
+            head_sha or None,
+            exit_code,
+        ),
         baseline=read_bytes(baseline, missing=CREATE_IT),
         evaluation=read_bytes(evaluation) if evaluation.exists() else None,
         verdict=read_bytes(verdict) if verdict.exists() else None,
     )
     for name, data in files.items():
         write_output(dest / name, data)
-    print(f"{dest}: {len(files)} files")
+    print_text(f"{dest}: {len(files)} files")

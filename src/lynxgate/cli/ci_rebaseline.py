@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import posixpath
 import re
 from pathlib import Path
 from typing import Annotated
@@ -14,13 +15,15 @@ from lynxgate.cli.options import (
     BASELINE,
     CI_SUMMARY,
     EVALUATION,
+    AcceptRegression,
     DryRun,
+    EvalSetPath,
     EvaluatedSemver,
     EvaluationPath,
     Remove,
     RemoveMetric,
 )
-from lynxgate.cli.output import note
+from lynxgate.cli.output import note, print_text
 from minieval.contract.exits import Exit
 
 # A subset of git's rules that needs no quoting anywhere.
@@ -43,6 +46,8 @@ def rebaseline_pr(
     semver: EvaluatedSemver = None,
     remove: Remove = None,
     remove_metric: RemoveMetric = None,
+    accept_regression: AcceptRegression = None,
+    eval_set: EvalSetPath = None,
     write: Annotated[
         Path | None,
         typer.Option("--write", help="The directory to write the old and new baseline and the text to."),
@@ -55,6 +60,7 @@ def rebaseline_pr(
     """
     from lynxgate.decision.baseline import CREATE_IT, parse_baseline
     from lynxgate.decision.decide import EVALUATE_IT
+    from lynxgate.decision.groups import read_groups
     from lynxgate.errors import UsageFailure
     from lynxgate.identity import is_commit, parse_semver
     from lynxgate.pull_request.forge import blob_sha
@@ -70,6 +76,9 @@ def rebaseline_pr(
         raise UsageFailure(f"--base-sha {base_sha[:80]!r} is not a commit (40 lower-case hex digits)")
     if not _BRANCH.fullmatch(base) or ".." in base:
         raise UsageFailure(f"--base {base[:80]!r} is not a branch name")
+    # GitHub's own form: another one would be another file there, or none.
+    if not path or path != posixpath.normpath(path) or path.split("/")[0] in ("", ".", ".."):
+        raise UsageFailure(f"--path {path[:200]!r} is not a path from the repository's root, without . and ..")
     if write is not None:
         for name in ("before.json", "after.json", "moves.md"):
             check_output(write / name, (baseline, evaluation))
@@ -78,13 +87,20 @@ def rebaseline_pr(
     measured = read_document(evaluation, Evaluation, missing=EVALUATE_IT)
     version = str(parse_semver(semver)) if semver else None
     moved = move_numbers(
-        data, measured, semver=version, remove=remove or (), remove_metrics=remove_metric or (), where=str(baseline)
+        data,
+        measured,
+        semver=version,
+        remove=remove or (),
+        remove_metrics=remove_metric or (),
+        accept=accept_regression or (),
+        groups=None if eval_set is None else read_groups(eval_set),
+        where=str(baseline),
     )
     # The same bytes: nothing to review, and an empty pull request would be noise.
     if moved.data == data:
         write_summary(workflow, f"### No change\n\n`{base}` already has these numbers; no pull request was opened.")
         write_outputs(workflow, {"moved": "false"})
-        print(f"no change: {base} already has these numbers")
+        print_text(f"no change: {base} already has these numbers")
         return Exit.OK
     proposal = build_proposal(
         moved,
@@ -102,11 +118,11 @@ def rebaseline_pr(
     write_summary(workflow, f"### {proposal.title}\n\n{proposal.body}")
     write_outputs(workflow, {"moved": "true"})
     if dry_run:
-        print(f"{proposal.title}\n\n{proposal.body}")
+        print_text(f"{proposal.title}\n\n{proposal.body}")
         return Exit.OK
     # The files and the summary are written before GitHub is called: they remain when the call fails.
     made = open_forge(workflow).propose(proposal)
     write_outputs(workflow, {"pull": str(made.number)})
-    print(f"{'opened' if made.is_new else 'already open:'} {made.url}")
+    print_text(f"{'opened' if made.is_new else 'already open:'} {made.url}")
     note(f"{path}: {len(moved.moves)} changes, for review in pull request {made.number}")
     return Exit.OK

@@ -10,7 +10,7 @@ import typer
 
 from lynxgate.cli.commands import Panel, add_command
 from lynxgate.cli.options import BASELINE, EVALUATION, BaselinePath, CandidatePath, EvalSetPath
-from lynxgate.cli.output import note, print_text
+from lynxgate.cli.output import note, print_document, print_text
 from minieval.contract.exits import Exit
 
 if TYPE_CHECKING:
@@ -48,8 +48,12 @@ def compare(
     eval_set: EvalSetPath = None,
     output: Annotated[Path | None, typer.Option("--output", help="The file to write the verdict to (JSON).")] = None,
     form: Annotated[
-        Format | None,
-        typer.Option("--format", help="Show every row in this format. [default: one line, or the failing rows]"),
+        str | None,
+        typer.Option(
+            "--format",
+            metavar="[table|markdown|json]",
+            help="Show every row in this format. [default: one line, or the failing rows]",
+        ),
     ] = None,
 ) -> int:
     """Compare a candidate with the baseline.
@@ -57,23 +61,27 @@ def compare(
     Every bucket and metric is compared. Exit 2 reports a regression; the failing rows are then on stdout.
     """
     from lynxgate.decision.decide import decide, parse_tolerance
-    from lynxgate.errors import GateError
-    from minieval.contract.writes import check_output, remove_output, write_output
+    from minieval.contract.writes import discard_output, write_output
 
-    tolerance_pp = None if tolerance is None else parse_tolerance(tolerance)
     if output is not None:
-        check_output(output, (candidate, baseline, eval_set))
-    try:
-        verdict = decide(candidate, baseline, tolerance_pp, eval_set)
-    except GateError:
-        if output is not None:
-            # An earlier verdict must not be taken for the one that could not be reached.
-            remove_output(output)
-        raise
+        # Before anything can fail: an earlier verdict must not be taken for the one that could not be reached.
+        discard_output(output, inputs=[candidate, baseline, *([] if eval_set is None else [eval_set])])
+    shown = None if form is None else _parse_format(form)
+    tolerance_pp = None if tolerance is None else parse_tolerance(tolerance)
+    verdict = decide(candidate, baseline, tolerance_pp, eval_set)
     if output is not None:
         write_output(output, verdict.to_json())
-    _show(verdict, form)
+    _show(verdict, shown)
     return verdict.exit
+
+
+def _parse_format(text: str) -> Format:
+    # Not by Typer: it would end the command before the verdict of an earlier call is removed.
+    from lynxgate.errors import UsageFailure
+
+    if text not in list(Format):
+        raise UsageFailure(f"--format {text[:40]!r} is not a format; choose one of {', '.join(Format)}")
+    return Format(text)
 
 
 def _show(verdict: Verdict, form: Format | None) -> None:
@@ -81,7 +89,7 @@ def _show(verdict: Verdict, form: Format | None) -> None:
 
     match form:
         case Format.JSON:
-            print_text(verdict.to_json().decode().rstrip())
+            print_document(verdict.to_json())
         case Format.TABLE:
             print_text(render_table(verdict))
         case Format.MARKDOWN:

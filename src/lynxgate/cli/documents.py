@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from lynxgate.cli.commands import Panel, add_command
-from lynxgate.cli.output import print_text
+from lynxgate.cli.output import print_document, print_text
 from minieval.contract.exits import Exit
 
 
@@ -44,7 +44,7 @@ def validate(
             lines = [f"{each.path or 'the document'}: {each.reason}" for each in problems] or [f"valid {named}"]
             print_text("\n".join(visible(f"{path}: {line}") for line in lines))
     if as_json:
-        print_text(pretty_json(findings).decode().rstrip())
+        print_document(pretty_json(findings))
     return Exit.OK if all(each["valid"] for each in findings) else Exit.CANNOT_JUDGE
 
 
@@ -72,5 +72,5 @@ def schema(
     elif name is None:
         print_text("\n".join(KINDS))
     else:
-        print_text(render_schema(name).decode().rstrip())
+        print_document(render_schema(name))
     return Exit.OK

@@ -23,7 +23,7 @@ from lynxgate.cli.options import (
     SigningKey,
     TrackingUri,
 )
-from lynxgate.cli.output import note, warn_if_dev
+from lynxgate.cli.output import note, print_text, warn_if_dev
 
 
 def register(app: typer.Typer) -> None:
@@ -60,7 +60,10 @@ def gate(
     from lynxgate.promotion.authorization import authorise
     from lynxgate.reports.verdict_table import render_answer
     from lynxgate.wiring import open_gate_services
+    from minieval.contract.writes import discard_output
 
+    # Before anything can fail: a verdict of an earlier gate must not be taken for the result of this one.
+    discard_output(verdict, inputs=(baseline, evaluation, lock))
     run_id, semver = parse_run_id(run_id), str(parse_semver(semver))
     # Before anything is downloaded: a shell that may not promote learns so at once.
     authorise(os.environ)
@@ -70,11 +73,11 @@ def gate(
     paths = GatePaths(baseline, None if no_lock else lock, bundle, evaluation, verdict, isolation)
     result = run_gate(run_id, semver, paths, services, _show_stage)
     if result.eval_set_usage is not None:
-        print(f"{result.eval_set_usage.sentence}\n")
+        print_text(f"{result.eval_set_usage.sentence}\n")
     if result.receipt is not None:
-        print(f"{result.receipt.ending} {result.receipt.semver} {result.receipt.canonical_sha}")
+        print_text(result.receipt.line)
     else:
-        print(render_answer(result.verdict))
+        print_text(render_answer(result.verdict))
     return result.verdict.exit
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lynxgate.cli.commands import Panel, add_command
-from lynxgate.cli.output import note
+from lynxgate.cli.output import note, print_text
 from minieval.contract.exits import Exit
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def import_file(
     from minieval.contract.writes import check_output, write_output
 
     if list_them:
-        print("\n".join(f"{each.name:<17} {each.description}" for each in PROVIDERS.values()))
+        print_text("\n".join(f"{each.name:<17} {each.description}" for each in PROVIDERS.values()))
         return Exit.OK
     if file is None or provider is None or output is None:
         raise UsageFailure("FILE, --provider and --output are required; lynxgate import --list lists the providers")

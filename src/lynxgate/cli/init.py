@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lynxgate.cli.commands import Panel, add_command
-from lynxgate.cli.output import note
+from lynxgate.cli.output import note, print_text
 from minieval.contract.exits import Exit
 
 if TYPE_CHECKING:
@@ -71,13 +71,16 @@ def init(
         installed.version,
     )
     found = _read_eval_set(root, eval_set)
+    # Not an error: `init` may come before the data. A mistyped path must still be seen.
+    if not os.path.lexists(root / eval_set):
+        note(f"lynxgate: warning: {eval_set} does not exist; the baseline gets an example bucket")
     # lexists: a link to nothing is an existing file, and reading it is an error.
     present = {name: read_bytes(root / name) for name in FILES if os.path.lexists(root / name)}
     planned = plan_scaffold(present, found, place)
     for each in planned:
         if each.data is not None:
             _write(root / each.path, each.data)
-        print(f"{each.path}: {each.status}")
+        print_text(f"{each.path}: {each.status}")
     if any(each.data is not None for each in planned):
         _print_next_steps(place, found)
     return Exit.OK
@@ -132,10 +135,10 @@ def _print_next_steps(place: Place, eval_set: EvalSet) -> None:
         f"     python -m minieval --bundle candidate --eval-set {eval_set.path} --output candidate_eval.json "
         "--run-id RUN_ID\n"
         f"     lynxgate baseline rebaseline{remove}",
-        "On GitHub, create the label deploy-candidate, the environment production with reviewers, and the variables "
-        "MLFLOW_TRACKING_URI and LYNXGATE_REGISTRY.",
+        "On GitHub, create the label deploy-candidate, the variable MLFLOW_TRACKING_URI, and the environment "
+        "production with reviewers and the variables LYNXGATE_PROMOTION_TRACKING_URI and LYNXGATE_REGISTRY.",
         "When its reports are as you expect, enforce the baseline: lynxgate baseline activate",
     ]
-    print("\nNext steps:")
+    print_text("\nNext steps:")
     for number, step in enumerate(steps, 1):
-        print(f"  {number}. {step}")
+        print_text(f"  {number}. {step}")

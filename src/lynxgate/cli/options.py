@@ -51,6 +51,13 @@ Remove = Annotated[
 RemoveMetric = Annotated[
     list[str] | None, typer.Option("--remove-metric", help="A metric to remove from the baseline; may be repeated.")
 ]
+AcceptRegression = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--accept-regression",
+        help="A bucket or metric whose regression is accepted, under an active baseline; may be repeated.",
+    ),
+]
 
 # Services
 Registry = Annotated[
@@ -63,7 +70,9 @@ TrackingUri = Annotated[
 SigningKey = Annotated[
     Path | None,
     typer.Option(
-        "--signing-key", envvar="LYNXGATE_SIGNING_KEY", help="An Ed25519 private key (PEM) to sign the evidence with."
+        "--signing-key",
+        envvar="LYNXGATE_SIGNING_KEY",
+        help="An Ed25519 private key (PEM) to sign with.",
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print strict JSON on stdout.")]

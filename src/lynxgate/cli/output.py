@@ -1,5 +1,7 @@
 """How a command prints: data to stdout, notes to stderr.
 
+- No command prints in another way. Names and sentences from documents and servers may be hostile: what a terminal or a
+  workflow's log would obey is escaped here (`lynxgate.escape`), whichever command prints it.
 - Text is UTF-8 in every locale, so that equal verdicts are equal bytes.
 - JSON is strict and ASCII, so that no terminal or log acts on a name in a document.
 """
@@ -11,11 +13,12 @@ import os
 import sys
 from typing import Any
 
+from lynxgate.escape import visible, visible_lines
+
 
 def print_text(text: str) -> None:
-    """Print ``text`` and a newline on stdout as UTF-8, in every locale."""
-    # `minieval.contract.exits.run` has made the stream UTF-8.
-    print(text, flush=True)
+    """Print ``text`` and a newline on stdout, escaped; `minieval.contract.exits.run` has made the stream UTF-8."""
+    print(visible_lines(text), flush=True)
 
 
 def print_json(value: Any) -> None:
@@ -24,12 +27,18 @@ def print_json(value: Any) -> None:
     Raises:
         ValueError: ``value`` has NaN or an infinity, which JSON does not have.
     """
-    print(json.dumps(value, indent=2, allow_nan=False))
+    print_document(json.dumps(value, indent=2, allow_nan=False).encode())
+
+
+def print_document(data: bytes) -> None:
+    """Print a JSON document in ASCII on stdout; what a reader parses is unchanged."""
+    # `##[` can only be inside a text of it, where an escape stands for the same character.
+    print_text(data.decode().rstrip().replace("##[", "#\\u0023["))
 
 
 def note(line: str) -> None:
-    """Print one line on stderr, at once."""
-    print(line, file=sys.stderr, flush=True)
+    """Print one line on stderr, escaped, at once."""
+    print(visible_lines(visible(line)), file=sys.stderr, flush=True)
 
 
 def warn_if_dev() -> None:

@@ -6,6 +6,7 @@ import typer
 
 from lynxgate.cli.commands import Panel, add_command, open_group
 from lynxgate.cli.options import BASELINE, BaselinePath
+from lynxgate.cli.output import print_document
 
 
 def register(app: typer.Typer) -> None:
@@ -24,4 +25,4 @@ def show(baseline: BaselinePath = BASELINE) -> None:
     from minieval.contract.documents import pretty_json, read_bytes
 
     agreed = parse_baseline(read_bytes(baseline, missing=CREATE_IT), where=str(baseline))
-    print(pretty_json(describe_policy(agreed)).decode().rstrip())
+    print_document(pretty_json(describe_policy(agreed)))

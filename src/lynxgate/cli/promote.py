@@ -25,7 +25,7 @@ from lynxgate.cli.options import (
     SigningKey,
     TrackingUri,
 )
-from lynxgate.cli.output import print_json, warn_if_dev
+from lynxgate.cli.output import print_json, print_text, warn_if_dev
 from minieval.contract.exits import Exit
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def promote(
         )
     except NotPassed as refusal:
         if not as_json:
-            print(render_markdown(refusal.verdict))
+            print_text(render_markdown(refusal.verdict))
         raise
     if as_json:
         print_json(
@@ -102,14 +102,15 @@ def promote(
                 "semver": receipt.semver,
                 "canonical_sha": receipt.canonical_sha,
                 "production_before": receipt.production_before,
+                "production": receipt.production,
                 **({"wear": asdict(usages[0])} if usages else {}),
             }
         )
     else:
-        print(f"{receipt.ending} {receipt.semver} {receipt.canonical_sha}")
+        print_text(receipt.line)
     return Exit.OK
 
 
 def _print_usage(usage: EvalSetUsage) -> None:
     """Print the usage at once: it has been counted, however the promotion ends."""
-    print(f"{usage.sentence}\n", flush=True)
+    print_text(f"{usage.sentence}\n")

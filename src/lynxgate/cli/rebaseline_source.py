@@ -61,7 +61,7 @@ def read_numbers(options: RebaselineOptions, baseline: bytes, *, where: str, def
     _check_options(options)
     if options.source is None:
         measured = read_document(options.evaluation or default, Evaluation, missing=EVALUATE_IT)
-        return Numbers(measured, options.semver)
+        return Numbers(measured, options.semver, notes=_check_version(options.semver))
 
     from lynxgate.audit.promoted_evaluations import read_last_promoted, read_promoted
     from lynxgate.wiring import open_existing_store
@@ -76,6 +76,13 @@ def read_numbers(options: RebaselineOptions, baseline: bytes, *, where: str, def
     for each in versions:
         _check_eval_set(agreed, each)
     return _take_median(versions, agreed)
+
+
+def _check_version(semver: str | None) -> tuple[str, ...]:
+    # A file names no version, so a `--semver` beside it is a claim of the person who types it.
+    if semver is None:
+        return ()
+    return (f"that this is {semver} was not checked; --from tagged --semver {semver} takes a promoted version",)
 
 
 def _take_median(versions: tuple[Promoted, ...], agreed: Baseline) -> Numbers:

@@ -10,7 +10,8 @@ import typer
 
 from lynxgate.cli.commands import Panel, add_command, open_group
 from lynxgate.cli.options import REGISTRY, REGISTRY_SUMMARY, AsJson, Registry, TrackingUri
-from lynxgate.cli.output import note, print_json
+from lynxgate.cli.output import note, print_json, print_text
+from lynxgate.escape import visible
 from minieval.contract.exits import Exit
 
 
@@ -40,13 +41,14 @@ def list_promotions(
     production, events, earlier = (*read_events(store), 0) if everything else read_last_events(store, last)
     if as_json:
         rows = [event.to_tree() for event in events]
-        print_json({"production": production, "earlier": earlier, "events": rows})
+        head = str(events[-1].head) if events else None
+        print_json({"production": production, "earlier": earlier, "head": head, "events": rows})
         return Exit.OK
     if earlier:
         note(f"{earlier} earlier events are not shown; use --all")
     for event in events:
         mark = "production" if event.semver == production and event.kind == "promoted" else event.reason or ""
-        print(f"{event.kind:<11} {event.semver or '':<9} {event.canonical_sha} {event.at[:19]}Z {mark}".rstrip())
+        print_text(f"{event.kind:<11} {event.semver or '':<9} {event.canonical_sha} {event.at[:19]}Z {mark}".rstrip())
     if not events:
         note(f"{store.location}: no promotions yet")
     return Exit.OK
@@ -71,13 +73,13 @@ def show(
         print_json([json.loads(record.to_bytes()) for record in records])
         return Exit.OK
     for record in records:
-        print(f"{record.semver} {record.canonical_sha} {record.state}")
-        print(f"  run       {record.mlflow_run_id}")
-        print(f"  previous  {record.production_before or 'none'}")
-        print(f"  event     {record.event.number if record.event else 'none'}")
-        print(f"  evidence  {store.location}/{evidence_key(record.canonical_sha, record.evidence)}")
+        print_text(f"{record.semver} {record.canonical_sha} {record.state}")
+        print_text(f"  run       {record.mlflow_run_id}")
+        print_text(f"  previous  {record.production_before or 'none'}")
+        print_text(f"  event     {record.event.number if record.event else 'none'}")
+        print_text(f"  evidence  {store.location}/{evidence_key(record.canonical_sha, record.evidence)}")
         if record.note:
-            print(f"  note      {record.note}")
+            print_text(f"  note      {visible(record.note)}")
     return Exit.OK
 
 
@@ -108,9 +110,9 @@ def lineage(
     if as_json or form == "json":
         print_json(lineage_report.as_tree(generations))
     elif form == "mermaid":
-        print(lineage_report.as_mermaid(generations))
+        print_text(lineage_report.as_mermaid(generations))
     else:
-        print(lineage_report.as_text(generations, queried=not offline))
+        print_text(lineage_report.as_text(generations, queried=not offline))
     return Exit.OK
 
 
@@ -119,33 +121,72 @@ def verify(
     tracking_uri: TrackingUri = None,
     offline: Annotated[bool, typer.Option("--offline", help="Do not check the tags in MLflow.")] = False,
     public_key: Annotated[
-        Path | None,
-        typer.Option("--public-key", help="An Ed25519 public key (PEM); all evidence must be signed with its key."),
+        list[Path] | None,
+        typer.Option(
+            "--public-key",
+            help="An Ed25519 public key (PEM); it must have signed all evidence and events. May be repeated.",
+        ),
+    ] = None,
+    expect_head: Annotated[
+        str | None,
+        typer.Option("--expect-head", help="The head that the index must end with, as --json printed it."),
+    ] = None,
+    also: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--also", help="Another registry on the same MLflow server, whose tags are right. May be repeated."
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> int:
     """Verify a registry and the tags in MLflow.
 
     It hashes every entry, follows the chain of events, and compares index, records, tags.json and MLflow's tags.
-    Exit 4 when something does not agree.
+    Exit 4 when something does not agree, 5 when that could not be found out.
     """
     from lynxgate.audit.verify import audit
+    from lynxgate.errors import StoreFailure
+    from lynxgate.registry.events import parse_head
     from lynxgate.wiring import open_existing_store, open_tracking, open_verifier
 
-    verifier = None if public_key is None else open_verifier(public_key)
+    verifiers = [open_verifier(path) for path in public_key or ()]
+    head = None if expect_head is None else parse_head(expect_head)
     store = open_existing_store(registry)
-    result = audit(store, None if offline else open_tracking(tracking_uri), verifier)
+    others = [open_existing_store(each) for each in also or ()]
+    result = audit(
+        store, None if offline else open_tracking(tracking_uri), verifiers, expected_head=head, sharing=others
+    )
     if as_json:
         findings = [{"place": finding.place, "problem": finding.problem} for finding in result.findings]
-        print_json({"promotions": result.promotions, "entries": result.entries, "findings": findings})
+        print_json(
+            {
+                "promotions": result.promotions,
+                "entries": result.entries,
+                "head": None if result.head is None else str(result.head),
+                "findings": findings,
+                **({} if result.unchecked is None else {"unchecked": result.unchecked}),
+            }
+        )
     else:
         for finding in result.findings:
-            print(f"{finding.place}: {finding.problem}")
-        if not result.findings:
-            signed = f", all evidence signed by {verifier.key_id}" if verifier is not None else ""
+            print_text(visible(f"{finding.place}: {finding.problem}"))
+        if not result.findings and result.unchecked is None:
+            signed = _describe_signatures([verifier.key_id for verifier in verifiers], result.before_signing)
             left_out = " (MLflow not checked)" if offline else ""
-            print(f"{store.location} verified: {_count(result.promotions, result.entries)}{signed}{left_out}")
+            print_text(f"{store.location} verified: {_count(result.promotions, result.entries)}{signed}{left_out}")
+    if result.unchecked is not None:
+        failure = f"MLflow was not compared: {result.unchecked}"
+        if not result.findings:
+            raise StoreFailure(failure)
+        note(f"lynxgate: {failure}")
     return Exit.INTEGRITY if result.findings else Exit.OK
+
+
+def _describe_signatures(key_ids: list[str], before_signing: int) -> str:
+    if not key_ids:
+        return ""
+    unsigned = f"; {before_signing} events of an older version are not signed" if before_signing else ""
+    return f", all evidence signed by {' or '.join(key_ids)}{unsigned}"
 
 
 def _count(promotions: int, entries: int) -> str:

@@ -19,9 +19,10 @@ from lynxgate.cli.options import (
     BaselinePath,
     EvaluationPath,
     Registry,
+    SigningKey,
     TrackingUri,
 )
-from lynxgate.cli.output import note, print_json, warn_if_dev
+from lynxgate.cli.output import note, print_json, print_text, warn_if_dev
 from minieval.contract.exits import Exit
 
 
@@ -69,9 +70,9 @@ def init(
     if as_json:
         print_json({"registry": store.location, "environment": environment, "made": created})
     elif created:
-        print(f"{store.location}: created a registry for {environment}")
+        print_text(f"{store.location}: created a registry for {environment}")
     else:
-        print(f"{store.location}: is already a registry for {environment}")
+        print_text(f"{store.location}: is already a registry for {environment}")
     return Exit.OK
 
 
@@ -102,11 +103,16 @@ def count_gate(
     elif usage is None:
         note("not counted: the policy has no shelf_life")
     else:
-        print(usage.sentence)
+        print_text(usage.sentence)
     return Exit.OK
 
 
-def recover(registry: Registry = REGISTRY, tracking_uri: TrackingUri = None, as_json: AsJson = False) -> int:
+def recover(
+    registry: Registry = REGISTRY,
+    tracking_uri: TrackingUri = None,
+    signing_key: SigningKey = None,
+    as_json: AsJson = False,
+) -> int:
     """Finish or undo interrupted promotions.
 
     A promotion or rollback that had taken effect is finished; any other is undone. One whose process is still alive
@@ -115,9 +121,10 @@ def recover(registry: Registry = REGISTRY, tracking_uri: TrackingUri = None, as_
     from lynxgate.promotion.authorization import authorise, check_registry
     from lynxgate.promotion.recovery import recover_all
     from lynxgate.registry.layout import read_environment
-    from lynxgate.wiring import open_promotion, open_tracking
+    from lynxgate.wiring import open_promotion, open_signer, open_tracking
 
-    context = open_promotion(registry, open_tracking(tracking_uri))
+    signer = None if signing_key is None else open_signer(signing_key)
+    context = open_promotion(registry, open_tracking(tracking_uri), signer)
     # Recovery can finish a promotion, so it needs the same authority.
     check_registry(authorise(os.environ), read_environment(context.store), context.store.location)
     ended = recover_all(context)
@@ -125,7 +132,7 @@ def recover(registry: Registry = REGISTRY, tracking_uri: TrackingUri = None, as_
         print_json([json.loads(record.to_bytes()) for record in ended])
         return Exit.OK
     for record in ended:
-        print(f"{record.semver} {record.canonical_sha} {record.state}")
+        print_text(f"{record.semver} {record.canonical_sha} {record.state}")
     if not ended:
         note("nothing to recover")
     return Exit.OK
@@ -135,6 +142,7 @@ def rollback(
     to: Annotated[str, typer.Option("--to", help="The earlier version to put into production.")],
     registry: Registry = REGISTRY,
     tracking_uri: TrackingUri = None,
+    signing_key: SigningKey = None,
     as_json: AsJson = False,
 ) -> int:
     """Put an earlier version back into production.
@@ -143,18 +151,19 @@ def rollback(
     """
     from lynxgate.identity import parse_semver
     from lynxgate.promotion.rollback import roll_back
-    from lynxgate.wiring import open_promotion, open_tracking
+    from lynxgate.wiring import open_promotion, open_signer, open_tracking
 
     warn_if_dev()
-    context = open_promotion(registry, open_tracking(tracking_uri))
+    signer = None if signing_key is None else open_signer(signing_key)
+    context = open_promotion(registry, open_tracking(tracking_uri), signer)
     record, before = roll_back(str(parse_semver(to)), context, os.environ)
     if as_json:
         answer = {"production": record.semver, "canonical_sha": record.canonical_sha, "production_before": before}
         print_json(answer)
     elif before is None:
-        print(f"already in production {record.semver} {record.canonical_sha}")
+        print_text(f"already in production {record.semver} {record.canonical_sha}")
     else:
-        print(f"rolled back from {before} to {record.semver} {record.canonical_sha}")
+        print_text(f"rolled back from {before} to {record.semver} {record.canonical_sha}")
     return Exit.OK
 
 
@@ -163,6 +172,7 @@ def tombstone(
     reason: Annotated[str, typer.Option("--reason", help="The reason, one line, for later readers.")],
     registry: Registry = REGISTRY,
     tracking_uri: TrackingUri = None,
+    signing_key: SigningKey = None,
     as_json: AsJson = False,
 ) -> int:
     """Forbid any promotion of a bundle.
@@ -172,15 +182,16 @@ def tombstone(
     from lynxgate.errors import UsageFailure
     from lynxgate.identity import parse_sha
     from lynxgate.promotion.tombstones import tombstone as write_tombstone
-    from lynxgate.wiring import open_promotion, open_tracking
+    from lynxgate.wiring import open_promotion, open_signer, open_tracking
 
     if not reason.isprintable() or not 0 < len(reason) <= 200:
         raise UsageFailure("--reason must be one line of 1 to 200 printable characters")
     warn_if_dev()
-    context = open_promotion(registry, open_tracking(tracking_uri))
+    signer = None if signing_key is None else open_signer(signing_key)
+    context = open_promotion(registry, open_tracking(tracking_uri), signer)
     stone = write_tombstone(parse_sha(sha), reason, context, os.environ)
     if as_json:
         print_json(stone.model_dump(mode="json", by_alias=True, exclude_none=True))
     else:
-        print(f"tombstoned {stone.canonical_sha}: {stone.reason}")
+        print_text(f"tombstoned {stone.canonical_sha}: {stone.reason}")
     return Exit.OK

@@ -15,6 +15,8 @@ from typing import assert_never
 
 from lynxgate import __version__
 from lynxgate.decision.baseline import Baseline, Status
+from lynxgate.decision.consistency import check_evaluation, check_sizes
+from lynxgate.decision.enforceable import check_advisory_terms, check_enforceable
 from lynxgate.decision.groups import Groups, check_groups_of, check_rows
 from lynxgate.decision.metrics.judge import judge_metrics
 from lynxgate.decision.outcome import Outcome
@@ -42,7 +44,7 @@ def compare(
     tolerance_pp: Decimal | None = None,
     groups: Groups | None = None,
 ) -> Verdict:
-    """Judge an evaluation against a baseline.
+    """Judge an evaluation against a baseline, by the newest rules.
 
     ``inputs`` are the hashes of both documents. ``tolerance_pp`` (percentage points) replaces the policy's general
     ``tolerance_pp``; the tolerances of single buckets and of the aggregate stay. ``groups`` are those of the eval set.
@@ -55,8 +57,36 @@ def compare(
     Raises:
         IntegrityFailure: the two were measured on different eval sets, or the groups are of another eval set.
         Refused: ``tolerance_pp`` would loosen an active policy.
-        CannotJudge: the policy names buckets or metrics that neither side has, or would block an improvement.
+        CannotJudge: the policy names buckets or metrics that neither side has, would block an improvement, or could
+            refuse no candidate; or the evaluation contradicts itself, or leaves out an `n` that the baseline has.
         UsageFailure: ``tolerance_pp`` is 100 under a rule that proves something.
+    """
+    check_evaluation(evaluation)
+    # First, because another eval set (exit 4) matters more than what is wrong with the policy.
+    verdict = compare_again(evaluation, baseline, inputs=inputs, tolerance_pp=tolerance_pp, groups=groups)
+    policy = _apply_tolerance(baseline, tolerance_pp)
+    check_advisory_terms(policy)
+    check_sizes(policy, evaluation, baseline)
+    if baseline.status is Status.ACTIVE:
+        check_enforceable(baseline, policy)
+    return verdict
+
+
+def compare_again(
+    evaluation: Evaluation,
+    baseline: Baseline,
+    *,
+    inputs: Inputs | None = None,
+    tolerance_pp: Decimal | None = None,
+    groups: Groups | None = None,
+) -> Verdict:
+    """Judge as `compare` does, and accept what earlier gates accepted.
+
+    Only for a decision that was taken before (`replay`, `verify`) and for resampled copies: a document that `compare`
+    refuses today must stay readable.
+
+    Raises:
+        IntegrityFailure, Refused, CannotJudge, UsageFailure: as `compare`, without its checks of figures and policy.
     """
     if inputs is None:
         inputs = _hash_documents(evaluation, baseline)

@@ -1,4 +1,7 @@
-"""Make a verdict from two documents: the one function that command, script and promotion call."""
+"""Make a verdict from two documents: the one function that command, script and promotion call.
+
+- `decide_bytes` takes a decision, by the newest rules. `decide_bytes_again` repeats one that was taken before.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from lynxgate.decision.baseline import CREATE_IT, Baseline, parse_baseline
-from lynxgate.decision.compare import compare
+from lynxgate.decision.compare import compare, compare_again
 from lynxgate.decision.groups import Groups, read_groups
 from lynxgate.decision.verdict import Inputs, Verdict
 from lynxgate.errors import UsageFailure
@@ -48,10 +51,29 @@ def decide_bytes(
     """Judge the exact bytes of two documents, with the groups of their eval set; messages use ``names`` for the two.
 
     Raises:
-        CannotJudge: one of them is not a valid document, or the policy cannot be applied.
+        CannotJudge: one of them is not a valid document or contradicts itself, or the policy cannot be applied.
         IntegrityFailure: they were measured on different eval sets, or the groups are of another eval set.
         Refused: ``tolerance_pp`` would loosen an active policy.
     """
+    measured, agreed, inputs = _parse(evaluation, baseline, names)
+    verdict = compare(measured, agreed, inputs=inputs, tolerance_pp=tolerance_pp, groups=groups)
+    return verdict, measured, agreed
+
+
+def decide_bytes_again(
+    evaluation: bytes, baseline: bytes, tolerance_pp: Decimal | None = None, *, groups: Groups | None = None
+) -> tuple[Verdict, Evaluation, Baseline]:
+    """Judge two documents on which a decision was taken before (`lynxgate.decision.compare.compare_again`).
+
+    Raises:
+        CannotJudge, IntegrityFailure, Refused: as `decide_bytes`.
+    """
+    measured, agreed, inputs = _parse(evaluation, baseline, ("the evaluation", "the baseline"))
+    verdict = compare_again(measured, agreed, inputs=inputs, tolerance_pp=tolerance_pp, groups=groups)
+    return verdict, measured, agreed
+
+
+def _parse(evaluation: bytes, baseline: bytes, names: tuple[str, str]) -> tuple[Evaluation, Baseline, Inputs]:
     agreed = parse_baseline(baseline, where=names[1])
     measured = parse_document(evaluation, Evaluation, where=names[0])
     inputs = Inputs(
@@ -60,8 +82,7 @@ def decide_bytes(
         eval_set_dvc_md5=measured.eval_set.dvc_md5,
         eval_set_sha256=measured.eval_set.sha256,
     )
-    verdict = compare(measured, agreed, inputs=inputs, tolerance_pp=tolerance_pp, groups=groups)
-    return verdict, measured, agreed
+    return measured, agreed, inputs
 
 
 def parse_tolerance(text: str) -> Decimal:

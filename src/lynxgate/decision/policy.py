@@ -23,7 +23,8 @@ from minieval.contract.fields import Number, Share, Table
 DEFAULT_TOLERANCE_PP = Decimal("2.0")
 MOST_MARGIN_PP = Decimal(100)
 DEFAULT_CONFIDENCE = Decimal("0.95")
-ISOLATIONS = ("process", "bwrap")  # from the weaker to the stronger
+ISOLATIONS = ("external", "process", "bwrap")  # from the weaker to the stronger
+STRONGEST_ISOLATION = ISOLATIONS[-1]
 
 Points = Annotated[
     Number, Field(ge=0, le=100), WithJsonSchema({"type": "number", "minimum": 0, "maximum": 100})
@@ -103,7 +104,7 @@ class Policy(_Rules):
     overall_tolerance_pp: Points | None = None
     confidence: Confidence = DEFAULT_CONFIDENCE
     max_negative_flip_rate: Share | None = None
-    min_isolation: Literal["process", "bwrap"] | None = None
+    min_isolation: Literal["external", "process", "bwrap"] | None = None
     shelf_life: Annotated[ShelfLife | None, Field(strict=False)] = None
     registered_model: RegisteredModel | None = None
     buckets: Annotated[Table[BucketPolicy], Field(default_factory=dict, validate_default=True)]

@@ -14,10 +14,12 @@ from dataclasses import dataclass
 from pydantic import ValidationError
 
 from lynxgate import __version__
+from lynxgate.decision.consistency import check_evaluation
 from lynxgate.decision.globs import matches
+from lynxgate.decision.policy import ISOLATIONS
 from lynxgate.errors import CannotJudge, UsageFailure
 from lynxgate.importers import calibrax, flameiq, flat, kitt, pytest_benchmark
-from lynxgate.importers.found import Found
+from lynxgate.importers.found import Found, check_amounts
 from lynxgate.jsonedit import Path, edit
 from minieval.contract.digests import digest_bytes
 from minieval.contract.documents import Json, canonical_json, list_reasons, parse_document, parse_json
@@ -69,11 +71,16 @@ def read_foreign(provider: str, data: bytes, *, where: str, buckets: Sequence[st
 
     Raises:
         UsageFailure: there is no such provider.
-        CannotJudge: the file is not of the provider's format, or a glob matches nothing or not an accuracy.
+        CannotJudge: the file is not of the provider's format or has no figure, an amount is negative, or a glob matches
+            nothing or not an accuracy.
     """
     if provider not in PROVIDERS:
         raise UsageFailure(f"no provider {provider!r}; choose from {', '.join(PROVIDERS)}")
     found = PROVIDERS[provider].read(data, where)
+    if not found.metrics and not found.buckets:
+        left = f" (left out: {found.left_out[0]})" if found.left_out else ""
+        raise CannotJudge(f"{where}: it has no figure that can be kept{left}; is it the right file?")
+    check_amounts(found, where=where)
     return _as_buckets(found, buckets, where) if buckets else found
 
 
@@ -111,7 +118,9 @@ def build_evaluation(found: Found, origin: Origin, *, where: str) -> Evaluation:
             "schema": SCHEMA,
             "candidate": origin.candidate,
             "eval_set": origin.eval_set,
-            "evaluator": Evaluator(name=f"lynxgate import {origin.provider}", version=__version__),
+            "evaluator": Evaluator(
+                name=f"lynxgate import {origin.provider}", version=__version__, isolation=ISOLATIONS[0]
+            ),
             "buckets": found.buckets,
             "metrics": found.metrics,
             "environment": Environment(fingerprint=found.fingerprint),
@@ -178,6 +187,11 @@ def add_to_document(found: Found, data: bytes, *, where: str, into: str) -> byte
 
 def _validate(parts: dict[str, object], where: str) -> Evaluation:
     try:
-        return Evaluation.model_validate(parts)
+        evaluation = Evaluation.model_validate(parts)
     except ValidationError as error:
         raise CannotJudge(f"{where}: does not make a valid evaluation: {': '.join(list_reasons(error)[0])}") from error
+    try:
+        check_evaluation(evaluation)
+    except CannotJudge as error:
+        raise CannotJudge(f"{where}: {error}") from error
+    return evaluation

@@ -6,7 +6,7 @@ Names are its flat keys: ``latency.p95`` (ms), ``throughput`` (per second), ``me
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field, WithJsonSchema, model_validator
 
@@ -48,7 +48,8 @@ class _Metadata(Foreign):
 
 
 class _Snapshot(Foreign):
-    schema_version: Literal[1]
+    # Not `Literal[1]`, which accepts true.
+    schema_version: Annotated[int, Field(ge=1, le=1)]
     metadata: _Metadata = _Metadata()
     metrics: _Metrics
 

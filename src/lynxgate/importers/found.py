@@ -1,7 +1,13 @@
-"""What a reader found in a foreign file, and the functions that all readers share."""
+"""What a reader found in a foreign file, and the functions that all readers share.
+
+- One entry that cannot be kept does not lose the others: it is left out and named (`Found.left_out`), where its own
+  tool does not mark the measurement as failed.
+- An amount (a time, a size, a rate, a percentage) is not negative; `check_amounts` tells it by its unit or its name.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -12,6 +18,15 @@ from lynxgate.errors import CannotJudge
 from minieval.contract.digests import digest_bytes
 from minieval.contract.documents import Document, Json, canonical_json
 from minieval.contract.report import Measured, Metric
+
+MOST_CHARACTERS = 200
+_TIMES = frozenset({"s", "ms", "us", "ns", "sec", "seconds"})
+_SIZES = frozenset({"b", "byte", "bytes", "kb", "mb", "gb", "kib", "mib", "gib"})
+_UNITS = _TIMES | _SIZES | {"%", "percent", "1/s", "hz", "rps", "qps"}
+_AMBIGUOUS = frozenset({"b"})  # `variant_b` is not a number of bytes
+_AMOUNTS = frozenset({"latency", "duration", "throughput", "memory"})
+_CHANGES = frozenset({"change", "delta", "diff", "difference"})  # of an amount, and they may be negative
+_WORD = re.compile(r"[^0-9a-z%]+")
 
 
 @dataclass(frozen=True)
@@ -33,6 +48,43 @@ class Foreign(Document):
 def is_figure(value: Json) -> bool:
     """Whether a JSON value is a number; true and false are not."""
     return isinstance(value, int | Decimal) and not isinstance(value, bool)
+
+
+def problem_of_name(name: str) -> str | None:
+    """Return why a figure cannot have this name in a document, with the start of it; `None` where it can."""
+    # The limits of `minieval.contract.fields.Name`, so that one long name does not refuse the whole file. A name with
+    # control characters is hostile and not only long: it does refuse the file, where the evaluation is built.
+    if not name:
+        return "an entry with an empty name"
+    if len(name) > MOST_CHARACTERS:
+        return f"{name[:60]!r}... (a name of {len(name)} characters, and at most {MOST_CHARACTERS} are kept)"
+    return None
+
+
+def check_amounts(found: Found, *, where: str) -> None:
+    """Check that no amount is negative.
+
+    Raises:
+        CannotJudge: one is; the message names the figure and, of samples, which.
+    """
+    for name, metric in found.metrics.items():
+        if not _is_amount(name, metric.unit):
+            continue
+        if metric.value < 0:
+            raise CannotJudge(f"{where}: {name!r} is {metric.value}, and such an amount is not negative; measure again")
+        for number, sample in enumerate(metric.samples or ()):
+            if sample < 0:
+                raise CannotJudge(
+                    f"{where}: sample {number} of {name!r} is {sample}, and such an amount is not negative; "
+                    "measure again"
+                )
+
+
+def _is_amount(name: str, unit: str | None) -> bool:
+    words = [word for word in _WORD.split(name.casefold()) if word]
+    if not words or _CHANGES & set(words):
+        return False
+    return (unit or "").casefold() in _UNITS or words[-1] in _UNITS - _AMBIGUOUS or bool(_AMOUNTS & set(words))
 
 
 def flatten(tree: Mapping[str, Json], prefix: str = "") -> Iterator[tuple[str, Json]]:

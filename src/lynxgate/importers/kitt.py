@@ -16,7 +16,7 @@ from typing import Annotated
 from pydantic import Field, ValidationError
 
 from lynxgate.errors import CannotJudge
-from lynxgate.importers.found import Foreign, Found, digest_machine, flatten, is_figure, put_once
+from lynxgate.importers.found import Foreign, Found, digest_machine, flatten, is_figure, problem_of_name, put_once
 from minieval.contract.documents import Json, list_reasons, parse_document
 from minieval.contract.fields import Count, Name, Number, Positive, Share, Table
 from minieval.contract.report import Measured, Metric
@@ -118,6 +118,9 @@ def _read_figures(
                 values_by_key.setdefault(key, []).append(value)
     for key, values in values_by_key.items():
         full = f"{name}.{key}"
+        if problem := problem_of_name(full):
+            left_out.append(problem)
+            continue
         if not all(is_figure(value) for value in values):
             left_out.append(full)
             continue

@@ -6,16 +6,19 @@ or ``--benchmark-save-data``). The fingerprint is of facts that stay the same fr
 
 from __future__ import annotations
 
+from decimal import Decimal
+from statistics import median
 from typing import Annotated
 
 from pydantic import Field
 
 from lynxgate.errors import CannotJudge
-from lynxgate.importers.found import Foreign, Found, digest_machine, put_once
+from lynxgate.importers.found import Foreign, Found, digest_machine, problem_of_name, put_once
 from minieval.contract.documents import Json, parse_document
-from minieval.contract.fields import Name, Number
+from minieval.contract.fields import Number
 from minieval.contract.report import Metric
 
+ROUNDING = Decimal("1e-6")  # of the median: the tool computes it with floats
 MOST_SAMPLES = 10_000  # as many as an evaluation may have
 # Facts that stay the same between runs on one machine; the load and the CPU frequency of the moment do not.
 _MACHINE = ("node", "processor", "machine", "system", "python_implementation", "python_version")
@@ -28,7 +31,7 @@ class _Stats(Foreign):
 
 
 class _Benchmark(Foreign):
-    fullname: Name
+    fullname: str
     stats: _Stats
 
 
@@ -43,7 +46,8 @@ def read(data: bytes, where: str) -> Found:
     Where there are more than `MOST_SAMPLES` samples, all are left out, and `Found.left_out` names them.
 
     Raises:
-        CannotJudge: it is not such a report, or it has no benchmark (those with errors are missing from it).
+        CannotJudge: it is not such a report, it has no benchmark (those with errors are missing from it), or a median
+            is not that of its rounds.
     """
     report = parse_document(data, _Report, where=where)
     if not report.benchmarks:
@@ -51,7 +55,15 @@ def read(data: bytes, where: str) -> Found:
     metrics: dict[str, Metric] = {}
     left_out: list[str] = []
     for each in report.benchmarks:
+        if problem := problem_of_name(each.fullname):
+            left_out.append(problem)
+            continue
         rounds = each.stats.data
+        if rounds and abs(each.stats.median - median(rounds)) > ROUNDING * abs(median(rounds)):
+            raise CannotJudge(
+                f"{where}: {each.fullname!r} states a median of {each.stats.median} s, and that of its rounds is "
+                f"{median(rounds)} s; run it again"
+            )
         if len(rounds) > MOST_SAMPLES:
             left_out.append(f"samples of {each.fullname}")
         samples = rounds if 0 < len(rounds) <= MOST_SAMPLES else None

@@ -2,6 +2,7 @@
 
 - An event is first announced (put into the document that it belongs to, by compare-and-swap) and then written, so
   that every process that finishes the work writes the same line.
+- With a signer each event is signed. Once an event is signed, all later ones are: an unsigned one is refused.
 - When another event has taken its number, another one is announced and tried; the first was never written.
 """
 
@@ -10,12 +11,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from lynxgate.errors import Conflict, IntegrityFailure, OutcomeUnknown, StoreFailure
+from lynxgate.errors import Conflict, IntegrityFailure, OutcomeUnknown, Refused, StoreFailure
 from lynxgate.ports import RegistryStore
 from lynxgate.promotion.context import PromotionContext
-from lynxgate.registry.events import GENESIS, Event
+from lynxgate.registry.events import Event
+from lynxgate.registry.layout import read_origin
 from lynxgate.registry.record import State
 from minieval.contract.digests import digest_bytes
+from minieval.contract.documents import parse_document
 
 T = TypeVar("T")
 
@@ -63,11 +66,30 @@ def build_next_event(context: PromotionContext, production: str | None, **fields
 
     Raises:
         IntegrityFailure: ``production`` has no promoted record.
+        Refused: the last event is signed, and this process has no key.
     """
     last = context.store.last(_find_known_event(context, production))
-    number, previous = (1, GENESIS) if last is None else (last[0] + 1, digest_bytes(last[1]))
+    if last is None:
+        number, previous = 1, read_origin(context.store)
+    else:
+        number, previous = last[0] + 1, digest_bytes(last[1])
+        check_signer(context, parse_document(last[1], Event, where=f"{context.store.location}/index"))
     at = context.store.now().isoformat()
-    return Event.model_validate({"number": number, "previous": previous, "at": at, **fields})
+    event = Event.model_validate({"number": number, "previous": previous, "at": at, **fields})
+    return event if context.signer is None else event.sign(context.signer)
+
+
+def check_signer(context: PromotionContext, earlier: Event | None) -> None:
+    """Check that the event after ``earlier`` will be signed if that one is.
+
+    Raises:
+        Refused: it is signed, and this process has no key.
+    """
+    if earlier is not None and earlier.signature is not None and context.signer is None:
+        raise Refused(
+            f"the events of {context.store.location} are signed; "
+            "give the key with --signing-key or LYNXGATE_SIGNING_KEY"
+        )
 
 
 def _find_known_event(context: PromotionContext, production: str | None) -> int:

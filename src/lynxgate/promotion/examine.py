@@ -15,10 +15,12 @@ from lynxgate.decision.baseline import Baseline
 from lynxgate.decision.compare import Verdict
 from lynxgate.decision.decide import decide_bytes
 from lynxgate.decision.groups import Groups
+from lynxgate.decision.policy import STRONGEST_ISOLATION, Policy
 from lynxgate.errors import CannotJudge, Exit, GateError, IntegrityFailure, Refused
 from lynxgate.identity import parse_semver, parse_sha
 from lynxgate.ports import ModelSource, Store
-from lynxgate.registry.resolve import find_production
+from lynxgate.registry.layout import Environment
+from lynxgate.registry.resolve import Production, read_production
 from lynxgate.registry.tombstone import check_not_tombstoned
 from minieval.contract.bundle import read_manifest
 from minieval.contract.manifest import Manifest, describe_difference
@@ -74,14 +76,17 @@ class VerifiedCandidate:
     baseline: Baseline
 
 
-def examine(request: Request, store: Store, tracking: ModelSource) -> VerifiedCandidate:
+def examine(request: Request, store: Store, tracking: ModelSource, environment: Environment) -> VerifiedCandidate:
     """Check everything that can be checked by reading: the cheap checks first, the download of the model last.
+
+    ``environment`` is that of the registry that the candidate is to enter.
 
     Raises:
         NotPassed, CannotJudge: the candidate does not pass, or that cannot be judged (exit 2, 3).
         IntegrityFailure: bundle, run, documents and SHA do not belong together (4).
         StoreFailure: the registry or MLflow failed (5).
-        Refused: the baseline is report-only, the bundle is tombstoned, or the semver is not the next one (6).
+        Refused: the baseline is report-only, the isolation is too weak for production, the bundle is tombstoned, or the
+            semver is not the next one (6).
     """
     verdict, evaluation, baseline = decide_bytes(request.evaluation, request.baseline, groups=request.groups)
     if baseline.status != "active":
@@ -90,6 +95,7 @@ def examine(request: Request, store: Store, tracking: ModelSource) -> VerifiedCa
         )
     if not verdict.passed:
         raise NotPassed(verdict)
+    check_isolation(environment, evaluation, baseline.policy)
     sha, run_id = parse_sha(request.canonical_sha), evaluation.candidate.mlflow_run_id
     if evaluation.candidate.canonical_sha != sha:
         raise IntegrityFailure(
@@ -102,9 +108,27 @@ def examine(request: Request, store: Store, tracking: ModelSource) -> VerifiedCa
     if manifest.canonical_sha != sha:
         raise IntegrityFailure(f"{request.bundle} hashes to {manifest.canonical_sha}, not to {sha}; fetch it again")
     check_not_tombstoned(store, sha)
-    check_order(request, find_production(store))
+    check_order(request, read_production(store))
     check_artifacts(manifest, run_id, tracking)
     return VerifiedCandidate(manifest, verdict, run_id, baseline.policy.model_name, evaluation, baseline)
+
+
+def check_isolation(environment: Environment, evaluation: Evaluation, policy: Policy) -> None:
+    """Check that the candidate of a production registry was measured under bwrap, unless the policy names a minimum.
+
+    A weaker isolation lets a candidate read the labels. Where the policy names a minimum, the verdict has held it.
+
+    Raises:
+        Refused: it was measured under a weaker isolation, or under an unknown one.
+    """
+    found = evaluation.evaluator.isolation if evaluation.evaluator else None
+    if environment is not Environment.PRODUCTION or policy.min_isolation is not None or found == STRONGEST_ISOLATION:
+        return
+    named = "names no isolation" if found is None else f"was made under isolation {found[:40]!r}"
+    raise Refused(
+        f"a production registry takes evaluations under {STRONGEST_ISOLATION}, and this one {named}; evaluate again "
+        f"under {STRONGEST_ISOLATION}, or let the baseline's policy allow less (min_isolation: process)"
+    )
 
 
 def check_artifacts(manifest: Manifest, run_id: str, tracking: ModelSource) -> None:
@@ -123,12 +147,13 @@ def check_artifacts(manifest: Manifest, run_id: str, tracking: ModelSource) -> N
         )
 
 
-def check_order(request: Request, production: str | None) -> None:
-    """Check that production is the version that the decision was made against, and that it only goes up.
+def check_order(request: Request, found: Production) -> None:
+    """Check that production is the version that the decision was made against, and that versions only go up.
 
     Raises:
-        Refused: production is another version, or the semver is not greater than it.
+        Refused: production is another version, or the semver is not greater than all that were ever promoted.
     """
+    production = found.semver
     if request.against is not None and request.against.semver != production:
         raise Refused(
             f"production was {request.against.semver or 'empty'} when this was decided, "
@@ -139,4 +164,9 @@ def check_order(request: Request, production: str | None) -> None:
     if production is not None and parse_semver(request.semver) <= parse_semver(production):
         raise Refused(
             f"{request.semver} is not greater than {production}, which is in production; choose a higher version"
+        )
+    # Production may have been rolled back: a number below one that was used would not show which came later.
+    if found.highest is not None and parse_semver(request.semver) < parse_semver(found.highest):
+        raise Refused(
+            f"{request.semver} is lower than {found.highest}, which was promoted before; choose a higher version"
         )

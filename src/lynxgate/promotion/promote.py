@@ -20,6 +20,7 @@ from lynxgate.ports import ModelSource
 from lynxgate.promotion.authorization import authorise, check_registry
 from lynxgate.promotion.context import PromotionContext
 from lynxgate.promotion.eval_set_usage import EvalSetUsage, measure, record_use
+from lynxgate.promotion.event_log import check_signer
 from lynxgate.promotion.examine import Request, VerifiedCandidate, check_artifacts, check_order, examine
 from lynxgate.promotion.recovery import recover_unfinished
 from lynxgate.promotion.run_tag import TagState, set_and_confirm_tag
@@ -28,15 +29,16 @@ from lynxgate.registry.compare_and_swap import put_once
 from lynxgate.registry.evidence import build_evidence
 from lynxgate.registry.layout import (
     Environment,
+    RegistryMark,
     create_registry,
     evidence_key,
     manifest_key,
-    read_environment,
+    read_mark,
     read_tags,
     signature_key,
 )
 from lynxgate.registry.record import Record, State, VersionedRecord
-from lynxgate.registry.resolve import read_production
+from lynxgate.registry.resolve import find_production, read_production
 from lynxgate.registry.tombstone import check_not_tombstoned
 from minieval.contract.documents import parse_document
 from minieval.contract.report import Evaluation
@@ -51,12 +53,23 @@ class Ending(StrEnum):
 
 @dataclass(frozen=True)
 class Receipt:
-    """What was promoted; ``production_before`` is the semver that it followed, `None` for the first."""
+    """What was promoted; ``production_before`` is the semver that it followed, `None` for the first.
+
+    ``production`` is the version in production now: another one where the promotion was made before, and a rollback or
+    another promotion followed.
+    """
 
     semver: str
     canonical_sha: str
     ending: Ending
     production_before: str | None
+    production: str | None
+
+    @property
+    def line(self) -> str:
+        """Return the line by which commands report it, and which a comment reads again."""
+        line = f"{self.ending} {self.semver} {self.canonical_sha}"
+        return line if self.production == self.semver else f"{line}, in production: {self.production or 'none'}"
 
 
 ReportUsage = Callable[[EvalSetUsage], None]
@@ -86,27 +99,28 @@ def promote(
         StoreFailure: the registry or MLflow failed; the message names the state that this left (5).
         Refused: not authorised, semver taken, or changed by another process meanwhile (6).
     """
-    environment = authorise(environ)
-    check_registry(environment, read_environment(context.store), context.store.location)
+    environment, mark = authorise(environ), read_mark(context.store)
+    check_registry(environment, None if mark is None else mark.environment, context.store.location)
     if receipt := find_promoted(request, context):
         _report_usage_again(request, context, report_usage)
         return receipt
-    candidate = examine(request, context.store, tracking)
+    candidate = examine(request, context.store, tracking, environment)
     recover_unfinished((read_tags(context.store).tags.production, request.semver), context)
     if receipt := find_promoted(request, context):
         _report_usage_again(request, context, report_usage)
         return receipt
-    versioned = claim(request, candidate, context, environment, report_usage)
+    versioned = claim(request, candidate, context, mark, report_usage)
     versioned = write_promotion(versioned, candidate, context, tracking)
     versioned = finish(context, versioned)
-    return _build_receipt(versioned.record, Ending.PROMOTED)
+    return _build_receipt(versioned.record, Ending.PROMOTED, request.semver)
 
 
 def find_promoted(request: Request, context: PromotionContext) -> Receipt | None:
     """Return the receipt of this very promotion when it was made before; finish it when it was only committed.
 
     Raises:
-        Refused: the semver belongs to another SHA, for ever, or another process is promoting it now.
+        Refused: the semver belongs to another SHA, for ever, another process is promoting it now, or the bundle was
+            tombstoned since.
     """
     versioned = context.journal.read(request.semver)
     if versioned is None:
@@ -120,30 +134,40 @@ def find_promoted(request: Request, context: PromotionContext) -> Receipt | None
         raise Refused(f"{record.semver} is being promoted by {record.owner}, at most until {record.deadline}")
     if record.committed and record.state is State.PENDING:
         record = recover(context, versioned).record
-    return _build_receipt(record, Ending.ALREADY) if record.state is State.PROMOTED else None
+    if record.state is not State.PROMOTED:
+        return None
+    # What was withdrawn is not answered with a success, although its promotion is a fact of the past.
+    check_not_tombstoned(context.store, record.canonical_sha)
+    return _build_receipt(record, Ending.ALREADY, find_production(context.store))
 
 
 def claim(
     request: Request,
     candidate: VerifiedCandidate,
     context: PromotionContext,
-    environment: Environment,
+    mark: RegistryMark | None,
     report_usage: ReportUsage,
 ) -> VersionedRecord:
     """Write manifest, evidence and signature, then make the semver's record ours: it now belongs to this SHA.
 
     A crash before the record leaves documents that nothing refers to. They are named by their content, so that a
-    retry finds its own.
+    retry finds its own. ``mark`` is the registry's, `None` when a dev registry is still to be created.
 
     Raises:
-        Refused: production moved or is not finished, or another process has claimed the semver.
+        Refused: production moved or is not finished, another process has claimed the semver, or a key is missing.
     """
     production = read_production(context.store)
     before = production.semver
-    check_order(request, before)
+    check_order(request, production)
     if not production.closed:
         # Its event may not be in the index yet, and ours comes after it.
         raise Refused(f"{before} was put in production by another process just now, which is not done; run it again")
+    check_signer(context, production.event)
+    if mark is None or mark.environment is Environment.DEV:
+        create_registry(context.store, Environment.DEV)
+    mark = mark or read_mark(context.store)
+    if mark is None:
+        raise StoreFailure(f"{context.store.location} was created and is gone; run it again")
     evidence = build_evidence(
         candidate.manifest,
         candidate.verdict,
@@ -153,9 +177,8 @@ def claim(
         run_id=candidate.run_id,
         semver=request.semver,
         production_before=before,
+        mark=mark,
     )
-    if environment is Environment.DEV:
-        create_registry(context.store, environment)
     # Counted before the claim: a use that the policy refuses must not cost the semver.
     usage = record_use(context.store, candidate.evaluation, candidate.baseline)
     if usage is not None:
@@ -244,5 +267,5 @@ def _undo(context: PromotionContext, versioned: VersionedRecord, state: State, c
         ) from cause
 
 
-def _build_receipt(record: Record, ending: Ending) -> Receipt:
-    return Receipt(record.semver, record.canonical_sha, ending, record.production_before)
+def _build_receipt(record: Record, ending: Ending, production: str | None) -> Receipt:
+    return Receipt(record.semver, record.canonical_sha, ending, record.production_before, production)

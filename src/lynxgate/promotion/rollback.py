@@ -8,6 +8,7 @@ from lynxgate.errors import CannotJudge, Refused
 from lynxgate.identity import parse_semver
 from lynxgate.promotion.authorization import authorise, check_registry
 from lynxgate.promotion.context import PromotionContext
+from lynxgate.promotion.event_log import check_signer
 from lynxgate.promotion.recovery import recover_unfinished
 from lynxgate.promotion.rollback_steps import check_target, finish_rollback, move_production
 from lynxgate.registry.layout import read_environment, read_tags
@@ -48,6 +49,7 @@ def roll_back(target: str, context: PromotionContext, environ: Mapping[str, str]
         raise Refused(
             f"{target} is higher than {production}, in production; promote its bundle as a new version instead"
         )
+    check_signer(context, found.event)
     check_not_tombstoned(context.store, versioned.record.canonical_sha)
     versioned = context.journal.take_over(versioned, rollback=Rollback(production_before=production).model_dump())
     check_target(context, versioned)

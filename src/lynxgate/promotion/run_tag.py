@@ -14,6 +14,8 @@ from lynxgate.errors import OutcomeUnknown, StoreFailure
 from lynxgate.promotion.context import PromotionContext
 from lynxgate.registry.record import Record
 
+TAG_PREFIX = "lynxgate.semver."
+
 
 class TagState(Enum):
     """What is known of the tag on the run."""
@@ -34,7 +36,7 @@ class TagAnswer:
 
 def tag_key(semver: str) -> str:
     """Return the key of the tag that marks the promotion to ``semver``; its value is the canonical SHA."""
-    return f"lynxgate.semver.{semver}"
+    return f"{TAG_PREFIX}{semver}"
 
 
 def set_and_confirm_tag(context: PromotionContext, record: Record) -> TagAnswer:

@@ -10,14 +10,14 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Mapping
 
-from lynxgate.errors import Conflict, Refused, StoreFailure
+from lynxgate.errors import CannotJudge, Conflict, Refused, StoreFailure
 from lynxgate.promotion.authorization import authorise, check_registry
 from lynxgate.promotion.context import PromotionContext
-from lynxgate.promotion.event_log import build_next_event, write_announced
+from lynxgate.promotion.event_log import build_next_event, check_signer, write_announced
 from lynxgate.registry.compare_and_swap import MAX_SWAPS, put
 from lynxgate.registry.events import Event, Kind
-from lynxgate.registry.layout import read_environment, read_tags, tombstone_key
-from lynxgate.registry.resolve import find_production
+from lynxgate.registry.layout import manifest_key, read_environment, read_tags, tombstone_key
+from lynxgate.registry.resolve import find_production, read_production
 from lynxgate.registry.tombstone import Tombstone, VersionedTombstone, read_tombstone
 
 
@@ -25,11 +25,16 @@ def tombstone(sha: str, reason: str, context: PromotionContext, environ: Mapping
     """Tombstone a bundle, once; return the tombstone as it stands, with the reason of the first one.
 
     Raises:
+        CannotJudge: the registry has no such bundle.
         Refused: not authorised, or the bundle is in production or being put back into it.
         StoreFailure: the registry failed; run it again to finish what was begun.
     """
     check_registry(authorise(environ), read_environment(context.store), context.store.location)
+    check_signer(context, read_production(context.store).event)
     if read_tombstone(context.store, sha) is None:
+        if context.store.read(manifest_key(sha)) is None:
+            # A mistyped SHA would be forbidden for ever, and the bundle that was meant would not.
+            raise CannotJudge(f"{context.store.location} has no bundle {sha}; see lynxgate registry list")
         _check_not_in_production(context, sha)
         begun = Tombstone(canonical_sha=sha, reason=reason)
         with contextlib.suppress(Conflict):  # another process tombstones it too: that one stands, and is finished below

@@ -10,15 +10,16 @@ from dataclasses import dataclass
 
 from lynxgate.pull_request.event import LabelledEvent
 from lynxgate.pull_request.forge import Forge
+from lynxgate.pull_request.repository_paths import RepositoryFile
 from lynxgate.pull_request.request import Declined, PromotionRequest, choose, find_label_event, requesters
 
 
 @dataclass(frozen=True)
 class Terms:
-    """What a request must fit: the label, the path of the committed baseline, and this repository."""
+    """What a request must fit: the label, the committed baseline, and this repository."""
 
     label: str
-    baseline: str
+    baseline: RepositoryFile
     repository: str
 
 
@@ -85,9 +86,10 @@ def _refuse_pull(forge: Forge, event: LabelledEvent, terms: Terms) -> Declined |
         return Declined("commits were pushed after the label was set", again)
     files = forge.files(event.number)
     # A rename from or to the baseline changes it as well.
-    if any(terms.baseline in (file.path, file.previous) for file in files):
+    names = (name for file in files for name in (file.path, file.previous) if name is not None)
+    if any(terms.baseline.is_changed_by(name) for name in names):
         return Declined(
-            f"this pull request changes {terms.baseline}; a baseline changes only in a pull request of its own",
+            f"this pull request changes {terms.baseline.path}; a baseline changes only in a pull request of its own",
             "Merge the change of the baseline first, in a pull request of its own.",
         )
     # GitHub lists at most 3,000 files.

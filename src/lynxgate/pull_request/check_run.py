@@ -6,9 +6,11 @@ import json
 from collections.abc import Iterator
 
 from lynxgate.decision.verdict import Verdict, describe_move
+from lynxgate.errors import IntegrityFailure
 from lynxgate.escape import visible
 from lynxgate.pull_request.forge import Annotation, Check, Conclusion, Level
 from lynxgate.pull_request.report import (
+    MISMATCH,
     Context,
     Report,
     check_report,
@@ -17,6 +19,7 @@ from lynxgate.pull_request.report import (
     format_headline,
     render_end,
     render_facts,
+    render_mismatch,
     render_rows,
 )
 
@@ -30,7 +33,7 @@ def build_check(report: Report, context: Context, *, name: str, head_sha: str, b
     Raises:
         IntegrityFailure, CannotJudge: as `check_report`.
     """
-    check_report(report)
+    check_report(report, context)
     path, text = baseline
     lines = text.splitlines()
     return Check(
@@ -40,6 +43,18 @@ def build_check(report: Report, context: Context, *, name: str, head_sha: str, b
         title=format_headline(report)[:MAX_TITLE],
         summary=fit(render_facts(report, context), render_rows(report), render_end(report, context)),
         annotations=() if report.verdict is None else tuple(_annotate(report.verdict, path, lines, report)),
+        details_url=context.run_url,
+    )
+
+
+def build_mismatch_check(error: IntegrityFailure, context: Context, *, name: str, head_sha: str) -> Check:
+    """Return the failed check run in place of one whose parts contradict each other."""
+    return Check(
+        name=name,
+        head_sha=head_sha,
+        conclusion=Conclusion.FAILURE,
+        title=MISMATCH,
+        summary=render_mismatch(error, context),
         details_url=context.run_url,
     )
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 
-from lynxgate.errors import CannotJudge
+from lynxgate.errors import CannotJudge, IntegrityFailure
 from lynxgate.pull_request.report import (
+    MISMATCH,
     Context,
     Report,
     check_report,
@@ -18,6 +19,8 @@ from lynxgate.pull_request.report import (
     join_blocks,
     render_end,
     render_facts,
+    render_mismatch,
+    render_pending,
     render_rows,
     render_run_link,
 )
@@ -44,9 +47,15 @@ def render_comment(report: Report, context: Context, kind: str = KIND) -> str:
     Raises:
         IntegrityFailure, CannotJudge: as `check_report`.
     """
-    check_report(report)
-    head = join_blocks(marker(kind), f"### Lynxgate: {format_headline(report)}", render_facts(report, context))
+    check_report(report, context)
+    headline = f"### Lynxgate: {format_headline(report)}"
+    head = join_blocks(marker(kind), headline, render_facts(report, context), render_pending(report))
     return fit(head, render_rows(report), render_end(report, context))
+
+
+def render_mismatch_comment(error: IntegrityFailure, context: Context, kind: str = KIND) -> str:
+    """Return the comment that replaces one whose parts contradict each other."""
+    return join_blocks(marker(kind), f"### Lynxgate: {MISMATCH}", render_mismatch(error, context))
 
 
 def render_refusal(declined: Declined, context: Context, kind: str = KIND) -> str:

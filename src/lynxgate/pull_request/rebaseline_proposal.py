@@ -97,6 +97,12 @@ def _extra(before: Baseline, moved: Rebaselined) -> list[str]:
     added = sum(each.before == ABSENT for each in buckets)
     removed = sum(each.after == ABSENT for each in buckets)
     lines = []
+    if moved.accepted:
+        lines.append(f"Each accepted regression ({len(moved.accepted)}, named below) is meant, and this says why.")
+    elif moved.gate is not None:
+        lines.append("What the gate says of this evaluation (below the table) is what you expect.")
+    if any(each.place == ("source", "semver") and each.after != ABSENT for each in moved.moves):
+        lines.append("The version named as source is the one of this model: nothing has checked that.")
     if added:
         lines.append(f"The new buckets ({added}) belong in the gate, with the tier that the policy gives them.")
     if removed:

@@ -1,7 +1,9 @@
 """The result of a gate as a pull request shows it: its parts, their consistency, headline, facts and log. Pure.
 
 - The comment and the check run are made from one `Report`, so they cannot contradict each other.
-- A report claims no more than its evidence: "promoted" needs a receipt that fits the verdict.
+- A report claims no more than its evidence: "promoted" needs a receipt that fits the verdict, and both must be about
+  the run and the version that were requested.
+- Parts that contradict each other are reported as that, so that no older result stays in the pull request.
 - Names from outside (buckets, runs, errors) stand in code, where GitHub mentions, links and closes nothing.
 - A body has at most 65,536 bytes, so at most as many characters however GitHub counts; it states what is left out.
 """
@@ -11,6 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lynxgate.decision.compare import ALL_ROWS
+from lynxgate.decision.same_run import check_same_run
 from lynxgate.decision.verdict import Verdict
 from lynxgate.errors import CannotJudge, IntegrityFailure
 from lynxgate.escape import as_code
@@ -20,6 +23,11 @@ from lynxgate.reports.verdict_table import render_markdown
 from minieval.contract.exits import Exit
 
 MAX_BYTES = 65_536
+MISMATCH = f"the parts of this result do not belong together (exit {int(Exit.INTEGRITY)})"
+_ADVICE = (
+    "So it is neither a pass nor a promotion. `lynxgate registry list` shows what was promoted. Find the job "
+    "that wrote the wrong part, then set the label again."
+)
 _LOG_LINES = 5
 _MEANING = {
     Exit.BUG: "a bug in the gate",
@@ -37,7 +45,7 @@ class Report:
     """The parts of a gate's result.
 
     ``exit_code`` and ``log`` are of the step that ended the gate. ``usage`` is the sentence on how often the eval set
-    was used, if the policy counts that.
+    was used, if the policy counts that. ``awaiting`` is true before reviewers approve the promotion.
     """
 
     verdict: Verdict | None
@@ -45,6 +53,13 @@ class Report:
     exit_code: int = 0
     log: str = ""
     usage: str | None = None
+    awaiting: bool = False
+
+    @property
+    def is_promotable(self) -> bool:
+        """Return whether the candidate passed an active baseline, no step failed, and nothing is promoted yet."""
+        passed = self.verdict is not None and self.verdict.passed and self.verdict.status == "active"
+        return passed and self.receipt is None and self.exit_code == 0
 
 
 @dataclass(frozen=True)
@@ -57,11 +72,14 @@ class Context:
     run_url: str | None = None
 
 
-def check_report(report: Report) -> None:
-    """Check that the parts of a report agree.
+def check_report(report: Report, context: Context) -> None:
+    """Check that the parts of a report agree with each other and with what was requested.
+
+    A verdict whose evaluation names no run is not compared with the requested one.
 
     Raises:
-        IntegrityFailure: the receipt is not for a candidate that the verdict passes.
+        IntegrityFailure: the receipt is not for a candidate that the verdict passes, or is for another version than
+            the requested one, or the verdict is for another run.
         CannotJudge: the report has no content, or its verdict was not written by `compare`.
     """
     verdict, receipt = report.verdict, report.receipt
@@ -74,8 +92,11 @@ def check_report(report: Report) -> None:
     # The aggregate's name is printed without the care that bucket names get, so it must be ours.
     if verdict.aggregate is not None and verdict.aggregate.bucket != ALL_ROWS:
         raise CannotJudge("the verdict's aggregate has a name of its own; it was not written by lynxgate compare")
+    check_same_run("the verdict", verdict.candidate.mlflow_run_id, context.run_id)
     if receipt is None:
         return
+    if context.semver is not None and str(receipt.semver) != context.semver:
+        raise IntegrityFailure(f"the receipt is for {receipt.semver}, but the request is for {context.semver}")
     if not verdict.passed or verdict.status != "active":
         raise IntegrityFailure(f"there is a receipt for {receipt.semver}, but the verdict does not pass the candidate")
     if verdict.candidate.canonical_sha != receipt.canonical_sha:
@@ -84,11 +105,22 @@ def check_report(report: Report) -> None:
         )
 
 
+def render_mismatch(error: IntegrityFailure, context: Context) -> str:
+    """Return the text for a report that `check_report` refused: the reason, and that nothing in it counts."""
+    # No version and no SHA as a fact of the list: it is unknown which of the parts is right.
+    requested = {"requested run": context.run_id, "requested version": context.semver, "head": context.head_sha}
+    facts = "\n".join(f"- {name}: {as_code(value)}" for name, value in requested.items() if value)
+    return join_blocks(as_code(str(error)), _ADVICE, facts, render_run_link(context))
+
+
 def conclude(report: Report) -> Conclusion:
-    """Return the conclusion: success only if an active gate passed and no later step failed."""
+    """Return the conclusion: success only if an active gate passed, no later step failed, and it is in production."""
     verdict = report.verdict
     if verdict is None or report.exit_code != 0 or verdict.exit is not Exit.OK:
         return Conclusion.FAILURE
+    if report.receipt is not None and report.receipt.followed_by is not None:
+        # Promoted before, and rolled back or followed since: a success would announce what is not in production.
+        return Conclusion.NEUTRAL
     # Report-only promotes nothing, so it is neither a success nor a failure.
     return Conclusion.SUCCESS if verdict.passed and verdict.status == "active" else Conclusion.NEUTRAL
 
@@ -98,7 +130,8 @@ def format_headline(report: Report) -> str:
     verdict, receipt = report.verdict, report.receipt
     meaning = format_meaning(report.exit_code)
     if receipt is not None:
-        return f"{receipt.ending} {receipt.semver}" + (f", then failed: {meaning}" if report.exit_code else "")
+        now = "" if receipt.followed_by is None else f", and in production is {receipt.followed_by}"
+        return f"{receipt.ending} {receipt.semver}{now}" + (f", then failed: {meaning}" if report.exit_code else "")
     if verdict is None:
         return f"not promoted: {meaning}, before there was a verdict"
     if verdict.exit is not Exit.OK:
@@ -106,7 +139,9 @@ def format_headline(report: Report) -> str:
     passed = "passed" if verdict.passed else "would fail"
     if verdict.status != "active":
         return f"{passed}, and the baseline is report-only: nothing is promoted"
-    return f"passed, but not promoted: {meaning}" if report.exit_code else "passed; nothing is promoted yet"
+    if report.exit_code:
+        return f"passed, but not promoted: {meaning}"
+    return "passed, awaiting approval" if report.awaiting else "passed; nothing is promoted yet"
 
 
 def format_meaning(code: int) -> str:
@@ -130,9 +165,24 @@ def render_facts(report: Report, context: Context) -> str:
     return "\n".join([*lines, *([f"- {report.usage}"] if report.usage else [])])
 
 
+def render_pending(report: Report) -> str:
+    """Return what an approval leads to; empty when none is awaited."""
+    if not (report.awaiting and report.is_promotable):
+        return ""
+    return (
+        "If a reviewer of the environment approves, exactly this run, version and canonical SHA are promoted. The "
+        "promoting job downloads the candidate again, compares its hash, and repeats the comparison."
+    )
+
+
 def render_rows(report: Report) -> list[str]:
-    """Return the lines of the verdict's table; none without a verdict."""
-    return [] if report.verdict is None else render_markdown(report.verdict).split("\n")
+    """Return the lines of the verdict's table; none without a verdict.
+
+    Before a promotion it has every row, for those who approve it; afterwards only the rows that changed.
+    """
+    if report.verdict is None:
+        return []
+    return render_markdown(report.verdict, every=report.is_promotable).split("\n")
 
 
 def render_end(report: Report, context: Context) -> str:

@@ -1,7 +1,8 @@
 """A promotion request in a pull request: its form, and which one counts. Pure.
 
-- A request is a whole line ``mlflow_run_id=<32 hex> semver=v0.3.1`` of a comment. Anything else is text: only hex
-  digits and numbers of a comment leave this module.
+- A request is a whole line ``mlflow_run_id=<32 hex> semver=v0.3.1`` of a comment's plain text, as its reader sees it
+  (`lynxgate.pull_request.visible_lines`). Anything else is text: only hex digits and numbers of a comment leave this
+  module.
 - It counts if its author may write to the repository, by the collaborator-permission API, and if it is older than the
   label and was not edited since. GitHub's times are whole seconds, so a request of the same second is not older.
 - The newest request that counts is taken. It is a conflict if another request that counts differs and no label was
@@ -20,19 +21,20 @@ from datetime import datetime
 from lynxgate.errors import UsageFailure
 from lynxgate.identity import parse_run_id, parse_semver
 from lynxgate.pull_request.forge import Comment, LabelEvent, Permission, same_login
+from lynxgate.pull_request.visible_lines import find_plain_lines
 from minieval.contract.identities import RUN_ID
 
 HOW_TO_ASK = (
     "A person with write access comments one line\n\n"
     "```\nmlflow_run_id=<the 32 hex digits of the MLflow run> semver=v0.X.Y\n```\n\n"
-    "and then sets the label `{label}` (remove it first if it is set)."
+    "and then sets the label `{label}` (remove it first if it is set). The line must be plain text: not in code, "
+    "a list, a quotation or HTML."
 )
 OUR_MARK = "<!-- lynxgate:"  # the start of every comment of the gate
 # The version is parsed afterwards; here its characters are enough to bound the text that can pass.
 _LINE = re.compile(rf"mlflow_run_id=({RUN_ID})[ \t]+semver=(v[0-9.]{{5,32}})")
+_NEWLINE = re.compile(r"\r\n|\r|\n")  # as Markdown; `splitlines` has more
 _LOOKS_LIKE = re.compile(r"mlflow_run_id|semver\s*=")
-# An unclosed comment hides everything after it, as on GitHub.
-_HIDDEN = re.compile(r"<!--.*?(?:-->|\Z)", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -65,10 +67,11 @@ class Declined:
 
 
 def parse_requests(body: str) -> tuple[PromotionRequest, ...]:
-    """Return the different requests in the visible lines of a comment, in order."""
-    # A NUL in place of hidden text: text before and after it must not join to a request.
-    shown = _HIDDEN.sub("\0", body)
-    found = (_parse_line(line.strip(" \t")) for line in re.split(r"\r\n|\r|\n", shown))
+    """Return the different requests in the plain lines of a comment, in order."""
+    # Most comments have no such line anywhere, and need no parser.
+    if not any(_parse_line(line.strip(" \t")) for line in _NEWLINE.split(body)):
+        return ()
+    found = (_parse_line(line) for line in find_plain_lines(body))
     return tuple(dict.fromkeys(request for request in found if request is not None))
 
 
@@ -76,7 +79,7 @@ def looks_like_request(body: str) -> bool:
     """Return whether a comment mentions a request but does not have its form; false for our own comments."""
     if body.startswith(OUR_MARK):
         return False
-    return not parse_requests(body) and _LOOKS_LIKE.search(_HIDDEN.sub("", body)) is not None
+    return not parse_requests(body) and _LOOKS_LIKE.search(body) is not None
 
 
 def find_label_event(events: Sequence[LabelEvent], label: str, labeller: str) -> LabelEvent | Declined:

@@ -31,6 +31,7 @@ class Workflow:
     event: Path | None
     outputs: Path | None
     summary: Path | None
+    workspace: Path | None
 
 
 def read_workflow(environ: Mapping[str, str]) -> Workflow:
@@ -54,6 +55,7 @@ def read_workflow(environ: Mapping[str, str]) -> Workflow:
         event=_path(environ, "GITHUB_EVENT_PATH"),
         outputs=_path(environ, "GITHUB_OUTPUT"),
         summary=_path(environ, "GITHUB_STEP_SUMMARY"),
+        workspace=_path(environ, "GITHUB_WORKSPACE"),
     )
 
 

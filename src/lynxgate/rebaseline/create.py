@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from lynxgate.decision.baseline import SCHEMA, Status, parse_baseline
+from lynxgate.decision.consistency import check_evaluation
 from lynxgate.decision.policy import DEFAULT_TOLERANCE_PP
 from lynxgate.errors import UsageFailure
 from lynxgate.jsonedit import format_value
@@ -19,8 +20,9 @@ def init_baseline(evaluation: Evaluation, *, eval_set: str | None = None, semver
 
     Raises:
         UsageFailure: neither the evaluation nor ``eval_set`` names the eval set.
-        CannotJudge: the result is not a valid baseline, for example because of the path.
+        CannotJudge: the evaluation contradicts itself, or the result is not a valid baseline (its path, for example).
     """
+    check_evaluation(evaluation)
     path = evaluation.eval_set.path or eval_set
     if path is None:
         raise UsageFailure("the evaluation does not name the path of its eval set; give it with --eval-set")

@@ -12,11 +12,13 @@ from lynxgate import __version__
 from lynxgate.decision.compare import Verdict
 from lynxgate.decision.groups import Groups
 from lynxgate.decision.verdict import Gate
+from lynxgate.registry.layout import RegistryMark
 from lynxgate.registry.statement import (
     BUNDLE,
     PREDICATE,
     STATEMENT,
     Bound,
+    BoundRegistry,
     Digest,
     Documents,
     Predicate,
@@ -46,17 +48,19 @@ def build_evidence(
     run_id: str,
     semver: str,
     production_before: str | None,
+    mark: RegistryMark,
 ) -> Evidence:
-    """Bind a verdict to the bundle, the documents, the semver, and the version in production when it was reached.
+    """Bind a verdict to the bundle, the documents, the semver, the registry, and the version in production before.
 
     ``evaluation`` and ``baseline`` are the exact bytes of the two documents, UTF-8.
     """
     subjects = [(BUNDLE, manifest.canonical_sha), *((file.path, file.sha256) for file in manifest.files)]
     # Groups that the verdict does not respect are not evidence: deciding again with them would give another verdict.
     respected = None if groups is None or verdict.inputs.groups_sha256 is None else groups.data.decode()
+    registry = BoundRegistry(environment=mark.environment, id=mark.id)
     predicate = Predicate(
         gate=Gate(name="lynxgate", version=__version__),
-        promotion=Bound(semver=semver, mlflow_run_id=run_id, production_before=production_before),
+        promotion=Bound(semver=semver, mlflow_run_id=run_id, production_before=production_before, registry=registry),
         verdict=parse_json(verdict.to_json(), where="verdict"),
         documents=Documents(evaluation=evaluation.decode(), baseline=baseline.decode(), groups=respected),
     )

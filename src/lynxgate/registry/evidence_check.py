@@ -12,9 +12,11 @@ import base64
 import binascii
 from collections.abc import Iterator
 
-from lynxgate.decision.baseline import Status
+from lynxgate.decision.baseline import Status, parse_baseline
 from lynxgate.errors import CannotJudge, GateError, IntegrityFailure
 from lynxgate.registry.events import Promotion
+from lynxgate.registry.layout import RegistryMark
+from lynxgate.registry.record import Record
 from lynxgate.registry.statement import BUNDLE, Statement
 from minieval.contract.digests import digest_bytes
 from minieval.contract.documents import parse_document, parse_json
@@ -57,6 +59,33 @@ def find_flaws(data: bytes, promotion: Promotion, manifest: Manifest | None) -> 
         yield f"its subject is not {event.canonical_sha}"
     if manifest is not None and named[1:] != [(file.path, file.sha256) for file in manifest.files]:
         yield "its subject is not the files of the manifest"
+
+
+def find_strange_ties(data: bytes, promotion: Promotion, record: Record | None, mark: RegistryMark) -> Iterator[str]:
+    """Yield how evidence disagrees with the registry that it is in: its mark, its event's version and its record.
+
+    Evidence that does not parse yields nothing: `find_flaws` reports it.
+    """
+    try:
+        statement = parse_document(data, Statement, where="the evidence")
+        baseline = parse_baseline(statement.predicate.documents.baseline.encode())
+    except GateError:
+        return
+    bound = statement.predicate.promotion.registry
+    if bound is None:
+        if mark.id is not None:
+            yield "names no registry"
+    else:
+        if (bound.environment, bound.id) != (mark.environment, mark.id):
+            yield (
+                f"is for the registry {bound.id or 'without an id'} for {bound.environment}, "
+                f"and this one is {mark.id or 'without an id'} for {mark.environment}"
+            )
+        if promotion.event.of_version_1:
+            yield f"is newer than its event, {promotion.event.number}, which claims version 1"
+    named = baseline.policy.model_name
+    if record is not None and record.registered_model != named:
+        yield f"names the registered model {named or 'none'}, and its record {record.registered_model or 'none'}"
 
 
 def read_payload(envelope: bytes, *, where: str) -> tuple[bytes, frozenset[str]]:

@@ -2,23 +2,27 @@
 
 - The transaction record belongs to `lynxgate.registry.record`, events to `lynxgate.registry.events`, writing to
   `lynxgate.registry.compare_and_swap`. Only `create_registry` writes here.
+- `registry.json` gives the registry an identity, with which the chain of events begins and which all evidence names. A
+  mark of version 1 has none.
 - A version in `tags.json` whose record is not committed yet is not in production: `lynxgate.registry.resolve` decides.
 """
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from types import MappingProxyType
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, PlainSerializer, model_validator
 
-from lynxgate.errors import Conflict, Refused
+from lynxgate.errors import Conflict, Refused, StoreFailure
 from lynxgate.identity import SemverText, is_semver, is_sha
 from lynxgate.ports import Store, UnprovenStore
+from minieval.contract.digests import digest_bytes
 from minieval.contract.documents import Document, parse_document, pretty_json
 
 REGISTRY_KEY = "registry.json"
@@ -49,11 +53,21 @@ def _freeze_versions(versions: Mapping[str, str]) -> Mapping[str, str]:
     return MappingProxyType(dict(versions))
 
 
-class RegistryMark(Document):
-    """`registry.json`, the mark that makes a place a registry."""
+RegistryId = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
 
-    schema_: Annotated[Literal["lynxgate.registry/1"], Field(alias="schema")] = "lynxgate.registry/1"
+
+class RegistryMark(Document):
+    """`registry.json`, the mark that makes a place a registry; ``id`` is random, and a mark of version 1 has none."""
+
+    schema_: Annotated[Literal["lynxgate.registry/1", "lynxgate.registry/2"], Field(alias="schema")]
     environment: Annotated[Environment, Field(strict=False)]
+    id: RegistryId | None = None
+
+    @model_validator(mode="after")
+    def _has_identity(self) -> RegistryMark:
+        if (self.id is not None) != (self.schema_ == "lynxgate.registry/2"):
+            raise ValueError("`id` belongs to lynxgate.registry/2, which needs it")
+        return self
 
 
 class Tags(Document):
@@ -64,6 +78,12 @@ class Tags(Document):
     semver: Annotated[Mapping[str, str], AfterValidator(_freeze_versions), PlainSerializer(dict)] = Field(
         default_factory=dict, validate_default=True
     )
+
+    @cached_property
+    def highest(self) -> str | None:
+        """The highest semver that is named; `None` when none is."""
+        # By numbers, as `Semver` orders; with thousands of versions making objects would take most of the time.
+        return max(self.semver, key=lambda semver: tuple(map(int, semver[1:].split("."))), default=None)
 
     @model_validator(mode="after")
     def _resolve(self) -> Tags:
@@ -133,7 +153,7 @@ def create_registry(store: Store, environment: Environment) -> bool:
     """
     if isinstance(store, UnprovenStore) and read_environment(store) is None:
         store.check_conditional_writes()
-    document = {"schema": "lynxgate.registry/1", "environment": environment.value}
+    document = {"schema": "lynxgate.registry/2", "environment": environment.value, "id": uuid.uuid4().hex}
     try:
         store.create(REGISTRY_KEY, pretty_json(document))
     except Conflict:
@@ -146,10 +166,28 @@ def create_registry(store: Store, environment: Environment) -> bool:
 
 def read_environment(store: Store) -> Environment | None:
     """Return the environment that the registry is marked for; `None` when there is no registry."""
+    mark = read_mark(store)
+    return None if mark is None else mark.environment
+
+
+def read_mark(store: Store) -> RegistryMark | None:
+    """Return the mark of the registry; `None` when there is no registry."""
     stored = store.read(REGISTRY_KEY)
     if stored is None:
         return None
-    return parse_document(stored.data, RegistryMark, where=f"{store.location}/{REGISTRY_KEY}").environment
+    return parse_document(stored.data, RegistryMark, where=f"{store.location}/{REGISTRY_KEY}")
+
+
+def read_origin(store: Store) -> str:
+    """Return the SHA-256 of `registry.json`, which stands as the line before the first event.
+
+    Raises:
+        StoreFailure: there is no `registry.json`.
+    """
+    stored = store.read(REGISTRY_KEY)
+    if stored is None:
+        raise StoreFailure(f"{store.location}: {REGISTRY_KEY} is gone; see lynxgate registry verify")
+    return digest_bytes(stored.data)
 
 
 def read_tags(store: Store) -> TagsRead:

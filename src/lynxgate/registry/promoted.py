@@ -57,12 +57,6 @@ def read_promoted_manifest(store: Store, sha: str) -> Manifest:
     return parse_document(stored.data, Manifest, where=f"{store.location}/{key}")
 
 
-def list_evidence_flaws(store: Store, promotion: Promotion, manifest: Manifest | None) -> tuple[str, ...]:
-    """Return everything that is wrong with the evidence of a promotion; empty when it proves the promotion."""
-    stored = store.read(evidence_key(promotion.event.canonical_sha, promotion.evidence))
-    return ("is missing",) if stored is None else tuple(find_flaws(stored.data, promotion, manifest))
-
-
 def prove(store: Store, promotion: Promotion) -> ProvenPromotion:
     """Check the evidence of a promotion and decide again from it.
 

@@ -22,7 +22,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from lynxgate.errors import Conflict, StoreFailure
+from lynxgate.errors import Conflict, IntegrityFailure, StoreFailure
 from lynxgate.identity import SemverText
 from lynxgate.ports import Store
 from lynxgate.registry.compare_and_swap import put
@@ -85,8 +85,31 @@ class Record(Document):
         return self.state is State.PENDING or self.rollback is not None
 
     def is_alive(self, now: datetime) -> bool:
-        """Return whether its owner may still be at work at ``now``."""
-        return self.unfinished and now < datetime.fromisoformat(self.deadline)
+        """Return whether its owner may still be at work at ``now``.
+
+        Raises:
+            IntegrityFailure: as `read_deadline`.
+        """
+        return self.unfinished and now < self.read_deadline()
+
+    def read_deadline(self) -> datetime:
+        """Return the end of the lease.
+
+        The field is text, so that a record with a bad one stays readable for an auditor.
+
+        Raises:
+            IntegrityFailure: it is not a time with its offset from UTC.
+        """
+        try:
+            deadline = datetime.fromisoformat(self.deadline)
+        except ValueError:
+            deadline = None
+        if deadline is None or deadline.utcoffset() is None:
+            raise IntegrityFailure(
+                f"{journal_key(self.semver)}: its deadline {self.deadline!r} is not a time with an offset, "
+                "such as 2026-01-31T12:00:00+00:00"
+            )
+        return deadline
 
     def to_bytes(self) -> bytes:
         """Return the bytes of this record in the registry."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from lynxgate.errors import IntegrityFailure
 from lynxgate.ports import Store
+from lynxgate.registry.events import Event
 from lynxgate.registry.layout import read_tags
 from lynxgate.registry.record import read_record
 
@@ -14,11 +15,14 @@ from lynxgate.registry.record import read_record
 class Production:
     """The version in production, `None` when there is none; ``closed`` when nothing on its record is unfinished.
 
-    The events of a closed version are in the index: what follows it may write its own.
+    The events of a closed version are in the index: what follows it may write its own. ``event`` is that of its
+    promotion, where its record was read. ``highest`` is the highest semver that was ever promoted.
     """
 
     semver: str | None
     closed: bool
+    event: Event | None = None
+    highest: str | None = None
 
 
 def find_production(store: Store) -> str | None:
@@ -39,7 +43,8 @@ def read_production(store: Store) -> Production:
     Raises:
         IntegrityFailure: `tags.json` names a version that has no record.
     """
-    production = read_tags(store).tags.production
+    tags = read_tags(store).tags
+    production = tags.production
     if production is None:
         return Production(None, closed=True)
     versioned = read_record(store, production)
@@ -48,6 +53,9 @@ def read_production(store: Store) -> Production:
             f"{store.location}: tags.json names {production}, which has no record; see lynxgate registry verify"
         )
     if versioned.record.committed:
-        return Production(production, closed=not versioned.record.unfinished)
+        return Production(
+            production, closed=not versioned.record.unfinished, event=versioned.record.event, highest=tags.highest
+        )
     # A promotion starts only when the version before it is closed (`lynxgate.promotion.promote.claim`).
-    return Production(versioned.record.production_before, closed=True)
+    before = versioned.record.production_before
+    return Production(before, closed=True, highest=tags.without_version(production, before).highest)

@@ -1,5 +1,6 @@
 """The format of evidence: an in-toto Statement about a bundle, with our predicate. Written and read by this model.
 
+- It names the registry for which the promotion was made. Evidence of version 1, which is only read, names none.
 - Its subject is the bundle: the canonical SHA first, then every file of the manifest in its order.
 - It holds the evaluation and the baseline as text, byte for byte, so that an auditor can decide again; where the
   verdict respects the groups of the eval set, also their numbers.
@@ -10,21 +11,22 @@ from __future__ import annotations
 
 from typing import Annotated, Final, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from lynxgate.decision.baseline import Baseline
-from lynxgate.decision.decide import decide_bytes
+from lynxgate.decision.decide import decide_bytes_again
 from lynxgate.decision.groups import parse_groups
 from lynxgate.decision.same_decision import find_difference, written_by
 from lynxgate.decision.verdict import Gate, Verdict, parse_verdict
 from lynxgate.errors import CannotJudge
 from lynxgate.identity import SemverText
+from lynxgate.registry.layout import Environment, RegistryId
 from minieval.contract.documents import Document, Json, pretty_json
 from minieval.contract.fields import RunId, Sha256
 from minieval.contract.report import Evaluation
 
 STATEMENT: Final = "https://in-toto.io/Statement/v1"
-PREDICATE: Final = "urn:lynxgate:promotion-evidence:1"
+PREDICATE: Final = "urn:lynxgate:promotion-evidence:2"
 BUNDLE: Final = "canonical"  # the name of the first subject, whose digest is the canonical SHA
 
 
@@ -41,12 +43,20 @@ class Subject(Document):
     digest: Digest
 
 
+class BoundRegistry(Document):
+    """The registry of a promotion; ``id`` as in `registry.json`, which has none in version 1."""
+
+    environment: Annotated[Environment, Field(strict=False)]
+    id: Annotated[RegistryId | None, Field(exclude_if=lambda found: found is None)] = None
+
+
 class Bound(Document):
     """The promotion for which the verdict was reached; ``production_before`` is the version it followed, if any."""
 
     semver: SemverText
     mlflow_run_id: RunId
     production_before: SemverText | None
+    registry: Annotated[BoundRegistry | None, Field(exclude_if=lambda registry: registry is None)] = None
 
 
 class Documents(Document):
@@ -58,7 +68,7 @@ class Documents(Document):
 
 
 class Predicate(Document):
-    """`urn:lynxgate:promotion-evidence:1`."""
+    """`urn:lynxgate:promotion-evidence:2`, or an earlier version."""
 
     gate: Gate
     promotion: Bound
@@ -71,18 +81,26 @@ class Statement(Document):
 
     type_: Annotated[Literal["https://in-toto.io/Statement/v1"], Field(alias="_type")]
     subject: Annotated[tuple[Subject, ...], Field(strict=False, min_length=1)]
-    predicate_type: Annotated[Literal["urn:lynxgate:promotion-evidence:1"], Field(alias="predicateType")]
+    predicate_type: Annotated[
+        Literal["urn:lynxgate:promotion-evidence:1", "urn:lynxgate:promotion-evidence:2"], Field(alias="predicateType")
+    ]
     predicate: Predicate
+
+    @model_validator(mode="after")
+    def _names_registry(self) -> Statement:
+        if (self.predicate.promotion.registry is not None) != (self.predicate_type == PREDICATE):
+            raise ValueError(f"`registry` belongs to {PREDICATE}, which needs it")
+        return self
 
     def decide(self) -> tuple[Verdict, Evaluation, Baseline]:
         """Decide again from the documents in it; return the verdict, the evaluation and the baseline.
 
         Raises:
-            GateError: as `lynxgate.decision.decide.decide_bytes`.
+            GateError: as `lynxgate.decision.decide.decide_bytes_again`.
         """
         documents = self.predicate.documents
         groups = None if documents.groups is None else parse_groups(documents.groups.encode())
-        return decide_bytes(documents.evaluation.encode(), documents.baseline.encode(), groups=groups)
+        return decide_bytes_again(documents.evaluation.encode(), documents.baseline.encode(), groups=groups)
 
     def follows(self, verdict: Verdict) -> bool:
         """Return whether the verdict in it is the decision ``verdict`` (`lynxgate.decision.same_decision`)."""

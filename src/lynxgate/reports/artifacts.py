@@ -16,12 +16,14 @@ from typing import Final
 
 from lynxgate.decision.baseline import parse_baseline
 from lynxgate.decision.effective_policy import describe_policy
+from lynxgate.decision.same_run import check_same_run
 from lynxgate.decision.verdict import Verdict, parse_verdict
-from lynxgate.errors import IntegrityFailure
+from lynxgate.errors import CannotJudge, IntegrityFailure
 from lynxgate.reports.page import render_page
 from lynxgate.reports.verdict_table import render_markdown
 from minieval.contract.digests import digest_bytes
 from minieval.contract.documents import Json, pretty_json
+from minieval.contract.report import parse_evaluation
 
 SCHEMA: Final = "lynxgate.decision/1"
 MANIFEST: Final = "manifest.json"
@@ -44,7 +46,7 @@ def collect_artifacts(
 
     Raises:
         CannotJudge: the baseline or the verdict is not a valid document.
-        IntegrityFailure: the verdict was made from other bytes.
+        IntegrityFailure: the verdict was made from other bytes, or a document is about another run than the request.
     """
     agreed = parse_baseline(baseline)
     files = {
@@ -53,10 +55,12 @@ def collect_artifacts(
         "environment.json": pretty_json(describe_installation()),
     }
     if evaluation is not None:
+        check_same_run("the evaluation", _find_run(evaluation), context.run_id)
         files["candidate_eval.json"] = evaluation
     decided = None if verdict is None else parse_verdict(verdict)
     if verdict is not None and decided is not None:
         _check_inputs(decided, baseline, evaluation)
+        check_same_run("the verdict", decided.candidate.mlflow_run_id, context.run_id)
         files["verdict.json"] = verdict
         files["verdict.html"] = f"{render_page(decided)}\n".encode()
         files["verdict.md"] = f"{render_markdown(decided, every=True)}\n".encode()
@@ -74,6 +78,14 @@ def describe_installation() -> dict[str, Json]:
         "system": platform.system(),
         "packages": dict(sorted(found.items())),
     }
+
+
+def _find_run(evaluation: bytes) -> str | None:
+    # An invalid evaluation may be what ended the gate: it is archived as it is, and names no run.
+    try:
+        return parse_evaluation(evaluation).candidate.mlflow_run_id
+    except CannotJudge:
+        return None
 
 
 def _check_inputs(verdict: Verdict, baseline: bytes, evaluation: bytes | None) -> None:

@@ -13,12 +13,16 @@ _COLUMNS = ("what", "before", "after", "difference")
 
 
 def render_moves(moved: Rebaselined) -> str:
-    """Return the counts, a GitHub table of the changes, the globs that match nothing, and the unguarded metrics."""
+    """Return the counts, a GitHub table of the changes, what the gate says, idle globs, and the unguarded metrics."""
     rows = [(_place(move), as_code(move.before), as_code(move.after), move.difference) for move in moved.moves]
     notes = [
         f"The policy's {as_code(glob)} matches no bucket or metric any more; change the policy."
         for glob in moved.idle_globs
     ]
+    if moved.gate is not None:
+        notes.insert(0, f"The gate says of it: {as_code(moved.gate)}")
+    if moved.accepted:
+        notes.insert(1, f"Accepted regressions: {', '.join(as_code(each) for each in moved.accepted)}.")
     notes += [
         f"The metric {as_code(name)} was measured, and the baseline does not have it, so a comparison refuses it as "
         "new; add it there, with its direction, or give `policy.metrics` an advisory `default`."

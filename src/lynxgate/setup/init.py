@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from importlib import resources
 
 from lynxgate.decision.baseline import SCHEMA, Status, parse_baseline
-from lynxgate.decision.policy import DEFAULT_TOLERANCE_PP
+from lynxgate.decision.policy import DEFAULT_TOLERANCE_PP, STRONGEST_ISOLATION
 from lynxgate.errors import UsageFailure
 from lynxgate.identity import is_commit
 from lynxgate.jsonedit import format_value
@@ -129,7 +129,7 @@ def _baseline(eval_set: EvalSet) -> bytes:
         "eval_set": eval_set.path,
         "eval_set_dvc_hash": PLACEHOLDER if identity is None else identity.dvc_md5,
         "eval_set_sha256": PLACEHOLDER if identity is None else identity.sha256,
-        "policy": {"rule": "point", "tolerance_pp": DEFAULT_TOLERANCE_PP},
+        "policy": {"rule": "point", "tolerance_pp": DEFAULT_TOLERANCE_PP, "min_isolation": STRONGEST_ISOLATION},
         "buckets": dict.fromkeys(eval_set.buckets or (EXAMPLE,), PLACEHOLDER),
     }
     # Written by `format_value`, as rebaseline edits it later: the first diff shows numbers only.

@@ -18,6 +18,7 @@ from pydantic import ValidationError
 
 from minieval.contract.digests import digest_bytes, digest_file
 from minieval.contract.exits import CannotJudge
+from minieval.contract.leaks import AnswerMatches
 from minieval.contract.manifest import File, Manifest, list_files
 from minieval.contract.report import EvalSetIdentity
 from minieval.contract.rows import Row, number_groups, parse_rows
@@ -33,15 +34,15 @@ class EvalSet:
     rows: tuple[Row, ...]
 
 
-def load_eval_set(path: Path) -> EvalSet:
-    """Read, hash and check an eval set.
+def load_eval_set(path: Path, matches: AnswerMatches | None = None) -> EvalSet:
+    """Read, hash and check an eval set; ``matches``, if given, counts which features are the answer.
 
     Raises:
         CannotJudge: the eval set is missing or empty, or a row is invalid; the message names file and line.
         IntegrityFailure: the folder holds a link or a special file.
     """
     contents = _read_files(path)
-    rows = tuple(parse_rows(_lines(path, contents)))
+    rows = tuple(parse_rows(_lines(path, contents), matches))
     if not rows:
         raise CannotJudge(f"{path}: no rows; add at least one")
     identity = _identify(path, {name: _digest(data) for name, data in contents.items()})

@@ -144,5 +144,6 @@ def _check_text(argv: Sequence[str]) -> None:
 
 
 def _print_error(line: str) -> None:
-    shown = (character if character.isprintable() else "?" for character in " ".join(line.split()))
-    print("".join(shown), file=sys.stderr)
+    shown = "".join(character if character.isprintable() else "?" for character in " ".join(line.split()))
+    # GitHub's runner obeys `##[` anywhere in a line of a log.
+    print(shown.replace("##[", "#?["), file=sys.stderr)

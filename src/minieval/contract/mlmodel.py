@@ -2,23 +2,21 @@
 
 - ``MLmodel`` is hashed, and staged, as the RFC 8785 form of its YAML without `VOLATILE_KEYS`, which MLflow writes
   anew at each logging: the same model logged twice has the same bytes here.
-- The YAML is limited in bytes and in values, since aliases let a short file unfold into a very large tree.
+- It is read by `minieval.contract.plain_yaml`, which bounds it.
 """
 
 from __future__ import annotations
 
+import datetime
 import re
 from pathlib import Path
-
-import yaml
 
 from minieval.contract.documents import Json, canonical_json
 from minieval.contract.exits import CannotJudge
 from minieval.contract.identities import RUN_ID
+from minieval.contract.plain_yaml import MAX_BYTES, parse_yaml
 
 MLMODEL = "MLmodel"
-MAX_MLMODEL_BYTES = 1024 * 1024
-MAX_MLMODEL_VALUES = 100_000
 VOLATILE_KEYS = frozenset(
     {"run_id", "model_id", "model_uuid", "utc_time_created", "artifact_path", "mlflow_version_updated"}
 )
@@ -32,7 +30,9 @@ def canonical_mlmodel(bundle: Path) -> bytes:
     """
     tree = _read_mlmodel(bundle)
     try:
-        return canonical_json({key: value for key, value in tree.items() if key not in VOLATILE_KEYS})
+        return canonical_json(
+            {key: _with_times_as_text(value) for key, value in tree.items() if key not in VOLATILE_KEYS}
+        )
     except (ValueError, RecursionError) as error:
         raise _no_mlmodel(bundle, error) from error
 
@@ -47,50 +47,25 @@ def read_run_id(bundle: Path) -> str | None:
     return claimed if isinstance(claimed, str) and re.fullmatch(RUN_ID, claimed) else None
 
 
-def _read_mlmodel(bundle: Path) -> dict[str, Json]:
-    path = bundle / MLMODEL
+def _read_mlmodel(bundle: Path) -> dict[Json, Json]:
     try:
-        if path.stat().st_size > MAX_MLMODEL_BYTES:
-            raise ValueError(f"larger than {MAX_MLMODEL_BYTES} bytes")
-        tree = yaml.load(path.read_bytes(), Loader=_PlainLoader)  # noqa: S506 - a SafeLoader, made stricter
+        with (bundle / MLMODEL).open("rb") as file:
+            tree = parse_yaml(file.read(MAX_BYTES + 1))
         if not isinstance(tree, dict):
             raise ValueError("not a mapping")
-        _bound_size(tree)
-    except (yaml.YAMLError, ValueError, OSError, RecursionError) as error:
+    except (ValueError, OSError) as error:
         raise _no_mlmodel(bundle, error) from error
     return tree
+
+
+def _with_times_as_text(value: Json) -> Json:
+    if isinstance(value, dict):
+        return {key: _with_times_as_text(entry) for key, entry in value.items()}
+    if isinstance(value, list):
+        return [_with_times_as_text(entry) for entry in value]
+    return str(value) if isinstance(value, datetime.date) else value
 
 
 def _no_mlmodel(bundle: Path, error: Exception) -> CannotJudge:
     reason = " ".join(str(error).split())[:200]
     return CannotJudge(f"{bundle / MLMODEL}: not an MLmodel file ({reason}); log the model again")
-
-
-def _bound_size(tree: Json) -> None:
-    """Refuse a tree whose aliases make it far larger written out than it is in memory, or endless."""
-    pending, seen = [tree], 0
-    while pending:
-        node = pending.pop()
-        children = list(node.values()) if isinstance(node, dict) else node if isinstance(node, list) else []
-        seen += len(children)
-        if seen > MAX_MLMODEL_VALUES:
-            raise ValueError(f"more than {MAX_MLMODEL_VALUES} values")
-        pending += children
-
-
-class _PlainLoader(yaml.SafeLoader):
-    """YAML whose values JSON can hold: no timestamps, no sets, no duplicate keys."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Json, Json]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        if any(not isinstance(key, str) for key in keys):
-            raise ValueError("a key is not text")
-        if len(keys) != len(set(keys)):
-            raise ValueError("a key is twice in one mapping")
-        return super().construct_mapping(node, deep=deep)
-
-
-_PlainLoader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
-    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}

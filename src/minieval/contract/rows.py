@@ -5,7 +5,8 @@ in and perhaps a ``group``; every other key is a feature.
 
 - `Features` holds the id and the features, `Labels` all the rest; only `Features` are ever given to a predictor.
 - Ids are unique over all files, and every row has the features of the first one.
-- A key that looks like a misspelt label is refused: as a feature it would be shown to the candidate.
+- A key that looks like a misspelt label is refused: as a feature it would be shown to the candidate. Names are not
+  enough; `minieval.contract.leaks` compares values.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from pydantic import ConfigDict, Field
 from minieval.contract.documents import Document, Json, parse_document
 from minieval.contract.exits import CannotJudge
 from minieval.contract.fields import Name
+from minieval.contract.leaks import AnswerMatches
 
 MAX_ROW_BYTES = 1024 * 1024
 
@@ -74,8 +76,10 @@ class _Line(Document):
     group: Name | None = None
 
 
-def parse_rows(lines: Iterable[tuple[str, bytes]]) -> Iterator[Row]:
+def parse_rows(lines: Iterable[tuple[str, bytes]], matches: AnswerMatches | None = None) -> Iterator[Row]:
     """Parse the lines of an eval set; each comes with the words that name its place in a message.
+
+    ``matches``, if given, counts which features are the answer.
 
     Raises:
         CannotJudge: when a line is not a row, an id repeats, or a row has other features than the first.
@@ -94,6 +98,8 @@ def parse_rows(lines: Iterable[tuple[str, bytes]]) -> Iterator[Row]:
                 "give all rows the same features"
             )
         names = found
+        if matches is not None:
+            matches.add({"id": line.id, **(line.model_extra or {})}, line.expected, line.accepted)
         yield _row(line)
 
 

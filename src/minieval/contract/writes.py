@@ -90,15 +90,26 @@ def write_output(path: Path, data: bytes) -> None:
         raise CannotJudge(f"{path}: cannot be written: {error.strerror}; choose another --output") from error
 
 
-def remove_output(path: Path) -> None:
-    """Remove an earlier output, so that it is not taken for one that could not be written.
+def discard_output(path: Path, *, inputs: Iterable[Path] = ()) -> None:
+    """Remove what an earlier call wrote to ``path``, so that it is not taken for the result of this one.
 
-    A link stays and its target goes. Anything but a regular file stays, and so does a file that cannot be removed.
+    Call it before anything that can fail. A device or a pipe holds no earlier result and stays; of a link, the file
+    that it names is removed.
+
+    Raises:
+        UsageFailure: ``path`` is one of ``inputs``, or lies in one that is a folder.
+        CannotJudge: the file is there and cannot be removed.
     """
-    with contextlib.suppress(OSError):
+    check_output(path, inputs)
+    try:
         found = _stat(path)
         if found is not None and stat.S_ISREG(found.st_mode) and not _is_written_to(path, found):
             Path(os.path.realpath(path)).unlink()
+    except OSError as error:
+        raise CannotJudge(
+            f"{path}: is of an earlier call and cannot be removed: {error.strerror}; do not read it, and "
+            "choose another --output"
+        ) from error
 
 
 def check_output(output: Path, inputs: Iterable[Path | None]) -> None:
@@ -111,7 +122,7 @@ def check_output(output: Path, inputs: Iterable[Path | None]) -> None:
     """
     for each in inputs:
         if each is not None and _is_same_or_inside(output, each):
-            raise UsageFailure(f"{output} would be written over {each}, which is read; name another file")
+            raise UsageFailure(f"the output {output} is the input {each}, or lies in it; choose another file")
 
 
 def _is_same_or_inside(output: Path, source: Path) -> bool:

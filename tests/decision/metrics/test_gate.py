@@ -19,7 +19,7 @@ from lynxgate.decision.verdict import parse_verdict
 from lynxgate.errors import CannotJudge
 from minieval.contract.exits import Exit
 from tests.decision.guard_documents import AGREED, ELSEWHERE, HERE, LIMITS, MEASURED, guarding, latency, measuring
-from tests.samples import AFTER, FIXTURES, baseline, evaluation, judge, parse_agreed, write
+from tests.samples import AFTER, FIXTURES, baseline, evaluation, judge, judge_again, parse_agreed, write
 
 FALLEN = {**AFTER, "tense.past_participle": {"n": 679, "correct": 558}}
 amounts = st.decimals(min_value=Decimal("0.001"), max_value=Decimal(10_000), places=3)
@@ -107,9 +107,12 @@ def test_where_only_a_metric_can_fail_something_can() -> None:
     tree = guarding()
     tree["policy"] |= idle
     assert judge(measuring(), tree).passed
-    assert not judge(measuring(), baseline(policy=idle)).passed
+    with pytest.raises(CannotJudge, match="no candidate could be refused"):
+        judge(measuring(), baseline(policy=idle))
     tree["policy"]["metrics"] = {"default": {"tier": "advisory"}}
-    assert judge(measuring(), tree).reasons == ("every bucket is advisory, so nothing could fail",)
+    with pytest.raises(CannotJudge, match="no candidate could be refused"):
+        judge(measuring(), tree)
+    assert judge_again(measuring(), tree).reasons == ("every bucket is advisory, so nothing could fail",)
 
 
 def test_metrics_that_the_baseline_does_not_have_change_nothing() -> None:

@@ -17,7 +17,7 @@ from lynxgate.decision.statistics.proportions import Score
 from lynxgate.decision.verdict import Demand, Method, Row, Verdict, parse_verdict
 from lynxgate.errors import CannotJudge, Exit, UsageFailure
 from minieval.contract.outcome_bits import pack_outcomes
-from tests.samples import baseline, evaluation, judge
+from tests.samples import baseline, evaluation, judge, judge_again
 
 Counts = tuple[int, int, int]  # n, gains, losses
 
@@ -39,7 +39,8 @@ def decide(
     sides = {name: figures(*counts) for name, counts in table.items()}
     before, now = figures(*all_rows)
     terms = {"rule": rule, "tolerance_pp": 3.0, "overall_tolerance_pp": 1.0, **policy}
-    return judge(
+    # The counts of all rows are free here, so they need not be those of the buckets.
+    return judge_again(
         evaluation({name: each[1] for name, each in sides.items()}, aggregate=now),
         baseline({name: each[0] for name, each in sides.items()}, aggregate=before, policy=terms),
     )
@@ -184,7 +185,7 @@ def test_without_outcomes_the_comparison_is_unpaired_and_named_weaker(missing: s
         before = without_outcomes(before)
     if missing != "baseline":
         now = without_outcomes(now)
-    rows = figures(5000, 10, 10)
+    rows = figures(5000, 10, 12, wrong=110)
     terms = {"rule": "noninferior", "tolerance_pp": 3.0}
     verdict = judge(evaluation({"a": now}, aggregate=rows[1]), baseline({"a": before}, aggregate=rows[0], policy=terms))
     found = row(verdict, "a")
@@ -230,9 +231,10 @@ def test_a_cap_on_negative_flips_holds_under_every_rule(rule: str) -> None:
     one = decide(rows, rule, buckets={"b": {"max_negative_flip_rate": 0.005}})
     assert [each.bucket for each in one.blocking] == ["b"]
     before, now = figures(500, 10, 10)
+    whole, capped = figures(5000, 10, 10), {"rule": rule, "max_negative_flip_rate": 0.5}
     blind = judge(
-        evaluation({"a": without_outcomes(now)}, aggregate=figures(5000, 9, 9)[1]),
-        baseline({"a": before}, aggregate=figures(5000, 9, 9)[0], policy={"rule": rule, "max_negative_flip_rate": 0.5}),
+        evaluation({"a": without_outcomes(now)}, aggregate=whole[1]),
+        baseline({"a": before}, aggregate=whole[0], policy=capped),
     )
     assert (row(blind, "a").outcome, blind.exit) == (Outcome.UNMEASURED, Exit.CANNOT_JUDGE)
     assert "needs the outcomes of both sides, and the evaluation has no outcomes" in row(blind, "a").reason

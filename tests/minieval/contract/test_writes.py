@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from minieval.contract.exits import CannotJudge, UsageFailure
-from minieval.contract.writes import check_output, remove_output, write_atomically, write_output
+from minieval.contract.writes import check_output, discard_output, write_atomically, write_output
 
 
 def test_a_write_replaces_the_whole_file(tmp_path: Path) -> None:
@@ -127,7 +127,7 @@ class TestWhatStandsThere:
         link.symlink_to("target")
         os.mkfifo(pipe)
         for each in (link, pipe, tmp_path, tmp_path / "missing"):
-            remove_output(each)
+            discard_output(each)
         assert sorted(each.name for each in tmp_path.iterdir()) == ["link", "pipe"]
 
 
@@ -145,7 +145,7 @@ class TestNoOutputIsAnInput:
         os.link(source, tmp_path / "hard")
         (tmp_path / "folder").mkdir()
         for name in ("source", "link", "hard", "folder/../source"):
-            with pytest.raises(UsageFailure, match="would be written over"):
+            with pytest.raises(UsageFailure, match="is the input"):
                 check_output(tmp_path / name, (None, source))
 
     def test_nor_anything_in_a_directory_that_is_read(self, tmp_path: Path) -> None:

@@ -1,0 +1,111 @@
+"""Check that a baseline could refuse a candidate at all: at least one bucket, all rows, or one metric is a gate. Pure.
+
+- A gate refuses the worst candidate there can be: no example right, every example lost that the baseline has right,
+  every metric at the end of its worse direction.
+- A tolerance of `NO_LIMIT_PP` or more is not a gate: only a candidate with hardly any right answer would be refused.
+- Called where a decision is taken, and never by the parsers: a baseline that was written before stays readable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+from fractions import Fraction
+from typing import Final
+
+from lynxgate.decision.baseline import Baseline, Figures
+from lynxgate.decision.metrics.policy import RELATIVE, BaselineMetric, MetricPolicy, terms_of
+from lynxgate.decision.policy import BucketPolicy, Policy, Terms, Tier
+from lynxgate.errors import CannotJudge
+
+NO_LIMIT_PP: Final = 99  # percentage points
+
+
+def check_enforceable(baseline: Baseline, policy: Policy) -> None:
+    """Check that some candidate could fail under ``policy``, which is the baseline's own or a tightened one.
+
+    Raises:
+        CannotJudge: none could.
+    """
+    if not any(_list_gates(baseline, policy)):
+        raise CannotJudge(f"no candidate could be refused: {_explain(baseline, policy)}; correct the policy")
+
+
+def check_advisory_terms(policy: Policy) -> None:
+    """Check that no entry of ``policy.buckets`` is advisory and sets a limit that must hold.
+
+    Raises:
+        CannotJudge: one is; an advisory bucket never blocks, so the limit would never be enforced.
+    """
+    for glob, terms in policy.buckets.items():
+        if limits := _list_limits(terms):
+            raise CannotJudge(
+                f"policy.buckets: {glob!r} is advisory and sets {limits[0]}, which an advisory bucket never enforces; "
+                f"remove {limits[0]}, or give it another tier"
+            )
+
+
+def _list_limits(terms: BucketPolicy) -> list[str]:
+    if terms.tier is not Tier.ADVISORY:
+        return []
+    return [key for key in ("min", "max_negative_flip_rate") if getattr(terms, key) is not None]
+
+
+def _list_gates(baseline: Baseline, policy: Policy) -> Iterator[bool]:
+    """Yield for all rows, each bucket and each metric whether it could refuse a candidate."""
+    if policy.gates_all_rows:
+        yield _is_gate(policy.overall_terms, baseline.aggregate)
+    for name, figures in baseline.buckets.items():
+        yield _is_gate(policy.terms_of(name), figures)
+    for name, metric in baseline.metrics.items():
+        terms = terms_of(policy.metrics, name)
+        # A metric without terms is not judged, so it blocks every candidate and guards nothing.
+        yield terms is not None and _is_metric_gate(terms, metric)
+
+
+def _is_gate(terms: Terms, figures: Figures | None) -> bool:
+    share = None if figures is None else _share(figures)
+    if terms.tier is Tier.ADVISORY or share is None:
+        return False
+    if terms.min is not None and terms.min > 0:
+        return True
+    # The worst candidate loses everything that the baseline has right, and each of these examples is a negative flip.
+    if terms.max_negative_flip_rate is not None and share > Fraction(terms.max_negative_flip_rate):
+        return True
+    return terms.tolerance_pp < NO_LIMIT_PP and share * 100 > Fraction(terms.tolerance_pp)
+
+
+def _share(figures: Figures) -> Fraction | None:
+    if figures.correct is not None and figures.n is not None:
+        return Fraction(figures.correct, figures.n)
+    return None if figures.accuracy is None else Fraction(figures.accuracy)
+
+
+def _is_metric_gate(terms: MetricPolicy, metric: BaselineMetric) -> bool:
+    if terms.tier == "advisory":
+        return False
+    if metric.direction == "info":
+        # It has no worse direction, so limits that compare with the baseline have no effect.
+        return terms.min is not None or terms.max is not None
+    if metric.direction == "lower":
+        return any(terms.limit(key) is not None for key in ("max", *RELATIVE))
+    value = metric.value or Decimal(0)
+    if value < 0:
+        return any(terms.limit(key) is not None for key in ("min", *RELATIVE))
+    # A throughput or a score that is not negative can fall to 0 and no further.
+    return (
+        (terms.min is not None and terms.min > 0)
+        or (value > 0 and terms.max_ratio is not None)
+        or (terms.max_pct is not None and terms.max_pct < 100)
+        or (terms.max_abs is not None and terms.max_abs < value)
+    )
+
+
+def _explain(baseline: Baseline, policy: Policy) -> str:
+    """Return the most likely reason, as a clause."""
+    tiers = {policy.terms_of(name).tier for name in baseline.buckets}
+    if tiers == {Tier.ADVISORY} and not policy.gates_all_rows:
+        return "every bucket is advisory, and no metric has a limit that could be exceeded"
+    if all(_share(figures) in (None, 0) for figures in baseline.buckets.values()):
+        return "the baseline has no right answer, so nothing could be lost"
+    return "every limit is so wide that a candidate without a right answer would hold it"

@@ -1,0 +1,88 @@
+"""A feature that is the answer is found by its values, whatever it is called."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from minieval.contract.evalset import load_eval_set
+from minieval.contract.exits import CannotJudge
+from minieval.contract.leaks import AnswerMatches
+from minieval.evaluation import Isolation, evaluate
+from tests.minieval.candidates import UPPER, write_bundle, write_rows
+
+Row = dict[str, Any]
+
+
+def rows(change: Callable[[int, str], Row], n: int = 4) -> list[Row]:
+    """Rows with answers `answer 0`, `answer 1`, ...; ``change`` gives further keys from number and answer."""
+    return [
+        {"id": f"r{i}", "prompt": f"p {i}", "expected": f"answer {i}", "buckets": ["all"], **change(i, f"answer {i}")}
+        for i in range(n)
+    ]
+
+
+def found(tmp_path: Path, table: list[Row]) -> AnswerMatches:
+    matches = AnswerMatches()
+    load_eval_set(write_rows(tmp_path / "eval.jsonl", table), matches)
+    return matches
+
+
+@pytest.mark.parametrize(
+    "name", ["target", "answer", "gold", "reference", "solution", "correct_answer", "expected_output", "x"]
+)
+def test_a_feature_that_is_the_answer_in_every_row_is_refused(name: str, tmp_path: Path) -> None:
+    path = write_rows(tmp_path / "eval.jsonl", rows(lambda _, answer: {name: answer}))
+    bundle = write_bundle(tmp_path / "bundle", UPPER)
+    with pytest.raises(CannotJudge, match=rf"eval.jsonl: the feature '{name}' is the right answer in every row.*'r0'"):
+        evaluate(bundle, path, isolation=Isolation.PROCESS)
+    # Reading alone refuses nothing, so that `replay --eval-set` still reads an older eval set.
+    assert len(load_eval_set(path).rows) == 4
+
+
+@pytest.mark.parametrize(
+    ("change", "path"),
+    [
+        (lambda _, answer: {"meta": {"deep": {"gold": answer}}}, "meta.deep.gold"),
+        (lambda i, answer: {"choices": [answer, f"other {i}"]}, "choices[0]"),
+        (lambda i, answer: {"choices": [{"text": f"other {i}"}, {"text": answer}]}, "choices[1].text"),
+        (lambda _, answer: {"padded": f"  {answer}\n"}, "padded"),
+        (lambda i, _: {"expected": str(i), "number": i}, "number"),
+        (lambda i, _: {"accepted": [f"also {i}"], "synonym": f"also {i}"}, "synonym"),
+        (lambda _, answer: {"id": answer}, "id"),
+    ],
+)
+def test_it_may_be_nested_a_number_an_accepted_answer_or_the_id(
+    change: Callable[[int, str], Row], path: str, tmp_path: Path
+) -> None:
+    assert found(tmp_path, rows(change)).leaks == (path,)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda i, answer: {"hint": answer if i else "none"},
+        lambda i, answer: {"choices": [answer, "other"] if i % 2 else ["other", answer]},
+        lambda _, answer: {"text": f"{answer} is in the text"},
+        lambda _, answer: {"lower": answer.upper()},
+        lambda _, _answer: {"expected": "yes", "always": "yes"},
+        lambda i, _: {"expected": "true", "flag": True, "n": i},
+    ],
+)
+def test_what_may_be_chance_or_a_task_is_not_found(change: Callable[[int, str], Row], tmp_path: Path) -> None:
+    assert (found(tmp_path, rows(change)).leaks, found(tmp_path, rows(change)).suspects) == ((), ())
+
+
+def test_at_99_percent_there_is_a_warning(tmp_path: Path) -> None:
+    def table(wrong: int) -> list[Row]:
+        return rows(lambda i, answer: {"hint": "none" if i < wrong else answer, "prompt": answer.lower() + "!"}, n=200)
+
+    assert found(tmp_path, table(2)).suspects == (("hint", 198),)
+    assert found(tmp_path, table(3)).suspects == ()
+    warned: list[str] = []
+    path = write_rows(tmp_path / "eval.jsonl", table(1))
+    evaluate(write_bundle(tmp_path / "bundle", UPPER), path, isolation=Isolation.PROCESS, warn=warned.append)
+    assert any("'hint' is the right answer in 199 of 200 rows" in sentence for sentence in warned)
