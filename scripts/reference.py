@@ -25,7 +25,7 @@ from pydantic import BaseModel
 import lynxgate
 import minieval
 from lynxgate.cli.app import build
-from minieval.__main__ import app as minieval_app
+from minieval.command import app as minieval_app
 from scripts.blocks import ROOT, read_page, write_block
 
 PROGRAMS = {"lynxgate": build(), "minieval": minieval_app}

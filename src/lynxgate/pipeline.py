@@ -30,7 +30,7 @@ from lynxgate.promotion.promote import Receipt, promote
 from lynxgate.registry.resolve import find_production
 from minieval.contract.documents import parse_document, read_bytes
 from minieval.contract.report import EvalSetIdentity, Evaluation
-from minieval.contract.writes import discard_output, write_output
+from minieval.contract.writes import check_output, discard_output, write_output
 
 Notify = Callable[[int, str], None]  # called with a stage (1 to 6) and one sentence about it
 
@@ -131,12 +131,15 @@ def verify_eval_set(paths: GatePaths, services: GateServices, notify: Notify) ->
 
     Raises:
         CannotJudge: the baseline is missing or invalid, or does not name its eval set by both hashes.
+        UsageFailure: an output is one of the files that are read.
         IntegrityFailure: the eval set is not the one that the baseline names.
         StoreFailure: the DVC remote failed.
     """
     data = read_bytes(paths.baseline, missing="create one with `lynxgate baseline init`")
     baseline = parse_document(data, Baseline, where=str(paths.baseline))
     eval_set = paths.baseline.parent / baseline.eval_set
+    for output in (paths.evaluation, paths.verdict):
+        check_output(output, (paths.baseline, paths.lock, paths.bundle, eval_set))
     services.eval_data.pull(eval_set)
     found = _check(baseline, eval_set)
     notify(2, f"eval set: {eval_set} has md5 {found.dvc_md5}; the baseline and the .dvc file agree")

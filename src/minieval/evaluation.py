@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -28,9 +28,9 @@ from minieval.contract.writes import write_output
 from minieval.runner import sandbox
 from minieval.runner.child import Limits
 from minieval.runner.machine import describe_environment
-from minieval.runner.predictions import Predictions, Progress, predict
+from minieval.runner.predictions import Progress, Timing, predict
 from minieval.runner.sandbox import Isolation
-from minieval.runner.scorers import Score, score
+from minieval.runner.scorers import Score, mark, tally
 
 __all__ = ["BATCH_SIZE", "Isolation", "Limits", "evaluate", "write"]
 
@@ -48,7 +48,7 @@ class _Run:
 
     manifest: Manifest
     isolation: Isolation
-    predictions: Predictions
+    timing: Timing
 
 
 def evaluate(
@@ -83,10 +83,16 @@ def evaluate(
         chosen = sandbox.choose(isolation, warn=warn)
         with sandbox.start(chosen, bundle=staged, eval_set=eval_set, home=home, limits=limits) as child:
             features = [row.features for row in rows.rows]
-            predictions = predict(child, features, batch_size=batch_size, progress=progress)
-    run = _Run(manifest, chosen, predictions)
+            outcomes: list[bool] = []
+
+            def take(texts: Sequence[str]) -> None:
+                start = len(outcomes)
+                outcomes.extend(mark(rows.rows[start : start + len(texts)], texts))
+
+            timing = predict(child, features, take, batch_size=batch_size, progress=progress)
+    run = _Run(manifest, chosen, timing)
     named = run_id or read_run_id(bundle) or read_noted_run(bundle, manifest.canonical_sha)
-    return _compose(rows, run, score(rows.rows, predictions.texts), run_id=named, batch_size=batch_size)
+    return _compose(rows, run, tally(rows.rows, outcomes), run_id=named, batch_size=batch_size)
 
 
 def _load(path: Path, warn: Callable[[str], None]) -> EvalSet:
@@ -143,7 +149,7 @@ def _compose(rows: EvalSet, run: _Run, scored: Score, *, run_id: str | None, bat
 def _metrics(run: _Run) -> dict[str, Metric]:
     size = sum(file.size for file in run.manifest.files)
     metrics = {"bundle_bytes": Metric(value=Decimal(size), unit="bytes", direction="lower")}
-    if (latency := run.predictions.p95_ms) is not None:
+    if (latency := run.timing.p95_ms) is not None:
         rounded = max(TOO_FINE, Decimal(latency).quantize(TOO_FINE))
         metrics["latency_ms_p95"] = Metric(value=rounded, unit="ms", direction="lower")
     return metrics

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from minieval.__main__ import run
+from minieval.command import run
 from minieval.contract.bundle import read_manifest, settle
 from minieval.contract.documents import parse_document
 from minieval.contract.evalset import load_eval_set
@@ -170,7 +170,7 @@ def test_known_mistakes_are_refused_before_anything_runs(
 
 def test_help_imports_nothing_heavy() -> None:
     script = (
-        "import sys; from minieval.__main__ import run; code = run(['--help'])\n"
+        "import sys; from minieval.command import run; code = run(['--help'])\n"
         "heavy = {'mlflow', 'pandas', 'numpy', 'scipy', 'dvc', 'boto3', 'yaml'} & set(sys.modules)\n"
         "sys.exit(code or len(heavy))"
     )

@@ -111,7 +111,7 @@ class Cache:
             raise StoreFailure(f"{note}: cannot be written; choose another --cache")
 
     def _note(self, kind: str, name: str) -> Path:
-        return self.root / kind / f"{digest_bytes(name.encode())[:32]}.json"
+        return self.root / kind / f"{digest_bytes(os.fsencode(name))[:32]}.json"
 
 
 class _RunNote(Document):

@@ -66,7 +66,7 @@ def run(argv: Sequence[str] | None = None) -> int:
 
 
 def main() -> None:
-    """Entry point of the installed command."""
+    """Run the command of this process and end it; the entry point is `lynxgate.__main__.main`."""
     # No pydantic plugin may change how documents are read; and to look for plugins reads every installed package.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     # Most of what a command allocates are its modules, which live to its end: to look for garbage costs and finds none.

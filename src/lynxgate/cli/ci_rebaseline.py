@@ -70,7 +70,7 @@ def rebaseline_pr(
     from lynxgate.wiring import open_forge
     from minieval.contract.documents import read_bytes, read_document
     from minieval.contract.report import Evaluation
-    from minieval.contract.writes import write_output
+    from minieval.contract.writes import check_output, write_output
 
     if not is_commit(base_sha):
         raise UsageFailure(f"--base-sha {base_sha[:80]!r} is not a commit (40 lower-case hex digits)")
@@ -79,6 +79,9 @@ def rebaseline_pr(
     # GitHub's own form: another one would be another file there, or none.
     if not path or path != posixpath.normpath(path) or path.split("/")[0] in ("", ".", ".."):
         raise UsageFailure(f"--path {path[:200]!r} is not a path from the repository's root, without . and ..")
+    if write is not None:
+        for name in ("before.json", "after.json", "moves.md"):
+            check_output(write / name, (baseline, evaluation))
     workflow = read_workflow(os.environ)
     data = read_bytes(baseline, missing=CREATE_IT)
     measured = read_document(evaluation, Evaluation, missing=EVALUATE_IT)

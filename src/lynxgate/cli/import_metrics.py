@@ -52,7 +52,7 @@ def import_file(
     from lynxgate.importers import PROVIDERS, Origin, add_to_document, build_evaluation, read_foreign
     from minieval.contract.documents import read_bytes
     from minieval.contract.report import dump_evaluation
-    from minieval.contract.writes import write_output
+    from minieval.contract.writes import check_output, write_output
 
     if list_them:
         print_text("\n".join(f"{each.name:<17} {each.description}" for each in PROVIDERS.values()))
@@ -66,6 +66,8 @@ def import_file(
         raise UsageFailure(
             "--eval-set-md5 is required, since figures of an unknown eval set cannot be compared; or use --into"
         )
+    # Not --into: to add figures to an evaluation in its place is what it is for.
+    check_output(output, (file,))
     found = read_foreign(provider, read_bytes(file), where=str(file), buckets=buckets or ())
     if into is None:
         evaluation = build_evaluation(found, Origin(provider, *_identify(*identity)), where=str(file))

@@ -111,13 +111,12 @@ def _read_eval_set(root: Path, eval_set: str) -> EvalSet:
 
 def _write(path: Path, data: bytes) -> None:
     from lynxgate.errors import CannotJudge
-    from minieval.contract.writes import write_atomically
+    from minieval.contract.writes import write_output
 
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path.resolve(), data)  # a .gitignore that is a link stays one: its target is written
-    except OSError as error:
-        raise CannotJudge(f"{path}: cannot be written: {error.strerror}; correct this and run init again") from error
+        write_output(path, data)  # a .gitignore that is a link stays one: its target is written
+    except CannotJudge as error:
+        raise CannotJudge(f"{str(error).rpartition(';')[0]}; correct this and run init again") from error
 
 
 def _print_next_steps(place: Place, eval_set: EvalSet) -> None:

@@ -17,11 +17,8 @@ from lynxgate.escape import visible, visible_lines
 
 
 def print_text(text: str) -> None:
-    """Print ``text`` and a newline on stdout, escaped and as UTF-8, in every locale."""
-    # What `print` has buffered comes first: the two share one stream.
-    sys.stdout.flush()
-    sys.stdout.buffer.write(f"{visible_lines(text)}\n".encode())
-    sys.stdout.buffer.flush()
+    """Print ``text`` and a newline on stdout, escaped; `minieval.contract.exits.run` has made the stream UTF-8."""
+    print(visible_lines(text), flush=True)
 
 
 def print_json(value: Any) -> None:

@@ -13,6 +13,7 @@ from lynxgate.decision.metrics.row import MetricRow
 from lynxgate.decision.outcome import Outcome
 from lynxgate.decision.statistics import Pairs, mcnemar_mid_p
 from lynxgate.decision.verdict import BucketStatistics, Demand, Figure, Method, Row, Verdict
+from lynxgate.errors import CannotJudge
 from lynxgate.escape import visible
 from lynxgate.figures import format_interval, format_percent
 
@@ -127,8 +128,15 @@ def _describe_examples(examples: Examples, most: int, *, decides: bool) -> list[
 
 def _pairs(row: Row, evidence: BucketStatistics) -> Pairs:
     n = None if row.candidate is None else row.candidate.n
+    gains, losses = evidence.gains or 0, evidence.losses or 0
+    # A stored verdict is read as it was written; only here its counts must be possible together.
+    if n is not None and gains + losses > n:
+        raise CannotJudge(
+            f"{visible(row.bucket)}: {gains} gained and {losses} lost of {n} examples is not possible; "
+            "the verdict was changed after it was written (see lynxgate replay)"
+        )
     # A row with gains has counts; 1 only satisfies the type, since `Pairs` needs an example.
-    return Pairs(n or 1, evidence.gains or 0, evidence.losses or 0)
+    return Pairs(n or 1, gains, losses)
 
 
 def _short_p(p: float) -> str:

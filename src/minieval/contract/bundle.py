@@ -56,16 +56,19 @@ def stage(bundle: Path, destination: Path) -> Manifest:
     """Copy the bytes that exist, and nothing else, to ``destination`` (new); return the manifest of the copy.
 
     Raises:
-        CannotJudge, IntegrityFailure: as `read_manifest`.
+        CannotJudge, IntegrityFailure: as `read_manifest`; CannotJudge too when the copy cannot be written.
     """
-    destination.mkdir(parents=True)
-    for path, data in list_contents(bundle):
-        target = destination / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if data is None:
-            shutil.copyfile(bundle / path, target, follow_symlinks=False)
-        else:
-            target.write_bytes(data)
+    try:
+        destination.mkdir(parents=True)
+        for path, data in list_contents(bundle):
+            target = destination / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if data is None:
+                shutil.copyfile(bundle / path, target, follow_symlinks=False)
+            else:
+                target.write_bytes(data)
+    except OSError as error:
+        raise CannotJudge(f"{bundle}: cannot be copied to {destination}: {error.strerror}; see TMPDIR") from error
     return read_placed(destination)
 
 

@@ -3,16 +3,23 @@
 - Every command of both packages ends through `run`.
 - An error never exits by itself. Its message is one sentence: what is wrong, where, and what to do.
 - Typer's usage errors exit 64; by default they would exit 2, the code of a regression.
-- An exception that is not a `GateError` is a bug. It exits 1, and only then a traceback is printed.
+- The code is that of the work: output that cannot be printed does not change it (`minieval.contract.streams`).
+- A failure of the operating system is a sentence with its path: a network (5), or a file that cannot be used (3).
+- Any other exception that is not a `GateError` is a bug. It exits 1, and only then a traceback is printed.
 """
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 import traceback
 from collections.abc import Sequence
 from enum import IntEnum
 from typing import TYPE_CHECKING, ClassVar, Final
+
+from minieval.contract.interrupts import INTERRUPTED, interruptible
+from minieval.contract.streams import lossy_streams
 
 if TYPE_CHECKING:
     import typer
@@ -29,6 +36,7 @@ class Exit(IntEnum):
     UNAVAILABLE = 5
     REFUSED = 6
     USAGE = 64
+    INTERRUPTED = INTERRUPTED
 
 
 MEANINGS: Final = {
@@ -40,6 +48,7 @@ MEANINGS: Final = {
     Exit.UNAVAILABLE: "a store or service could not be reached, or failed",
     Exit.REFUSED: "not authorised, semver taken, or changed by another process meanwhile",
     Exit.USAGE: "the command was called with wrong arguments",
+    Exit.INTERRUPTED: "interrupted by Ctrl-C before the work was done",
 }  # the table in the README
 
 
@@ -72,10 +81,21 @@ def run(app: typer.Typer, argv: Sequence[str] | None = None, *, prog: str) -> in
 
     A command returns its code; `None` is 0. Error messages go to stderr, one line each.
     """
+    with lossy_streams() as out:
+        code = _run(app, sys.argv[1:] if argv is None else argv, prog=prog)
+        sys.stdout.flush()
+        if out.unsaid:
+            _print_error(f"{prog}: the output could not be printed: {out.unsaid}; exit code {code} is that of the work")
+    return code
+
+
+def _run(app: typer.Typer, argv: Sequence[str], *, prog: str) -> int:
     import typer.exceptions
 
     try:
-        code = app(args=argv, prog_name=prog, standalone_mode=False)
+        with interruptible():
+            _check_text(argv)
+            code = app(args=argv, prog_name=prog, standalone_mode=False)
     except GateError as error:
         _print_error(f"{prog}: {error}")
         return error.exit
@@ -87,16 +107,40 @@ def run(app: typer.Typer, argv: Sequence[str] | None = None, *, prog: str) -> in
         return Exit.USAGE
     except (typer.exceptions.Abort, KeyboardInterrupt):
         _print_error(f"{prog}: interrupted")
-        return 130
-    except BrokenPipeError:
-        # The reader of our output closed the pipe. Without this, Python would try to flush it at exit and fail again.
-        sys.stdout = None
-        return Exit.UNAVAILABLE
+        return Exit.INTERRUPTED
+    except OSError as error:
+        _print_error(f"{prog}: {describe_os_error(error)}")
+        return Exit.UNAVAILABLE if isinstance(error, ConnectionError | TimeoutError) else Exit.CANNOT_JUDGE
     except Exception:
         traceback.print_exc()
         _print_error(f"{prog}: this is a bug in Lynxgate; please report it with the lines above")
         return Exit.BUG
     return code if isinstance(code, int) else Exit.OK
+
+
+def describe_os_error(error: OSError) -> str:
+    """Return what failed, and where, of an error that no caller has described."""
+    reason = error.strerror or type(error).__name__
+    if error.filename is not None:
+        return f"{error.filename}: {reason}"
+    if reason == os.strerror(errno.ENOENT):
+        # The only path without a name is the current directory (`getcwd`).
+        return f"the current directory: {reason}; change to one that exists"
+    return f"the operating system refused: {reason}"
+
+
+def _check_text(argv: Sequence[str]) -> None:
+    """Refuse arguments that are not UTF-8: a document, which is UTF-8, could not name such a file.
+
+    Raises:
+        UsageFailure: naming the argument, with its bytes escaped.
+    """
+    for word in argv:
+        try:
+            word.encode()
+        except UnicodeEncodeError as error:
+            shown = word.encode(errors="backslashreplace").decode()
+            raise UsageFailure(f"the argument '{shown[:200]}' is not UTF-8 text; rename the file") from error
 
 
 def _print_error(line: str) -> None:

@@ -2,6 +2,8 @@
 
 - One batch is sent at a time, and only its features.
 - Every id that was sent comes back exactly once, with a string of bounded length; nothing else comes back.
+- Each batch is handed over when it has arrived and is not kept: an eval set of long answers needs no more memory than
+  one batch.
 - Time is measured on this side of the pipe: a candidate could change its own clock.
 """
 
@@ -21,13 +23,13 @@ MAX_PREDICTION = 65_536  # characters
 _WHERE = "the predictor's answer"
 
 Progress = Callable[[int, int], None]
+Take = Callable[[Sequence[str]], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Predictions:
-    """One prediction a row, in the order of the rows, and the seconds a row of each batch after the first."""
+class Timing:
+    """The seconds a row of each batch after the first."""
 
-    texts: tuple[str, ...]
     seconds_per_row: tuple[float, ...]
 
     @property
@@ -40,25 +42,28 @@ class Predictions:
         return 1000.0 * ranked[math.ceil(0.95 * len(ranked)) - 1]
 
 
-def predict(child: Child, rows: Sequence[Features], *, batch_size: int, progress: Progress) -> Predictions:
+def predict(child: Child, rows: Sequence[Features], take: Take, *, batch_size: int, progress: Progress) -> Timing:
     """Wait for the model to load, then predict all rows; ``progress`` gets the number of rows done and of all rows.
+
+    ``take`` gets the predictions of each batch, in the order of the rows.
 
     Raises:
         CannotJudge: the predictor fails, or an answer is not one string for each id that was sent.
     """
     _answer(child.ask(b"", doing="loading the model"), "ready")
     progress(0, len(rows))
-    texts: list[str] = []
+    done = 0
     seconds: list[float] = []
     for batch in _batches(rows, batch_size):
         request = f"[{', '.join(row.payload for row in batch)}]\n".encode()
         started = time.perf_counter()
-        line = child.ask(request, doing=f"predicting rows {len(texts) + 1} to {len(texts) + len(batch)}")
+        line = child.ask(request, doing=f"predicting rows {done + 1} to {done + len(batch)}")
         seconds.append((time.perf_counter() - started) / len(batch))
-        texts += match([row.id for row in batch], _answer(line, "predictions"))
-        progress(len(texts), len(rows))
+        take(match([row.id for row in batch], _answer(line, "predictions")))
+        done += len(batch)
+        progress(done, len(rows))
     # The first batch warms up caches and imports; its time does not represent the others.
-    return Predictions(texts=tuple(texts), seconds_per_row=tuple(seconds[1:]))
+    return Timing(seconds_per_row=tuple(seconds[1:]))
 
 
 def match(ids: Sequence[str], answer: Json) -> list[str]:

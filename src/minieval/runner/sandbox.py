@@ -5,13 +5,15 @@ limits on address space, CPU time, file size and processes, and a copy of the bu
 
 - `bwrap`: no network, no other process visible, and a read-only file system of the system's libraries, this Python
   and the bundle. An eval set inside any of these is refused. ``/proc`` is read-only: otherwise root without
-  capabilities could still write to the host's ``/proc/sys``.
+  capabilities could still write to the host's ``/proc/sys``. With bwrap 0.8 or newer no user namespace can be made
+  inside, in which the candidate would have all capabilities again, and could mount file systems.
 - `process`: the same user, the same file system and the network. Labels are not sent, and this process's memory and
   environment are closed to it. **A candidate that looks for the eval-set file finds it**, other processes of the
   same user (for example a shell with secrets) are open to it, and a process that starts its own session survives the
   end of the group. It guards against accidents, not malice. The evaluation records the isolation, and a policy may
   require `bwrap`.
-- Neither bounds what many processes of the candidate use together; the runner's own limits do.
+- Neither bounds what many processes of the candidate use together; the runner's own limits do. The kernel does not
+  count processes against `RLIMIT_NPROC` for root, and not in a user namespace of root's either.
 """
 
 from __future__ import annotations
@@ -98,7 +100,7 @@ def bwrap(limits: Limits, *, bundle: Path | None = None) -> list[str]:
     """Return the command line up to the program: the namespaces, and every path that is visible."""
     scratch = ("--size", str(limits.file_mb * MIB), "--tmpfs")
     command = [shutil.which("bwrap") or "bwrap", "--unshare-all", "--die-with-parent", "--new-session"]
-    command += ["--cap-drop", "ALL", "--proc", "/proc", "--remount-ro", "/proc"]
+    command += [*_no_nested_namespaces(), "--cap-drop", "ALL", "--proc", "/proc", "--remount-ro", "/proc"]
     command += ["--dev", "/dev", *scratch, "/dev/shm", "--remount-ro", "/dev"]  # noqa: S108 - the sandbox's own
     command += [*scratch, "/tmp", "--chdir", "/tmp"]  # noqa: S108 - the sandbox's own
     for folder in SYSTEM_FOLDERS:
@@ -109,6 +111,21 @@ def bwrap(limits: Limits, *, bundle: Path | None = None) -> list[str]:
     if bundle is not None:
         command += ["--ro-bind", str(bundle), BUNDLE]
     return [*command, "--remount-ro", "/", "--"]
+
+
+@functools.cache
+def _no_nested_namespaces() -> tuple[str, ...]:
+    """Return the options that forbid user namespaces inside: in one of its own, a candidate would have capabilities.
+
+    Empty where bwrap is older than 0.8 or may not make a user namespace itself, as inside some containers.
+    """
+    options = ("--unshare-user", "--disable-userns")
+    command = [shutil.which("bwrap") or "bwrap", *options, "--ro-bind", "/", "/", "--", "/usr/bin/true"]
+    try:
+        done = subprocess.run(command, capture_output=True, timeout=30, check=False, env={})
+    except (OSError, subprocess.TimeoutExpired):
+        return ()
+    return options if done.returncode == 0 else ()
 
 
 def _bind_system(folder: Path) -> list[str]:

@@ -27,17 +27,32 @@ class Score:
     buckets: dict[str, Measured]
 
 
+def mark(rows: Sequence[Row], predictions: Sequence[str]) -> list[bool]:
+    """Return whether each prediction is right, one a row, in the order of the rows.
+
+    Raises:
+        ValueError: the numbers of predictions and rows differ.
+    """
+    return [prediction in row.labels.right for row, prediction in zip(rows, predictions, strict=True)]
+
+
 def score(rows: Sequence[Row], predictions: Sequence[str]) -> Score:
     """Score one prediction a row, in the order of the rows; there is at least one row.
 
     Raises:
         ValueError: the numbers of predictions and rows differ.
     """
-    outcomes: list[bool] = []
+    return tally(rows, mark(rows, predictions))
+
+
+def tally(rows: Sequence[Row], outcomes: Sequence[bool]) -> Score:
+    """Return the figures of one outcome a row, in the order of the rows; there is at least one row.
+
+    Raises:
+        ValueError: the numbers of outcomes and rows differ.
+    """
     by_bucket: defaultdict[str, list[bool]] = defaultdict(list)
-    for row, prediction in zip(rows, predictions, strict=True):
-        right = prediction in row.labels.right
-        outcomes.append(right)
+    for row, right in zip(rows, outcomes, strict=True):
         for bucket in row.labels.buckets:
             by_bucket[bucket].append(right)
     return Score(_measure(outcomes), {name: _measure(by_bucket[name]) for name in sorted(by_bucket)})

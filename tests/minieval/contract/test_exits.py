@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+
 import pytest
 import typer
 
@@ -50,6 +52,29 @@ def test_usage_errors_are_64_and_never_a_regression(argv: list[str], capsys: pyt
     assert capsys.readouterr().err.startswith("thing: ")
 
 
+@pytest.mark.parametrize(
+    ("error", "code", "sentence"),
+    [
+        (OSError(errno.ELOOP, "Too many levels of symbolic links", "a/b"), 3, "a/b: Too many levels"),
+        (OSError(errno.ENOSPC, "No space left on device"), 3, "No space left on device"),
+        (FileNotFoundError(errno.ENOENT, "No such file or directory"), 3, "the current directory"),
+        (ConnectionResetError(errno.ECONNRESET, "Connection reset by peer"), 5, "Connection reset"),
+    ],
+)
+def test_a_failure_of_the_system_is_a_sentence(
+    error: OSError, code: int, sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert exits.run(make(error), [], prog="thing") == code
+    shown = capsys.readouterr().err
+    assert sentence in shown
+    assert "Traceback" not in shown
+
+
+def test_an_argument_that_is_no_text_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
+    assert exits.run(make(None), ["caf\udce9"], prog="thing") == 64
+    assert capsys.readouterr().err == "thing: the argument 'caf\\udce9' is not UTF-8 text; rename the file\n"
+
+
 def test_a_bug_is_1_with_its_traceback(capsys: pytest.CaptureFixture[str]) -> None:
     assert exits.run(make(ZeroDivisionError("oops")), [], prog="thing") == 1
     assert "ZeroDivisionError" in capsys.readouterr().err
@@ -65,4 +90,5 @@ def test_codes_are_distinct_and_as_documented() -> None:
         "UNAVAILABLE": 5,
         "REFUSED": 6,
         "USAGE": 64,
+        "INTERRUPTED": 130,
     }

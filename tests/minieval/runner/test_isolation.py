@@ -5,6 +5,7 @@ The same spy without bwrap finds them, which shows that its probes are real, and
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import secrets
@@ -53,6 +54,15 @@ def test_bwrap_works_here() -> None:
     )
 
 
+def test_no_user_namespace_can_be_made_inside() -> None:
+    """In one of its own a candidate would have all capabilities: it could mount, and reach more of the kernel."""
+    new_user = 0x10000000
+    tries = f"import ctypes; c = ctypes.CDLL(None, use_errno=True); print(c.unshare({new_user}), ctypes.get_errno())"
+    inside = [*sandbox.bwrap(Limits()), sys.executable, "-c", tries]
+    done = subprocess.run(inside, capture_output=True, text=True, check=True, env={})
+    assert done.stdout == f"-1 {errno.ENOSPC}\n"
+
+
 def send_spy(isolation: Isolation, folder: Path) -> Heist:
     """Run the spy on an eval set of labels that cannot be guessed, with secrets in the environment and open servers."""
     rows = [
@@ -80,7 +90,8 @@ def send_spy(isolation: Isolation, folder: Path) -> Heist:
         stage(bundle, folder / "staged")
         with sandbox.start(isolation, bundle=folder / "staged", eval_set=path, home=home, limits=Limits()) as child:
             features = [row.features for row in eval_set.rows]
-            texts = predict(child, features, batch_size=16, progress=lambda *_: None).texts
+            texts: list[str] = []
+            predict(child, features, texts.extend, batch_size=16, progress=lambda *_: None)
     right = score(eval_set.rows, texts).buckets["all"].correct
     assert right is not None
     return Heist(right, {name: json.loads(text) for name, text in zip(PROBES, texts[LABELLED:], strict=True)})

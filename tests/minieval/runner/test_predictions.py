@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
+import tracemalloc
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from minieval.contract.exits import CannotJudge
 from minieval.contract.rows import Features
 from minieval.runner.child import Child, Limits
-from minieval.runner.predictions import MAX_PREDICTION, Predictions, match, predict
+from minieval.runner.predictions import MAX_PREDICTION, Timing, match, predict
 
 ROWS = [Features(f"r{i}", json.dumps({"id": f"r{i}", "prompt": f"p{i}"})) for i in range(5)]
 
@@ -54,14 +55,15 @@ def test_answers_that_do_not_match_are_refused(answer: Any, words: str) -> None:
     assert str(caught.value).isprintable()
 
 
-def run(body: str, tmp_path: Path, *, batch_size: int = 2) -> tuple[Predictions, list[tuple[int, int]]]:
+def run(body: str, tmp_path: Path, *, batch_size: int = 2) -> tuple[Timing, list[str], list[tuple[int, int]]]:
     """`predict` against a small process that speaks, or breaks, the protocol."""
     script = f"import os, sys, json, time\ndef say(x): print(x, flush=True)\n{body}"
     seen: list[tuple[int, int]] = []
+    texts: list[str] = []
     command = [sys.executable, "-I", "-S", "-c", script]
     with Child(command, environment={}, cwd=tmp_path, limits=Limits(timeout_s=20)) as child:
-        done = predict(child, ROWS, batch_size=batch_size, progress=lambda *step: seen.append(step))
-    return done, seen
+        done = predict(child, ROWS, texts.extend, batch_size=batch_size, progress=lambda *step: seen.append(step))
+    return done, texts, seen
 
 
 HONEST = """
@@ -72,21 +74,54 @@ for line in sys.stdin:
 
 
 def test_an_honest_predictor_is_read_in_batches(tmp_path: Path) -> None:
-    done, seen = run(HONEST, tmp_path)
-    assert done.texts == ("P0", "P1", "P2", "P3", "P4")
+    done, texts, seen = run(HONEST, tmp_path)
+    assert texts == ["P0", "P1", "P2", "P3", "P4"]
     assert len(done.seconds_per_row) == 2
     assert done.p95_ms is not None and 0 < done.p95_ms < 1000
     assert seen == [(0, 5), (2, 5), (4, 5), (5, 5)]
 
 
 def test_the_warm_up_batch_does_not_count_as_latency(tmp_path: Path) -> None:
-    done, _ = run(HONEST, tmp_path, batch_size=5)
+    done, _, _ = run(HONEST, tmp_path, batch_size=5)
     assert done.p95_ms is None
 
 
 def test_p95_is_the_nearest_rank() -> None:
-    assert Predictions((), tuple(i / 1000 for i in range(1, 101))).p95_ms == pytest.approx(95.0)
-    assert Predictions((), (0.001, 0.003)).p95_ms == pytest.approx(3.0)
+    assert Timing(tuple(i / 1000 for i in range(1, 101))).p95_ms == pytest.approx(95.0)
+    assert Timing((0.001, 0.003)).p95_ms == pytest.approx(3.0)
+
+
+class Verbose:
+    """Stands for a `Child`; one character beyond the BMP makes its long answers four bytes a character."""
+
+    def ask(self, request: bytes, *, doing: str) -> bytes:
+        if not request:
+            return b'{"ready": true}'
+        rows = json.loads(request)
+        return json.dumps({"predictions": [[row["id"], "\U0001f600" + "x" * 50_000] for row in rows]}).encode()
+
+
+def peak_of(batches: int) -> int:
+    """Return the most bytes that were allocated while so many batches of ten rows were predicted and scored."""
+    rows = [Features(f"r{i}", json.dumps({"id": f"r{i}"})) for i in range(10 * batches)]
+    right: list[bool] = []
+    tracemalloc.start()
+    try:
+        predict(
+            cast(Child, Verbose()),
+            rows,
+            lambda texts: right.extend(text == "x" for text in texts),
+            batch_size=10,
+            progress=lambda *_: None,
+        )
+        assert len(right) == len(rows)
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def test_memory_does_not_grow_with_the_number_of_batches() -> None:
+    assert peak_of(16) < 1.2 * peak_of(2)
 
 
 READY = 'say(json.dumps({"ready": True}))\nline = sys.stdin.readline()\n'
