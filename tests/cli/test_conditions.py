@@ -129,6 +129,12 @@ def arguments(name: str, **changed: str) -> list[str]:
     return argv
 
 
+def results(name: str) -> tuple[str, ...]:
+    """Return the files that a command writes: it may remove an earlier one, so that it is not taken for its own."""
+    _, words, leaf = COMMANDS[name]
+    return tuple(VALUES.get(each.name) or str(each.default) for each in leaf.params if is_written(words, each.name))
+
+
 def contents(scene: Path) -> dict[str, bytes]:
     return {str(each.relative_to(scene)): each.read_bytes() for each in scene.rglob("*") if each.is_file()}
 
@@ -220,7 +226,7 @@ def test_paths(name: str, option: str, scene: Path, original: Path) -> None:
         nobody = os.getuid() == 0 and what in {"closed", "shut/x"}
         if what == "/dev/full" and not is_written(words, option):
             continue  # it reads as endless zeros, as every large file does
-        before = contents_but(scene, "closed")
+        before = contents_but(scene, "closed", *results(name))
         with other_end(scene / "pipe", reads=is_written(words, option)):
             ended = forked.run(program, arguments(name, **{option: what}), scene, nobody=nobody)
         check(ended, what)
@@ -285,7 +291,7 @@ def test_no_output_is_an_input(name: str, option: str, scene: Path, original: Pa
                 continue
             (scene / "link").symlink_to(source)
             os.link(scene / source, scene / "hard")
-            before = contents(scene)
+            before = contents_but(scene, *results(name))
             chosen = source if way == "itself" else way
             ended = forked.run(program, arguments(name, **{option: chosen}), scene)
             check(ended, f"{source} by {way}")

@@ -63,14 +63,15 @@ def compare(
     from lynxgate.decision.decide import decide, parse_tolerance
     from minieval.contract.writes import discard_output, write_output
 
+    earlier = None
     if output is not None:
         # Before anything can fail: an earlier verdict must not be taken for the one that could not be reached.
-        discard_output(output, inputs=[candidate, baseline, *([] if eval_set is None else [eval_set])])
+        earlier = discard_output(output, inputs=[candidate, baseline, *([] if eval_set is None else [eval_set])])
     shown = None if form is None else _parse_format(form)
     tolerance_pp = None if tolerance is None else parse_tolerance(tolerance)
     verdict = decide(candidate, baseline, tolerance_pp, eval_set)
     if output is not None:
-        write_output(output, verdict.to_json())
+        write_output(output, verdict.to_json(), like=earlier)
     _show(verdict, shown)
     return verdict.exit
 

@@ -23,10 +23,13 @@ from minieval.contract.exits import CannotJudge, UsageFailure
 _LONGEST_STEM = 40  # characters of a name that its temporary file repeats: with the rest at most 255 bytes
 
 
-def write_atomically(path: Path, data: bytes, *, temporary: Path | None = None) -> None:
+def write_atomically(
+    path: Path, data: bytes, *, temporary: Path | None = None, like: os.stat_result | None = None
+) -> None:
     """Write a file through a temporary file beside it: flush, fsync, rename, fsync of the directory.
 
     ``temporary`` is the temporary file, for a caller that locks out other writers; by default its name is unique.
+    ``like`` is a file that was there before, whose owner and mode a new one gets.
 
     Raises:
         OSError: the write failed. The old file is unchanged, unless the fsync of the directory failed.
@@ -37,7 +40,7 @@ def write_atomically(path: Path, data: bytes, *, temporary: Path | None = None) 
         flags |= os.O_EXCL
     else:
         flags |= os.O_TRUNC
-    old = _stat(path)
+    old = _stat(path) or like
     handle = os.open(temporary, flags, 0o666)
     try:
         with os.fdopen(handle, "wb") as file:
@@ -67,10 +70,11 @@ def fsync_directory(path: Path) -> None:
         os.close(handle)
 
 
-def write_output(path: Path, data: bytes) -> None:
+def write_output(path: Path, data: bytes, *, like: os.stat_result | None = None) -> None:
     """Write a file that a user named with ``--output``; create its folder.
 
     A regular file is written as `write_atomically` does, a link at its target; a device or a pipe is written to.
+    ``like`` is what `discard_output` removed, if it did.
 
     Raises:
         CannotJudge: the file cannot be written.
@@ -85,16 +89,16 @@ def write_output(path: Path, data: bytes) -> None:
         if found is not None and not os.access(target, os.W_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
         target.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(target, data)
+        write_atomically(target, data, like=like)
     except OSError as error:
         raise CannotJudge(f"{path}: cannot be written: {error.strerror}; choose another --output") from error
 
 
-def discard_output(path: Path, *, inputs: Iterable[Path] = ()) -> None:
+def discard_output(path: Path, *, inputs: Iterable[Path] = ()) -> os.stat_result | None:
     """Remove what an earlier call wrote to ``path``, so that it is not taken for the result of this one.
 
     Call it before anything that can fail. A device or a pipe holds no earlier result and stays; of a link, the file
-    that it names is removed.
+    that it names is removed. Returns what it removed, so that `write_output` can give the new file its mode.
 
     Raises:
         UsageFailure: ``path`` is one of ``inputs``, or lies in one that is a folder.
@@ -105,11 +109,13 @@ def discard_output(path: Path, *, inputs: Iterable[Path] = ()) -> None:
         found = _stat(path)
         if found is not None and stat.S_ISREG(found.st_mode) and not _is_written_to(path, found):
             Path(os.path.realpath(path)).unlink()
+            return found
     except OSError as error:
         raise CannotJudge(
             f"{path}: is of an earlier call and cannot be removed: {error.strerror}; do not read it, and "
             "choose another --output"
         ) from error
+    return None
 
 
 def check_output(output: Path, inputs: Iterable[Path | None]) -> None:

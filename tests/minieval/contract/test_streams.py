@@ -60,6 +60,14 @@ def test_stderr_that_cannot_be_written_changes_nothing(documents: Path, closed: 
     assert (ended.code, ended.out) == (3, "")  # the message does not go to stdout instead
 
 
+def test_a_new_verdict_has_the_mode_of_the_earlier_one(documents: Path) -> None:
+    verdict = documents / "verdict.json"
+    verdict.write_text("{}")
+    verdict.chmod(0o600)
+    assert forked.run("lynxgate", COMPARE, documents).code == 0
+    assert (verdict.stat().st_mode & 0o777, len(verdict.read_bytes()) > 2) == (0o600, True)
+
+
 def test_text_is_utf8_whatever_the_locale(documents: Path) -> None:
     bucket = {"größe": {"n": 679, "correct": 600}}
     (documents / "eval_baseline.json").write_text(json.dumps(baseline(bucket)))
