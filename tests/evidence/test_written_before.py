@@ -32,6 +32,7 @@ from lynxgate.errors import Refused
 from lynxgate.promotion.examine import Request
 from lynxgate.promotion.promote import Ending, promote
 from lynxgate.promotion.rollback import roll_back
+from lynxgate.promotion.tombstones import tombstone
 from lynxgate.registry.statement import Statement
 from minieval.contract.documents import parse_document
 from minieval.contract.exits import Exit
@@ -343,6 +344,7 @@ def test_a_signed_registry_goes_on(copied: Path, tmp_path: Path, capfd: pytest.C
     context = replace(workshop.context(DirectoryStore(Path("registry-signed"))), signer=DsseSigner(private))
     # A rollback, since its entries have the older format, with which no new promotion is made.
     assert roll_back("v1.0.0", context, DEV)[0].semver == "v1.0.0"
+    tombstone(C, "replaced", context, DEV)  # an event of the newer version that follows one
     capfd.readouterr()
     assert verify("registry-signed", "--public-key", "key.pub.pem", "--public-key", str(public)) == Exit.OK
     assert "; 2 events of an older version are not signed" in capfd.readouterr().out
