@@ -27,6 +27,7 @@ TAKEN = (
     "scripts",
     ".ci",
     ".github/workflows",
+    "requirements.lock",
     "requirements-gate.lock",
     "requirements-report.lock",
     "pyproject.toml",

@@ -15,8 +15,7 @@ from importlib import metadata
 
 from tests.act.runner import Ran
 
-from lynxgate.decision.verdict import Verdict
-from minieval.contract.documents import parse_document
+from lynxgate.decision.verdict import Verdict, parse_verdict
 from pr_pages.html import Check
 from pr_pages.places import Places
 from pr_pages.terminal import Session, run_session
@@ -114,7 +113,7 @@ def _gate(places: Places, name: str, run_id: str, say: Callable[[str], None]) ->
     before = Production(places.production(), places.objects())
     baseline = _baseline(places)
     ran = places.ask(PULLS[name], request)
-    verdict = parse_document((places.shed.artifacts / "evaluation/verdict.json").read_bytes(), Verdict, where=name)
+    verdict = parse_verdict((places.shed.artifacts / "evaluation/verdict.json").read_bytes(), where=name)
     if baseline != _baseline(places):
         raise SystemExit(f"{name}: the baseline on main has changed")
     sent = places.github.calls("POST", "/check-runs")[-1].body
