@@ -105,13 +105,13 @@ def run(
             os.write(captured[2], traceback.format_exc().encode())
         finally:
             os._exit(code)
-    code = _wait(child, seconds)
+    ended = _wait(child, seconds)
     texts = []
     for handle in captured.values():
         with os.fdopen(handle, "rb") as file:
             file.seek(0)
             texts.append(file.read().decode("utf-8", "backslashreplace"))
-    return Ended(code, *texts)
+    return Ended(ended, *texts)
 
 
 def _replace_streams(streams: dict[int, int]) -> None:
