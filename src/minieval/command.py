@@ -42,7 +42,9 @@ def command(
     batch_size: Annotated[int, typer.Option(min=1, help="Rows given to the model at once.")] = 256,
     timeout: Annotated[float, typer.Option(help="Seconds for the whole prediction.")] = DEFAULT.timeout_s,
     memory_mb: Annotated[int, typer.Option(help="Address space of the predictor, in MiB.")] = DEFAULT.memory_mb,
-    run_id: Annotated[str | None, typer.Option(help="The MLflow run. [default: the one MLmodel names]")] = None,
+    run_id: Annotated[
+        str | None, typer.Option(help="The MLflow run. [default: the one that fetch noted, or MLmodel names]")
+    ] = None,
     _version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
     ] = False,

@@ -23,6 +23,7 @@ from minieval.contract.leaks import AnswerMatches
 from minieval.contract.manifest import Manifest
 from minieval.contract.mlmodel import read_run_id
 from minieval.contract.report import SCHEMA, Candidate, Evaluation, Evaluator, Metric, dump_evaluation
+from minieval.contract.run_note import read_noted_run
 from minieval.contract.writes import write_output
 from minieval.runner import sandbox
 from minieval.runner.child import Limits
@@ -63,9 +64,9 @@ def evaluate(
 ) -> Evaluation:
     """Score a candidate on an eval set.
 
-    ``run_id`` is 32 hex digits, by default the run that the bundle's ``MLmodel`` names. ``progress`` is called with the
-    number of rows done and of all rows; ``warn`` with one sentence when `AUTO` falls back to `PROCESS`, or when a
-    feature is the answer in nearly all rows.
+    ``run_id`` is 32 hex digits, by default the run that the bundle's ``MLmodel``, or the note beside the bundle, names.
+    ``progress`` is called with the number of rows done and of all rows; ``warn`` with one sentence when `AUTO` falls
+    back to `PROCESS`, or when a feature is the answer in nearly all rows.
 
     Raises:
         CannotJudge: the eval set or the bundle is invalid, a feature is the answer in every row, or the candidate fails
@@ -90,7 +91,7 @@ def evaluate(
 
             timing = predict(child, features, take, batch_size=batch_size, progress=progress)
     run = _Run(manifest, chosen, timing)
-    named = run_id or read_run_id(bundle)
+    named = run_id or read_run_id(bundle) or read_noted_run(bundle, manifest.canonical_sha)
     return _compose(rows, run, tally(rows.rows, outcomes), run_id=named, batch_size=batch_size)
 
 
@@ -132,7 +133,9 @@ def _compose(rows: EvalSet, run: _Run, scored: Score, *, run_id: str | None, bat
     return Evaluation.model_validate(
         {
             "schema": SCHEMA,
-            "candidate": Candidate(canonical_sha=run.manifest.canonical_sha, mlflow_run_id=run_id),
+            "candidate": Candidate(
+                canonical_sha=run.manifest.canonical_sha, mlflow_run_id=run_id, manifest_format=run.manifest.format
+            ),
             "eval_set": rows.identity,
             "evaluator": Evaluator(name="minieval", version=__version__, isolation=isolation),
             "aggregate": scored.aggregate,

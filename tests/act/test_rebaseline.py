@@ -155,7 +155,12 @@ def test_what_act_does_not_enforce() -> None:
     assert workflow["concurrency"]["cancel-in-progress"] is False
     assert workflow["jobs"]["evaluate"]["permissions"] == {"contents": "read"}
     assert workflow["jobs"]["propose"]["permissions"] == {"contents": "write", "pull-requests": "write"}
-    assert all("timeout-minutes" in job and "environment" not in job for job in workflow["jobs"].values())
+    assert all("timeout-minutes" in job for job in workflow["jobs"].values())
+    # The job that runs candidate code reaches no environment; the one with the App's key has one with reviewers.
+    assert {name: job.get("environment") for name, job in workflow["jobs"].items()} == {
+        "evaluate": None,
+        "propose": "rebaseline",
+    }
     for job in workflow["jobs"].values():
         assert not any("${{" in step.get("run", "") for step in job["steps"])
     assert not re.search(r"git push|baseline (activate|arm)|--force|gh ", text)

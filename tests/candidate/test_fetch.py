@@ -15,7 +15,8 @@ from lynxgate.candidate.cache import KEEP, Cache
 from lynxgate.candidate.fetch import Fetched, fetch, verify_bundle
 from lynxgate.errors import CannotJudge, IntegrityFailure, OutcomeUnknown, Refused, StoreFailure
 from lynxgate.ports import Progress, RunModel
-from minieval.contract.bundle import read_manifest
+from minieval.contract.bundle import read_manifest, read_placed
+from minieval.contract.run_note import note_path, read_noted_run
 from tests.fault_proxy import Fault, FaultProxy
 from tests.servers import MlflowServer, client_of, free_port, log_bundle
 
@@ -249,7 +250,7 @@ class TestDestination:
         other = bench.fetch(OTHER_RUN)
         assert (bench.destination / "weights.bin").read_bytes() == b"others!"
         assert read_manifest(bench.destination) == other.manifest
-        assert list(bench.destination.parent.iterdir()) == [bench.destination]
+        assert set(bench.destination.parent.iterdir()) == {bench.destination, note_path(bench.destination)}
 
     @pytest.mark.parametrize("theirs", ["folder", "file", "link", "edited", "added", "model of their own"])
     def test_what_fetch_did_not_write_stays(self, bench: Bench, theirs: str, tmp_path: Path) -> None:
@@ -288,7 +289,7 @@ class TestDestination:
             bench.fetch(OTHER_RUN)
         assert bench.tracking.calls == ["find", "download", "download", "download"]
         assert read_manifest(bench.destination).canonical_sha == sha
-        assert list(bench.destination.parent.iterdir()) == [bench.destination]
+        assert set(bench.destination.parent.iterdir()) == {bench.destination, note_path(bench.destination)}
 
     def test_an_unexpected_sha_is_not_placed(self, bench: Bench) -> None:
         with pytest.raises(IntegrityFailure, match="not the expected"):
@@ -319,3 +320,34 @@ def test_verify_bundle_names_what_changed(bench: Bench) -> None:
 def test_the_same_model_logged_by_another_run_is_the_same_content(bench: Bench) -> None:
     bench.tracking.log(OTHER_RUN, b"weights", run="2")
     assert bench.fetch(OTHER_RUN).canonical_sha == bench.fetch().canonical_sha
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_what_is_placed_is_what_is_hashed_and_nothing_else(bench: Bench, *, again: bool) -> None:
+    """From a download and from the cache: no run, no registered model, no byte that the SHA does not cover."""
+    (bench.tracking.root / RUN / "registered_model_meta").write_text("model_name: tutor\n")
+    fetched = bench.fetch()
+    if again:
+        fetched = bench.fetch()
+        assert fetched.from_cache
+    placed = {path.name: path.read_bytes() for path in bench.destination.iterdir()}
+    assert placed == {"MLmodel": b'"flavors": {}\n', "weights.bin": b"weights"}
+    assert read_placed(bench.destination) == fetched.manifest
+
+
+@pytest.mark.parametrize("added", ["registered_model_meta", "MLmodel"])
+def test_a_cached_copy_with_a_byte_more_is_downloaded_again(bench: Bench, added: str) -> None:
+    sha = bench.fetch().canonical_sha
+    with (kept(bench, sha) / added).open("ab") as file:
+        file.write(b"run_id: x\n")
+    fetched = bench.fetch()
+    assert not fetched.from_cache
+    assert read_placed(bench.destination).canonical_sha == sha
+
+
+def test_the_run_is_noted_beside_the_bundle(bench: Bench) -> None:
+    sha = bench.fetch().canonical_sha
+    assert read_noted_run(bench.destination, sha) == RUN
+    assert read_noted_run(bench.destination, "0" * 64) is None
+    note_path(bench.destination).write_text("{")
+    assert read_noted_run(bench.destination, sha) is None

@@ -12,6 +12,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from typing import Any
 import pytest
 
 # Modules of the library move: this block follows them, and nothing below does.
+from lynxgate.adapters.dsse import DsseSigner
 from lynxgate.adapters.local import DirectoryStore
 from lynxgate.analysis.replay import replay
 from lynxgate.audit.lineage import trace
@@ -26,12 +28,15 @@ from lynxgate.audit.verify import audit
 from lynxgate.cli.app import run
 from lynxgate.decision.groups import Groups, read_groups
 from lynxgate.decision.verdict import Verdict, parse_verdict
+from lynxgate.errors import Refused
 from lynxgate.promotion.examine import Request
 from lynxgate.promotion.promote import Ending, promote
+from lynxgate.promotion.rollback import roll_back
 from lynxgate.registry.statement import Statement
 from minieval.contract.documents import parse_document
 from minieval.contract.exits import Exit
 from tests.promotion.workshop import DEV, DirectoryTracking, Workshop
+from tests.registry.test_evidence import make_key
 
 FIXTURES = Path(__file__).parent.parent / "fixtures" / "written_by_5ac7d5b"
 VERDICTS, REGISTRIES = FIXTURES / "verdicts", FIXTURES / "registries"
@@ -310,22 +315,43 @@ def test_a_counted_gate_is_asked_again_for_nothing(copied: Path, capfd: pytest.C
 
 
 def test_the_registry_goes_on(copied: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    """The failed versions are promoted after all, then a rollback and a tombstone; what stood there is repeated."""
+    """What stood there is repeated, a rollback and a tombstone are added, and a new promotion is refused."""
     workshop = Workshop(copied)
     evaluation, baseline = documents_of(copied, "v0.2.0")
     bundle = workshop.tracking.root / B[:32] / "model"
     again = promote(Request(B, "v0.2.0", evaluation, baseline, bundle), workshop.context(), workshop.tracking, DEV)
     assert again.ending is Ending.ALREADY
     assert answer(capfd, "recover", *NOWHERE) == []
-    for semver, before in (("v0.4.0", "v0.2.0"), ("v0.4.1", "v0.4.0")):
+    for semver in ("v0.4.0", "v0.4.1"):
         evaluation, baseline = documents_of(copied, semver)
         request = Request(D, semver, evaluation, baseline, workshop.tracking.root / D[:32] / "model")
-        receipt = promote(request, workshop.context(), workshop.tracking, DEV)
-        assert (receipt.ending, receipt.production_before) == (Ending.PROMOTED, before)
+        with pytest.raises(Refused):  # its entries have the older format, and it takes no new promotion
+            promote(request, workshop.context(), workshop.tracking, DEV)
     assert run(["registry", "rollback", "--to", "v0.3.0", "--registry", "registry", *NOWHERE]) == Exit.REFUSED
     assert answer(capfd, "rollback", "--to", "v0.1.0", *NOWHERE)["production"] == "v0.1.0"
     assert answer(capfd, "tombstone", D, "--reason", "replaced", *NOWHERE)["written"] is True
     found = answer(capfd, "verify", "--offline")
-    assert found == {"promotions": 5, "entries": 4, "head": head_of("registry"), "findings": []}
+    assert found == {"promotions": 3, "entries": 4, "head": head_of("registry"), "findings": []}
     sharing = [DirectoryStore(Path("registry-signed"))]  # the other registry on the fixture's MLflow
     assert audit(workshop.store, workshop.tracking, sharing=sharing).findings == ()
+
+
+def test_a_signed_registry_goes_on(copied: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """With a new key: its first event confirms the events without a signature before it."""
+    private, public = make_key(tmp_path)
+    workshop = Workshop(copied)
+    context = replace(workshop.context(DirectoryStore(Path("registry-signed"))), signer=DsseSigner(private))
+    # A rollback, since its entries have the older format, with which no new promotion is made.
+    assert roll_back("v1.0.0", context, DEV)[0].semver == "v1.0.0"
+    capfd.readouterr()
+    assert verify("registry-signed", "--public-key", "key.pub.pem", "--public-key", str(public)) == Exit.OK
+    assert "; 2 events of an older version are not signed" in capfd.readouterr().out
+    # Without a signature, and as of the older version, an event after it is found by both rules.
+    index = Path("registry-signed", "index.jsonl")
+    lines = index.read_bytes().splitlines()
+    last = json.loads(lines[-1])
+    del last["signature"]
+    for schema, keys in (("lynxgate.event/1", ()), ("lynxgate.event/2", ("--public-key", "key.pub.pem"))):
+        lines[-1] = json.dumps({**last, "schema": schema}, sort_keys=True, separators=(",", ":")).encode()
+        index.write_bytes(b"".join(line + b"\n" for line in lines))
+        assert verify("registry-signed", *keys) == Exit.INTEGRITY

@@ -10,12 +10,13 @@ from pathlib import Path
 import pytest
 
 from minieval.command import run
-from minieval.contract.bundle import read_manifest
+from minieval.contract.bundle import read_manifest, settle
 from minieval.contract.documents import parse_document
 from minieval.contract.evalset import load_eval_set
 from minieval.contract.exits import UsageFailure
 from minieval.contract.outcome_bits import unpack_outcomes
 from minieval.contract.report import Evaluation
+from minieval.contract.run_note import RunNote, write_run_note
 from minieval.evaluation import Isolation, evaluate
 from minieval.runner.predictor import _describe, _pairs
 from tests.minieval.candidates import UPPER, model, upper_rows, write_bundle, write_rows
@@ -42,6 +43,7 @@ def test_an_honest_candidate_is_scored(rows: Path, tmp_path: Path, capsys: pytes
     evaluation = parse_document(output.read_bytes(), Evaluation, where="it")
     assert evaluation.candidate.canonical_sha == read_manifest(bundle).canonical_sha
     assert evaluation.candidate.mlflow_run_id == RUN
+    assert evaluation.candidate.manifest_format == "lynxgate.manifest/2"
     assert evaluation.eval_set == load_eval_set(rows).identity
     assert {name: (m.n, m.correct) for name, m in evaluation.buckets.items()} == {
         "all": (10, 6), "parity.even": (5, 3), "parity.odd": (5, 3)
@@ -63,6 +65,15 @@ def test_a_frame_of_ids_and_predictions_is_read_by_id_and_twice_is_the_same(rows
     first, second = (evaluate(bundle, rows, isolation=Isolation.PROCESS) for _ in range(2))
     assert first.aggregate is not None and first.aggregate.correct == 6
     assert first.model_copy(update={"metrics": {}}) == second.model_copy(update={"metrics": {}})
+
+
+def test_the_run_of_a_placed_bundle_is_the_one_that_was_noted_beside_it(rows: Path, tmp_path: Path) -> None:
+    bundle = write_bundle(tmp_path / "bundle", UPPER)
+    sha, noted = settle(bundle).canonical_sha, "f" * 32
+    write_run_note(bundle, RunNote(canonical_sha=sha, mlflow_run_id=noted))
+    assert evaluate(bundle, rows, isolation=Isolation.PROCESS).candidate.mlflow_run_id == noted
+    write_run_note(bundle, RunNote(canonical_sha="0" * 64, mlflow_run_id=noted))
+    assert evaluate(bundle, rows, isolation=Isolation.PROCESS).candidate.mlflow_run_id is None
 
 
 FIND_CHANNEL = """

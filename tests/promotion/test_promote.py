@@ -222,6 +222,26 @@ def test_production_takes_only_what_was_evaluated_under_bwrap_unless_the_policy_
     assert snapshot(workshop.folder / "registry") == before
 
 
+def test_a_registry_of_the_older_format_takes_no_new_promotion(workshop: Workshop) -> None:
+    first, second = workshop.candidate("a"), workshop.candidate("b")
+    workshop.promote(first, "v0.3.0")
+    mark = workshop.folder / "registry" / "registry.json"
+    mark.write_text(json.dumps({"schema": "lynxgate.registry/1", "environment": "dev"}))
+    before = snapshot(workshop.folder / "registry")
+    with pytest.raises(Refused, match="start a new registry"):
+        workshop.promote(second, "v0.3.1")
+    assert workshop.promote(first, "v0.3.0").ending is Ending.ALREADY
+    assert snapshot(workshop.folder / "registry") == before
+
+
+def test_registry_and_evidence_name_the_format(workshop: Workshop) -> None:
+    workshop.promote(workshop.candidate("a"), "v0.3.0")
+    (evidence,) = (workshop.folder / "registry" / "entries").rglob("evidence/*.json")
+    mark = json.loads((workshop.folder / "registry" / "registry.json").read_bytes())
+    assert json.loads(evidence.read_bytes())["predicate"]["manifest_format"] == "lynxgate.manifest/2"
+    assert mark["manifest_format"] == "lynxgate.manifest/2"
+
+
 def test_a_dev_registry_takes_any_isolation(workshop: Workshop) -> None:
     made = workshop.candidate("a")
     evaluation = json.loads(made.evaluation)

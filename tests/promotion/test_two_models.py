@@ -17,7 +17,15 @@ from lynxgate.promotion.examine import Request
 from lynxgate.promotion.promote import promote
 from lynxgate.promotion.run_tag import tag_key
 from lynxgate.registry.layout import Environment, create_registry
-from tests.promotion.workshop import DEV, Candidate, Workshop, open_context, write_baseline, write_evaluation
+from tests.promotion.workshop import (
+    DEV,
+    Candidate,
+    Workshop,
+    leave_out_others,
+    open_context,
+    write_baseline,
+    write_evaluation,
+)
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -90,7 +98,8 @@ class Scene:
         return str(self.tracked.client.get_model_version_by_alias(self.model, "production").version)
 
     def problems(self) -> list[str]:
-        return [f"{each.place}: {each.problem}" for each in audit(self.workshop.store, self.tracking).findings]
+        found = leave_out_others(audit(self.workshop.store, self.tracking).findings, self.run_id)
+        return [f"{each.place}: {each.problem}" for each in found]
 
 
 @pytest.fixture

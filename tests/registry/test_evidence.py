@@ -7,6 +7,7 @@ import json
 import subprocess
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,16 +19,19 @@ from lynxgate.cli.app import run
 from lynxgate.errors import IntegrityFailure, Refused, UsageFailure
 from lynxgate.promotion.examine import ExpectedProduction
 from lynxgate.promotion.promote import promote
+from lynxgate.promotion.recovery import recover_all
+from lynxgate.promotion.rollback import roll_back
+from lynxgate.promotion.tombstones import tombstone
 from lynxgate.registry.events import Event, Promotion, as_promotion
 from lynxgate.registry.evidence_check import find_flaws
 from lynxgate.registry.layout import evidence_key, signature_key
-from lynxgate.registry.record import Record
+from lynxgate.registry.record import Record, State
 from minieval.contract.bundle import read_manifest
 from minieval.contract.digests import digest_bytes
 from minieval.contract.documents import parse_document, pretty_json
 from minieval.contract.exits import Exit
 from tests.promotion.test_promote import snapshot
-from tests.promotion.workshop import DEV, DirectoryTracking, Workshop, write_evaluation
+from tests.promotion.workshop import DEV, DirectoryTracking, LaterStore, Workshop, write_evaluation
 
 
 def make_key(folder: Path, name: str = "key", algorithm: str = "ed25519") -> tuple[Path, Path]:
@@ -416,3 +420,98 @@ def test_evidence_parses_as_it_was_written(signed: Workshop) -> None:
 
     statement = parse_document(pretty_json(statement_of(signed)), Statement, where="evidence")
     assert statement.predicate.promotion.production_before == "v0.3.0"
+
+
+# --- signed history
+
+
+def test_after_a_signed_event_none_is_unsigned(signed: Workshop, keys: tuple[Path, Path]) -> None:
+    """Refused before anything is written; the sentence names the option."""
+    candidate = signed.candidate("c")
+    before = snapshot(signed.folder)
+    for act in (
+        lambda: promote_signed(signed, "c", "v0.4.0", None),
+        lambda: roll_back("v0.3.0", signed.context(), DEV),
+        lambda: tombstone(signed.candidate("a").sha, "leaks names", signed.context(), DEV),
+    ):
+        with pytest.raises(Refused, match="--signing-key or LYNXGATE_SIGNING_KEY"):
+            act()
+    assert snapshot(signed.folder) == before
+    context = replace(signed.context(), signer=DsseSigner(keys[0]))
+    roll_back("v0.3.0", context, DEV)
+    tombstone(signed.candidate("b").sha, "leaks names", context, DEV)
+    promote(candidate.request("v0.4.0"), context, signed.tracking, DEV)
+    assert problems(signed, keys[1]) == []
+
+
+class MuchLaterStore(LaterStore):
+    """The registry two hours later: the lease of who tried an hour ago is over too."""
+
+    def now(self) -> datetime:
+        return super().now() + timedelta(hours=1)
+
+
+def test_a_signed_promotion_is_recovered_with_a_key(signed: Workshop, keys: tuple[Path, Path]) -> None:
+    """Its process ended just before the commit: MLflow has the tag, and the event is still to be written."""
+    index = signed.folder / "registry" / "index.jsonl"
+    index.write_bytes(index.read_bytes().splitlines(keepends=True)[0])
+    found = signed.context().journal.read("v0.3.1")
+    assert found is not None
+    signed.context().journal.advance(found, state=State.PENDING, event=None)
+    with pytest.raises(Refused, match="--signing-key"):
+        recover_all(signed.context(signed.later))
+    later = replace(signed.context(MuchLaterStore(signed.folder / "registry")), signer=DsseSigner(keys[0]))
+    assert [record.state for record in recover_all(later)] == [State.PROMOTED]
+    assert problems(signed, keys[1]) == []
+
+
+def test_events_before_the_first_signature_are_named(workshop: Workshop, keys: tuple[Path, Path]) -> None:
+    promote_signed(workshop, "a", "v0.3.0", None)
+    promote_signed(workshop, "b", "v0.3.1", keys[0])
+    assert problems(workshop) == []
+    found = problems(workshop, keys[1])
+    assert len(found) == 2
+    assert any(problem == "index event 1: is not signed" for problem in found)
+
+
+def test_an_event_is_covered_in_every_field(signed: Workshop, keys: tuple[Path, Path]) -> None:
+    event = read_promotion(signed).event
+    verifier = DsseVerifier(keys[1])
+    assert event.signature is not None
+    verifier.check_event(event.signature.value, event.signed_bytes())
+    changes = {
+        "number": 7,
+        "previous": "0" * 64,
+        "at": "2026-01-01T00:00:00+00:00",
+        "canonical_sha": "1" * 64,
+        "semver": "v0.3.7",
+        "mlflow_run_id": "1" * 32,
+        "evidence": "1" * 64,
+        "production_before": None,
+        "reason": "a reason",
+    }
+    for name, value in changes.items():
+        forged = event.model_copy(update={name: value})
+        with pytest.raises(IntegrityFailure, match="was not signed by this key"):
+            verifier.check_event(event.signature.value, forged.signed_bytes())
+    # A signature of evidence is none of an event, and the other way round.
+    with pytest.raises(IntegrityFailure):
+        verifier.check_event(DsseSigner(keys[0]).sign_event(b"{}"), b"{ }")
+
+
+def test_a_head_is_pinned(signed: Workshop, capfd: pytest.CaptureFixture[str]) -> None:
+    command = ["registry", "verify", "--offline", "--registry", str(signed.folder / "registry")]
+    assert run([*command, "--json"]) == Exit.OK
+    head = json.loads(capfd.readouterr().out)["head"]
+    assert run([*command, "--expect-head", head]) == Exit.OK
+    first = digest_bytes(next(iter(signed.store.lines())))
+    for wrong, words in (
+        (f"1:{first}", f"index: goes on to event 2 after the expected head 1:{first}"),
+        (f"2:{first}", "index event 2: hashes to"),
+        (f"3:{first}", "index: ends at event 2, before the expected head"),
+    ):
+        capfd.readouterr()
+        assert run([*command, "--expect-head", wrong]) == Exit.INTEGRITY
+        assert words in capfd.readouterr().out
+    for nonsense in ("", "2", "0:" + first, "2:" + first[1:], f"-1:{first}", "9" * 5000 + ":" + first):
+        assert run([*command, "--expect-head", nonsense]) == Exit.USAGE

@@ -30,7 +30,7 @@ from lynxgate.registry.layout import REGISTRY_KEY, Environment
 from minieval.contract.bundle import read_manifest
 from minieval.contract.digests import digest_bytes
 from minieval.contract.documents import parse_document, pretty_json
-from minieval.contract.manifest import File, Manifest
+from minieval.contract.manifest import FORMAT, File, Manifest
 from tests.faults import invariants
 from tests.faults.invariants import BUG, KILLED, Attempt
 from tests.promotion.workshop import CI, DEV, write_baseline, write_evaluation
@@ -147,7 +147,12 @@ class World:
     def _make_site(self, name: str, kind: Environment, environ: dict[str, str], model: str | None) -> Site:
         store = self.make_store(name, self.scheduler.now)
         # As `create_registry` does, but a seed replays only with an id of its own.
-        mark = {"schema": "lynxgate.registry/2", "environment": kind.value, "id": digest_bytes(name.encode())[:32]}
+        mark = {
+            "schema": "lynxgate.registry/2",
+            "environment": kind.value,
+            "id": digest_bytes(name.encode())[:32],
+            "manifest_format": FORMAT,
+        }
         store.create(REGISTRY_KEY, pretty_json(mark))
         return Site(store, environ, make_baseline(model), Observer(store, self.tracking, self.code))
 

@@ -39,7 +39,8 @@ def check_tags(
         semver = tag.key.removeprefix(TAG_PREFIX)
         if _may_be_left_over(tag, records.get(semver)) or any(_confirms(store, semver, tag) for store in sharing):
             continue
-        yield Finding(f"MLflow run {tag.run_id}", f"tag {tag.key} is of no promotion of this registry; remove it")
+        problem = f"tag {tag.key} is of no promotion of this registry (is it of another one? name that with --also)"
+        yield Finding(f"MLflow run {tag.run_id}", problem)
 
 
 def check_alias(tracking: AuditedTags, tags: Tags, records: dict[str, Record]) -> Iterator[Finding]:

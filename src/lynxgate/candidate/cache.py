@@ -1,9 +1,9 @@
 """A cache of bundles by content, so that the same candidate is not downloaded twice.
 
-Layout of the root: ``bundles/<canonical SHA>/`` (the files as downloaded), ``runs/<key>.json`` (the SHA of a
+Layout of the root: ``bundles/<canonical SHA>/`` (the files as `fetch` places them), ``runs/<key>.json`` (the SHA of a
 run at its last download) and ``placed/<key>.json`` (the SHAs that were put at a destination).
 
-- A hit is hashed again, which proves that the bytes are those of the SHA.
+- A hit is hashed again, every byte, which proves that the bytes are those of the SHA.
 - The note about a run proves nothing: MLflow lets a run's artifacts be overwritten. It is used only while the server
   lists the same model, names and sizes. Only a download detects an overwrite that keeps all of these;
   `lynxgate fetch --fresh` forces one, and a promotion always downloads.
@@ -24,7 +24,7 @@ from pydantic import Field
 
 from lynxgate.errors import CannotJudge, GateError, IntegrityFailure, StoreFailure
 from lynxgate.ports import RunModel
-from minieval.contract.bundle import read_manifest
+from minieval.contract.bundle import read_placed
 from minieval.contract.digests import digest_bytes
 from minieval.contract.documents import D, Document, canonical_json, parse_document
 from minieval.contract.fields import Sha256
@@ -51,7 +51,7 @@ class Cache:
             return None
         try:
             shutil.copytree(kept, destination, symlinks=True)
-            manifest = read_manifest(destination)
+            manifest = read_placed(destination)
             found = manifest.canonical_sha
         except (OSError, shutil.Error, GateError):
             found = "unreadable"

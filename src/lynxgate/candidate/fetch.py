@@ -1,5 +1,7 @@
 """Fetch a candidate: from a run to a verified bundle at a destination, through the cache.
 
+- What is placed is byte for byte what is hashed, staged and evaluated, and nothing else: `minieval.contract.bundle`.
+- The run is noted beside the destination, for the evaluator (`minieval.contract.run_note`).
 - A bundle is hashed where it was written, and then renamed into place as a whole.
 - Only what `fetch` itself put at a destination is ever replaced, and only while it is unaltered.
 - A download is tried `ATTEMPTS` times while its outcome is unknown; a refusal is final at once.
@@ -19,8 +21,9 @@ from typing import TypeVar
 from lynxgate.candidate.cache import Cache
 from lynxgate.errors import GateError, IntegrityFailure, OutcomeUnknown, Refused, StoreFailure
 from lynxgate.ports import ModelSource, Progress
-from minieval.contract.bundle import read_manifest
+from minieval.contract.bundle import read_placed, settle
 from minieval.contract.manifest import Manifest, describe_difference
+from minieval.contract.run_note import RunNote, note_path, write_run_note
 from minieval.contract.writes import fsync_directory
 
 ATTEMPTS = 3
@@ -82,6 +85,7 @@ def fetch(
             raise IntegrityFailure(f"run {run_id} holds {sha}, not the expected {expected_sha}{files}; do not use it")
         cache.note_placed(destination, sha, *present)
         _place(bundle, destination)
+        _note_run(destination, RunNote(canonical_sha=sha, mlflow_run_id=run_id))
     return Fetched(manifest, sha, from_cache)
 
 
@@ -91,7 +95,7 @@ def verify_bundle(bundle: Path, expected: Manifest) -> None:
     Raises:
         IntegrityFailure: they differ; the message names missing, extra and changed files.
     """
-    if difference := describe_difference(expected, read_manifest(bundle)):
+    if difference := describe_difference(expected, read_placed(bundle)):
         raise IntegrityFailure(f"{bundle}: no longer the bundle that was fetched ({difference}); fetch it again")
 
 
@@ -114,10 +118,24 @@ def _obtain(
     if noted and (manifest := _from_cache(noted, bundle, cache, notify)):
         return manifest, True
     _retried(lambda: tracking.download(run_id, bundle, progress), notify)
-    manifest = read_manifest(bundle)
+    manifest = _settle(bundle)
     cache.keep(bundle, manifest.canonical_sha)
     cache.note_run(tracking.location, run_id, model, manifest.canonical_sha)
     return manifest, False
+
+
+def _note_run(destination: Path, note: RunNote) -> None:
+    try:
+        write_run_note(destination, note)
+    except OSError as error:
+        raise StoreFailure(f"{note_path(destination)}: cannot be written: {error.strerror}") from error
+
+
+def _settle(bundle: Path) -> Manifest:
+    try:
+        return settle(bundle)
+    except OSError as error:
+        raise StoreFailure(f"{bundle}: cannot be written: {error.strerror}") from error
 
 
 def _from_cache(sha: str, bundle: Path, cache: Cache, notify: Notify) -> Manifest | None:
@@ -146,7 +164,7 @@ def _replaceable(destination: Path, cache: Cache) -> tuple[str, ...]:
         if not any(destination.iterdir()):
             return ()
         with contextlib.suppress(GateError):
-            sha = read_manifest(destination).canonical_sha
+            sha = read_placed(destination).canonical_sha
             if sha in cache.placed(destination):
                 return (sha,)
     raise Refused(

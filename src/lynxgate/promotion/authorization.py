@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from lynxgate.errors import Refused
-from lynxgate.registry.layout import Environment
+from lynxgate.registry.layout import Environment, RegistryMark
+from minieval.contract.manifest import FORMAT
 
 # What CI systems set: the first three to "true", Jenkins to its address.
 CI_VARIABLES = ("GITHUB_ACTIONS", "GITLAB_CI", "CIRCLECI", "JENKINS_URL")
@@ -56,3 +57,16 @@ def check_registry(allowed: Environment, found: Environment | None, location: st
         )
     if found is not None and found is not allowed:
         raise Refused(f"{location} is a registry for {found}, and this process may write only to one for {allowed}")
+
+
+def check_manifest_format(mark: RegistryMark | None, location: str) -> None:
+    """Check that the entries of the registry have the format of the manifests that are made now.
+
+    Raises:
+        Refused: they have an older one. It is read and verified, and takes no new promotion.
+    """
+    if mark is not None and mark.manifest_format != FORMAT:
+        raise Refused(
+            f"{location} has entries in the format {mark.manifest_format}, and promotions are made in {FORMAT}; "
+            "start a new registry (lynxgate registry init) and promote there"
+        )

@@ -17,7 +17,7 @@ from enum import StrEnum
 from lynxgate.decision.baseline import parse_baseline
 from lynxgate.errors import Conflict, GateError, Refused, StoreFailure
 from lynxgate.ports import ModelSource
-from lynxgate.promotion.authorization import authorise, check_registry
+from lynxgate.promotion.authorization import authorise, check_manifest_format, check_registry
 from lynxgate.promotion.context import PromotionContext
 from lynxgate.promotion.eval_set_usage import EvalSetUsage, measure, record_use
 from lynxgate.promotion.event_log import check_signer
@@ -104,6 +104,7 @@ def promote(
     if receipt := find_promoted(request, context):
         _report_usage_again(request, context, report_usage)
         return receipt
+    check_manifest_format(mark, context.store.location)
     candidate = examine(request, context.store, tracking, environment)
     recover_unfinished((read_tags(context.store).tags.production, request.semver), context)
     if receipt := find_promoted(request, context):

@@ -178,7 +178,7 @@ def render_pending(report: Report) -> str:
 def render_rows(report: Report) -> list[str]:
     """Return the lines of the verdict's table; none without a verdict.
 
-    Before a promotion it has every row, for those who approve it; afterwards only the rows that changed.
+    Before a promotion it has every row, for those who approve it; otherwise only the rows that block or warn.
     """
     if report.verdict is None:
         return []

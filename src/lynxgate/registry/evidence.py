@@ -63,6 +63,7 @@ def build_evidence(
         promotion=Bound(semver=semver, mlflow_run_id=run_id, production_before=production_before, registry=registry),
         verdict=parse_json(verdict.to_json(), where="verdict"),
         documents=Documents(evaluation=evaluation.decode(), baseline=baseline.decode(), groups=respected),
+        manifest_format=manifest.format,
     )
     statement = Statement.model_validate(
         {

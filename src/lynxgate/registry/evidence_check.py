@@ -59,6 +59,8 @@ def find_flaws(data: bytes, promotion: Promotion, manifest: Manifest | None) -> 
         yield f"its subject is not {event.canonical_sha}"
     if manifest is not None and named[1:] != [(file.path, file.sha256) for file in manifest.files]:
         yield "its subject is not the files of the manifest"
+    if manifest is not None and statement.predicate.manifest_format != manifest.format:
+        yield f"names the format {statement.predicate.manifest_format}, and the manifest has {manifest.format}"
 
 
 def find_strange_ties(data: bytes, promotion: Promotion, record: Record | None, mark: RegistryMark) -> Iterator[str]:

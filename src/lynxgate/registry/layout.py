@@ -24,6 +24,7 @@ from lynxgate.identity import SemverText, is_semver, is_sha
 from lynxgate.ports import Store, UnprovenStore
 from minieval.contract.digests import digest_bytes
 from minieval.contract.documents import Document, parse_document, pretty_json
+from minieval.contract.manifest import FORMAT, OLDER_FORMAT, ManifestFormat
 
 REGISTRY_KEY = "registry.json"
 TAGS_KEY = "tags.json"
@@ -57,11 +58,15 @@ RegistryId = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
 
 
 class RegistryMark(Document):
-    """`registry.json`, the mark that makes a place a registry; ``id`` is random, and a mark of version 1 has none."""
+    """`registry.json`, the mark that makes a place a registry; ``id`` is random, and a mark of version 1 has none.
+
+    ``manifest_format`` is that of its entries; a registry that names none was started with the older format.
+    """
 
     schema_: Annotated[Literal["lynxgate.registry/1", "lynxgate.registry/2"], Field(alias="schema")]
     environment: Annotated[Environment, Field(strict=False)]
     id: RegistryId | None = None
+    manifest_format: ManifestFormat = OLDER_FORMAT
 
     @model_validator(mode="after")
     def _has_identity(self) -> RegistryMark:
@@ -153,7 +158,12 @@ def create_registry(store: Store, environment: Environment) -> bool:
     """
     if isinstance(store, UnprovenStore) and read_environment(store) is None:
         store.check_conditional_writes()
-    document = {"schema": "lynxgate.registry/2", "environment": environment.value, "id": uuid.uuid4().hex}
+    document = {
+        "schema": "lynxgate.registry/2",
+        "environment": environment.value,
+        "id": uuid.uuid4().hex,
+        "manifest_format": FORMAT,
+    }
     try:
         store.create(REGISTRY_KEY, pretty_json(document))
     except Conflict:

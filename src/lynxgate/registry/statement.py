@@ -23,6 +23,7 @@ from lynxgate.identity import SemverText
 from lynxgate.registry.layout import Environment, RegistryId
 from minieval.contract.documents import Document, Json, pretty_json
 from minieval.contract.fields import RunId, Sha256
+from minieval.contract.manifest import OLDER_FORMAT, ManifestFormat
 from minieval.contract.report import Evaluation
 
 STATEMENT: Final = "https://in-toto.io/Statement/v1"
@@ -68,12 +69,16 @@ class Documents(Document):
 
 
 class Predicate(Document):
-    """`urn:lynxgate:promotion-evidence:2`, or an earlier version."""
+    """`urn:lynxgate:promotion-evidence:2`, or an earlier version.
+
+    ``manifest_format`` is that of the subject's manifest; evidence that names none is of the older format.
+    """
 
     gate: Gate
     promotion: Bound
     verdict: Json
     documents: Documents
+    manifest_format: Annotated[ManifestFormat, Field(exclude_if=lambda name: name == OLDER_FORMAT)] = OLDER_FORMAT
 
 
 class Statement(Document):

@@ -59,10 +59,10 @@ def render_markdown(verdict: Verdict, *, every: bool = False) -> str:
     ]
     reasons = "\n".join(f"- {text}" for text in (*_list_reasons(verdict), *_list_warnings(verdict)))
     head = ""
-    if every:
-        head = f"**{_headline(verdict)}**"
-    elif verdict.passed:
+    if verdict.passed:
         head = _plain_summary(verdict)
+    elif every:
+        head = f"**{_headline(verdict)}**"
     return "\n\n".join(block for block in (head, *tables, reasons) if block)
 
 
@@ -82,8 +82,6 @@ def _every_row(verdict: Verdict) -> tuple[Row, ...]:
 
 
 def _headline(verdict: Verdict) -> str:
-    if verdict.passed:
-        return verdict.summary.partition(":")[0]
     rows = len(_every_row(verdict)) + len(verdict.metrics)
     return verdict.summary.partition(":")[0] + f": {len(verdict.reasons)} of {rows} rows"
 

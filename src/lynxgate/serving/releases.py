@@ -16,7 +16,7 @@ from lynxgate.registry.promoted import read_promoted_manifest
 from lynxgate.registry.record import Record, read_record
 from lynxgate.registry.resolve import find_production
 from lynxgate.registry.tombstone import check_not_tombstoned
-from minieval.contract.manifest import Manifest
+from minieval.contract.manifest import FORMAT, Manifest
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,13 @@ def find_release(store: Store, semver: str | None) -> Release:
         raise CannotJudge(f"{store.location}: nothing is in production; see lynxgate registry list")
     record = _read_promoted(store, version)
     check_not_tombstoned(store, record.canonical_sha)
-    return Release(version, record.mlflow_run_id, read_promoted_manifest(store, record.canonical_sha))
+    manifest = read_promoted_manifest(store, record.canonical_sha)
+    if manifest.format != FORMAT:
+        raise CannotJudge(
+            f"{version} was promoted in the format {manifest.format}, and bundles are placed in {FORMAT}; "
+            "promote it again, in a new registry"
+        )
+    return Release(version, record.mlflow_run_id, manifest)
 
 
 def _read_promoted(store: Store, semver: str) -> Record:

@@ -1,9 +1,11 @@
 """The manifest of a folder: each file with path, size and SHA-256, and one digest of them all.
 
 The digest is the SHA-256 of the RFC 8785 form of
-``{"format": "lynxgate.manifest/1", "files": [{"path", "size", "sha256"}, ...]}``, paths POSIX, relative and
+``{"format": "lynxgate.manifest/2", "files": [{"path", "size", "sha256"}, ...]}``, paths POSIX, relative and
 sorted by code point.
 
+- Manifests in the format ``lynxgate.manifest/1`` are read and verified, and none is made: there the bytes of an
+  ``MLmodel`` were other ones (`minieval.contract.mlmodel`).
 - Times, owners, modes, empty folders and the order of the directory do not matter; every byte does.
 - Links, special files and names that are not UTF-8 are refused, never followed.
 """
@@ -14,7 +16,7 @@ import os
 import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
@@ -23,7 +25,9 @@ from minieval.contract.documents import Document, canonical_json
 from minieval.contract.exits import CannotJudge, IntegrityFailure
 from minieval.contract.fields import Count, Sha256
 
-FORMAT = "lynxgate.manifest/1"
+ManifestFormat = Literal["lynxgate.manifest/1", "lynxgate.manifest/2"]
+FORMAT: Final = "lynxgate.manifest/2"  # of every manifest that is made
+OLDER_FORMAT: Final = "lynxgate.manifest/1"  # of documents that name none
 
 Progress = Callable[[int], None]
 
@@ -39,7 +43,7 @@ class File(Document):
 class Manifest(Document):
     """The files of a folder that its SHA covers, in path order."""
 
-    format: Literal["lynxgate.manifest/1"] = "lynxgate.manifest/1"
+    format: ManifestFormat = FORMAT
     files: Annotated[tuple[File, ...], Field(min_length=1, strict=False)]
 
     @property

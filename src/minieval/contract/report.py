@@ -15,6 +15,7 @@ from pydantic import Field, model_validator
 
 from minieval.contract.documents import Document, parse_document, pretty_json
 from minieval.contract.fields import Count, DvcMd5, Name, Number, Positive, RunId, Samples, Sha256, Share, Table
+from minieval.contract.manifest import ManifestFormat
 from minieval.contract.outcome_bits import unpack_outcomes
 
 SCHEMA = "minieval.evaluation/1"
@@ -49,10 +50,14 @@ class Measured(Document):
 
 
 class Candidate(Document):
-    """Which model was evaluated."""
+    """Which model was evaluated; ``manifest_format`` is that of the manifest with the canonical SHA.
+
+    A document without it was written before the format had a second version, or by another evaluator.
+    """
 
     canonical_sha: Sha256 | None = None
     mlflow_run_id: RunId | None = None
+    manifest_format: Annotated[ManifestFormat | None, Field(exclude_if=lambda name: name is None)] = None
 
 
 class EvalSetIdentity(Document):

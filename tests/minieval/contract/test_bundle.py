@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minieval.contract.bundle import read_manifest, stage
+from minieval.contract.bundle import read_manifest, read_placed, settle, stage
 from minieval.contract.exits import CannotJudge, IntegrityFailure
 from minieval.contract.manifest import describe_difference
 from minieval.contract.mlmodel import MLMODEL, VOLATILE_KEYS, canonical_mlmodel
@@ -32,6 +33,8 @@ def test_published_vectors_hold(vector: dict[str, Any], tmp_path: Path) -> None:
     assert manifest.canonical_bytes().decode() == vector["canonical_json"]
     assert manifest.canonical_sha == vector["canonical_sha"]
     assert hashlib.sha256(vector["canonical_json"].encode()).hexdigest() == vector["canonical_sha"]
+    assert canonical_mlmodel(tmp_path / "bundle").decode() == vector["mlmodel"]
+    assert f'"sha256":"{hashlib.sha256(vector["mlmodel"].encode()).hexdigest()}"' in vector["canonical_json"]
 
 
 def test_the_same_model_logged_again_has_the_same_sha() -> None:
@@ -89,6 +92,43 @@ def test_what_is_staged_is_what_is_hashed(tmp_path: Path) -> None:
         assert hashlib.sha256((tmp_path / "staged" / file.path).read_bytes()).hexdigest() == file.sha256
 
 
+def bytes_of(folder: Path) -> dict[str, bytes]:
+    """Every file of a folder with its bytes."""
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_what_is_settled_is_what_is_hashed_and_staged(tmp_path: Path) -> None:
+    bundle = write_bundle(tmp_path / "b", UPPER, files={"registered_model_meta": b"leak", "data/w": b"1"})
+    hashed = read_manifest(bundle)
+    stage(bundle, tmp_path / "staged")
+    assert settle(bundle) == read_placed(bundle) == hashed
+    assert bytes_of(bundle) == bytes_of(tmp_path / "staged")
+    assert {name: hashlib.sha256(data).hexdigest() for name, data in bytes_of(bundle).items()} == {
+        file.path: file.sha256 for file in hashed.files
+    }
+    assert settle(bundle) == hashed
+
+
+@pytest.mark.parametrize("name", ["registered_model_meta", "MLmodel"])
+def test_a_byte_more_in_a_placed_bundle_gives_another_sha(name: str, tmp_path: Path) -> None:
+    bundle = write_bundle(tmp_path / "b", UPPER)
+    sha = settle(bundle).canonical_sha
+    with (bundle / name).open("ab") as file:
+        file.write(b"run_id: x\n")
+    assert read_manifest(bundle).canonical_sha == sha
+    assert read_placed(bundle).canonical_sha != sha
+
+
+def test_mlflow_loads_equal_values_of_equal_types_from_what_is_placed(tmp_path: Path) -> None:
+    text = 'scale: 2.0\nsmall: 1.0e-07\ntext: "\\x85"\nbig: 9007199254740993\nkeys: {1: .nan}\nrun_id: r\n'
+    bundle = write_files(tmp_path / "b", {MLMODEL: text})
+    original = yaml.safe_load(text)
+    settle(bundle)
+    placed = yaml.safe_load((bundle / MLMODEL).read_text())
+    del original["run_id"]
+    assert repr(placed) == repr(original)
+
+
 def break_with_link(bundle: Path) -> None:
     (bundle / "weights").symlink_to("/etc/passwd")
 
@@ -125,13 +165,15 @@ def break_with_name(bundle: Path) -> None:
         break_with_name,
     ],
 )
-@pytest.mark.parametrize("work", ["read", "stage"])
+@pytest.mark.parametrize("work", ["read", "read placed", "stage", "settle"])
 def test_links_special_files_and_broken_names_are_refused(break_it: Any, work: str, tmp_path: Path) -> None:
     os.chdir(tmp_path)  # a socket's path is short
     bundle = write_bundle(Path("b"), UPPER)
     break_it(bundle)
     with pytest.raises(IntegrityFailure):
-        read_manifest(bundle) if work == "read" else stage(bundle, tmp_path / "staged")
+        {"read": read_manifest, "read placed": read_placed, "settle": settle}.get(
+            work, lambda folder: stage(folder, tmp_path / "staged")
+        )(bundle)
 
 
 def test_a_linked_mlmodel_or_bundle_is_refused(tmp_path: Path) -> None:
