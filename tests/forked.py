@@ -116,7 +116,7 @@ def run(
             os._exit(code)
     ended = _wait(child, seconds)
     if rehearsal is not None:
-        shutil.rmtree(rehearsal)
+        shutil.rmtree(rehearsal.parent)
     texts = []
     for handle in captured.values():
         with os.fdopen(handle, "rb") as file:
