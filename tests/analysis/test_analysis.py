@@ -94,6 +94,17 @@ def test_explain_without_a_bucket_shows_what_did_not_hold(capfd: pytest.CaptureF
     assert call(capfd, "explain", "verdict.json", "--eval-set", "set.jsonl")[0] == 64
 
 
+def test_explain_refuses_counts_that_are_not_possible_together(place: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    call(capfd, "compare", "--output", "verdict.json")
+    tree = json.loads((place / "verdict.json").read_bytes())
+    for row in tree["rows"]:
+        row["evidence"]["gains"] = N + 1
+    (place / "verdict.json").write_text(json.dumps(tree))
+    code, out, err = call(capfd, "explain", "verdict.json", "--bucket", "b")
+    assert (code, out) == (3, "")
+    assert f"{N + 1} gained and " in err
+
+
 def test_examples_come_only_from_what_the_verdict_was_made_of(place: Path, capfd: pytest.CaptureFixture[str]) -> None:
     call(capfd, "compare", "--output", "verdict.json")
     explain = ("explain", "verdict.json", "--bucket", "b", "--eval-set")

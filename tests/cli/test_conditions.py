@@ -64,6 +64,7 @@ FLAGS = {"dry_run", "offline"}
 LEFT_OUT = {("import", "run_id"), ("import", "semver"), ("fetch", "semver"), ("schema", "write")}
 TO_WRITE = {"output", "write", "dest"}
 GATE_WRITES = {"evaluation", "verdict"}
+EDITS = {("baseline", "rebaseline"), ("baseline", "activate"), ("baseline", "arm")}  # --baseline, in its place
 
 
 @pytest.fixture(scope="module")
@@ -132,7 +133,9 @@ def arguments(name: str, **changed: str) -> list[str]:
 def results(name: str) -> tuple[str, ...]:
     """Return the files that a command writes: it may remove an earlier one, so that it is not taken for its own."""
     _, words, leaf = COMMANDS[name]
-    return tuple(VALUES.get(each.name) or str(each.default) for each in leaf.params if is_written(words, each.name))
+    edited = ("eval_baseline.json",) if words in EDITS else ()
+    written = (each for each in leaf.params if is_written(words, each.name))
+    return (*edited, *(VALUES.get(each.name) or str(each.default) for each in written))
 
 
 def contents(scene: Path) -> dict[str, bytes]:
