@@ -210,9 +210,17 @@ def test_a_deleted_directory_and_an_ordinary_user(name: str, scene: Path, origin
 
 SHAPES = ("/dev/null", "/dev/full", "pipe", "loop", "loop/below", "file/below", "x" * 300, "\udce9", "closed", "shut/x")
 PATHS = [(name, param.name) for name, (_, _, leaf) in COMMANDS.items() for param in leaf.params if is_path(param)]
+# Each option once, with the first command that has it; with every command, which takes minutes, in `just full`.
+FIRST = {option: name for name, option in reversed(PATHS)}
 
 
-@pytest.mark.parametrize(("name", "option"), PATHS, ids=lambda value: value)
+@pytest.mark.parametrize(
+    ("name", "option"),
+    [
+        pytest.param(name, option, id=f"{name}-{option}", marks=[] if FIRST[option] == name else [pytest.mark.heavy])
+        for name, option in PATHS
+    ],
+)
 def test_paths(name: str, option: str, scene: Path, original: Path) -> None:
     """Each path in turn is a device, a pipe, a link, a loop, unreadable, too long, or no text."""
     program, words, _ = COMMANDS[name]
