@@ -25,7 +25,7 @@ from minieval.contract.report import Evaluation
 from tests.samples import FIXTURES
 
 EVALUATION = FIXTURES / "evaluation-1-full.json"
-BASELINE = FIXTURES / "baseline-1-active.json"
+BASELINE = FIXTURES / "baseline-1-enforced.json"
 SIDES = {"candidate": EVALUATION, "baseline": BASELINE}
 WRONG: list[Any] = [None, True, False, -1, 0, 1.5, 10**30, "", "0.9", "TODO", [], [1], {}, {"x": 1}, "\u202e\u0007|`"]
 RAW = [b"NaN", b"Infinity", b"-Infinity", b"1e400", b"1e-400", b"-0.5", b"01", b"0x1", b"1_000", b"'x'", b'"\\ud800"',

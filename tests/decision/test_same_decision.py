@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from lynxgate import __version__
-from lynxgate.decision.decide import decide_bytes, parse_tolerance
+from lynxgate.decision.decide import decide_bytes_again, parse_tolerance
 from lynxgate.decision.groups import read_groups
 from lynxgate.decision.same_decision import find_difference, written_by
 from lynxgate.decision.verdict import Verdict, parse_verdict
@@ -32,7 +32,7 @@ def decided_again(name: str) -> Verdict:
     groups = read_groups(folder / "eval.jsonl") if case["eval_set"] else None
     tolerance = parse_tolerance(case["tolerance"]) if case["tolerance"] else None
     documents = (folder / "evaluation.json").read_bytes(), (folder / "baseline.json").read_bytes()
-    return decide_bytes(*documents, tolerance, groups=groups)[0]
+    return decide_bytes_again(*documents, tolerance, groups=groups)[0]
 
 
 def stored(name: str) -> Any:

@@ -13,7 +13,7 @@ from scripts.blocks import comparable, find_refusal, read_page, shown
 from tests.e2e.conftest import environment, git
 
 ORDER = [
-    r"^data/eval/phase-20\.jsonl: md5 [0-9a-f]{32}, sha256 [0-9a-f]{64}: as eval_baseline\.json and .*$",
+    r"^data/eval/phase-20\.jsonl: md5 [0-9a-f]{32}, sha256 [0-9a-f]{64}: matches eval_baseline\.json and .*$",
     r"^== The baseline$",
     r"^status +active$",
     r"^== The clean candidate$",

@@ -88,7 +88,7 @@ def test_a_page_has_all_six_stages(name: str) -> None:
     (terminal,) = re.findall(r"^````text\n(.*?)^````$", page(name), re.M | re.S)
     stages = read_stages(terminal)
     assert [(number, title) for number, title, _ in stages] == [
-        (1, "install"), (2, "eval set"), (3, "candidate"), (4, "evaluation"), (5, "comparison"), (6, "promotion"),
+        (1, "environment"), (2, "eval set"), (3, "candidate"), (4, "evaluation"), (5, "comparison"), (6, "promotion"),
     ]  # fmt: skip
     for number, title, _ in stages:
         assert f"| {number} {title} | `" in page(name)
