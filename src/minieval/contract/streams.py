@@ -34,7 +34,8 @@ class Lossy(io.RawIOBase):
         return True
 
     def isatty(self) -> bool:
-        return self._text is not None and self._text.isatty()
+        # A library may look at the stream while Python ends, after the stream was closed.
+        return self._text is not None and not self._text.closed and self._text.isatty()
 
     def fileno(self) -> int:
         if self._text is None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 from pathlib import Path
 
 import pytest
 
+from minieval.contract.streams import Lossy
 from tests import forked
 from tests.samples import AFTER, BEFORE, baseline, evaluation
 
@@ -74,3 +76,9 @@ def test_text_is_utf8_whatever_the_locale(documents: Path) -> None:
     ended = forked.run("lynxgate", ["baseline", "show"], documents)
     assert ended.code == 0, ended.err
     assert "größe" in ended.out
+
+
+def test_a_closed_stream_is_not_a_terminal() -> None:
+    stream = io.StringIO()
+    stream.close()
+    assert Lossy(stream).isatty() is False
