@@ -12,13 +12,13 @@ import typer
 
 from minieval import __version__
 from minieval.contract import exits
-from minieval.runner.child import Limits
+from minieval.contract.exits import UsageFailure
 from minieval.runner.sandbox import Isolation
 
 if TYPE_CHECKING:
-    from minieval.contract.report import Evaluation
+    from minieval.contract.report import Context, Evaluation
 
-DEFAULT = Limits()
+PER_TASK = "[default: that of the task file]"
 
 
 def _print_version(wanted: bool) -> None:
@@ -30,39 +30,59 @@ def _print_version(wanted: bool) -> None:
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 
 
-@app.command()
+@app.callback(invoke_without_command=True)
 def command(
+    invoked: typer.Context,
     *,
-    bundle: Annotated[Path, typer.Option(help="The candidate: an MLflow model directory as downloaded.")],
-    eval_set: Annotated[Path, typer.Option(help="The eval set: a JSONL file, or a folder of them.")],
-    output: Annotated[Path, typer.Option(help="Where to write the evaluation.")],
+    bundle: Annotated[
+        Path | None, typer.Option(help="The candidate: an MLflow model directory as downloaded. Required.")
+    ] = None,
+    eval_set: Annotated[
+        Path | None, typer.Option(help="The eval set: a JSONL, CSV or Parquet file, or a folder of them. Required.")
+    ] = None,
+    output: Annotated[Path | None, typer.Option(help="Where to write the evaluation. Required.")] = None,
+    task: Annotated[
+        Path | None, typer.Option(help="The task file (minieval.task/1). [default: the conventions of JSONL]")
+    ] = None,
     isolation: Annotated[
         Isolation, typer.Option(help="Require bwrap, do without, or (auto) use it where it works.")
     ] = Isolation.AUTO,
-    batch_size: Annotated[int, typer.Option(min=1, help="Rows given to the model at once.")] = 256,
-    timeout: Annotated[float, typer.Option(help="Seconds for the whole prediction.")] = DEFAULT.timeout_s,
-    memory_mb: Annotated[int, typer.Option(help="Address space of the predictor, in MiB.")] = DEFAULT.memory_mb,
+    batch_size: Annotated[int | None, typer.Option(min=1, help=f"Rows given to the model at once. {PER_TASK}")] = None,
+    timeout: Annotated[float | None, typer.Option(help=f"Seconds for the whole prediction. {PER_TASK}")] = None,
+    memory_mb: Annotated[int | None, typer.Option(help=f"Memory of the predictor, in MiB. {PER_TASK}")] = None,
     run_id: Annotated[
         str | None, typer.Option(help="The MLflow run. [default: the one that fetch noted, or MLmodel names]")
+    ] = None,
+    context: Annotated[
+        list[str] | None,
+        typer.Option(help="Note KEY=VALUE in the evaluation: commit, branch, time, or a tag. Decides nothing."),
     ] = None,
     _version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
     """Score a candidate bundle on an eval set, without showing it a label."""
+    if invoked.invoked_subcommand is not None:
+        return
     from minieval.contract.writes import check_output  # noqa: PLC0415 - --help stays fast
-    from minieval.evaluation import evaluate, write  # noqa: PLC0415
+    from minieval.evaluation import choose_limits, evaluate, write  # noqa: PLC0415
+    from minieval.task.document import NO_TASK_FILE, read_task  # noqa: PLC0415
 
-    check_output(output, (bundle, eval_set))
-    limits = Limits(timeout_s=timeout, memory_mb=memory_mb)
+    missing = [name for name, value in (("bundle", bundle), ("eval-set", eval_set), ("output", output)) if not value]
+    if bundle is None or eval_set is None or output is None:
+        raise UsageFailure(f"--{missing[0]} is missing; see minieval --help")
+    check_output(output, (bundle, eval_set, *([task] if task else [])))
+    task_file = NO_TASK_FILE if task is None else read_task(task)
     with _progress() as progress:
         evaluation = evaluate(
             bundle,
             eval_set,
+            task=task_file,
             isolation=isolation,
-            limits=limits,
+            limits=choose_limits(task_file, timeout_s=timeout, memory_mb=memory_mb),
             batch_size=batch_size,
             run_id=run_id,
+            context=_parse_context(context or []),
             progress=progress,
             warn=_say,
         )
@@ -70,14 +90,39 @@ def command(
     _say(f"{_summary(evaluation)}; wrote {output}")
 
 
+@app.command()
+def check(
+    task: Annotated[Path, typer.Argument(help="The task file (minieval.task/1).")],
+    eval_set: Annotated[
+        Path | None,
+        typer.Option(help="The eval set. [default: the file or folder beside the task that has its name]"),
+    ] = None,
+) -> None:
+    """Check a task file against its eval set, and print what was understood: columns, buckets, three rows."""
+    from minieval.check import check_task, describe_findings, find_eval_set  # noqa: PLC0415
+    from minieval.task.document import read_task  # noqa: PLC0415
+
+    print(describe_findings(check_task(read_task(task), eval_set or find_eval_set(task))))
+
+
 def run(argv: Sequence[str] | None = None) -> int:
     """Run the command in this process and return its exit code."""
     return exits.run(app, argv, prog="minieval")
 
 
+def _parse_context(pairs: Sequence[str]) -> Context | None:
+    from minieval.contract.report import Context  # noqa: PLC0415
+
+    named = dict(pair.partition("=")[::2] for pair in pairs)
+    if wrong := [pair for pair in pairs if not pair.partition("=")[2]]:
+        raise UsageFailure(f"--context {wrong[0][:80]!r}: write KEY=VALUE, as commit=0a1b2c3")
+    known = {key: named.pop(key) for key in ("commit", "branch", "time") if key in named}
+    return Context.model_validate({**known, "tags": named}) if pairs else None
+
+
 @contextlib.contextmanager
-def _progress() -> Iterator[Callable[[int, int], None]]:
-    """Yield the progress callback: a bar on a terminal, elsewhere one line."""
+def _progress() -> Iterator[Callable[[int], None]]:
+    """Yield the progress callback: a count on a terminal, elsewhere one line."""
     if not sys.stderr.isatty():
         yield _report_plainly
         return
@@ -85,21 +130,22 @@ def _progress() -> Iterator[Callable[[int, int], None]]:
     import rich.progress  # noqa: PLC0415
 
     console = rich.console.Console(stderr=True)
-    with rich.progress.Progress(console=console, transient=True) as bar:
-        task = bar.add_task("loading the model", total=None)
-        yield lambda done, total: bar.update(task, description="predicting", completed=done, total=total)
+    columns = (rich.progress.SpinnerColumn(), "{task.description}", rich.progress.TimeElapsedColumn())
+    with rich.progress.Progress(*columns, console=console, transient=True) as bar:
+        shown = bar.add_task("loading the model", total=None)
+        yield lambda done: bar.update(shown, description=f"predicting: {done:,} rows done")
 
 
-def _report_plainly(done: int, total: int) -> None:
+def _report_plainly(done: int) -> None:
     if done == 0:
-        _say(f"the model is loaded; predicting {total} rows")
+        _say("the model is loaded; predicting")
 
 
 def _summary(evaluation: Evaluation) -> str:
     measured = evaluation.aggregate
     assert measured is not None, "minieval always measures the whole set"  # noqa: S101
     isolation = evaluation.evaluator and evaluation.evaluator.isolation
-    return f"{measured.correct} of {measured.n} rows right ({measured.accuracy}), isolation {isolation}"
+    return f"{measured.describe()}, isolation {isolation}"
 
 
 def _say(words: str) -> None:

@@ -1,5 +1,7 @@
 """Evaluate a bundle on an eval set: the whole of minieval in one function.
 
+- The eval set is one stream of batches, from its files to the figures. Of a row that was scored there stay its outcome
+  or score, and eight bytes of its id.
 - The candidate gets a copy of the hashed bytes, and the features; it runs in a process of its own.
 - The canonical SHA in the evaluation is that of the copy that predicted.
 - Nothing is written unless everything was measured.
@@ -7,35 +9,52 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from minieval import __version__
 from minieval.contract.bundle import stage
-from minieval.contract.evalset import EvalSet, load_eval_set
 from minieval.contract.exits import CannotJudge, UsageFailure
 from minieval.contract.identities import RUN_ID
-from minieval.contract.leaks import AnswerMatches
 from minieval.contract.manifest import Manifest
 from minieval.contract.mlmodel import read_run_id
-from minieval.contract.report import SCHEMA, Candidate, Evaluation, Evaluator, Metric, dump_evaluation
+from minieval.contract.report import (
+    SCHEMA,
+    Candidate,
+    ClassCounts,
+    Context,
+    Evaluation,
+    Evaluator,
+    Metric,
+    TaskIdentity,
+    dump_evaluation,
+)
 from minieval.contract.run_note import read_noted_run
 from minieval.contract.writes import write_output
 from minieval.runner import sandbox
-from minieval.runner.child import Limits
+from minieval.runner.child import Child, Limits
 from minieval.runner.machine import describe_environment
-from minieval.runner.predictions import Progress, Timing, predict
+from minieval.runner.predictions import Predictor, Timing
 from minieval.runner.sandbox import Isolation
-from minieval.runner.scorers import Score, mark, tally
+from minieval.task.document import NO_TASK_FILE, TaskFile
 
-__all__ = ["BATCH_SIZE", "Isolation", "Limits", "evaluate", "write"]
+if TYPE_CHECKING:
+    from minieval.data.batch import Batch
+    from minieval.data.stream import EvalSetStream
+    from minieval.task.scores import Scorer
+    from minieval.task.tally import Score
 
-BATCH_SIZE = 256
+__all__ = ["Isolation", "Limits", "choose_limits", "evaluate", "write"]
+
 TOO_FINE = Decimal("0.0001")  # milliseconds; the time through a pipe has no finer resolution
+
+Progress = Callable[[int], None]
 
 
 def _ignore(*_: object) -> None:
@@ -43,80 +62,75 @@ def _ignore(*_: object) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class _Run:
-    """The result of one run of a predictor."""
+class _Plan:
+    """How to run a candidate: everything but the eval set."""
 
-    manifest: Manifest
+    task: TaskFile
     isolation: Isolation
+    limits: Limits
+    batch_size: int
+    scratch: Path
+    progress: Progress
+
+
+@dataclass(frozen=True, slots=True)
+class _Measured:
+    """The result of one run of a predictor over the whole eval set."""
+
+    stream: EvalSetStream
     timing: Timing
+    scored: Score
+    missing: int
+    classes: Mapping[str, ClassCounts]
 
 
 def evaluate(
     bundle: Path,
     eval_set: Path,
     *,
+    task: TaskFile = NO_TASK_FILE,
     isolation: Isolation = Isolation.AUTO,
-    limits: Limits = Limits(),  # noqa: B008 - frozen
-    batch_size: int = BATCH_SIZE,
+    limits: Limits | None = None,
+    batch_size: int | None = None,
     run_id: str | None = None,
+    context: Context | None = None,
     progress: Progress = _ignore,
     warn: Callable[[str], None] = _ignore,
 ) -> Evaluation:
     """Score a candidate on an eval set.
 
-    ``run_id`` is 32 hex digits, by default the run that the bundle's ``MLmodel``, or the note beside the bundle, names.
-    ``progress`` is called with the number of rows done and of all rows; ``warn`` with one sentence when `AUTO` falls
-    back to `PROCESS`, or when a feature is the answer in nearly all rows.
+    ``task`` is what `minieval.task.document.read_task` returns; by default the eval set follows the conventions.
+    ``limits`` and ``batch_size`` (rows) are by default those of the task. ``run_id`` is 32 hex digits, by default the
+    run that the bundle's ``MLmodel``, or the note beside the bundle, names. ``context`` is recorded and decides
+    nothing. ``progress`` is called with the number of rows done; ``warn`` with one sentence when `AUTO` falls back to
+    `PROCESS`, or when a feature is the answer in nearly all rows.
 
     Raises:
-        CannotJudge: the eval set or the bundle is invalid, a feature is the answer in every row, or the candidate fails
-            or answers in the wrong form.
-        IntegrityFailure: the bundle holds a link or a special file.
+        CannotJudge: the eval set, the task or the bundle is invalid, a feature is the answer in every row, the
+            candidate fails or answers in the wrong form, or the scorer fails.
+        IntegrityFailure: the bundle holds a link or a special file, or the eval set changed while it was read.
         UsageFailure: ``run_id`` is not a run id, or ``batch_size`` is less than 1.
     """
+    batch_size = task.task.model.batch_size if batch_size is None else batch_size
     _check_request(run_id, batch_size)
-    rows = _load(eval_set, warn)
-    with tempfile.TemporaryDirectory(prefix="minieval-", ignore_cleanup_errors=True) as scratch:
-        staged, home = Path(scratch) / "bundle", Path(scratch) / "home"
-        home.mkdir()
-        manifest = stage(bundle, staged)
+    with tempfile.TemporaryDirectory(prefix="minieval-", ignore_cleanup_errors=True) as name:
+        scratch = Path(name)
+        manifest = stage(bundle, scratch / "bundle")
         chosen = sandbox.choose(isolation, warn=warn)
-        with sandbox.start(chosen, bundle=staged, eval_set=eval_set, home=home, limits=limits) as child:
-            features = [row.features for row in rows.rows]
-            outcomes: list[bool] = []
-
-            def take(texts: Sequence[str]) -> None:
-                start = len(outcomes)
-                outcomes.extend(mark(rows.rows[start : start + len(texts)], texts))
-
-            timing = predict(child, features, take, batch_size=batch_size, progress=progress)
-    run = _Run(manifest, chosen, timing)
+        plan = _Plan(task, chosen, limits or choose_limits(task), batch_size, scratch, progress)
+        measured = _measure(plan, eval_set)
+    _refuse_leaks(measured.stream, eval_set, warn)
     named = run_id or read_run_id(bundle) or read_noted_run(bundle, manifest.canonical_sha)
-    return _compose(rows, run, tally(rows.rows, outcomes), run_id=named, batch_size=batch_size)
+    return _compose(plan, measured, manifest, run_id=named, context=context)
 
 
-def _load(path: Path, warn: Callable[[str], None]) -> EvalSet:
-    """Read the eval set, and refuse one whose features hold the answers: the candidate would see them."""
-    matches = AnswerMatches()
-    eval_set = load_eval_set(path, matches)
-    for name in matches.leaks:
-        raise CannotJudge(
-            f"{path}: the feature {name[:80]!r} is the right answer in every row, from row "
-            f"{eval_set.rows[0].features.id[:80]!r} on, and the model would see it; remove it from the rows"
-        )
-    for name, count in matches.suspects:
-        warn(
-            f"{path}: the feature {name[:80]!r} is the right answer in {count} of {matches.rows} rows; check "
-            "that it is not the answer"
-        )
-    return eval_set
-
-
-def _check_request(run_id: str | None, batch_size: int) -> None:
-    if run_id is not None and not re.fullmatch(RUN_ID, run_id):
-        raise UsageFailure(f"{run_id[:80]!r} is not an MLflow run id (32 lower-case hex digits)")
-    if batch_size < 1:
-        raise UsageFailure(f"a batch size of {batch_size}: give at least 1")
+def choose_limits(task: TaskFile, *, timeout_s: float | None = None, memory_mb: int | None = None) -> Limits:
+    """Return the limits of a predictor: those of the task file, where none are given."""
+    model = task.task.model
+    return Limits(
+        timeout_s=model.timeout_s if timeout_s is None else timeout_s,
+        memory_mb=model.memory_mb if memory_mb is None else memory_mb,
+    )
 
 
 def write(evaluation: Evaluation, path: Path) -> None:
@@ -128,28 +142,147 @@ def write(evaluation: Evaluation, path: Path) -> None:
     write_output(path, dump_evaluation(evaluation))
 
 
-def _compose(rows: EvalSet, run: _Run, scored: Score, *, run_id: str | None, batch_size: int) -> Evaluation:
-    isolation = run.isolation.value
+def _check_request(run_id: str | None, batch_size: int) -> None:
+    if run_id is not None and not re.fullmatch(RUN_ID, run_id):
+        raise UsageFailure(f"{run_id[:80]!r} is not an MLflow run id (32 lower-case hex digits)")
+    if batch_size < 1:
+        raise UsageFailure(f"a batch size of {batch_size}: give at least 1")
+
+
+def _measure(plan: _Plan, eval_set: Path) -> _Measured:
+    """Predict and score all rows; a second time where a later chunk has values of a wider kind than the first had."""
+    stream: EvalSetStream | None = None
+    while True:
+        with _start(plan, eval_set) as child:
+            # Imported here: Arrow and numpy load, and the first chunk is read, while the predictor loads the model.
+            from minieval.data.stream import WiderSchema, open_eval_set  # noqa: PLC0415
+
+            stream = stream or open_eval_set(eval_set, plan.task.task)
+            try:
+                with _scorer(plan) as scorer:
+                    return _predict_all(plan, Predictor(child), stream, scorer)
+            except WiderSchema:
+                stream = stream.widen()
+
+
+def _predict_all(plan: _Plan, predictor: Predictor, stream: EvalSetStream, scorer: Scorer) -> _Measured:
+    """Send the stream through the predictor, batch by batch, and mark what comes back."""
+    from minieval.task.buckets import BucketReader  # noqa: PLC0415 - as in `_measure`
+    from minieval.task.marking import Marker  # noqa: PLC0415
+    from minieval.task.tally import Tally  # noqa: PLC0415
+
+    task, roles = plan.task.task, stream.roles
+    buckets, marker = BucketReader(task, roles), Marker(task, scorer)
+    tally = Tally(buckets.names, graded=scorer.graded, trials=task.trials)
+    predictor.wait_until_ready()
+    predictor.configure([column for column in stream.schema if column.name in roles.features], task.model.params)
+    plan.progress(0)
+    for batch in stream.batches(plan.batch_size):
+        rows, codes = buckets.read(batch.table, batch.where)
+        with _shown_files(plan, batch):
+            trials = [predictor.predict(batch.features, first=batch.start) for _ in range(task.trials)]
+        tally.add(marker.mark(_truth(batch), trials), rows, codes)
+        plan.progress(batch.start + len(batch.table))
+    marker.check_kinds(roles.expected)
+    return _Measured(stream, predictor.timing, tally.measure(), marker.missing, marker.classes())
+
+
+@contextlib.contextmanager
+def _start(plan: _Plan, eval_set: Path) -> Iterator[Child]:
+    """Start a predictor with an empty home, and an empty folder for the files of a batch."""
+    with tempfile.TemporaryDirectory(dir=plan.scratch, ignore_cleanup_errors=True) as home:
+        files = plan.scratch / "files" if plan.task.task.files else None
+        if files is not None:
+            files.mkdir(exist_ok=True)
+        with sandbox.start(
+            plan.isolation,
+            bundle=plan.scratch / "bundle",
+            eval_set=eval_set,
+            home=Path(home),
+            files=files,
+            limits=plan.limits,
+        ) as child:
+            yield child
+
+
+@contextlib.contextmanager
+def _scorer(plan: _Plan) -> Iterator[Scorer]:
+    """Yield the scorer of the task; one of the repository's own runs in a sandbox until the end."""
+    if plan.task.scorer is None:
+        from minieval.task.scores import make_scorer  # noqa: PLC0415 - as in `_measure`
+
+        yield make_scorer(plan.task.task.score)
+        return
+    from minieval.runner.scorer import start_scorer  # noqa: PLC0415 - most tasks have none
+
+    with start_scorer(plan.task, plan.isolation) as scorer:
+        yield scorer
+
+
+@contextlib.contextmanager
+def _shown_files(plan: _Plan, batch: Batch) -> Iterator[None]:
+    """Show the predictor the files of one batch under their opaque names."""
+    folder = plan.scratch / "files"
+    for name, path in batch.files:
+        copy_file(path, folder / name)
+    yield
+    for name, _ in batch.files:
+        (folder / name).unlink()
+
+
+def _truth(batch: Batch) -> Truth:
+    from minieval.task.marking import Truth  # noqa: PLC0415 - as in `_measure`
+
+    roles = batch.roles
+    accepted = None if roles.accepted is None else batch.values(roles.accepted)
+    return Truth(batch.values(roles.expected), accepted, batch.rows_of_features, batch.where)
+
+
+def _refuse_leaks(stream: EvalSetStream, path: Path, warn: Callable[[str], None]) -> None:
+    """Refuse an eval set in which a feature is the answer: the candidate saw it."""
+    for name in stream.leaks:
+        raise CannotJudge(
+            f"{path}: the feature {name[:80]!r} is the right answer in every row, and the model sees it; "
+            "remove it from the rows"
+        )
+    for name, count in stream.suspects:
+        warn(
+            f"{path}: the feature {name[:80]!r} is the right answer in {count} of {stream.identity.rows} rows; check "
+            "that it is not the answer"
+        )
+
+
+def _compose(
+    plan: _Plan, measured: _Measured, manifest: Manifest, *, run_id: str | None, context: Context | None
+) -> Evaluation:
+    task, isolation = plan.task, plan.isolation.value
     return Evaluation.model_validate(
         {
             "schema": SCHEMA,
             "candidate": Candidate(
-                canonical_sha=run.manifest.canonical_sha, mlflow_run_id=run_id, manifest_format=run.manifest.format
+                canonical_sha=manifest.canonical_sha, mlflow_run_id=run_id, manifest_format=manifest.format
             ),
-            "eval_set": rows.identity,
+            "eval_set": measured.stream.identity,
+            "task": None if task is NO_TASK_FILE else TaskIdentity(path=task.path.as_posix(), sha256=task.sha256),
             "evaluator": Evaluator(name="minieval", version=__version__, isolation=isolation),
-            "aggregate": scored.aggregate,
-            "buckets": scored.buckets,
-            "metrics": _metrics(run),
-            "environment": describe_environment(isolation=isolation, batch_size=batch_size),
+            "aggregate": measured.scored.aggregate,
+            "buckets": measured.scored.buckets,
+            "classes": measured.classes,
+            "missing_answers": measured.missing,
+            "metrics": _metrics(measured, manifest),
+            "environment": describe_environment(isolation=isolation, batch_size=plan.batch_size),
+            "context": context,
         }
     )
 
 
-def _metrics(run: _Run) -> dict[str, Metric]:
-    size = sum(file.size for file in run.manifest.files)
+def _metrics(measured: _Measured, manifest: Manifest) -> dict[str, Metric]:
+    size = sum(file.size for file in manifest.files)
     metrics = {"bundle_bytes": Metric(value=Decimal(size), unit="bytes", direction="lower")}
-    if (latency := run.timing.p95_ms) is not None:
+    if (latency := measured.timing.p95_ms) is not None:
         rounded = max(TOO_FINE, Decimal(latency).quantize(TOO_FINE))
         metrics["latency_ms_p95"] = Metric(value=rounded, unit="ms", direction="lower")
+    for name, counts in measured.classes.items():
+        for kind, value in counts.rates.items():
+            metrics[f"{kind}.{name}"] = Metric(value=value, direction="higher")
     return metrics

@@ -1,0 +1,279 @@
+"""The task file, `minieval.task/1`: how an eval set is read and scored. TOML, reviewed like the baseline.
+
+- Every key has an effect; an unknown one is refused.
+- The digest of a task covers the scorer that it names: whoever reviews one reviews both.
+- Without a task file the conventions hold (`CONVENTIONS`): the columns `id`, `expected`, `accepted`, `buckets`,
+  `group`, all others are features, and an answer is right when it equals an expected or accepted one.
+"""
+
+from __future__ import annotations
+
+import itertools
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Final, Literal
+
+from pydantic import Field, ValidationError, model_validator
+
+from minieval.contract.digests import digest_bytes
+from minieval.contract.documents import Document, Json, list_reasons, read_bytes
+from minieval.contract.exits import CannotJudge
+from minieval.contract.fields import Name, Number, Table
+
+SCHEMA: Final = "minieval.task/1"
+MAX_BUCKETS: Final = 10_000
+
+Names = Annotated[tuple[Name, ...], Field(strict=False)]
+Scalar = str | int | bool | Decimal
+Classes = Annotated[tuple[Scalar, ...], Field(strict=False, min_length=1)]
+ColumnType = Literal["boolean", "integer", "number", "text"]
+
+
+class Buckets(Document):
+    """Which buckets a row is in: names that it lists, values of columns, bins of numbers, and crosses of columns.
+
+    ``bins`` are half-open: the edges 18 and 65 give below 18, 18 up to but not 65, and 65 or more.
+    """
+
+    lists: Names = ()
+    columns: Names = ()
+    bins: Annotated[
+        Table[Annotated[tuple[Number, ...], Field(strict=False, min_length=1)]],
+        Field(default_factory=dict, validate_default=True),
+    ]
+    cross: Annotated[tuple[Annotated[Names, Field(min_length=2)], ...], Field(strict=False)] = ()
+
+    @model_validator(mode="after")
+    def _is_sound(self) -> Buckets:
+        for column, edges in self.bins.items():
+            if any(low >= high for low, high in itertools.pairwise(edges)):
+                raise ValueError(f"bins.{column}: the edges overlap; write each above the one before it")
+        if both := set(self.columns) & set(self.bins):
+            raise ValueError(f"column {min(both)!r} is in `columns` and in `bins`, and its buckets would mix")
+        for crossed in self.cross:
+            if len(set(crossed)) != len(crossed):
+                raise ValueError(f"cross {list(crossed)} names a column twice")
+        if not (self.lists or self.columns or self.bins or self.cross):
+            raise ValueError("names no bucket; give it lists, columns, bins or cross")
+        return self
+
+    @property
+    def named(self) -> tuple[str, ...]:
+        """Return every column that makes buckets, once, in the order of the task file."""
+        crossed = (column for columns in self.cross for column in columns)
+        return tuple(dict.fromkeys((*self.lists, *self.columns, *self.bins, *crossed)))
+
+
+class Threshold(Document):
+    """Read a probability as the second of two classes when it is at least ``threshold``."""
+
+    threshold: Number
+
+
+class Reading(Document):
+    """How an answer is read from what the model returned for a row."""
+
+    column: Name | None = None
+    reduce: Literal["argmax"] | Threshold | None = None
+    classes: Classes | None = None
+    top: Annotated[int, Field(ge=1, le=1000)] | None = None
+
+    @model_validator(mode="after")
+    def _is_sound(self) -> Reading:
+        if self.reduce is not None and self.top is not None:
+            raise ValueError("`reduce` gives one class and `top` several; leave one out")
+        if isinstance(self.reduce, Threshold) and (self.classes is None or len(self.classes) != 2):
+            raise ValueError("a threshold chooses between two classes; name them, the negative one first, in `classes`")
+        if self.classes is not None and self.reduce is None and self.top is None:
+            raise ValueError('`classes` has an effect with `reduce` or `top` only; add reduce = "argmax"')
+        return self
+
+
+class Kind(StrEnum):
+    """How a row is scored: right or wrong up to `SET`, graded from `OVERLAP` on; `PYTHON` decides for itself."""
+
+    EXACT = "exact"
+    TEXT = "text"
+    NUMERIC = "numeric"
+    TOP_K = "top_k"
+    ANY_OF = "any_of"
+    SET = "set"
+    OVERLAP = "overlap"
+    ERROR = "error"
+    PYTHON = "python"
+
+
+# The options of each kind; an option of another kind would have no effect, and is refused.
+OPTIONS: Final[Mapping[Kind, frozenset[str]]] = {
+    Kind.EXACT: frozenset(),
+    Kind.TEXT: frozenset({"ignore"}),
+    Kind.NUMERIC: frozenset({"atol", "rtol"}),
+    Kind.TOP_K: frozenset({"k"}),
+    Kind.ANY_OF: frozenset(),
+    Kind.SET: frozenset(),
+    Kind.OVERLAP: frozenset({"of"}),
+    Kind.ERROR: frozenset({"cap", "unit"}),
+    Kind.PYTHON: frozenset({"python", "graded"}),
+}
+NEEDED: Final[Mapping[Kind, str]] = {Kind.TOP_K: "k", Kind.ERROR: "cap", Kind.PYTHON: "python"}
+
+
+class Scoring(Document):
+    """How a row is scored, and the classes whose precision and F1 are kept."""
+
+    kind: Annotated[Kind, Field(strict=False)] = Kind.EXACT
+    gate_classes: Annotated[tuple[Scalar, ...], Field(strict=False)] = ()
+    ignore: Annotated[tuple[Literal["case", "space", "punctuation", "articles"], ...], Field(strict=False)] = ()
+    atol: Annotated[Number, Field(ge=0)] = Decimal(0)
+    rtol: Annotated[Number, Field(ge=0)] = Decimal(0)
+    k: Annotated[int, Field(ge=1, le=1000)] | None = None
+    of: Literal["tokens", "items"] = "tokens"
+    cap: Annotated[Number, Field(gt=0)] | None = None
+    unit: Name | None = None
+    python: Name | None = None
+    graded: bool = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _name_kind(cls, value: Json) -> Json:
+        """Read ``python = "scoring.py"`` alone as its kind."""
+        if isinstance(value, dict) and "python" in value and "kind" not in value:
+            return {**value, "kind": "python"}
+        return value
+
+    @model_validator(mode="after")
+    def _has_the_options_of_its_kind(self) -> Scoring:
+        given = self.model_fields_set - {"kind", "gate_classes"}
+        if idle := sorted(given - OPTIONS[self.kind]):
+            raise ValueError(f"{idle[0]} has no effect on scores of kind {self.kind.value!r}; remove it")
+        needed = NEEDED.get(self.kind)
+        if needed is not None and getattr(self, needed) is None:
+            raise ValueError(f"kind {self.kind.value!r} needs {needed}")
+        if self.gate_classes and self.kind is not Kind.EXACT:
+            raise ValueError("gate_classes are read from answers that are classes: kind 'exact'")
+        return self
+
+    @property
+    def is_graded(self) -> bool:
+        """Whether a row's score lies between wrong and right."""
+        return self.graded or self.kind in (Kind.OVERLAP, Kind.ERROR)
+
+
+class Model(Document):
+    """What the model needs: its interpreter, the parameters of its signature, memory, time, and rows at once."""
+
+    python: Literal["gate"] = "gate"
+    params: Annotated[Table[Json], Field(default_factory=dict, validate_default=True)]
+    memory_mb: Annotated[int, Field(ge=1)] = 8192
+    timeout_s: Annotated[int, Field(ge=1)] = 1800
+    batch_size: Annotated[int, Field(ge=1, le=1_000_000)] = 8192
+
+
+class Files(Document):
+    """Columns whose values are paths of files in the eval set's folder; the model gets the files."""
+
+    columns: Names = ()
+
+
+class Task(Document):
+    """A task, every default filled in."""
+
+    schema_: Annotated[Literal["minieval.task/1"], Field(alias="schema")] = SCHEMA
+    id: Name | None = None
+    expected: Name = "expected"
+    accepted: Name | None = None
+    group: Name | None = None
+    features: Annotated[Names, Field(min_length=1)] | None = None
+    trials: Annotated[int, Field(ge=1, le=100)] = 1
+    types: Annotated[Table[ColumnType], Field(default_factory=dict, validate_default=True)]
+    buckets: Buckets
+    prediction: Reading = Reading()
+    score: Scoring = Scoring()
+    model: Annotated[Model, Field(default_factory=lambda: Model.model_validate({}))]
+    files: Files = Files()
+
+    @model_validator(mode="after")
+    def _is_sound(self) -> Task:
+        if self.score.gate_classes and self.trials > 1:
+            raise ValueError("gate_classes count one answer a row; leave out `trials`")
+        return self
+
+    @property
+    def graded(self) -> bool:
+        """Whether a row has more than two outcomes: a graded score, or several trials."""
+        return self.score.is_graded or self.trials > 1
+
+
+CONVENTIONS: Final = Task.model_validate(
+    {"id": "id", "accepted": "accepted", "group": "group", "buckets": {"lists": ["buckets"]}}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class TaskFile:
+    """A task as it was read: its path, the digest that a baseline and an evaluation name, and its scorer's source."""
+
+    task: Task
+    sha256: str
+    path: Path
+    scorer: bytes | None = None
+
+
+NO_TASK_FILE: Final = TaskFile(CONVENTIONS, "", Path())
+
+
+def parse_task(data: bytes, *, where: str) -> Task:
+    """Parse a task file; ``where`` is what messages call it.
+
+    Raises:
+        CannotJudge: it is not TOML, or not a valid task; the message names the key and the reason.
+    """
+    try:
+        tree = tomllib.loads(data.decode("utf-8"), parse_float=Decimal)
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+        raise CannotJudge(f"{where}: not TOML: {error}") from error
+    try:
+        if tree.get("schema") != SCHEMA:
+            raise CannotJudge(f'{where}: schema is {str(tree.get("schema"))[:80]!r}; write schema = "{SCHEMA}"')
+        return Task.model_validate(tree)
+    except ValidationError as error:
+        place, reason = list_reasons(error)[0]
+        raise CannotJudge(f"{where}: {f'{place}: ' if place else ''}{reason}") from error
+
+
+def read_task(path: Path) -> TaskFile:
+    """Read a task file, and the scorer that it names, a file in the same folder.
+
+    Raises:
+        CannotJudge: a file is missing, a link, or invalid, or the scorer lies elsewhere.
+    """
+    data = read_bytes(path, missing="name the task file that the eval set needs")
+    task = parse_task(data, where=str(path))
+    if task.score.python is None:
+        return TaskFile(task, digest_bytes(data), path)
+    scorer = _read_scorer(path, task.score.python)
+    # The digest of two digests: no change of one file can be undone by a change of the other.
+    both = f"{digest_bytes(data)}\n{digest_bytes(scorer)}\n".encode()
+    return TaskFile(task, digest_bytes(both), path, scorer)
+
+
+def scorer_path(path: Path, name: str) -> Path:
+    """Return the path of the scorer that the task file at ``path`` names.
+
+    Raises:
+        CannotJudge: it is not the name of a file beside the task file.
+    """
+    if Path(name).name != name or not name.endswith(".py"):
+        raise CannotJudge(f"{path}: score.python is {name[:80]!r}; name one .py file in the folder of the task file")
+    return path.parent / name
+
+
+def _read_scorer(path: Path, name: str) -> bytes:
+    found = scorer_path(path, name)
+    if found.is_symlink():
+        raise CannotJudge(f"{found}: a link; the scorer is a file beside its task file")
+    return read_bytes(found, missing=f"{path} names it as its scorer")

@@ -1,0 +1,134 @@
+"""From the answers to one batch to its marks: a score a row, and the counts of each gated class. Pure.
+
+- With several trials of a right/wrong score, the mark of a row is the number of right trials; of a graded score it is
+  the mean over the trials, rounded once, half to even, to `UNITS`.
+- No answer (`None`) is wrong, and is counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from minieval.contract.documents import Json
+from minieval.contract.exits import CannotJudge
+from minieval.contract.report import ClassCounts
+from minieval.task.answers import read_answers
+from minieval.task.document import Task
+from minieval.task.scores import Scorer, equal_values
+from minieval.task.tally import UNITS, Bits, Integers
+
+Places = Callable[[int], str]  # names the place of a row of the batch, counted from 0
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """What is right in one batch: the expected answer of each row, other accepted ones, and the features on demand."""
+
+    expected: Sequence[Json]
+    accepted: Sequence[Sequence[Json]] | None
+    features: Callable[[], Sequence[dict[str, Json]]]
+    where: Places
+
+
+class Marker:
+    """Marks batch after batch; ``missing`` is the number of rows with a trial that has no answer."""
+
+    def __init__(self, task: Task, scorer: Scorer) -> None:
+        self._task, self._scorer = task, scorer
+        self._classes = [_ClassTally(name) for name in task.score.gate_classes]
+        self._kinds: tuple[set[type], set[type]] = (set(), set())
+        self._right = False
+        self.missing = 0
+
+    def mark(self, truth: Truth, trials: Sequence[Sequence[Json]]) -> Integers:
+        """Return the mark of each row, from its answers in each trial.
+
+        Raises:
+            CannotJudge: an answer has not the form that the task reads, or the scorer fails; the message names the row.
+        """
+        if None in truth.expected:
+            index = list(truth.expected).index(None)
+            raise CannotJudge(f"{truth.where(index)}: no expected answer; fill it in, or remove the row")
+        read = [read_answers(self._task.prediction, answers, truth.where) for answers in trials]
+        scores = [self._score(truth, answers) for answers in read]
+        self.missing += sum(any(answer is None for answer in row) for row in zip(*read, strict=True))
+        for each in self._classes:
+            each.add(truth.expected, read[0])
+        marks = _join(scores, graded=self._scorer.graded)
+        self._note_kinds(truth, read, marks)
+        return marks
+
+    def classes(self) -> dict[str, ClassCounts]:
+        """Return the counts of each gated class over all rows."""
+        return {each.name: each.measure() for each in self._classes}
+
+    def check_kinds(self, expected: str) -> None:
+        """Refuse a result in which nothing is right because answers and labels are of different types.
+
+        Raises:
+            CannotJudge: no row is right, and no answer has the type of any label in the column ``expected``.
+        """
+        labels, answers = self._kinds
+        if self._right or not answers or labels & answers or not self._scorer.types_matter:
+            return
+        raise CannotJudge(
+            f"no row is right, and the types differ: the model answers with {_list(answers)}, and the column "
+            f"{expected[:80]!r} holds {_list(labels)}; set its type in the task file ([types])"
+        )
+
+    def _score(self, truth: Truth, answers: Sequence[Json]) -> np.ndarray:
+        return self._scorer.score(truth.expected, truth.accepted, answers, truth.features, truth.where)
+
+    def _note_kinds(self, truth: Truth, read: Sequence[Sequence[Json]], marks: Integers) -> None:
+        if self._right or marks.any():
+            self._right = True
+            return
+        self._kinds[0].update(map(_kind, truth.expected))
+        self._kinds[1].update(_kind(answer) for answers in read for answer in answers if answer is not None)
+
+
+class _ClassTally:
+    """True and false positives and false negatives of one class, and which rows are false positives."""
+
+    def __init__(self, wanted: Json) -> None:
+        self._wanted, self._bits = wanted, Bits()
+        self._true = self._false_negatives = 0
+        self.name = wanted if isinstance(wanted, str) else str(wanted).lower()
+
+    def add(self, expected: Sequence[Json], answers: Sequence[Json]) -> None:
+        is_true = np.fromiter((equal_values(value, self._wanted) for value in expected), np.int64, len(expected))
+        is_said = np.fromiter((equal_values(value, self._wanted) for value in answers), np.int64, len(answers))
+        self._bits.add(is_said & ~is_true & 1)
+        self._true += int((is_said & is_true).sum())
+        self._false_negatives += int((is_true & ~is_said & 1).sum())
+
+    def measure(self) -> ClassCounts:
+        return ClassCounts(
+            n=self._bits.n,
+            true_positives=self._true,
+            false_positives=self._bits.ones,
+            false_negatives=self._false_negatives,
+            false_positive_bits=self._bits.encode(),
+        )
+
+
+def _join(scores: Sequence[np.ndarray], *, graded: bool) -> Integers:
+    """Return one mark a row from the scores of each trial: the sum, or the mean of graded ones in units."""
+    if not graded:
+        return np.sum(scores, axis=0, dtype=np.int64)
+    return np.rint(np.mean(scores, axis=0) * UNITS).astype(np.int64)
+
+
+def _kind(value: Json) -> type:
+    """Return the type of a value as scores tell types apart: a whole and a fractional number are one."""
+    return float if type(value) is int else type(value)
+
+
+_WORDS = {bool: "booleans", float: "numbers", str: "text", list: "lists", dict: "objects", type(None): "nothing"}
+
+
+def _list(kinds: set[type]) -> str:
+    return " and ".join(sorted(_WORDS.get(kind, kind.__name__) for kind in kinds))
