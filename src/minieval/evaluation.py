@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -34,6 +35,7 @@ from minieval.contract.report import (
     Metric,
     TaskIdentity,
     dump_evaluation,
+    measure_classes,
 )
 from minieval.contract.run_note import read_noted_run
 from minieval.contract.writes import write_output
@@ -47,6 +49,7 @@ from minieval.task.document import NO_TASK_FILE, TaskFile
 if TYPE_CHECKING:
     from minieval.data.batch import Batch
     from minieval.data.stream import EvalSetStream
+    from minieval.task.marking import Truth
     from minieval.task.scores import Scorer
     from minieval.task.tally import Score
 
@@ -82,6 +85,7 @@ class _Measured:
     scored: Score
     missing: int
     classes: Mapping[str, ClassCounts]
+    figures: Mapping[str, Metric]
 
 
 def evaluate(
@@ -184,7 +188,7 @@ def _predict_all(plan: _Plan, predictor: Predictor, stream: EvalSetStream, score
         tally.add(marker.mark(_truth(batch), trials), rows, codes)
         plan.progress(batch.start + len(batch.table))
     marker.check_kinds(roles.expected)
-    return _Measured(stream, predictor.timing, tally.measure(), marker.missing, marker.classes())
+    return _Measured(stream, predictor.timing, tally.measure(), marker.missing, marker.classes(), scorer.metrics())
 
 
 @contextlib.contextmanager
@@ -224,7 +228,7 @@ def _shown_files(plan: _Plan, batch: Batch) -> Iterator[None]:
     """Show the predictor the files of one batch under their opaque names."""
     folder = plan.scratch / "files"
     for name, path in batch.files:
-        copy_file(path, folder / name)
+        shutil.copyfile(path, folder / name)
     yield
     for name, _ in batch.files:
         (folder / name).unlink()
@@ -235,7 +239,7 @@ def _truth(batch: Batch) -> Truth:
 
     roles = batch.roles
     accepted = None if roles.accepted is None else batch.values(roles.accepted)
-    return Truth(batch.values(roles.expected), accepted, batch.rows_of_features, batch.where)
+    return Truth(batch.values(roles.expected), accepted, batch.list_features, batch.where)
 
 
 def _refuse_leaks(stream: EvalSetStream, path: Path, warn: Callable[[str], None]) -> None:
@@ -267,8 +271,9 @@ def _compose(
             "evaluator": Evaluator(name="minieval", version=__version__, isolation=isolation),
             "aggregate": measured.scored.aggregate,
             "buckets": measured.scored.buckets,
+            "trials": None if task.task.trials == 1 or task.task.score.is_graded else task.task.trials,
             "classes": measured.classes,
-            "missing_answers": measured.missing,
+            "missing_answers": measured.missing or None,
             "metrics": _metrics(measured, manifest),
             "environment": describe_environment(isolation=isolation, batch_size=plan.batch_size),
             "context": context,
@@ -282,7 +287,4 @@ def _metrics(measured: _Measured, manifest: Manifest) -> dict[str, Metric]:
     if (latency := measured.timing.p95_ms) is not None:
         rounded = max(TOO_FINE, Decimal(latency).quantize(TOO_FINE))
         metrics["latency_ms_p95"] = Metric(value=rounded, unit="ms", direction="lower")
-    for name, counts in measured.classes.items():
-        for kind, value in counts.rates.items():
-            metrics[f"{kind}.{name}"] = Metric(value=value, direction="higher")
-    return metrics
+    return metrics | measured.figures | measure_classes(measured.classes)

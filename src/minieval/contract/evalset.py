@@ -1,75 +1,43 @@
-"""The eval set on disk: its files, their hashes, and the rows that are read from them.
+"""The identity of an eval set on disk: which bytes it is.
 
-An eval set is one JSONL file, or a folder whose ``*.jsonl`` files are read in path order.
+An eval set is one file of rows, or a folder of such files, in path order, and of files that its rows name.
 
-- What is hashed is what is parsed: each file is read once.
 - The identity has DVC's md5, which the ``.dvc`` file holds, and a SHA-256 of ours.
+- No row is parsed here; `minieval.data` does that.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import ValidationError
 
-from minieval.contract.digests import digest_bytes, digest_file
+from minieval.contract.digests import digest_file
 from minieval.contract.exits import CannotJudge
-from minieval.contract.leaks import AnswerMatches
 from minieval.contract.manifest import File, Manifest, list_files
 from minieval.contract.report import EvalSetIdentity
-from minieval.contract.rows import Row, number_groups, parse_rows
-
-SUFFIX = ".jsonl"
 
 
 @dataclass(frozen=True, slots=True)
-class EvalSet:
-    """An eval set in memory: its identity, and its rows in order; there is at least one."""
+class FileDigests:
+    """The size of a file in bytes, and its digests."""
 
-    identity: EvalSetIdentity
-    rows: tuple[Row, ...]
-
-
-def load_eval_set(path: Path, matches: AnswerMatches | None = None) -> EvalSet:
-    """Read, hash and check an eval set; ``matches``, if given, counts which features are the answer.
-
-    Raises:
-        CannotJudge: the eval set is missing or empty, or a row is invalid; the message names file and line.
-        IntegrityFailure: the folder holds a link or a special file.
-    """
-    contents = _read_files(path)
-    rows = tuple(parse_rows(_lines(path, contents), matches))
-    if not rows:
-        raise CannotJudge(f"{path}: no rows; add at least one")
-    identity = _identify(path, {name: _digest(data) for name, data in contents.items()})
-    groups = len(set(number_groups(rows)))
-    found = {"rows": len(rows), "groups": groups if groups < len(rows) else None}
-    return EvalSet(identity=identity.model_copy(update=found), rows=rows)
-
-
-def identify(path: Path) -> EvalSetIdentity:
-    """Hash an eval set without parsing it, by DVC's md5 and by SHA-256; ``rows`` and ``groups`` stay empty.
-
-    Raises:
-        CannotJudge: it is missing or cannot be read.
-        IntegrityFailure: the folder holds a link or a special file.
-    """
-    return _identify(path, {})
-
-
-@dataclass(frozen=True, slots=True)
-class _Digest:
     size: int
     md5: str
     sha256: str
 
 
-def _files(path: Path) -> dict[str, Path]:
-    """Return the files of an eval set by relative path, in path order; a file is its own only entry."""
+def find_files(path: Path) -> dict[str, Path]:
+    """Return the files of an eval set by relative path, in path order; a file is its own only entry.
+
+    Raises:
+        CannotJudge: there is no such file or folder.
+        IntegrityFailure: the folder holds a link or a special file.
+    """
     if path.is_dir():
         return {name: path / name for name in sorted(list_files(path))}
     if not path.is_file():
@@ -77,36 +45,18 @@ def _files(path: Path) -> dict[str, Path]:
     return {path.name: path}
 
 
-def _read_files(path: Path) -> dict[str, bytes]:
-    files = _files(path)
-    wanted = {name: file for name, file in files.items() if name.endswith(SUFFIX) or not path.is_dir()}
-    if not wanted:
-        raise CannotJudge(f"{path}: no {SUFFIX} file in it; check that this is the right folder")
+def identify(path: Path, known: Mapping[str, FileDigests] | None = None) -> EvalSetIdentity:
+    """Return the hashes of an eval set; ``rows`` and ``groups`` stay empty.
+
+    ``known`` has the digests of files that were already read, by relative path; all others are read now.
+
+    Raises:
+        CannotJudge: it is missing, empty, or cannot be read.
+        IntegrityFailure: the folder holds a link or a special file.
+    """
+    known = known or {}
     try:
-        return {name: file.read_bytes() for name, file in wanted.items()}
-    except OSError as error:
-        raise CannotJudge(f"{path}: cannot be read: {error.strerror}") from error
-
-
-def _digest(data: bytes) -> _Digest:
-    return _Digest(size=len(data), md5=hashlib.md5(data, usedforsecurity=False).hexdigest(), sha256=digest_bytes(data))
-
-
-def _digest_on_disk(file: Path) -> _Digest:
-    size = 0
-
-    def count(read: int) -> None:
-        nonlocal size
-        size += read
-
-    md5, sha256 = digest_file(file, "md5", "sha256", progress=count)
-    return _Digest(size=size, md5=md5, sha256=sha256)
-
-
-def _identify(path: Path, known: dict[str, _Digest]) -> EvalSetIdentity:
-    """Return the identity from the digests that are ``known``, and from the disk for all other files."""
-    try:
-        digests = {name: known.get(name) or _digest_on_disk(file) for name, file in _files(path).items()}
+        digests = {name: known.get(name) or _digest_on_disk(file) for name, file in find_files(path).items()}
     except OSError as error:
         raise CannotJudge(f"{path}: cannot be read: {error.strerror}") from error
     if not path.is_dir():
@@ -118,7 +68,18 @@ def _identify(path: Path, known: dict[str, _Digest]) -> EvalSetIdentity:
     return _named(path, dvc_md5=_dvc_folder_md5(digests), sha256=manifest.canonical_sha)
 
 
-def _dvc_folder_md5(digests: dict[str, _Digest]) -> str:
+def _digest_on_disk(file: Path) -> FileDigests:
+    size = 0
+
+    def count(read: int) -> None:
+        nonlocal size
+        size += read
+
+    md5, sha256 = digest_file(file, "md5", "sha256", progress=count)
+    return FileDigests(size=size, md5=md5, sha256=sha256)
+
+
+def _dvc_folder_md5(digests: Mapping[str, FileDigests]) -> str:
     """Return DVC's hash of a folder: the md5 of a JSON list of md5 and relpath, sorted by relpath, with ``.dir``."""
     entries = [{"md5": digest.md5, "relpath": name} for name, digest in sorted(digests.items())]
     listing = json.dumps(entries, sort_keys=True).encode()
@@ -131,10 +92,3 @@ def _named(path: Path, *, dvc_md5: str, sha256: str) -> EvalSetIdentity:
         return EvalSetIdentity(path=path.as_posix(), dvc_md5=dvc_md5, sha256=sha256)
     except ValidationError:
         return EvalSetIdentity(dvc_md5=dvc_md5, sha256=sha256)
-
-
-def _lines(path: Path, contents: dict[str, bytes]) -> Iterator[tuple[str, bytes]]:
-    for name, data in contents.items():
-        file = path / name if path.is_dir() else path
-        for number, text in enumerate(data.removesuffix(b"\n").split(b"\n") if data else (), start=1):
-            yield f"{file}, line {number}", text

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import math
 from collections.abc import Sequence
 from decimal import Decimal
 
@@ -131,7 +132,7 @@ def shorten(name: str, longest: int) -> str:
 
 
 def _name_part(value: Json) -> str:
-    if value is None or value != value:  # NaN differs from itself
+    if value is None or (isinstance(value, float) and math.isnan(value)):
         return NULL
     if isinstance(value, bool):
         return "true" if value else "false"

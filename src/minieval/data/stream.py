@@ -1,0 +1,222 @@
+"""An eval set as a stream of batches: one pass from the first row to the last, and what is known after it.
+
+- Batches begin at fixed multiples of their size, whatever the chunks of the reader.
+- While the rows pass, their ids are checked to be unique, groups are counted, features are compared with the answers,
+  and the files are hashed. No row is kept.
+"""
+
+from __future__ import annotations
+
+import bisect
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+
+from minieval.contract.documents import Json
+from minieval.contract.evalset import identify
+from minieval.contract.exits import CannotJudge
+from minieval.contract.report import EvalSetIdentity
+from minieval.data.batch import Batch, list_values
+from minieval.data.chunks import Chunk, Reader, WiderSchema
+from minieval.data.csv import CsvReader
+from minieval.data.distinct import Hashes
+from minieval.data.files import Reads, list_data_files
+from minieval.data.jsonl import JsonlReader
+from minieval.data.leaks import AnswerMatches
+from minieval.data.named_files import show_files
+from minieval.data.parquet import ParquetReader
+from minieval.data.schema import Schema
+from minieval.task.columns import Roles
+from minieval.task.document import Task
+
+__all__ = ["EvalSetStream", "WiderSchema", "open_eval_set"]
+
+LONGEST_ID = 1000
+
+
+def open_eval_set(path: Path, task: Task) -> EvalSetStream:
+    """Open an eval set: JSONL, CSV or Parquet, one file or a folder of files in path order.
+
+    Raises:
+        CannotJudge: it is missing or empty, the task does not fit its columns, or its first rows are invalid.
+        IntegrityFailure: the folder holds a link or a special file.
+    """
+    suffix, files = list_data_files(path)
+    reads, where = Reads(), str(path)
+    reader: Reader
+    if suffix == ".csv":
+        reader = CsvReader(files, task, reads, where=where)
+    elif suffix == ".parquet":
+        reader = ParquetReader(files, task, reads, where=where)
+    else:
+        reader = JsonlReader.open(files, task, reads, where=where)
+    if task.files.columns and not path.is_dir():
+        raise CannotJudge(f"{path}: rows that name files need a folder as their eval set; put both into one")
+    return EvalSetStream(path, reader, reads)
+
+
+class EvalSetStream:
+    """An eval set, to be read from its first row to its last.
+
+    ``identity``, ``leaks`` and ``suspects`` are known after a complete pass; ``reads`` counts what was read and held.
+    """
+
+    def __init__(self, path: Path, reader: Reader, reads: Reads) -> None:
+        self._path, self._reader, self.reads = path, reader, reads
+        self._wider: Reader | None = None
+        self._identity: EvalSetIdentity | None = None
+        self._matches = AnswerMatches()
+
+    @property
+    def roles(self) -> Roles:
+        """Return what each column is for."""
+        return self._reader.roles
+
+    @property
+    def schema(self) -> Schema:
+        """Return the columns, each of one kind over the whole set."""
+        return self._reader.schema
+
+    @property
+    def identity(self) -> EvalSetIdentity:
+        """Return the hashes of the bytes that were read, and the numbers of rows and groups.
+
+        Raises:
+            ValueError: the set was not read to its end.
+        """
+        if self._identity is None:
+            raise ValueError("the eval set was not read to its end")
+        return self._identity
+
+    @property
+    def leaks(self) -> tuple[str, ...]:
+        """Return the features that are a right answer in every row."""
+        return self._matches.leaks
+
+    @property
+    def suspects(self) -> tuple[tuple[str, int], ...]:
+        """Return the features that are a right answer in nearly all rows, with the number of rows."""
+        return self._matches.suspects
+
+    def batches(self, size: int) -> Iterator[Batch]:
+        """Yield all rows in batches of ``size`` (the last one may be smaller), in order.
+
+        Raises:
+            CannotJudge: a row is invalid, or an id is there twice; the message names the place.
+            IntegrityFailure: a file changed while it was read.
+            WiderSchema: a later chunk has values that the schema does not hold; read the stream of `widen` instead.
+        """
+        ids, groups, rows = Hashes(), Hashes(), 0
+        self._matches = AnswerMatches()
+        try:
+            for batch in cut_batches(self._reader, size, self.reads):
+                self._check(batch, ids, groups)
+                rows += len(batch.table)
+                yield show_files(batch, self._path)
+        except WiderSchema as wider:
+            self._wider = wider.reader
+            raise
+        if not rows:
+            raise CannotJudge(f"{self._path}: no rows; add at least one")
+        if self.roles.id is not None and (repeated := ids.find_repeated()):
+            self._refuse_repeated(repeated, self.roles.id)
+        found = groups.count() if self.roles.group is not None else rows
+        update = {"rows": rows, "groups": found if found < rows else None}
+        self._identity = identify(self._path, self._reader.digests).model_copy(update=update)
+
+    def widen(self) -> EvalSetStream:
+        """Return the stream under the schema that holds the whole set; after `WiderSchema`."""
+        assert self._wider is not None, "called after WiderSchema"  # noqa: S101
+        return EvalSetStream(self._path, self._wider, self.reads)
+
+    def _check(self, batch: Batch, ids: Hashes, groups: Hashes) -> None:
+        roles = batch.roles
+        if roles.id is not None:
+            values = batch.values(roles.id)
+            _refuse_bad_ids(values, batch)
+            ids.add(values)
+        if roles.group is not None:
+            # A row without a group is a group of its own: its number is not the name of one.
+            named = enumerate(batch.values(roles.group), start=batch.start)
+            groups.add([("row", number) if name is None else name for number, name in named])
+        self._compare_answers(batch)
+
+    def _compare_answers(self, batch: Batch) -> None:
+        wanted, roles = self._matches.columns, batch.roles
+        names = [name for name in roles.features if wanted is None or name in wanted]
+        expected = batch.values(roles.expected)
+        if not names:
+            self._matches.skip(expected)
+            return
+        accepted = batch.values(roles.accepted) if roles.accepted is not None else [None] * len(expected)
+        right = [[label, *(others or ())] for label, others in zip(expected, accepted, strict=True)]
+        self._matches.add({name: batch.values(name) for name in names}, right)
+
+    def _refuse_repeated(self, repeated: set[int], column: str) -> None:
+        """Read the ids again and name both places; two different ids may share a hash."""
+        seen: dict[Json, str] = {}
+        for chunk in self._reader.chunks():
+            kind = next(each.kind for each in self.schema if each.name == column)
+            for index, value in enumerate(list_values(chunk.table.column(column), kind)):
+                if hash(value) not in repeated:
+                    continue
+                where = chunk.where(index)
+                if value in seen:
+                    raise CannotJudge(
+                        f"{where}: the id {str(value)[:80]!r} is already in {seen[value]}; give each row an id of its "
+                        "own"
+                    )
+                seen[value] = where
+
+
+def cut_batches(reader: Reader, size: int, reads: Reads) -> Iterator[Batch]:
+    """Cut the chunks of a reader anew, at fixed multiples of ``size`` rows."""
+    start, held = 0, 0
+    waiting: list[Chunk] = []
+    for chunk in reader.chunks():
+        waiting.append(chunk)
+        held += len(chunk.table)
+        reads.hold(held, sum(each.table.nbytes for each in waiting))
+        while held >= size:
+            batch, waiting = _take(waiting, size, start, reader)
+            yield batch
+            start, held = start + size, held - size
+    if held:
+        yield _take(waiting, held, start, reader)[0]
+
+
+def _take(waiting: list[Chunk], size: int, start: int, reader: Reader) -> tuple[Batch, list[Chunk]]:
+    """Return a batch of the first ``size`` rows, and the chunks that are left."""
+    taken: list[Chunk] = []
+    left = list(waiting)
+    need = size
+    while need:
+        chunk = left.pop(0)
+        if (rows := len(chunk.table)) > need:
+            left.insert(0, Chunk(chunk.table.slice(need), chunk.path, chunk.first + need, chunk.unit))
+            chunk, rows = Chunk(chunk.table.slice(0, need), chunk.path, chunk.first, chunk.unit), need
+        if rows:
+            taken.append(chunk)
+        need -= rows
+    starts = [0]
+    for chunk in taken[:-1]:
+        starts.append(starts[-1] + len(chunk.table))
+
+    def where(index: int) -> str:
+        number = bisect.bisect_right(starts, index) - 1
+        return taken[number].where(index - starts[number])
+
+    table = pa.concat_tables([chunk.table for chunk in taken])
+    return Batch(start, table, reader.schema, reader.roles, where), left
+
+
+def _refuse_bad_ids(values: list[Json], batch: Batch) -> None:
+    if all(type(value) is int for value in values):
+        return
+    for index, value in enumerate(values):
+        if isinstance(value, bool) or not isinstance(value, str | int) or not 0 < len(str(value)) <= LONGEST_ID:
+            raise CannotJudge(
+                f"{batch.where(index)}: the id is {str(value)[:80]!r}; an id is a whole number or text of 1 to "
+                f"{LONGEST_ID} characters"
+            )
