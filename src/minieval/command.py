@@ -16,7 +16,7 @@ from minieval.contract.exits import UsageFailure
 from minieval.runner.sandbox import Isolation
 
 if TYPE_CHECKING:
-    from minieval.contract.report import Context, Evaluation
+    from minieval.contract.report import Context, Evaluation, Measured
 
 PER_TASK = "[default: that of the task file]"
 
@@ -145,7 +145,16 @@ def _summary(evaluation: Evaluation) -> str:
     measured = evaluation.aggregate
     assert measured is not None, "minieval always measures the whole set"  # noqa: S101
     isolation = evaluation.evaluator and evaluation.evaluator.isolation
-    return f"{measured.describe()}, isolation {isolation}"
+    without = f", {evaluation.missing_answers} without an answer" if evaluation.missing_answers else ""
+    return f"{_describe(measured)}{without}, isolation {isolation}"
+
+
+def _describe(measured: Measured) -> str:
+    if measured.correct is None:
+        return f"a mean score of {measured.mean} over {measured.n} rows"
+    if measured.trials is not None:
+        return f"{measured.correct} of {measured.reachable} answers right ({measured.accuracy})"
+    return f"{measured.correct} of {measured.n} rows right ({measured.accuracy})"
 
 
 def _say(words: str) -> None:

@@ -179,7 +179,8 @@ def _predict_all(plan: _Plan, predictor: Predictor, stream: EvalSetStream, score
     buckets, marker = BucketReader(task, roles), Marker(task, scorer)
     tally = Tally(buckets.names, graded=scorer.graded, trials=task.trials)
     predictor.wait_until_ready()
-    predictor.configure([column for column in stream.schema if column.name in roles.features], task.model.params)
+    features = [column for column in stream.schema if column.name in roles.features]
+    predictor.configure(features, roles.files, task.model.params, task.prediction.column)
     plan.progress(0)
     for batch in stream.batches(plan.batch_size):
         rows, codes = buckets.read(batch.table, batch.where)

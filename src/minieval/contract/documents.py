@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable
 from decimal import Decimal
 from pathlib import Path
@@ -80,8 +81,10 @@ def list_reasons(error: ValidationError) -> list[tuple[str, str]]:
     return reasons
 
 
-def parse_json(data: bytes, *, where: str) -> Json:
+def parse_json(data: bytes, *, where: str, floats: bool = False) -> Json:
     """Parse strict JSON: fractions become `Decimal`, objects `dict` without duplicate keys.
+
+    With ``floats``, fractions become floats of any size: rows and answers are what a model computes with.
 
     Raises:
         CannotJudge: naming ``where`` and the reason.
@@ -98,7 +101,7 @@ def parse_json(data: bytes, *, where: str) -> Json:
         tree = json.loads(
             text,
             object_pairs_hook=_object,
-            parse_float=_fraction,
+            parse_float=_float if floats else _fraction,
             parse_int=_integer,
             parse_constant=_constant,
         )
@@ -187,6 +190,13 @@ def _fraction(text: str) -> Decimal:
     number = Decimal(text)
     if number and abs(number.adjusted()) > MAX_NUMBER_DIGITS:
         raise _NotStrict(f"the number {text} is out of range: its exponent is beyond {MAX_NUMBER_DIGITS}")
+    return number
+
+
+def _float(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise _NotStrict(f"the number {text[:80]} is out of range")
     return number
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from decimal import Decimal
 
 import pyarrow as pa
 
@@ -80,21 +79,10 @@ def _parse_line(line: bytes, where: Places, index: int) -> Row:
         raise CannotJudge(
             f"{where(index)}: {len(line)} bytes, and a row has at most {MAX_ROW_BYTES}; check that this is JSONL"
         )
-    row = parse_json(line, where=where(index))
+    row = parse_json(line, where=where(index), floats=True)
     if not isinstance(row, dict):
         raise CannotJudge(f"{where(index)}: not a JSON object; write one object a line")
-    return {name: _plain(value) for name, value in row.items()}
-
-
-def _plain(value: Json) -> Json:
-    """Return a value with floats in the place of decimals: what Arrow reads, and what a model gets."""
-    if isinstance(value, Decimal):
-        return float(value)
-    if isinstance(value, list):
-        return [_plain(each) for each in value]
-    if isinstance(value, dict):
-        return {key: _plain(each) for key, each in value.items()}
-    return value
+    return row
 
 
 def _cell(value: Json, kind: Kind) -> Json:

@@ -1,9 +1,10 @@
 """Request predictions from a predictor, and check every answer.
 
 - One batch is sent at a time, and only its features.
-- Every id that was sent comes back exactly once, with a string of bounded length; nothing else comes back.
+- As many answers come back as rows were sent, each of bounded length.
 - Each batch is handed over when it has arrived and is not kept: an eval set of long answers needs no more memory than
   one batch.
+- Answers are JSON, read by the standard library: no parser of a native format reads bytes of a candidate here.
 - Time is measured on this side of the pipe: a candidate could change its own clock.
 """
 
@@ -11,19 +12,21 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from minieval.contract.documents import Json, parse_json
 from minieval.contract.exits import CannotJudge
-from minieval.contract.rows import Features
 from minieval.runner.child import Child, printable
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from minieval.data.schema import Column
 
 MAX_PREDICTION = 65_536  # characters
 _WHERE = "the predictor's answer"
-
-Progress = Callable[[int, int], None]
-Take = Callable[[Sequence[str]], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,87 +45,86 @@ class Timing:
         return 1000.0 * ranked[math.ceil(0.95 * len(ranked)) - 1]
 
 
-def predict(child: Child, rows: Sequence[Features], take: Take, *, batch_size: int, progress: Progress) -> Timing:
-    """Wait for the model to load, then predict all rows; ``progress`` gets the number of rows done and of all rows.
+class Predictor:
+    """A candidate in its process, from loading to the last answer.
 
-    ``take`` gets the predictions of each batch, in the order of the rows.
-
-    Raises:
-        CannotJudge: the predictor fails, or an answer is not one string for each id that was sent.
+    Raises (from every method):
+        CannotJudge: the predictor fails, or an answer has another form.
     """
-    _answer(child.ask(b"", doing="loading the model"), "ready")
-    progress(0, len(rows))
-    done = 0
-    seconds: list[float] = []
-    for batch in _batches(rows, batch_size):
-        request = f"[{', '.join(row.payload for row in batch)}]\n".encode()
+
+    def __init__(self, child: Child) -> None:
+        self._child = child
+        self._arrow = False
+        self._seconds: list[float] = []
+
+    @property
+    def timing(self) -> Timing:
+        """Return the times of all batches but the first, which warms up caches and imports."""
+        return Timing(tuple(self._seconds[1:]))
+
+    def wait_until_ready(self) -> None:
+        """Wait for the model to load."""
+        message = _read(self._child.ask(b"", doing="loading the model"), {"ready", "arrow"}, loading=True)
+        self._arrow = message["arrow"] is True
+
+    def configure(
+        self, columns: Sequence[Column], files: Sequence[str], params: Mapping[str, Json], column: str | None
+    ) -> None:
+        """Name the features and their kinds, those that are files, the model's parameters, and its answers' column."""
+        from minieval.runner.wire import encode_setup  # noqa: PLC0415 - Arrow is loaded while the model is
+
+        request = encode_setup(columns, files, params, column)
+        _read(self._child.ask(request, doing="preparing the model"), {"ready"}, loading=False)
+
+    def predict(self, features: pa.Table, *, first: int) -> list[Json]:
+        """Return the answer to each row of one batch; ``first`` is the number of its first row in the set, from 0."""
+        from minieval.runner.wire import encode_rows  # noqa: PLC0415 - as above
+
+        rows = f"rows {first + 1} to {first + len(features)}"
+        request = encode_rows(features, arrow=self._arrow)
         started = time.perf_counter()
-        line = child.ask(request, doing=f"predicting rows {done + 1} to {done + len(batch)}")
-        seconds.append((time.perf_counter() - started) / len(batch))
-        take(match([row.id for row in batch], _answer(line, "predictions")))
-        done += len(batch)
-        progress(done, len(rows))
-    # The first batch warms up caches and imports; its time does not represent the others.
-    return Timing(seconds_per_row=tuple(seconds[1:]))
+        line = self._child.ask(request, doing=f"predicting {rows}")
+        self._seconds.append((time.perf_counter() - started) / len(features))
+        return check_answers(_read(line, {"predictions"}, loading=False, rows=rows)["predictions"], len(features), rows)
 
 
-def match(ids: Sequence[str], answer: Json) -> list[str]:
-    """Return the predictions for ``ids`` (unique), in their order, from a list of ``[id, prediction]``.
+def check_answers(answers: Json, wanted: int, rows: str) -> list[Json]:
+    """Return the answers, if there is one of bounded length for each row; ``rows`` names the batch in a message.
 
     Raises:
-        CannotJudge: an id is missing, repeated or unknown, or a prediction is not a string of bounded length.
+        CannotJudge: there are others.
     """
-    if not isinstance(answer, list):
-        raise CannotJudge(f"{_WHERE} is {_kind(answer)}, not a list of pairs")
-    wanted = set(ids)
-    found: dict[str, str] = {}
-    for pair in answer:
-        if not isinstance(pair, list) or len(pair) != 2:
-            raise CannotJudge(f"{_WHERE} holds an entry that is not a pair of id and prediction")
-        identity, text = pair
-        if not isinstance(identity, str):
-            raise CannotJudge(f"{_WHERE} has an id that is {_kind(identity)}, not a string")
-        if identity not in wanted:
-            raise CannotJudge(f"{_WHERE} names the id {_quote(identity)}, which was not in the batch")
-        if identity in found:
-            raise CannotJudge(f"{_WHERE} has the id {_quote(identity)} twice")
-        if not isinstance(text, str):
-            raise CannotJudge(f"the prediction for {_quote(identity)} is {_kind(text)}, not a string")
-        if len(text) > MAX_PREDICTION:
-            raise CannotJudge(
-                f"the prediction for {_quote(identity)} has {len(text)} characters; at most {MAX_PREDICTION} are read"
-            )
-        found[identity] = text
-    if missing := [identity for identity in ids if identity not in found]:
-        raise CannotJudge(f"{_WHERE} lacks {len(missing)} of {len(ids)} ids, the first being {_quote(missing[0])}")
-    return [found[identity] for identity in ids]
+    if not isinstance(answers, list):
+        raise CannotJudge(f"{_WHERE} is {_kind(answers)}, not a list")
+    if len(answers) != wanted:
+        raise CannotJudge(f"the model returned {len(answers)} answers for {wanted} rows ({rows})")
+    longest = max((len(answer) for answer in answers if isinstance(answer, str)), default=0)
+    if longest > MAX_PREDICTION:
+        raise CannotJudge(f"an answer in {rows} has {longest} characters; at most {MAX_PREDICTION} are read")
+    return answers
 
 
-def _batches(rows: Sequence[Features], size: int) -> Iterator[Sequence[Features]]:
-    return (rows[start : start + size] for start in range(0, len(rows), size))
-
-
-def _answer(line: bytes, key: str) -> Json:
-    message = parse_json(line, where=_WHERE)
-    if not isinstance(message, dict) or set(message) not in ({key}, {"error"}):
+def _read(line: bytes, keys: set[str], *, loading: bool, rows: str = "") -> dict[str, Json]:
+    message = parse_json(line, where=_WHERE, floats=True)
+    if not isinstance(message, dict) or set(message) not in (keys, {"error"}):
         raise CannotJudge(f"{_WHERE} is not a message of the predictor; the candidate wrote to its channel")
     if "error" in message:
-        raise CannotJudge(_explain(printable(str(message["error"])), loading=key == "ready"))
-    return message[key]
+        raise CannotJudge(_explain(printable(str(message["error"]), limit=500), loading=loading, rows=rows))
+    return message
 
 
-def _explain(reason: str, *, loading: bool) -> str:
+def _explain(reason: str, *, loading: bool, rows: str) -> str:
     advice = ""
     if reason.startswith("MemoryError") or "Unable to allocate" in reason or "Cannot allocate" in reason:
         advice = " (out of memory: raise --memory-mb if the model needs more)"
     elif reason.startswith("ModuleNotFoundError: No module named 'mlflow"):
         advice = " (install lynxgate[mlflow])"
-    return f"the model could not be loaded: {reason}{advice}" if loading else f"the model failed: {reason}{advice}"
+    elif reason.startswith("ModuleNotFoundError"):
+        advice = " (the model needs a package that the gate's environment lacks; add it to the lock of the gate)"
+    if loading:
+        return f"the model could not be loaded: {reason}{advice}"
+    return f"the model failed{f' on {rows}' if rows else ''}: {reason}{advice}"
 
 
 def _kind(value: Json) -> str:
     return "null" if value is None else f"a {type(value).__name__}"
-
-
-def _quote(text: str) -> str:
-    return repr(text[:80])

@@ -33,6 +33,7 @@ from minieval.contract.exits import CannotJudge
 from minieval.runner.child import MIB, Child, Limits
 
 BUNDLE = "/bundle"
+FILES = "/files"
 PREDICTOR = "/predictor.py"
 SYSTEM_FOLDERS = ("/usr", "/lib", "/lib32", "/lib64", "/libx32", "/bin", "/sbin")
 SYSTEM_FILES = ("/etc/ld.so.cache", "/etc/localtime")
@@ -66,18 +67,22 @@ def choose(wanted: Isolation, *, warn: Callable[[str], None]) -> Isolation:
 
 
 @contextlib.contextmanager
-def start(isolation: Isolation, *, bundle: Path, eval_set: Path, home: Path, limits: Limits) -> Iterator[Child]:
+def start(
+    isolation: Isolation, *, bundle: Path, eval_set: Path, home: Path, limits: Limits, files: Path | None = None
+) -> Iterator[Child]:
     """Start a predictor for the staged ``bundle``; ``home`` is an empty directory that it may write to.
+
+    ``files`` is a folder that it may read, for files that rows name.
 
     Raises:
         CannotJudge: the eval set would be visible under `bwrap`, or the process cannot be started.
     """
     if isolation is Isolation.BWRAP:
         _refuse_visible(eval_set)
-        command = [*bwrap(limits, bundle=bundle), *_python(PREDICTOR, BUNDLE, limits)]
+        command = [*bwrap(limits, bundle=bundle, files=files), *_python(PREDICTOR, BUNDLE, limits, FILES)]
         environment = _environment("/tmp")  # noqa: S108 - the sandbox's own
     else:
-        command = _python(_predictor(), str(bundle), limits)
+        command = _python(_predictor(), str(bundle), limits, str(files or ""))
         environment = _environment(str(home))
     with _closed_memory(), _spawn(command, environment, home, limits) as child:
         yield child
@@ -96,7 +101,7 @@ def why_no_bwrap() -> str:
     return "" if done.returncode == 0 else f"bwrap does not work: {done.stderr.strip()[:200] or done.returncode}"
 
 
-def bwrap(limits: Limits, *, bundle: Path | None = None) -> list[str]:
+def bwrap(limits: Limits, *, bundle: Path | None = None, files: Path | None = None) -> list[str]:
     """Return the command line up to the program: the namespaces, and every path that is visible."""
     scratch = ("--size", str(limits.file_mb * MIB), "--tmpfs")
     command = [shutil.which("bwrap") or "bwrap", "--unshare-all", "--die-with-parent", "--new-session"]
@@ -110,6 +115,8 @@ def bwrap(limits: Limits, *, bundle: Path | None = None) -> list[str]:
     command += ["--ro-bind", _predictor(), PREDICTOR]
     if bundle is not None:
         command += ["--ro-bind", str(bundle), BUNDLE]
+    if files is not None:
+        command += ["--ro-bind", str(files), FILES]
     return [*command, "--remount-ro", "/", "--"]
 
 
@@ -155,11 +162,11 @@ def _refuse_visible(eval_set: Path) -> None:
             )
 
 
-def _python(predictor: str, bundle: str, limits: Limits) -> list[str]:
+def _python(predictor: str, bundle: str, limits: Limits, files: str) -> list[str]:
     # CPU time adds up over all cores, wall-clock time does not.
     seconds = int(limits.timeout_s * (os.cpu_count() or 1)) + 1
     return [
-        *(sys.executable, *PYTHON_OPTIONS, predictor, "--bundle", bundle),
+        *(sys.executable, *PYTHON_OPTIONS, predictor, "--bundle", bundle, "--files", files),
         *("--memory-mb", str(limits.memory_mb), "--file-mb", str(limits.file_mb), "--cpu-seconds", str(seconds)),
     ]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from operator import eq
 from typing import Protocol
@@ -164,28 +164,31 @@ class Error:
 
 
 def make_scorer(scoring: Scoring) -> Scorer:
-    """Return the scorer of a task; for every kind but ``python``, which runs in a process of its own."""
-    match scoring.kind:
-        case Kind.EXACT:
-            return Exact()
-        case Kind.TEXT:
-            fold = _Fold(frozenset(scoring.ignore))
-            return _RowByRow(lambda right, answer: float(fold(right) == fold(answer)), graded=False)
-        case Kind.NUMERIC:
-            return _RowByRow(lambda right, answer: float(_is_near(right, answer, scoring)), graded=False)
-        case Kind.TOP_K:
-            most = scoring.k or 0
-            return _RowByRow(lambda right, answer: float(_holds(_list(answer)[:most], right)), graded=False)
-        case Kind.ANY_OF:
-            return _RowByRow(lambda right, answer: float(_holds(_expected_list(right), answer)), graded=False)
-        case Kind.SET:
-            return _RowByRow(lambda right, answer: float(_same_set(_expected_list(right), _list(answer))), graded=False)
-        case Kind.OVERLAP:
-            return _RowByRow(_overlap_of_items if scoring.of == "items" else _overlap_of_tokens, graded=True)
-        case Kind.ERROR:
-            return Error(scoring.cap or Decimal(1), scoring.unit)
-        case Kind.PYTHON:
-            raise ValueError("a scorer of the repository's own runs in a process of its own")
+    """Return the scorer of a task; for every kind but ``python``, which runs in a process of its own.
+
+    Raises:
+        ValueError: the kind is ``python``.
+    """
+    if scoring.kind is Kind.EXACT:
+        return Exact()
+    if scoring.kind is Kind.ERROR:
+        return Error(scoring.cap or Decimal(1), scoring.unit)
+    if scoring.kind is Kind.PYTHON:
+        raise ValueError("a scorer of the repository's own runs in a process of its own")
+    return _RowByRow(_comparisons(scoring)[scoring.kind], graded=scoring.is_graded)
+
+
+def _comparisons(scoring: Scoring) -> Mapping[Kind, Compare]:
+    """Return how each kind compares an expected answer (first) with a given one."""
+    fold, most = _Fold(frozenset(scoring.ignore)), scoring.k
+    return {
+        Kind.TEXT: lambda right, answer: fold(right) == fold(answer),
+        Kind.NUMERIC: lambda right, answer: _is_near(right, answer, scoring),
+        Kind.TOP_K: lambda right, answer: _holds(_list(answer)[:most], right),
+        Kind.ANY_OF: lambda right, answer: _holds(_expected_list(right), answer),
+        Kind.SET: lambda right, answer: _same_set(_expected_list(right), _list(answer)),
+        Kind.OVERLAP: _overlap_of_items if scoring.of == "items" else _overlap_of_tokens,
+    }
 
 
 def equal_values(right: Json, answer: Json) -> bool:
