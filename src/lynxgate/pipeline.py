@@ -17,7 +17,7 @@ from lynxgate.candidate.eval_set_check import check_eval_set
 from lynxgate.candidate.evaluator import run_evaluator
 from lynxgate.candidate.fetch import Fetched, fetch
 from lynxgate.candidate.lock_check import check_lock
-from lynxgate.candidate.task_check import list_files, read_agreed_task
+from lynxgate.decision.agreed_task import list_files, read_agreed_task
 from lynxgate.decision.baseline import Baseline
 from lynxgate.decision.compare import Verdict
 from lynxgate.decision.decide import decide_bytes
@@ -32,6 +32,7 @@ from lynxgate.registry.resolve import find_production
 from minieval.contract.documents import parse_document, read_bytes
 from minieval.contract.report import EvalSetIdentity, Evaluation
 from minieval.contract.writes import check_output, discard_output, write_output
+from minieval.task.document import CONVENTIONS, TaskFile
 
 Notify = Callable[[int, str], None]  # called with a stage (1 to 6) and one sentence about it
 
@@ -56,11 +57,11 @@ class GatePaths:
 
 @dataclass(frozen=True)
 class Agreed:
-    """What the baseline agrees on: its own bytes, and the paths of the eval set and of the task file, both checked."""
+    """What the baseline agrees on: its own bytes, the path of the eval set, and the task file, both checked."""
 
     baseline: bytes
     eval_set: Path
-    task: Path | None
+    task: TaskFile | None
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,7 @@ def gate(run_id: str, semver: str, paths: GatePaths, services: GateServices, not
     baseline = agreed.baseline
     candidate = fetch_candidate(run_id, paths, services, notify)
     evaluation = evaluate(run_id, agreed, paths, notify)
-    groups = read_groups(agreed.eval_set)
+    groups = read_groups(agreed.eval_set, CONVENTIONS if agreed.task is None else agreed.task.task)
     usage = count(evaluation, baseline, paths, services, notify)
     verdict = compare(evaluation, baseline, groups, paths, notify)
     if not verdict.passed or verdict.status != "active":
@@ -161,7 +162,7 @@ def verify_eval_set(paths: GatePaths, services: GateServices, notify: Notify) ->
     found = _check(baseline, eval_set)
     by_task = "" if task is None else f", and {task.path} is the agreed task"
     notify(2, f"eval set: {eval_set} has md5 {found.dvc_md5}; the baseline and the .dvc file agree{by_task}")
-    return Agreed(data, eval_set, None if task is None else task.path)
+    return Agreed(data, eval_set, task)
 
 
 def fetch_candidate(run_id: str, paths: GatePaths, services: GateServices, notify: Notify) -> Fetched:
@@ -198,7 +199,7 @@ def evaluate(run_id: str, agreed: Agreed, paths: GatePaths, notify: Notify) -> b
         paths.evaluation,
         run_id=run_id,
         isolation=paths.isolation,
-        task=agreed.task,
+        task=None if agreed.task is None else agreed.task.path,
     )
     notify(4, f"evaluation: {paths.evaluation}")
     return read_bytes(paths.evaluation)

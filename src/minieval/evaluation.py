@@ -288,4 +288,4 @@ def _metrics(measured: _Measured, manifest: Manifest) -> dict[str, Metric]:
     if (latency := measured.timing.p95_ms) is not None:
         rounded = max(TOO_FINE, Decimal(latency).quantize(TOO_FINE))
         metrics["latency_ms_p95"] = Metric(value=rounded, unit="ms", direction="lower")
-    return metrics | measured.figures | measure_classes(measured.classes)
+    return {**metrics, **measured.figures, **measure_classes(measured.classes)}

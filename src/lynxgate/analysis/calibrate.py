@@ -21,9 +21,9 @@ from lynxgate.decision.policy import Tier
 from lynxgate.decision.statistics import Score
 from lynxgate.decision.verdict import Inputs, Verdict
 from lynxgate.errors import CannotJudge
-from minieval.contract.evalset import EvalSet
 from minieval.contract.outcome_bits import pack_outcomes
 from minieval.contract.report import Evaluation, Measured
+from minieval.data.labels import Labels
 
 _NO_HASH = "0" * 64
 
@@ -47,7 +47,7 @@ class Calibration:
 def calibrate(
     evaluation: Evaluation,
     baseline: Baseline,
-    eval_set: EvalSet,
+    labels: Labels,
     *,
     drop: float | None,
     repetitions: int,
@@ -59,7 +59,7 @@ def calibrate(
         IntegrityFailure: the three do not name the same eval set.
         CannotJudge: a side has no outcomes over all rows, or nothing may block.
     """
-    rows = pair_rows(evaluation, baseline, eval_set)
+    rows = pair_rows(evaluation, baseline, labels)
     units = find_units(rows, respected=baseline.policy.rule.asks_proof)
     gated = [name for name in sorted(baseline.buckets) if baseline.policy.terms_of(name).tier is not Tier.ADVISORY]
     if not gated:

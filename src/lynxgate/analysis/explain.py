@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -17,9 +18,9 @@ from lynxgate.decision.statistics import cluster_pairs, clustered_interval
 from lynxgate.decision.verdict import Row, Verdict
 from lynxgate.errors import CannotJudge, IntegrityFailure
 from lynxgate.escape import visible
-from minieval.contract.evalset import EvalSet
 from minieval.contract.outcome_bits import unpack_outcomes
 from minieval.contract.report import Evaluation, Measured
+from minieval.data.labels import Labels
 
 
 @dataclass(frozen=True)
@@ -49,20 +50,20 @@ def find_row(verdict: Verdict, bucket: str) -> Row:
 
 
 def find_examples(
-    verdict: Verdict, row: Row, evaluation: Evaluation, baseline: Baseline, eval_set: EvalSet
+    verdict: Verdict, row: Row, evaluation: Evaluation, baseline: Baseline, labels: Labels
 ) -> Examples | None:
     """Return the examples of a row that changed; `None` where a side has no outcomes.
 
     Raises:
         IntegrityFailure: the eval set is not the verdict's, or it has another number of rows in this bucket.
     """
-    check_eval_set(verdict, eval_set)
+    check_eval_set(verdict, labels)
     if row is verdict.aggregate:
         before, now = baseline.aggregate, evaluation.aggregate
-        members = eval_set.rows
+        members: Sequence[int] = range(len(labels.ids))
     else:
         before, now = baseline.buckets.get(row.bucket), evaluation.buckets.get(row.bucket)
-        members = tuple(each for each in eval_set.rows if row.bucket in each.labels.buckets)
+        members = labels.buckets.get(row.bucket, ())
     if not _has_outcomes(before) or not _has_outcomes(now) or before is None or now is None:
         return None
     n = len(members)
@@ -75,13 +76,12 @@ def find_examples(
     old, new = (unpack_outcomes(side.outcomes or "", n) for side in (before, now))
     changed = [f"{old & ~new:0{n}b}", f"{new & ~old:0{n}b}"]
     lost, gained = (
-        tuple(each.features.id for each, bit in zip(members, bits, strict=True) if bit == "1") for bits in changed
+        tuple(labels.ids[each] for each, bit in zip(members, bits, strict=True) if bit == "1") for bits in changed
     )
-    labels = [each.labels.group for each in members]
-    if not any(labels):
+    groups = [labels.groups[each] for each in members]
+    if len(set(groups)) == len(groups):
         return Examples(lost, gained)
-    # A row without a group is a group of its own. Its index is an integer, so it cannot equal the name of a group.
-    clusters = cluster_pairs(old, new, [index if group is None else group for index, group in enumerate(labels)])
+    clusters = cluster_pairs(old, new, groups)
     if len(clusters) < 2:
         return Examples(lost, gained, len(clusters))
     # The interval is two-sided, so that each end is one-sided at the confidence.
@@ -89,14 +89,14 @@ def find_examples(
     return Examples(lost, gained, len(clusters), (100 * low, 100 * high))
 
 
-def check_eval_set(verdict: Verdict, eval_set: EvalSet) -> None:
-    """Check that ``eval_set`` is the one of the verdict's inputs.
+def check_eval_set(verdict: Verdict, labels: Labels) -> None:
+    """Check that the labels are of the eval set of the verdict's inputs.
 
     Raises:
         IntegrityFailure: a hash differs.
     """
     check_same_eval_set(
-        of_identity("the eval set given", eval_set.identity),
+        of_identity("the eval set given", labels.identity),
         EvalSetOf("the verdict", verdict.inputs.eval_set_dvc_md5, verdict.inputs.eval_set_sha256),
         advice="check out the eval set of the verdict",
     )

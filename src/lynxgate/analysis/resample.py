@@ -15,10 +15,9 @@ from typing import NamedTuple
 from lynxgate.decision.baseline import Baseline
 from lynxgate.decision.same_eval_set import check_same_eval_set, of_baseline, of_identity
 from lynxgate.errors import CannotJudge
-from minieval.contract.evalset import EvalSet
 from minieval.contract.outcome_bits import unpack_outcomes
 from minieval.contract.report import Evaluation
-from minieval.contract.rows import number_groups
+from minieval.data.labels import Labels
 
 Units = Sequence[Sequence["Answered"]]
 
@@ -35,25 +34,29 @@ class Answered(NamedTuple):
 Copy = list[Answered]
 
 
-def pair_rows(evaluation: Evaluation, baseline: Baseline, eval_set: EvalSet) -> Copy:
+def pair_rows(evaluation: Evaluation, baseline: Baseline, labels: Labels) -> Copy:
     """Return the rows of the eval set, each with the outcome of both models.
 
     Raises:
         IntegrityFailure: the three do not name the same eval set.
         CannotJudge: a side has no outcomes over all rows.
     """
-    given = of_identity("the eval set given", eval_set.identity)
+    given = of_identity("the eval set given", labels.identity)
     # A baseline with a placeholder for the hash names no eval set: its rows cannot be paired with these.
     agreed = replace(of_baseline(baseline), dvc_md5=baseline.eval_set_dvc_hash or "a placeholder")
     for named in (of_identity("the evaluation", evaluation.eval_set), agreed):
         check_same_eval_set(given, named, advice="give the eval set that both were made on")
-    n, bits = len(eval_set.rows), []
+    n, bits = len(labels.groups), []
     for name, side in (("baseline", baseline.aggregate), ("evaluation", evaluation.aggregate)):
         if side is None or side.outcomes is None or side.n != n:
             raise CannotJudge(f"the {name} has no outcomes over all {n} rows; evaluate with minieval, then rebaseline")
         bits.append(f"{unpack_outcomes(side.outcomes, n):0{n}b}")
-    rows = zip(*bits, eval_set.rows, number_groups(eval_set.rows), strict=True)
-    return [Answered(before == "1", now == "1", row.labels.buckets, group) for before, now, row, group in rows]
+    buckets: list[list[str]] = [[] for _ in range(n)]
+    for name, rows in labels.buckets.items():
+        for row in rows:
+            buckets[row].append(name)
+    answered = zip(*bits, buckets, labels.groups, strict=True)
+    return [Answered(before == "1", now == "1", tuple(names), group) for before, now, names, group in answered]
 
 
 def find_units(rows: Copy, *, respected: bool) -> Units:

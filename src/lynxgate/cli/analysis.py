@@ -65,18 +65,20 @@ def explain(
         return Exit.OK
     row, examples = find_row(stored, bucket), None
     if eval_set is not None:
+        from lynxgate.decision.agreed_task import read_reading_task
         from lynxgate.decision.baseline import parse_baseline
         from lynxgate.decision.groups import find_groups
-        from minieval.contract.evalset import load_eval_set
+        from minieval.data.labels import read_labels
 
-        measured, agreed, rows = read_bytes(candidate), read_bytes(baseline), load_eval_set(eval_set)
-        recompute(data, measured, agreed, groups=find_groups(rows), where=str(verdict))
+        measured, agreed = read_bytes(candidate), read_bytes(baseline)
+        labels = read_labels(eval_set, read_reading_task(agreed, baseline.parent, where=str(baseline)))
+        recompute(data, measured, agreed, groups=find_groups(labels), where=str(verdict))
         examples = find_examples(
             stored,
             row,
             parse_document(measured, Evaluation, where=str(candidate)),
             parse_baseline(agreed, where=str(baseline)),
-            rows,
+            labels,
         )
     print_text(render_row(stored, row, examples, most=most))
     return Exit.OK
@@ -93,11 +95,12 @@ def replay(
     Exit 4 when the two differ.
     """
     from lynxgate.analysis.replay import replay as recompute
-    from lynxgate.decision.groups import read_groups
+    from lynxgate.decision.agreed_task import read_agreed_groups
     from minieval.contract.documents import read_bytes
 
-    groups = None if eval_set is None else read_groups(eval_set)
-    documents = read_bytes(verdict), read_bytes(candidate), read_bytes(baseline)
+    agreed = read_bytes(baseline)
+    groups = None if eval_set is None else read_agreed_groups(eval_set, agreed, baseline.parent, where=str(baseline))
+    documents = read_bytes(verdict), read_bytes(candidate), agreed
     again = recompute(*documents, groups=groups, where=str(verdict))
     print_text(f"{verdict}: the same, byte for byte\n{again.summary}")
     return Exit.OK
@@ -143,19 +146,22 @@ def calibrate(
     It resamples two recorded evaluations, and counts how often an equal model is blocked and a worse one passes.
     """
     from lynxgate.analysis.calibrate import calibrate as run_calibration
+    from lynxgate.decision.agreed_task import read_reading_task
     from lynxgate.decision.baseline import CREATE_IT, parse_baseline
     from lynxgate.decision.decide import EVALUATE_IT
     from lynxgate.reports.calibration_text import render_calibration
     from minieval.contract.documents import read_bytes, read_document
-    from minieval.contract.evalset import load_eval_set
     from minieval.contract.report import Evaluation
+    from minieval.data.labels import read_labels
 
-    agreed = parse_baseline(read_bytes(baseline, missing=CREATE_IT), where=str(baseline))
+    data = read_bytes(baseline, missing=CREATE_IT)
+    agreed = parse_baseline(data, where=str(baseline))
     measured = read_document(candidate, Evaluation, missing=EVALUATE_IT)
-    rows = load_eval_set(eval_set or baseline.parent / agreed.eval_set)
+    task = read_reading_task(data, baseline.parent, where=str(baseline))
+    labels = read_labels(eval_set or baseline.parent / agreed.eval_set, task)
     fall = None if drop is None else _parse_fraction(drop)
     print_text(
-        render_calibration(run_calibration(measured, agreed, rows, drop=fall, repetitions=repetitions, seed=seed))
+        render_calibration(run_calibration(measured, agreed, labels, drop=fall, repetitions=repetitions, seed=seed))
     )
     return Exit.OK
 

@@ -94,8 +94,8 @@ def rebaseline(
     stay as they are. An active baseline moves only to what passes or was promoted; else name each regression.
     """
     from lynxgate.cli.rebaseline_source import RebaselineOptions, read_numbers
+    from lynxgate.decision.agreed_task import read_agreed_groups
     from lynxgate.decision.baseline import CREATE_IT
-    from lynxgate.decision.groups import read_groups
     from lynxgate.rebaseline.move import rebaseline as move_numbers
     from lynxgate.reports.rebaseline_table import render_moves
     from minieval.contract.documents import read_bytes
@@ -117,7 +117,7 @@ def rebaseline(
         remove_metrics=remove_metric or (),
         accept=accept_regression or (),
         is_promoted=source is not None,
-        groups=None if eval_set is None else read_groups(eval_set),
+        groups=None if eval_set is None else read_agreed_groups(eval_set, data, baseline.parent, where=str(baseline)),
         where=str(baseline),
     )
     if moved.data == data:

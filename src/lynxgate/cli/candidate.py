@@ -102,7 +102,7 @@ def pull(
     The bytes are hashed and compared with the .dvc file.
     """
     from lynxgate.candidate.eval_set_check import verify_pulled
-    from lynxgate.candidate.task_check import read_agreed_task
+    from lynxgate.decision.agreed_task import read_agreed_task
     from lynxgate.wiring import open_eval_data
 
     path = target
@@ -121,7 +121,7 @@ def check_eval_set(baseline: BaselinePath = BASELINE, eval_set: OwnEvalSetPath =
     Exit 4 when the eval set's bytes, its .dvc file, or the task differ from what the baseline names.
     """
     from lynxgate.candidate.eval_set_check import check_eval_set as check
-    from lynxgate.candidate.task_check import read_agreed_task
+    from lynxgate.decision.agreed_task import read_agreed_task
     from lynxgate.errors import CannotJudge
 
     agreed = _read_baseline(baseline)

@@ -116,7 +116,7 @@ def _find_task_files(baseline: Path) -> tuple[Path, ...]:
     # A job without a checkout has no baseline. The job that promotes has one, and checks the request again.
     if not baseline.exists():
         return ()
-    from lynxgate.candidate.task_check import list_task_files
+    from lynxgate.decision.agreed_task import list_task_files
     from lynxgate.decision.baseline import Baseline
     from minieval.contract.documents import read_document
 

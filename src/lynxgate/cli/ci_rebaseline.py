@@ -58,9 +58,9 @@ def rebaseline_pr(
 
     It never activates a baseline, and pushes to no branch but its own.
     """
+    from lynxgate.decision.agreed_task import read_agreed_groups
     from lynxgate.decision.baseline import CREATE_IT, parse_baseline
     from lynxgate.decision.decide import EVALUATE_IT
-    from lynxgate.decision.groups import read_groups
     from lynxgate.errors import UsageFailure
     from lynxgate.identity import is_commit, parse_semver
     from lynxgate.pull_request.forge import blob_sha
@@ -93,7 +93,7 @@ def rebaseline_pr(
         remove=remove or (),
         remove_metrics=remove_metric or (),
         accept=accept_regression or (),
-        groups=None if eval_set is None else read_groups(eval_set),
+        groups=None if eval_set is None else read_agreed_groups(eval_set, data, baseline.parent, where=str(baseline)),
         where=str(baseline),
     )
     # The same bytes: nothing to review, and an empty pull request would be noise.

@@ -98,15 +98,14 @@ def _read_eval_set(root: Path, eval_set: str) -> EvalSet:
     """Return the eval set; with hashes and buckets when its file is there."""
     from lynxgate.errors import UsageFailure
     from lynxgate.setup.init import EvalSet
-    from minieval.contract.evalset import load_eval_set
+    from minieval.data.labels import read_labels
 
     if Path(eval_set).is_absolute() or ".." in Path(eval_set).parts:
         raise UsageFailure(f"--eval-set {eval_set[:200]!r} is not a path inside the repository")
     if not (root / eval_set).exists():
         return EvalSet(eval_set)
-    loaded = load_eval_set(root / eval_set)
-    buckets = sorted({bucket for row in loaded.rows for bucket in row.labels.buckets})
-    return EvalSet(eval_set, loaded.identity, tuple(buckets))
+    labels = read_labels(root / eval_set)
+    return EvalSet(eval_set, labels.identity, tuple(sorted(labels.buckets)))
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -60,7 +60,7 @@ def promote(
 
     It writes the record, tags.json, the MLflow tag and the index. The same SHA and version twice is one promotion.
     """
-    from lynxgate.decision.groups import read_groups
+    from lynxgate.decision.agreed_task import read_agreed_groups
     from lynxgate.identity import parse_semver, parse_sha
     from lynxgate.promotion.examine import ExpectedProduction, NotPassed, Request
     from lynxgate.promotion.promote import promote as run_promotion
@@ -69,14 +69,15 @@ def promote(
     from minieval.contract.documents import read_bytes
 
     expected = None if expect_production in (None, "none") else str(parse_semver(expect_production))
+    agreed = read_bytes(baseline, missing="create one with `lynxgate baseline init`")
     request = Request(
         canonical_sha=parse_sha(canonical_sha),
         semver=str(parse_semver(semver)),
         evaluation=read_bytes(evaluation, missing="evaluate the candidate first (python -m minieval)"),
-        baseline=read_bytes(baseline, missing="create one with `lynxgate baseline init`"),
+        baseline=agreed,
         bundle=bundle,
         against=None if expect_production is None else ExpectedProduction(expected),
-        groups=None if eval_set is None else read_groups(eval_set),
+        groups=None if eval_set is None else read_agreed_groups(eval_set, agreed, baseline.parent, where=str(baseline)),
     )
     # Before the warning and the network: a bad key is a usage error.
     signer = None if signing_key is None else open_signer(signing_key)

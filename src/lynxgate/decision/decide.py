@@ -9,9 +9,10 @@ import re
 from decimal import Decimal
 from pathlib import Path
 
+from lynxgate.decision.agreed_task import read_agreed_groups
 from lynxgate.decision.baseline import CREATE_IT, Baseline, parse_baseline
 from lynxgate.decision.compare import compare, compare_again
-from lynxgate.decision.groups import Groups, read_groups
+from lynxgate.decision.groups import Groups
 from lynxgate.decision.verdict import Inputs, Verdict
 from lynxgate.errors import UsageFailure
 from minieval.contract.digests import digest_bytes
@@ -35,7 +36,7 @@ def decide(
     """
     agreed = read_bytes(baseline, missing=CREATE_IT)
     measured = read_bytes(candidate, missing=EVALUATE_IT)
-    groups = None if eval_set is None else read_groups(eval_set)
+    groups = None if eval_set is None else read_agreed_groups(eval_set, agreed, baseline.parent, where=str(baseline))
     verdict, _, _ = decide_bytes(measured, agreed, tolerance_pp, groups=groups, names=(str(candidate), str(baseline)))
     return verdict
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 from pydantic import Field, model_validator
 
@@ -18,10 +18,12 @@ from lynxgate.decision.same_eval_set import EvalSetOf, check_same_eval_set
 from lynxgate.errors import IntegrityFailure
 from minieval.contract.digests import digest_bytes
 from minieval.contract.documents import Document, canonical_json, parse_document
-from minieval.contract.evalset import EvalSet, load_eval_set
 from minieval.contract.fields import Count, DvcMd5, Sha256, Table
 from minieval.contract.report import Evaluation, Measured
-from minieval.contract.rows import number_groups
+from minieval.task.document import CONVENTIONS, Task
+
+if TYPE_CHECKING:
+    from minieval.data.labels import Labels
 
 SCHEMA: Final = "lynxgate.groups/1"
 Numbers = Annotated[tuple[Count, ...], Field(strict=False, min_length=1)]
@@ -72,28 +74,25 @@ class Groups(Document):
         return digest_bytes(self.data)
 
 
-def read_groups(path: Path) -> Groups:
-    """Read the groups of the eval set at ``path``.
+def read_groups(path: Path, task: Task = CONVENTIONS) -> Groups:
+    """Read the groups of the eval set at ``path``, which is read by ``task``.
 
     Raises:
-        CannotJudge, IntegrityFailure: as `minieval.contract.evalset.load_eval_set`.
+        CannotJudge, IntegrityFailure: as `minieval.data.labels.read_labels`.
     """
-    return find_groups(load_eval_set(path))
+    from minieval.data.labels import read_labels  # noqa: PLC0415 - Arrow, which a decision without groups does without
+
+    return find_groups(read_labels(path, task))
 
 
-def find_groups(eval_set: EvalSet) -> Groups:
+def find_groups(labels: Labels) -> Groups:
     """Return the groups of an eval set."""
-    numbers = number_groups(eval_set.rows)
-    buckets: dict[str, list[int]] = {}
-    for row, number in zip(eval_set.rows, numbers, strict=True):
-        for name in row.labels.buckets:
-            buckets.setdefault(name, []).append(number)
-    identity = eval_set.identity
+    identity, numbers = labels.identity, labels.groups
     return Groups.model_validate(
         {
             "eval_set": {"dvc_md5": identity.dvc_md5, "sha256": identity.sha256},
             "aggregate": numbers,
-            "buckets": buckets,
+            "buckets": {name: tuple(numbers[row] for row in rows) for name, rows in labels.buckets.items()},
         }
     )
 

@@ -46,7 +46,7 @@ class Batch:
 
 def list_values(column: pa.ChunkedArray, kind: Kind) -> list[Json]:
     """Return cells as Python values; those of kind `JSON` are parsed."""
-    cells = column.to_pylist()
+    cells: list[Json] = column.to_pylist()
     if kind is Kind.JSON:
         return [None if cell is None else json.loads(cell) for cell in cells]
     return cells

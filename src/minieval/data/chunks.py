@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -15,17 +15,29 @@ from minieval.task.columns import Roles
 
 
 @dataclass(frozen=True, slots=True)
-class Chunk:
-    """Rows of one file; ``first`` is the number of the first one in it, from 1. ``unit``: a line or a row."""
+class Place:
+    """Where rows of a file begin: ``first`` is the number of the first one, from 1. ``unit``: a line or a row."""
 
-    table: pa.Table
     path: Path
     first: int
     unit: str = "row"
 
-    def where(self, index: int) -> str:
-        """Return the place of a row, counted from 0 in the chunk."""
+    def name(self, index: int) -> str:
+        """Return the place of a row, counted from 0 from here."""
         return f"{self.path}, {self.unit} {self.first + index}"
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Rows of one file, and where they begin in it."""
+
+    table: pa.Table
+    place: Place
+
+    def cut(self, rows: int) -> tuple[Chunk, Chunk]:
+        """Return the first ``rows`` rows and the others."""
+        later = replace(self.place, first=self.place.first + rows)
+        return Chunk(self.table.slice(0, rows), self.place), Chunk(self.table.slice(rows), later)
 
 
 class Reader(Protocol):

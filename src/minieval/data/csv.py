@@ -18,7 +18,7 @@ from pyarrow import csv as arrow_csv
 
 from minieval.contract.evalset import FileDigests
 from minieval.contract.exits import CannotJudge
-from minieval.data.chunks import Chunk
+from minieval.data.chunks import Chunk, Place
 from minieval.data.files import CHUNK, Reads, hashed_before, open_data
 from minieval.data.schema import TYPES, Column, Kind, Schema
 from minieval.task.columns import Roles, assign_roles
@@ -68,7 +68,7 @@ class CsvReader:
                 ),
             ) as batches:
                 for batch in batches:
-                    chunk = Chunk(pa.Table.from_batches([batch]), path, first)
+                    chunk = Chunk(pa.Table.from_batches([batch]), Place(path, first))
                     self._refuse_empty_cells(chunk)
                     yield chunk
                     first += batch.num_rows
@@ -81,7 +81,7 @@ class CsvReader:
             if column.kind in COMPLETE and cells.null_count:
                 index = cells.to_pylist().index(None)
                 raise CannotJudge(
-                    f"{chunk.where(index)}: the column {column.name[:80]!r} is empty, and {column.kind}s are needed; "
+                    f"{chunk.place.name(index)}: the column {column.name[:80]!r} is empty, and {column.kind}s are needed; "
                     "fill it in, or set its type to number or text"
                 )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +18,7 @@ class Hashes:
         self._hashes: npt.NDArray[np.int64] = np.zeros(FIRST_CAPACITY, np.int64)
         self._n = 0
 
-    def add(self, values: Sequence[str | int]) -> None:
+    def add(self, values: Sequence[Hashable]) -> None:
         """Add the values of further rows."""
         end = self._n + len(values)
         if end > len(self._hashes):

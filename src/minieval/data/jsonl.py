@@ -19,7 +19,7 @@ from pyarrow import json as arrow_json
 
 from minieval.contract.evalset import FileDigests
 from minieval.contract.exits import CannotJudge
-from minieval.data.chunks import Chunk, WiderSchema
+from minieval.data.chunks import Chunk, Place, WiderSchema
 from minieval.data.files import CHUNK, HashingFile, Reads, open_data
 from minieval.data.schema import EXACT, TYPES, Column, Kind, Schema, Seen, choose_kind
 from minieval.data.strict import MAX_ROW_BYTES, Seeing, make_table, parse_rows
@@ -50,7 +50,7 @@ class JsonlReader:
             with open_data(path) as file:
                 chunk = next(cut_lines(HashingFile(file)), None)
             if chunk is not None:
-                seeing.add(parse_rows(chunk, seeing, lambda index, path=path: f"{path}, line {1 + index}"))
+                seeing.add(parse_rows(chunk, seeing, Place(path, 1, "line").name))
                 return cls(files, task, seeing, reads, where=where)
         raise CannotJudge(f"{where}: no rows; add at least one")
 
@@ -69,7 +69,7 @@ class JsonlReader:
                     table = self._read(text, path, first)
                     fits = fits and table is not None
                     if table is not None and fits:
-                        yield Chunk(table, path, first, "line")
+                        yield Chunk(table, Place(path, first, "line"))
                     first += text.count(b"\n")
                 self.digests[name] = hashing.digests
             self._reads.passes[name] += 1
@@ -81,7 +81,7 @@ class JsonlReader:
         table = read_trusted(text, self.schema)
         if table is not None:
             return table
-        rows = parse_rows(text, self._seeing, lambda index: f"{path}, line {first + index}")
+        rows = parse_rows(text, self._seeing, Place(path, first, "line").name)
         self._seeing.add(rows)
         fits = choose_schema(self._seeing, self.roles) == self.schema
         return make_table(rows, self.schema) if fits else None

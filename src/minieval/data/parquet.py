@@ -17,7 +17,7 @@ from pyarrow import parquet
 
 from minieval.contract.evalset import FileDigests
 from minieval.contract.exits import CannotJudge
-from minieval.data.chunks import Chunk
+from minieval.data.chunks import Chunk, Place
 from minieval.data.files import Reads, hashed_before, open_data
 from minieval.data.schema import EXACT, TYPES, Column, Kind, Schema
 from minieval.task.columns import Roles, assign_roles
@@ -56,7 +56,7 @@ class ParquetReader:
                 try:
                     for batch in parquet.ParquetFile(file).iter_batches(batch_size=ROWS, columns=names):
                         table = pa.Table.from_batches([batch])
-                        yield Chunk(_cast(table, self.schema), path, first)
+                        yield Chunk(_cast(table, self.schema), Place(path, first))
                         first += batch.num_rows
                 except (pa.ArrowException, OSError) as error:
                     raise CannotJudge(f"{path}: cannot be read as Parquet; write it again") from error

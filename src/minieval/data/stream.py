@@ -139,7 +139,7 @@ class EvalSetStream:
         if roles.group is not None:
             # A row without a group is a group of its own: its number is not the name of one.
             named = enumerate(batch.values(roles.group), start=batch.start)
-            groups.add([("row", number) if name is None else name for number, name in named])
+            groups.add([("row", number) if name is None else ("group", name) for number, name in named])
         self._compare_answers(batch)
 
     def _compare_answers(self, batch: Batch) -> None:
@@ -161,7 +161,7 @@ class EvalSetStream:
             for index, value in enumerate(list_values(chunk.table.column(column), kind)):
                 if hash(value) not in repeated:
                     continue
-                where = chunk.where(index)
+                where = chunk.place.name(index)
                 if value in seen:
                     raise CannotJudge(
                         f"{where}: the id {str(value)[:80]!r} is already in {seen[value]}; give each row an id of its "
@@ -193,19 +193,19 @@ def _take(waiting: list[Chunk], size: int, start: int, reader: Reader) -> tuple[
     need = size
     while need:
         chunk = left.pop(0)
-        if (rows := len(chunk.table)) > need:
-            left.insert(0, Chunk(chunk.table.slice(need), chunk.path, chunk.first + need, chunk.unit))
-            chunk, rows = Chunk(chunk.table.slice(0, need), chunk.path, chunk.first, chunk.unit), need
-        if rows:
+        if len(chunk.table) > need:
+            chunk, later = chunk.cut(need)
+            left.insert(0, later)
+        if len(chunk.table):
             taken.append(chunk)
-        need -= rows
+        need -= len(chunk.table)
     starts = [0]
     for chunk in taken[:-1]:
         starts.append(starts[-1] + len(chunk.table))
 
     def where(index: int) -> str:
         number = bisect.bisect_right(starts, index) - 1
-        return taken[number].where(index - starts[number])
+        return taken[number].place.name(index - starts[number])
 
     table = pa.concat_tables([chunk.table for chunk in taken])
     return Batch(start, table, reader.schema, reader.roles, where), left

@@ -233,7 +233,7 @@ def _by_row(result: Any, rows: int, column: str | None) -> list[Any]:
     if hasattr(result, "toarray"):
         result = result.toarray()  # a sparse matrix
     if hasattr(result, "index") and hasattr(result, "iloc"):
-        return _in_order(result, rows).tolist()
+        return list(_in_order(result, rows).tolist())
     if isinstance(result, dict):
         columns = {name: _by_row(values, rows, None) for name, values in result.items()}
         if len(columns) == 1 or column in columns:
@@ -258,7 +258,7 @@ def _frame_by_row(frame: Any, rows: int, column: str | None) -> list[Any]:
     if chosen is None and len(names) == 1:
         (chosen,) = names
     if chosen is not None:
-        return frame[chosen].tolist()
+        return list(frame[chosen].tolist())
     return [{str(key): value for key, value in row.items()} for row in frame.to_dict(orient="records")]
 
 

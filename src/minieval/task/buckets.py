@@ -12,6 +12,7 @@ import itertools
 import math
 from collections.abc import Sequence
 from decimal import Decimal
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -31,6 +32,7 @@ LONGEST_NAME, LONGEST_PART = 200, 80
 DIGEST = 12  # hex digits that end a shortened name
 
 Codes = npt.NDArray[np.int32]
+Number = TypeVar("Number", np.int64, np.float64)
 
 
 class BucketReader:
@@ -170,9 +172,13 @@ def _label_bins(values: pa.Array, column: str, edges: Sequence[Decimal], where: 
             f"{where(0)}: the column {column[:80]!r} has bins and is {values.type}; set its type to a number in [types]"
         )
     whole = pa.types.is_integer(values.type) and all(edge == edge.to_integral_value() for edge in edges)
-    kind, zero = (np.int64, 0) if whole else (np.float64, 0.0)
-    numbers = _numbers(values.fill_null(zero).cast(pa.int64() if whole else pa.float64()), kind)
-    places = np.searchsorted(np.array([kind(edge) for edge in edges]), numbers, side="right").astype(np.int64)
+    if whole:
+        numbers: npt.NDArray[np.int64 | np.float64] = _integers(values.fill_null(0))
+        limits: npt.NDArray[np.int64 | np.float64] = np.array([int(edge) for edge in edges])
+    else:
+        numbers = _numbers(values.cast(pa.float64()).fill_null(0.0), np.float64)
+        limits = np.array([float(edge) for edge in edges])
+    places = np.searchsorted(limits, numbers, side="right").astype(np.int64)
     absent = _booleans(values.is_null(nan_is_null=True))
     places[absent] = len(edges) + 1
     return [*name_bins(column, edges), f"{name_column(column)}.{NULL}"], places
@@ -206,7 +212,7 @@ def _integers(array: pa.Array) -> Integers:
     return _numbers(array.cast(pa.int64()), np.int64)
 
 
-def _numbers(array: pa.Array, kind: type[np.int64] | type[np.float64]) -> npt.NDArray[np.generic]:
+def _numbers(array: pa.Array, kind: type[Number]) -> npt.NDArray[Number]:
     """Return the values of an array without nulls. `to_numpy` would load pandas."""
     data = array.buffers()[1]
     return np.frombuffer(data, kind)[array.offset : array.offset + len(array)] if len(array) else np.zeros(0, kind)

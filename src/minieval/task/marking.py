@@ -17,7 +17,7 @@ from minieval.contract.exits import CannotJudge
 from minieval.contract.report import ClassCounts
 from minieval.task.answers import read_answers
 from minieval.task.document import Task
-from minieval.task.scores import Scorer, equal_values
+from minieval.task.scores import Scorer, Scores, equal_values
 from minieval.task.tally import UNITS, Bits, Integers
 
 Places = Callable[[int], str]  # names the place of a row of the batch, counted from 0
@@ -79,7 +79,7 @@ class Marker:
             f"{expected[:80]!r} holds {_list(labels)}; set its type in the task file ([types])"
         )
 
-    def _score(self, truth: Truth, answers: Sequence[Json]) -> np.ndarray:
+    def _score(self, truth: Truth, answers: Sequence[Json]) -> Scores:
         return self._scorer.score(truth.expected, truth.accepted, answers, truth.features, truth.where)
 
     def _note_kinds(self, truth: Truth, read: Sequence[Sequence[Json]], marks: Integers) -> None:
@@ -115,11 +115,11 @@ class _ClassTally:
         )
 
 
-def _join(scores: Sequence[np.ndarray], *, graded: bool) -> Integers:
+def _join(scores: Sequence[Scores], *, graded: bool) -> Integers:
     """Return one mark a row from the scores of each trial: the sum, or the mean of graded ones in units."""
     if not graded:
-        return np.sum(scores, axis=0, dtype=np.int64)
-    return np.rint(np.mean(scores, axis=0) * UNITS).astype(np.int64)
+        return np.asarray(np.sum(scores, axis=0), np.int64)
+    return np.asarray(np.rint(np.mean(scores, axis=0) * UNITS), np.int64)
 
 
 def _kind(value: Json) -> type:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lynxgate.decision.baseline import Baseline
+from lynxgate.decision.baseline import Baseline, parse_baseline
+from lynxgate.decision.groups import Groups, read_groups
 from lynxgate.errors import CannotJudge, IntegrityFailure
-from minieval.task.document import TaskFile, read_task
+from minieval.task.document import CONVENTIONS, Task, TaskFile, read_task
 
 
 def read_agreed_task(baseline: Baseline, folder: Path, *, path: Path | None = None) -> TaskFile | None:
@@ -37,6 +38,26 @@ def read_agreed_task(baseline: Baseline, folder: Path, *, path: Path | None = No
             f"is {found.sha256}; check out the agreed task, or measure a new baseline (lynxgate baseline rebaseline)"
         )
     return found
+
+
+def read_agreed_groups(eval_set: Path, baseline: bytes, folder: Path, *, where: str = "the baseline") -> Groups:
+    """Return the groups of an eval set as the task of a baseline reads it; ``folder`` is that of the baseline.
+
+    Raises:
+        CannotJudge, IntegrityFailure: as `read_agreed_task` and `lynxgate.decision.groups.read_groups`, or the baseline
+            is invalid.
+    """
+    return read_groups(eval_set, read_reading_task(baseline, folder, where=where))
+
+
+def read_reading_task(baseline: bytes, folder: Path, *, where: str = "the baseline") -> Task:
+    """Return the task by which the eval set of a baseline is read: its own, or the conventions.
+
+    Raises:
+        CannotJudge, IntegrityFailure: as `read_agreed_task`, or the baseline is invalid.
+    """
+    found = read_agreed_task(parse_baseline(baseline, where=where), folder)
+    return CONVENTIONS if found is None else found.task
 
 
 def list_task_files(baseline: Baseline, folder: Path) -> tuple[Path, ...]:

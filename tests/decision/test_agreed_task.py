@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from lynxgate.candidate.task_check import list_files, list_task_files, read_agreed_task
+from lynxgate.decision.agreed_task import list_files, list_task_files, read_agreed_task
 from lynxgate.decision.baseline import Baseline
 from lynxgate.errors import CannotJudge, IntegrityFailure
 from minieval.task.document import read_task
