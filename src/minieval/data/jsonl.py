@@ -35,7 +35,7 @@ class JsonlReader:
     def __init__(self, files: Mapping[str, Path], task: Task, seeing: Seeing, reads: Reads, *, where: str) -> None:
         self._files, self._task, self._seeing, self._reads, self._where = files, task, seeing, reads, where
         self.roles: Roles = assign_roles(task, list(seeing.columns), where=where)
-        self.schema: Schema = choose_schema(seeing, self.roles)
+        self.schema: Schema = choose_schema(seeing, self.roles, where=where)
         self.digests: dict[str, FileDigests] = {}
 
     @classmethod
@@ -83,11 +83,11 @@ class JsonlReader:
             return table
         rows = parse_rows(text, self._seeing, Place(path, first, "line").name)
         self._seeing.add(rows)
-        fits = choose_schema(self._seeing, self.roles) == self.schema
+        fits = choose_schema(self._seeing, self.roles, where=f"{path}, line {first} or later") == self.schema
         return make_table(rows, self.schema) if fits else None
 
 
-def choose_schema(seeing: Seeing, roles: Roles) -> Schema:
+def choose_schema(seeing: Seeing, roles: Roles, *, where: str) -> Schema:
     """Return every column, each of the narrowest kind that holds what was seen.
 
     Raises:
@@ -96,7 +96,7 @@ def choose_schema(seeing: Seeing, roles: Roles) -> Schema:
     chosen = []
     for name, seen in seeing.columns.items():
         if name in roles.lists and seen != Seen.TEXTS:
-            raise CannotJudge(f"the column {name[:80]!r} lists buckets: write a list of names in every row")
+            raise CannotJudge(f"{where}: the column {name[:80]!r} lists buckets: write a list of names in every row")
         kind = choose_kind(seen)
         chosen.append(Column(name, kind, TYPES[kind]))
     return tuple(chosen)

@@ -136,6 +136,8 @@ class EvalSetStream:
             values = batch.values(roles.id)
             _refuse_bad_ids(values, batch)
             ids.add(values)
+        if roles.accepted is not None:
+            _refuse_bad_lists(batch.values(roles.accepted), roles.accepted, batch)
         if roles.group is not None:
             # A row without a group is a group of its own: its number is not the name of one.
             named = enumerate(batch.values(roles.group), start=batch.start)
@@ -220,3 +222,9 @@ def _refuse_bad_ids(values: list[Json], batch: Batch) -> None:
                 f"{batch.where(index)}: the id is {str(value)[:80]!r}; an id is a whole number or text of 1 to "
                 f"{LONGEST_ID} characters"
             )
+
+
+def _refuse_bad_lists(values: list[Json], column: str, batch: Batch) -> None:
+    for index, value in enumerate(values):
+        if value is not None and not isinstance(value, list):
+            raise CannotJudge(f"{batch.where(index)}: {column[:80]!r} is no list; write a list of accepted answers")

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from minieval.runner.scorers import score
 
 from minieval.contract.bundle import stage
 from minieval.contract.evalset import load_eval_set
@@ -27,7 +28,6 @@ from minieval.runner import sandbox
 from minieval.runner.child import Limits
 from minieval.runner.predictions import predict
 from minieval.runner.sandbox import Isolation
-from minieval.runner.scorers import score
 from tests.minieval.candidates import UPPER, upper_rows, write_bundle, write_rows
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -11,9 +11,9 @@ from typing import Any, cast
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from minieval.contract.rows import Features
 
 from minieval.contract.exits import CannotJudge
-from minieval.contract.rows import Features
 from minieval.runner.child import Child, Limits
 from minieval.runner.predictions import MAX_PREDICTION, Timing, match, predict
 

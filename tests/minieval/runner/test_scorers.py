@@ -7,10 +7,10 @@ from decimal import Decimal
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from minieval.contract.outcome_bits import unpack_outcomes
 from minieval.contract.rows import Features, Labels, Row
 from minieval.runner.scorers import score
+
+from minieval.contract.outcome_bits import unpack_outcomes
 
 
 def row(index: int, buckets: tuple[str, ...], *right: str) -> Row:
