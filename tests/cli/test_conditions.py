@@ -337,7 +337,10 @@ def interrupt(scene: Path, after: float) -> tuple[int, str]:
     "tries", [5, pytest.param(200, marks=[pytest.mark.heavy, pytest.mark.timeout(1800)])], ids=["few", "many"]
 )
 def test_an_interrupt_at_any_moment(tries: int, scene: Path, original: Path) -> None:
-    """Ctrl-C from the first import to the end: 130 or the work's own code, one line, and a whole verdict or the old."""
+    """Ctrl-C from the first import to the end: 130 or the work's own code, one line, and a whole verdict or none.
+
+    None, since a comparison removes an older verdict before it starts: the file is of this call or absent.
+    """
     renew(scene, original)
     started = time.monotonic()
     code, err = _whole(scene)
@@ -352,7 +355,8 @@ def test_an_interrupt_at_any_moment(tries: int, scene: Path, original: Path) -> 
         assert code in {0, Exit.INTERRUPTED}, (after, code, err)
         assert "Traceback" not in err, (after, err)
         assert len(err.splitlines()) <= 1, (after, err)
-        assert (scene / "verdict.json").read_bytes() == whole
+        verdict = scene / "verdict.json"
+        assert verdict.read_bytes() == whole if verdict.exists() else code == Exit.INTERRUPTED, (after, code)
     assert Exit.INTERRUPTED in codes
 
 
