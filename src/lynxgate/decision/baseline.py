@@ -3,6 +3,7 @@
 - ``status`` is ``report-only`` or ``active``; any other cannot be judged.
 - A placeholder (``null`` or ``"TODO"``) may replace a figure, a hash or a part of the source while the baseline is
   report-only. An active baseline with a placeholder, or with a bucket or metric without a figure, is refused.
+- ``task`` is the task file by which the eval set is read and scored; without one its conventions hold.
 - ``metrics`` are further figures with limits; `Environment` is the machine that they were measured on.
 - Notes (`minieval.contract.documents.is_note`) are for people; every writer keeps them.
 """
@@ -20,7 +21,7 @@ from lynxgate.decision.policy import Policy
 from lynxgate.identity import SemverText
 from minieval.contract.documents import Document, Json, is_note, parse_document
 from minieval.contract.fields import DvcMd5, Name, RunId, Sha256, Table
-from minieval.contract.report import Environment, Measured
+from minieval.contract.report import Environment, Measured, TaskIdentity
 
 SCHEMA: Final = "lynxgate.baseline/1"
 CREATE_IT = "create one with: lynxgate baseline init --evaluation candidate_eval.json"
@@ -52,8 +53,20 @@ class Source(Document):
         return self
 
 
+class AgreedTask(Document):
+    """The task file, as `minieval.contract.report.TaskIdentity`; without a digest it is a placeholder."""
+
+    path: Name
+    sha256: Sha256 | None = None
+
+    @property
+    def identity(self) -> TaskIdentity | None:
+        """Return path and digest; `None` for a placeholder."""
+        return None if self.sha256 is None else TaskIdentity(path=self.path, sha256=self.sha256)
+
+
 class Figures(Measured):
-    """The figures of a bucket; without `correct` and `accuracy` they are a placeholder."""
+    """The figures of a bucket; without a figure to compare with they are a placeholder."""
 
     @model_validator(mode="after")
     def _agree(self) -> Figures:
@@ -65,7 +78,7 @@ class Figures(Measured):
     @property
     def is_measured(self) -> bool:
         """Whether there is a figure to compare with."""
-        return self.correct is not None or self.accuracy is not None
+        return any(each is not None for each in (self.correct, self.accuracy, self.points, self.mean))
 
 
 class Baseline(Document):
@@ -76,6 +89,7 @@ class Baseline(Document):
     eval_set: Name
     eval_set_dvc_hash: DvcMd5 | None
     eval_set_sha256: Sha256 | None = None
+    task: Annotated[AgreedTask | None, Field(exclude_if=lambda task: task is None)] = None
     source: Source = Source()
     policy: Policy
     aggregate: Figures | None = None

@@ -24,6 +24,7 @@ from lynxgate.decision.policy import ISOLATIONS, MOST_MARGIN_PP, Policy, Rule
 from lynxgate.decision.rules import paired, point
 from lynxgate.decision.rules.bucket_comparison import BucketComparison
 from lynxgate.decision.same_eval_set import check_same_eval_set, of_baseline, of_identity
+from lynxgate.decision.same_task import check_same_task
 from lynxgate.decision.verdict import SCHEMA, Condition, Gate, Inputs, Row, Verdict, VerdictV2, parse_verdict
 from lynxgate.errors import CannotJudge, Refused, UsageFailure
 from lynxgate.figures import format_exactly
@@ -55,7 +56,8 @@ def compare(
     other white space; `lynxgate.decision.decide.decide` takes files and records their own hashes.
 
     Raises:
-        IntegrityFailure: the two were measured on different eval sets, or the groups are of another eval set.
+        IntegrityFailure: the two were measured on different eval sets or by different tasks, or the groups
+            are of another eval set.
         Refused: ``tolerance_pp`` would loosen an active policy.
         CannotJudge: the policy names buckets or metrics that neither side has, would block an improvement, or could
             refuse no candidate; or the evaluation contradicts itself, or leaves out an `n` that the baseline has.
@@ -92,6 +94,8 @@ def compare_again(
         inputs = _hash_documents(evaluation, baseline)
     policy = _apply_tolerance(baseline, tolerance_pp)
     conditions = [_check_eval_set(evaluation, baseline)]
+    if (task := _check_task(evaluation, baseline)) is not None:
+        conditions.append(task)
     respected = _select_groups(evaluation, policy, groups)
     if policy.rule.asks_proof and (respected is not None or evaluation.eval_set.groups is not None):
         conditions.append(_check_groups(evaluation, policy.rule, respected))
@@ -141,6 +145,7 @@ def _hash_documents(evaluation: Evaluation, baseline: Baseline) -> Inputs:
         baseline_sha256=digest_bytes(pretty_json(baseline.model_dump(by_alias=True))),
         eval_set_dvc_md5=evaluation.eval_set.dvc_md5,
         eval_set_sha256=evaluation.eval_set.sha256,
+        task_sha256=None if evaluation.task is None else evaluation.task.sha256,
     )
 
 
@@ -169,6 +174,23 @@ def _check_eval_set(evaluation: Evaluation, baseline: Baseline) -> Condition:
     )
     reason = f"both sides were measured on DVC md5 {baseline.eval_set_dvc_hash}"
     return Condition(name="eval set", outcome=Outcome.HELD, reason=reason)
+
+
+def _check_task(evaluation: Evaluation, baseline: Baseline) -> Condition | None:
+    """Return the condition that both name one task; `None` where neither names a task."""
+    agreed = baseline.task
+    if agreed is not None and agreed.identity is None:
+        reason = "the baseline has a placeholder for the digest of its task, so the two may differ"
+        return Condition(name="task", outcome=Outcome.UNMEASURED, reason=reason)
+    check_same_task(
+        ("the evaluation", evaluation.task),
+        ("the baseline", None if agreed is None else agreed.identity),
+        advice="evaluate with the baseline's task, or rebaseline (lynxgate baseline rebaseline)",
+    )
+    if agreed is None:
+        return None
+    reason = f"both sides were measured by the task with SHA-256 {agreed.sha256}"
+    return Condition(name="task", outcome=Outcome.HELD, reason=reason)
 
 
 def _select_groups(evaluation: Evaluation, policy: Policy, groups: Groups | None) -> Groups | None:

@@ -17,7 +17,7 @@ from lynxgate.decision.metrics.policy import BaselineMetric
 from lynxgate.decision.policy import Policy, Tier
 from lynxgate.errors import CannotJudge
 from lynxgate.figures import format_figure
-from minieval.contract.report import ACCURACY_SLACK, Evaluation, Measured, Metric
+from minieval.contract.report import ACCURACY_SLACK, Evaluation, Measured, Metric, Scale
 
 ROUNDING = Fraction(1, 1000)  # of the largest sample: how far a stated value may be rounded
 
@@ -81,8 +81,37 @@ def _find_in_evaluation(evaluation: Evaluation) -> Iterator[str]:
                 yield f"eval_set.rows is {rows}, and {name} has n {n}"
         if (groups := evaluation.eval_set.groups) is not None and groups > rows:
             yield f"eval_set.rows is {rows}, and eval_set.groups is {groups}"
+    yield from _find_in_answers(evaluation)
     yield from _find_in_buckets(evaluation.buckets, whole, is_median=False)
+    yield from _find_in_classes(evaluation)
     yield from _find_in_metrics(evaluation.metrics)
+
+
+def _find_in_answers(evaluation: Evaluation) -> Iterator[str]:
+    """Yield what the number of missing answers contradicts; a missing answer is wrong."""
+    missing, rows, whole = evaluation.missing_answers, evaluation.eval_set.rows, evaluation.aggregate
+    if missing is None:
+        return
+    if rows is not None and missing > rows:
+        yield f"eval_set.rows is {rows}, and missing_answers is {missing}"
+    if whole is None or whole.scale is not Scale.RIGHT_OR_WRONG or whole.correct is None or whole.n is None:
+        return
+    if whole.correct + missing > whole.n:
+        yield f"the aggregate has {whole.correct} of {whole.n} rows right, and missing_answers is {missing}"
+
+
+def _find_in_classes(evaluation: Evaluation) -> Iterator[str]:
+    """Yield the classes that are of another number of rows, and the metrics that do not follow from their class."""
+    whole = None if evaluation.aggregate is None else evaluation.aggregate.n
+    rows = evaluation.eval_set.rows or whole
+    for name, counts in evaluation.classes.items():
+        if rows is not None and counts.n != rows:
+            yield f"class {name!r} has n {counts.n}, and the eval set has {rows} rows"
+        for rate, share in counts.rates.items():
+            stated = evaluation.metrics.get(f"{rate}.{name}")
+            if stated is not None and abs(Fraction(stated.value) - share) > Fraction(ACCURACY_SLACK):
+                found = format_figure(share)
+                yield f"metric '{rate}.{name}' is {format_figure(stated.value)}, and its class gives {found}"
 
 
 def _find_in_buckets(buckets: Mapping[str, Measured], whole: Measured | None, *, is_median: bool) -> Iterator[str]:
@@ -96,21 +125,23 @@ def _find_in_buckets(buckets: Mapping[str, Measured], whole: Measured | None, *,
         if part.n is not None:
             yield from _find_in_part(name, part, part.n, whole, whole.n)
     # Where the sizes of the buckets add up to the number of rows, each row is in exactly one of them.
-    counted = [(each.n, each.correct) for each in buckets.values()]
-    total = sum(n or 0 for n, _ in counted)
-    if is_median or whole.correct is None or total != whole.n or any(correct is None for _, correct in counted):
+    counted = [each.reached if each.scale is whole.scale else None for each in buckets.values()]
+    total = sum(each.n or 0 for each in buckets.values())
+    if is_median or whole.reached is None or total != whole.n or None in counted:
         return
-    if (correct := sum(correct or 0 for _, correct in counted)) != whole.correct:
-        yield f"the buckets have {correct} of {total} rows right, and the aggregate {whole.correct} of {whole.n}"
+    if (reached := sum(each or 0 for each in counted)) != whole.reached:
+        unit = _unit(whole)
+        most = sum(each.reachable or 0 for each in buckets.values())
+        yield f"the buckets have {reached} of {most} {unit}, and the aggregate {whole.reached} of {whole.reachable}"
 
 
 def _find_in_accuracy(side: Measured) -> str | None:
     """Return why an accuracy without ``correct`` cannot be that of ``n`` rows; `None` where it can."""
-    if side.accuracy is None or side.n is None or side.correct is not None:
+    if side.accuracy is None or side.n is None or side.reachable is None or side.correct is not None:
         return None
-    right = side.accuracy * side.n
+    right = side.accuracy * side.reachable
     # Accuracy is rounded to four decimals, so from 10,000 rows on every one is possible.
-    if abs(right - round(right)) <= ACCURACY_SLACK * side.n:
+    if abs(right - round(right)) <= ACCURACY_SLACK * side.reachable:
         return None
     return f"has accuracy {side.accuracy}, and no number of {side.n} rows right gives that"
 
@@ -119,12 +150,31 @@ def _find_in_part(name: str, part: Measured, n: int, whole: Measured, rows: int)
     """Yield what a bucket of ``n`` rows and all ``rows`` state that cannot both be true."""
     if n > rows:
         yield f"{name} has n {n}, and the aggregate has n {rows}"
-    elif part.correct is None or whole.correct is None:
+    elif part.scale is not whole.scale or part.trials != whole.trials:
+        yield f"{name} is {part.scale}, and the aggregate is {whole.scale}"
+    elif None in (part.reached, part.reachable, whole.reached, whole.reachable):
         return
-    elif part.correct > whole.correct or n - part.correct > rows - whole.correct:
-        yield f"{name} has {part.correct} of {n} rows right, and the aggregate {whole.correct} of {rows}"
-    elif n == rows and part.outcomes != whole.outcomes and None not in (part.outcomes, whole.outcomes):
+    elif _exceeds(part, whole):
+        of_part, of_whole = (f"{side.reached} of {side.reachable}" for side in (part, whole))
+        yield f"{name} has {of_part} {_unit(part)}, and the aggregate {of_whole}"
+    elif n == rows and any(None not in both and both[0] != both[1] for both in _rows_of(part, whole)):
         yield f"{name} and the aggregate have the same {rows} rows and other outcomes"
+
+
+def _exceeds(part: Measured, whole: Measured) -> bool:
+    """Return whether a part reached more than the whole, or missed more."""
+    missed = [(side.reachable or 0) - (side.reached or 0) for side in (part, whole)]
+    return (part.reached or 0) > (whole.reached or 0) or missed[0] > missed[1]
+
+
+def _rows_of(part: Measured, whole: Measured) -> Iterator[tuple[str | None, str | None]]:
+    yield part.outcomes, whole.outcomes
+    yield part.counts, whole.counts
+    yield part.scores, whole.scores
+
+
+def _unit(side: Measured) -> str:
+    return {Scale.RIGHT_OR_WRONG: "rows right", Scale.TRIALS: "answers right", Scale.GRADED: "points"}[side.scale]
 
 
 def _find_in_metrics(metrics: Mapping[str, Metric] | Mapping[str, BaselineMetric]) -> Iterator[str]:

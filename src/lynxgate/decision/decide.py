@@ -52,7 +52,8 @@ def decide_bytes(
 
     Raises:
         CannotJudge: one of them is not a valid document or contradicts itself, or the policy cannot be applied.
-        IntegrityFailure: they were measured on different eval sets, or the groups are of another eval set.
+        IntegrityFailure: they were measured on different eval sets or by different tasks, or the groups are of
+            another eval set.
         Refused: ``tolerance_pp`` would loosen an active policy.
     """
     measured, agreed, inputs = _parse(evaluation, baseline, names)
@@ -81,6 +82,7 @@ def _parse(evaluation: bytes, baseline: bytes, names: tuple[str, str]) -> tuple[
         baseline_sha256=digest_bytes(baseline),
         eval_set_dvc_md5=measured.eval_set.dvc_md5,
         eval_set_sha256=measured.eval_set.sha256,
+        task_sha256=None if measured.task is None else measured.task.sha256,
     )
     return measured, agreed, inputs
 

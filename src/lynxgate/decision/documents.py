@@ -16,10 +16,11 @@ from lynxgate.decision.baseline import PLACEHOLDERS, SCHEMA, Baseline
 from lynxgate.decision.verdict import VERDICTS
 from lynxgate.errors import CannotJudge
 from minieval.contract.documents import Document, Json, list_reasons, parse_json, pretty_json
-from minieval.contract.report import Evaluation
+from minieval.contract.report import FIRST_SCHEMA, SINCE_2, Evaluation
+from minieval.contract.report import SCHEMA as EVALUATION
 
 KINDS: Mapping[str, type[Document]] = MappingProxyType(
-    {"minieval.evaluation/1": Evaluation, "lynxgate.baseline/1": Baseline, **VERDICTS}
+    {FIRST_SCHEMA: Evaluation, EVALUATION: Evaluation, "lynxgate.baseline/1": Baseline, **VERDICTS}
 )
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _NOISE = frozenset({"title", "default"})
@@ -45,6 +46,10 @@ def file_name(schema: str) -> str:
 def render_schema(schema: str) -> bytes:
     """Return the JSON Schema (draft 2020-12) of one kind of document."""
     tree = KINDS[schema].model_json_schema(by_alias=True)
+    # Two versions of a document can share a class.
+    tree["properties"]["schema"] = {"const": schema, "type": "string"}
+    if schema == FIRST_SCHEMA:
+        _drop_later_fields(tree)
     null: Json = _NULL
     if schema == SCHEMA:
         null = {"enum": list(PLACEHOLDERS)}
@@ -68,6 +73,18 @@ def find_problems(data: bytes, *, where: str) -> tuple[str | None, tuple[Problem
     except ValidationError as error:
         return schema, tuple(Problem(place, reason) for place, reason in list_reasons(error))
     return schema, ()
+
+
+def _drop_later_fields(tree: Json) -> None:
+    """Remove what the first version of an evaluation does not have from the schema of the newest."""
+    for name, fields in SINCE_2.items():
+        entry = tree if name == tree["title"] else tree["$defs"][name]
+        # The first paragraph is of both versions; the others describe what is dropped.
+        entry["description"] = entry["description"].partition("\n\n")[0]
+        for field in fields:
+            del entry["properties"][field]
+    text = str(tree)
+    tree["$defs"] = {name: entry for name, entry in tree["$defs"].items() if f"'#/$defs/{name}'" in text}
 
 
 def _publish(node: Json, null: Json) -> Json:

@@ -64,7 +64,7 @@ def _list_gates(baseline: Baseline, policy: Policy) -> Iterator[bool]:
 
 
 def _is_gate(terms: Terms, figures: Figures | None) -> bool:
-    share = None if figures is None else _share(figures)
+    share = None if figures is None else figures.share
     if terms.tier is Tier.ADVISORY or share is None:
         return False
     if terms.min is not None and terms.min > 0:
@@ -73,12 +73,6 @@ def _is_gate(terms: Terms, figures: Figures | None) -> bool:
     if terms.max_negative_flip_rate is not None and share > Fraction(terms.max_negative_flip_rate):
         return True
     return terms.tolerance_pp < NO_LIMIT_PP and share * 100 > Fraction(terms.tolerance_pp)
-
-
-def _share(figures: Figures) -> Fraction | None:
-    if figures.correct is not None and figures.n is not None:
-        return Fraction(figures.correct, figures.n)
-    return None if figures.accuracy is None else Fraction(figures.accuracy)
 
 
 def _is_metric_gate(terms: MetricPolicy, metric: BaselineMetric) -> bool:
@@ -106,6 +100,6 @@ def _explain(baseline: Baseline, policy: Policy) -> str:
     tiers = {policy.terms_of(name).tier for name in baseline.buckets}
     if tiers == {Tier.ADVISORY} and not policy.gates_all_rows:
         return "every bucket is advisory, and no metric has a limit that could be exceeded"
-    if all(_share(figures) in (None, 0) for figures in baseline.buckets.values()):
+    if all(figures.share in (None, 0) for figures in baseline.buckets.values()):
         return "the baseline has no right answer, so nothing could be lost"
     return "every limit is so wide that a candidate without a right answer would hold it"

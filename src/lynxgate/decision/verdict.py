@@ -29,6 +29,7 @@ from lynxgate.figures import format_percent, format_points
 from minieval.contract.documents import Document, Json, parse_document, parse_json, pretty_json
 from minieval.contract.fields import Count, DvcMd5, Name, Positive, Sha256
 from minieval.contract.report import Candidate
+from minieval.contract.score_bytes import FULL_SCORE
 
 SCHEMA: Final = "lynxgate.verdict/2"
 _MOST_REASONS = 3  # in a summary
@@ -41,29 +42,43 @@ def _is_none(value: object) -> bool:
 class Inputs(Document):
     """What the verdict follows from: SHA-256 of the exact bytes of both documents, and the hashes of the eval set.
 
-    ``groups_sha256`` is the hash of the eval set's `lynxgate.decision.groups.Groups`, where they were respected.
+    ``task_sha256`` is the digest of the task file, where there is one. ``groups_sha256`` is the hash of the eval set's
+    `lynxgate.decision.groups.Groups`, where they were respected.
     """
 
     evaluation_sha256: Sha256
     baseline_sha256: Sha256
     eval_set_dvc_md5: DvcMd5
     eval_set_sha256: Sha256 | None = None
+    task_sha256: Annotated[Sha256 | None, Field(exclude_if=_is_none)] = None
     groups_sha256: Annotated[Sha256 | None, Field(exclude_if=_is_none)] = None
 
 
 class Figure(Document):
-    """What one side measured."""
+    """What one side measured: with ``trials`` answers for each row, or graded (``points``, ``mean``), where given."""
 
     n: Positive | None
     correct: Count | None
     accuracy: Exact | None
+    trials: Annotated[Positive | None, Field(exclude_if=_is_none)] = None
+    points: Annotated[Count | None, Field(exclude_if=_is_none)] = None
+    mean: Annotated[Exact | None, Field(exclude_if=_is_none)] = None
 
     @property
     def share(self) -> Fraction | None:
-        """Return the accuracy, from the counts where there are any; `None` for a placeholder."""
+        """Return the accuracy or mean, from the counts where there are any; `None` for a placeholder."""
+        if self.is_graded:
+            if self.points is not None and self.n is not None:
+                return Fraction(self.points, self.n * FULL_SCORE)
+            return None if self.mean is None else Fraction(self.mean)
         if self.correct is not None and self.n is not None:
-            return Fraction(self.correct, self.n)
+            return Fraction(self.correct, self.n * (self.trials or 1))
         return None if self.accuracy is None else Fraction(self.accuracy)
+
+    @property
+    def is_graded(self) -> bool:
+        """Whether it is a mean of graded scores."""
+        return self.points is not None or self.mean is not None
 
 
 Interval = Annotated[tuple[Exact, Exact], Field(strict=False)]
@@ -145,7 +160,7 @@ class Row(Document):
 class Condition(Document):
     """A condition that must hold before the figures can be compared."""
 
-    name: Literal["eval set", "groups", "isolation"]
+    name: Literal["eval set", "task", "groups", "isolation"]
     outcome: Annotated[Outcome, Field(strict=False)]
     reason: str
 

@@ -22,7 +22,7 @@ from lynxgate.decision.verdict import Verdict
 from lynxgate.errors import GateError, Refused, UsageFailure
 from lynxgate.escape import visible
 from lynxgate.figures import format_points
-from minieval.contract.report import Evaluation, Measured
+from minieval.contract.report import Evaluation
 
 OPTION = "--accept-regression"
 _REGRESSIONS = frozenset({Outcome.REGRESSED, Outcome.INCONCLUSIVE})
@@ -95,15 +95,9 @@ def _find_falls(baseline: Baseline, evaluation: Evaluation) -> dict[str, str]:
     falls = {}
     for name in baseline.buckets.keys() & evaluation.buckets.keys():
         terms = baseline.policy.terms_of(name)
-        before, now = _share(baseline.buckets[name]), _share(evaluation.buckets[name])
+        before, now = baseline.buckets[name].share, evaluation.buckets[name].share
         if terms.tier is Tier.ADVISORY or before is None or now is None:
             continue
         if (now - before) * 100 < -Fraction(terms.tolerance_pp):
             falls[name] = f"{format_points((now - before) * 100, -Fraction(terms.tolerance_pp))} pp"
     return falls
-
-
-def _share(side: Measured) -> Fraction | None:
-    if side.correct is not None and side.n is not None:
-        return Fraction(side.correct, side.n)
-    return None if side.accuracy is None else Fraction(side.accuracy)

@@ -11,7 +11,7 @@ from lynxgate.decision.consistency import check_evaluation
 from lynxgate.decision.policy import DEFAULT_TOLERANCE_PP
 from lynxgate.errors import UsageFailure
 from lynxgate.jsonedit import format_value
-from lynxgate.rebaseline.entries import figure_entries, present_entries
+from lynxgate.rebaseline.entries import figure_entries, present_entries, task_entries
 from minieval.contract.report import Evaluation
 
 
@@ -38,6 +38,7 @@ def init_baseline(evaluation: Evaluation, *, eval_set: str | None = None, semver
         "eval_set": path,
         "eval_set_dvc_hash": evaluation.eval_set.dvc_md5,
         "eval_set_sha256": evaluation.eval_set.sha256,
+        "task": task_entries(evaluation.task) or None,
         "source": present_entries(source),
         "policy": {"rule": "point", "tolerance_pp": DEFAULT_TOLERANCE_PP},
         "aggregate": None if evaluation.aggregate is None else present_entries(figure_entries(evaluation.aggregate)),

@@ -11,7 +11,7 @@ from lynxgate.decision.metrics.policy import BaselineMetric
 from lynxgate.figures import format_change, format_percent, format_points
 from lynxgate.jsonedit import Path
 from lynxgate.rebaseline.metrics import ENVIRONMENT, describe_metric
-from minieval.contract.report import Measured
+from minieval.contract.report import Measured, Scale
 
 ABSENT = "none"
 
@@ -27,9 +27,12 @@ class Move:
 
 
 def find_moves(before: Baseline, after: Baseline) -> Iterator[Move]:
-    """Return each difference: eval set, source, aggregate, buckets, metrics, then the environment."""
+    """Return each difference: eval set, task, source, aggregate, buckets, metrics, then the environment."""
     for key in ("eval_set", "eval_set_dvc_hash", "eval_set_sha256"):
         yield from _move((key,), getattr(before, key), getattr(after, key))
+    for key in ("path", "sha256"):
+        old_task, new_task = (None if task is None else getattr(task, key) for task in (before.task, after.task))
+        yield from _move(("task", key), old_task, new_task)
     for key in ("canonical_sha", "semver", "mlflow_run_id"):
         yield from _move(("source", key), getattr(before.source, key), getattr(after.source, key))
     # As one text each, so that a changed list is one difference.
@@ -52,7 +55,7 @@ def _move(place: Path, before: str | None, after: str | None) -> Iterator[Move]:
 def _move_figures(place: Path, before: Measured | None, after: Measured | None) -> Iterator[Move]:
     if before == after:
         return
-    old, new = _share_of(before), _share_of(after)
+    old, new = (None if side is None else side.share for side in (before, after))
     difference = "" if old is None or new is None else f"{format_points((new - old) * 100)} pp"
     yield Move(place, _show(before), _show(after), difference)
 
@@ -66,19 +69,10 @@ def _move_metric(place: Path, before: BaselineMetric, after: BaselineMetric | No
     yield Move(place, describe_metric(before, ABSENT), describe_metric(after, ABSENT), change)
 
 
-def _share_of(side: Measured | None) -> Fraction | None:
-    """Return the accuracy of one side, from its counts where it has them."""
-    if side is None:
-        return None
-    if side.correct is not None and side.n is not None:
-        return Fraction(side.correct, side.n)
-    return None if side.accuracy is None else Fraction(side.accuracy)
-
-
 def _show(side: Measured | None) -> str:
     if side is None:
         return ABSENT
-    share = _share_of(side)
-    if share is None:
+    if side.share is None:
         return "placeholder"
-    return (f"{side.correct}/{side.n} = " if side.correct is not None else "") + format_percent(share)
+    counted = side.scale is not Scale.GRADED and side.correct is not None
+    return (f"{side.correct}/{side.reachable} = " if counted else "") + format_percent(side.share)

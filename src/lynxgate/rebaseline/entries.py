@@ -10,7 +10,7 @@ from decimal import Decimal
 from lynxgate.decision.baseline import PLACEHOLDERS
 from lynxgate.jsonedit import REMOVED, Path
 from minieval.contract.documents import Json
-from minieval.contract.report import Measured
+from minieval.contract.report import Measured, Scale, TaskIdentity
 
 Entries = dict[str, Json]
 
@@ -21,11 +21,22 @@ def present_entries(entries: Entries) -> Entries:
 
 
 def figure_entries(side: Measured) -> Entries:
-    """Return the entries of a bucket; its accuracy, where only counts are given, with four decimals."""
-    accuracy = side.accuracy
-    if accuracy is None and side.correct is not None and side.n is not None:
-        accuracy = round(Decimal(side.correct) / side.n, 4)
-    return {"n": side.n, "correct": side.correct, "accuracy": accuracy, "outcomes": side.outcomes}
+    """Return the entries of a bucket; its accuracy or mean, where only counts are given, with four decimals."""
+    accuracy, mean = side.accuracy, side.mean
+    if side.counted is not None:
+        rounded = round(Decimal(side.counted.numerator) / side.counted.denominator, 4)
+        if side.scale is Scale.GRADED:
+            mean = rounded if mean is None else mean
+        else:
+            accuracy = rounded if accuracy is None else accuracy
+    right_or_wrong = {"correct": side.correct, "accuracy": accuracy, "outcomes": side.outcomes, "counts": side.counts}
+    graded = {"points": side.points, "mean": mean, "scores": side.scores}
+    return {"n": side.n, "trials": side.trials, **right_or_wrong, **graded}
+
+
+def task_entries(task: TaskIdentity | None) -> Entries:
+    """Return the entries of the object that names a task file."""
+    return {} if task is None else {"path": task.path, "sha256": task.sha256}
 
 
 def changed_entries(path: Path, old: Json, new: Entries) -> dict[Path, Json]:

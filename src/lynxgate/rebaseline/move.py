@@ -1,6 +1,7 @@
 """Move the figures of a baseline to a new evaluation (``lynxgate baseline rebaseline``). Pure: bytes in, bytes out.
 
-- Figures, metrics, source and eval-set hashes move. Key order, layout, comments, status and policy stay byte for byte.
+- Figures, metrics, source, task and eval-set hashes move. Key order, layout, comments, status and policy stay byte for
+  byte.
 - No bucket and no metric is removed without being named, and no semver stays with a model that it does not belong to.
 - An active baseline moves to what passes or was promoted; regressions are named (`lynxgate.rebaseline.acceptance`).
 - The result has been parsed again as a baseline.
@@ -19,11 +20,11 @@ from lynxgate.errors import CannotJudge
 from lynxgate.jsonedit import REMOVED, Path, edit
 from lynxgate.rebaseline.acceptance import ask_gate, check_accepted
 from lynxgate.rebaseline.differences import Move, find_moves
-from lynxgate.rebaseline.entries import changed_entries, figure_entries
+from lynxgate.rebaseline.entries import changed_entries, figure_entries, task_entries
 from lynxgate.rebaseline.metrics import find_unguarded, move_environment, move_metrics
 from lynxgate.rebaseline.removals import check_removals
 from minieval.contract.documents import Json, parse_json
-from minieval.contract.report import Evaluation, Measured
+from minieval.contract.report import Evaluation, Measured, Scale
 
 ACCEPTED = "_comment_accepted_regressions"
 
@@ -80,6 +81,7 @@ def rebaseline(
     buckets = (baseline.buckets, evaluation.buckets)
     check_removals(*buckets, remove, kind="bucket", advice="evaluate it", option="--remove")
     changes = changed_entries((), tree, _eval_set(evaluation))
+    changes |= _move_task(tree.get("task"), evaluation)
     changes |= changed_entries(("source",), tree.get("source"), _source(baseline, evaluation, semver, median_of))
     changes |= _measured(("aggregate",), tree.get("aggregate"), evaluation.aggregate)
     # Old buckets first, in their order, so that new ones are added at the end of the object.
@@ -133,6 +135,12 @@ def _eval_set(evaluation: Evaluation) -> dict[str, Json]:
     return {**path, "eval_set_dvc_hash": named.dvc_md5, "eval_set_sha256": named.sha256}
 
 
+def _move_task(old: Json, evaluation: Evaluation) -> dict[Path, Json]:
+    if evaluation.task is None:
+        return {} if old is None else {("task",): REMOVED}
+    return changed_entries(("task",), old, task_entries(evaluation.task))
+
+
 def _source(
     baseline: Baseline, evaluation: Evaluation, semver: str | None, median_of: Sequence[str]
 ) -> dict[str, Json]:
@@ -152,6 +160,7 @@ def _measured(path: Path, old: Json, new: Measured | None) -> dict[Path, Json]:
         return {} if old is None else {path: REMOVED}
     figures = figure_entries(new)
     # Where neither the evaluation nor the old entry states an accuracy in addition to counts, none is added.
-    if new.accuracy is None and isinstance(old, dict) and "accuracy" not in old:
-        figures["accuracy"] = None
+    stated = "mean" if new.scale is Scale.GRADED else "accuracy"
+    if getattr(new, stated) is None and isinstance(old, dict) and stated not in old:
+        figures[stated] = None
     return changed_entries(path, old, figures)

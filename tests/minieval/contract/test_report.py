@@ -72,7 +72,7 @@ def test_buckets_without_figures_or_with_contradictory_ones_are_refused(buckets:
 @pytest.mark.parametrize(
     "change",
     [
-        {"schema": "minieval.evaluation/2"},
+        {"schema": "minieval.evaluation/3"},
         {"schema": None},
         {"eval_set": {"dvc_md5": "0" * 31}},
         {"eval_set": {"dvc_md5": MD5 + "\n"}},

@@ -24,7 +24,7 @@ from lynxgate.decision.statistics import (
 from lynxgate.decision.verdict import BucketStatistics, Demand, Figure, Method, Row
 from lynxgate.figures import format_exactly, format_percent, format_points
 from minieval.contract.outcome_bits import unpack_outcomes
-from minieval.contract.report import Measured
+from minieval.contract.report import Measured, Scale
 
 
 @dataclass(frozen=True)
@@ -43,24 +43,31 @@ class BucketComparison:
 
     @property
     def shares(self) -> tuple[Fraction, Fraction] | None:
-        """Return both accuracies, exact; `None` for a placeholder. Counts are used only where both sides have them."""
+        """Return both accuracies or mean scores, exact; `None` for a placeholder.
+
+        Counts are used only where both sides have them.
+        """
         if self.before is None or self.now is None:
             return None
         # A rounded accuracy must not be compared with an exact count: 0.9308 is not 632 / 679.
-        if self.before.correct is not None and self.now.correct is not None:
-            shares = (_counted(self.before), _counted(self.now))
-        else:
-            shares = (_written(self.before), _written(self.now))
+        shares = (self.before.counted, self.now.counted)
+        if None in shares:
+            shares = (self.before.written, self.now.written)
         first, second = shares
         return None if first is None or second is None else (first, second)
 
     @property
+    def is_right_or_wrong(self) -> bool:
+        """Whether each row of both sides is right or wrong, which is what the tests and intervals are about."""
+        return all(side is None or side.scale is Scale.RIGHT_OR_WRONG for side in (self.before, self.now))
+
+    @property
     def scores(self) -> tuple[Score, Score] | None:
-        """Return the counts of both sides; `None` where one has only an accuracy."""
+        """Return the counts of right rows of both sides; `None` where one has only an accuracy, or another scale."""
         found = [
             Score(side.correct, side.n)
             for side in (self.before, self.now)
-            if side is not None and side.correct is not None and side.n is not None
+            if side is not None and self.is_right_or_wrong and side.correct is not None and side.n is not None
         ]
         return (found[0], found[1]) if len(found) == 2 else None
 
@@ -130,6 +137,9 @@ def refuse_incomparable(comparison: BucketComparison) -> Row | None:
         return comparison.row(Outcome.MISSING, "the evaluation has no such bucket")
     if comparison.shares is None:
         return comparison.row(Outcome.UNMEASURED, "the baseline has a placeholder; rebaseline")
+    if (before.scale, before.trials) != (now.scale, now.trials):
+        scales = f"{describe_scale(before)} in the baseline and {describe_scale(now)} in the evaluation"
+        return comparison.row(Outcome.UNMEASURED, f"its rows are {scales}; rebaseline")
     if before.n is not None and now.n is not None and before.n != now.n:
         reason = f"n is {before.n} in the baseline and {now.n} in the evaluation, on one eval set; rebaseline"
         return comparison.row(Outcome.UNMEASURED, reason)
@@ -149,6 +159,11 @@ def refuse_beyond_limits(comparison: BucketComparison, moved: str) -> tuple[Outc
     if terms.max_negative_flip_rate is None:
         return None
     cap = Fraction(terms.max_negative_flip_rate)
+    if not comparison.is_right_or_wrong:
+        return (
+            Outcome.UNMEASURED,
+            f"max_negative_flip_rate cannot judge rows that are {describe_scale(comparison.now)} yet",
+        )
     if pairs is None:
         needs = f"max_negative_flip_rate needs the outcomes of both sides, and {comparison.without_outcomes}"
         return Outcome.UNMEASURED, needs
@@ -201,16 +216,15 @@ def _hundredfold(interval: tuple[float, float]) -> tuple[str, str]:
     return low, high
 
 
-def _counted(side: Measured) -> Fraction | None:
-    return None if side.correct is None or side.n is None else Fraction(side.correct, side.n)
-
-
-def _written(side: Measured) -> Fraction | None:
-    return _counted(side) if side.accuracy is None else Fraction(side.accuracy)
+def describe_scale(side: Measured | None) -> str:
+    """Return how the rows of a side are scored, in words."""
+    if side is None or side.scale is not Scale.TRIALS:
+        return str(Scale.RIGHT_OR_WRONG if side is None else side.scale)
+    return f"right or wrong in each of {side.trials} trials"
 
 
 def _figure(side: Measured | None) -> Figure | None:
     if side is None:
         return None
-    accuracy = None if side.accuracy is None else format_exactly(side.accuracy)
-    return Figure(n=side.n, correct=side.correct, accuracy=accuracy)
+    accuracy, mean = (None if each is None else format_exactly(each) for each in (side.accuracy, side.mean))
+    return Figure(n=side.n, correct=side.correct, accuracy=accuracy, trials=side.trials, points=side.points, mean=mean)

@@ -24,6 +24,7 @@ from lynxgate.decision.rules.bucket_comparison import (
     BucketComparison,
     describe_evidence,
     describe_move,
+    describe_scale,
     refuse_beyond_limits,
     refuse_incomparable,
 )
@@ -133,6 +134,9 @@ def _test_scores(baseline: Score, candidate: Score, margin: float, alpha: float)
 def _judge(comparison: BucketComparison, test: Tested | None, demand: Demand, rule: Rule, alpha: float) -> Row:
     if incomparable := refuse_incomparable(comparison):
         return incomparable
+    if not comparison.is_right_or_wrong:
+        scale = describe_scale(comparison.now)
+        return comparison.row(Outcome.UNMEASURED, f"rule {rule} cannot judge rows that are {scale} yet; use rule point")
     found = describe_evidence(comparison)
     if test is None or found is None:
         needs = f"rule {rule} needs `n` and `correct` of both sides, and better `outcomes`; evaluate with minieval"
