@@ -13,6 +13,7 @@ from lynxgate.cli.options import (
     EVALUATION,
     REGISTRY,
     AcceptRegression,
+    AcceptZero,
     BaselinePath,
     EvalSetPath,
     EvaluatedSemver,
@@ -129,10 +130,10 @@ def rebaseline(
     return Exit.OK
 
 
-def activate(baseline: BaselinePath = BASELINE) -> int:
+def activate(baseline: BaselinePath = BASELINE, accept_zero: AcceptZero = None) -> int:
     """Activate the baseline, to block regressions.
 
-    A baseline that cannot be enforced is refused.
+    A baseline that cannot be enforced is refused, and one with a bucket at 0 % that is not accepted by name.
     """
     from lynxgate.decision.baseline import CREATE_IT
     from lynxgate.rebaseline.activate import activate as set_active
@@ -140,7 +141,7 @@ def activate(baseline: BaselinePath = BASELINE) -> int:
     from minieval.contract.writes import write_output
 
     data = read_bytes(baseline, missing=CREATE_IT)
-    active = set_active(data, where=str(baseline))
+    active = set_active(data, accept_zero=accept_zero or (), where=str(baseline))
     if active == data:
         print_text(f"{baseline}: already active, nothing written")
         return Exit.OK

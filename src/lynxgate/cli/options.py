@@ -51,6 +51,10 @@ Remove = Annotated[
 RemoveMetric = Annotated[
     list[str] | None, typer.Option("--remove-metric", help="A metric to remove from the baseline; may be repeated.")
 ]
+AcceptZero = Annotated[
+    list[str] | None,
+    typer.Option("--accept-zero", help="A bucket in which it is right that no answer is right (0 %); may be repeated."),
+]
 AcceptRegression = Annotated[
     list[str] | None,
     typer.Option(

@@ -116,12 +116,20 @@ def _check_options(options: RebaselineOptions) -> None:
 
 def _check_eval_set(agreed: Baseline, found: Promoted) -> None:
     from lynxgate.decision.same_eval_set import check_same_eval_set, of_baseline, of_identity
+    from lynxgate.decision.same_task import check_same_task
 
+    evaluate_it = (
+        f"(lynxgate fetch --semver {found.semver}; python -m minieval), then rebaseline from that --evaluation"
+    )
     check_same_eval_set(
         of_identity(found.semver, found.evaluation.eval_set),
         of_baseline(agreed),
-        advice=(
-            f"evaluate {found.semver} on the baseline's eval set (lynxgate fetch --semver {found.semver}; "
-            "python -m minieval), then rebaseline from that --evaluation"
-        ),
+        advice=f"evaluate {found.semver} on the baseline's eval set {evaluate_it}",
     )
+    # A placeholder for the digest names no task yet; the figures that are taken over then name it.
+    if agreed.task is None or agreed.task.identity is not None:
+        check_same_task(
+            (found.semver, found.evaluation.task),
+            ("the baseline", None if agreed.task is None else agreed.task.identity),
+            advice=f"evaluate {found.semver} with the baseline's task {evaluate_it}",
+        )

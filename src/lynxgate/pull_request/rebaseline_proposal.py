@@ -84,6 +84,7 @@ def _facts(evaluation: Evaluation, run_url: str | None) -> list[str]:
         "canonical SHA": evaluation.candidate.canonical_sha,
         "eval set": evaluation.eval_set.path,
         "its md5": evaluation.eval_set.dvc_md5,
+        "task": evaluation.task.path if evaluation.task else None,
         "isolation": evaluation.evaluator.isolation if evaluation.evaluator else None,
     }
     lines = [f"- {name}: {as_code(str(value))}" for name, value in facts.items() if value]
@@ -101,6 +102,8 @@ def _extra(before: Baseline, moved: Rebaselined) -> list[str]:
         lines.append(f"Each accepted regression ({len(moved.accepted)}, named below) is meant, and this says why.")
     elif moved.gate is not None:
         lines.append("What the gate says of this evaluation (below the table) is what you expect.")
+    if any(each.place[0] == "task" for each in moved.moves):
+        lines.append("The task file changes: old and new figures are not of one measure.")
     if any(each.place == ("source", "semver") and each.after != ABSENT for each in moved.moves):
         lines.append("The version named as source is the one of this model: nothing has checked that.")
     if added:

@@ -10,15 +10,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from lynxgate.decision.same_task import check_same_task
 from lynxgate.errors import CannotJudge
-from minieval.contract.report import SCHEMA, Evaluation, Measured
+from minieval.contract.report import SCHEMA, Evaluation, Measured, Scale
 
 
 def take_median(evaluations: Sequence[Evaluation]) -> Evaluation:
-    """Return an evaluation with the median of ``correct`` of each bucket and of all rows; it names no candidate.
+    """Return an evaluation with the median of ``correct`` or ``points`` of each bucket and of all rows.
+
+    It names no candidate.
 
     Raises:
-        CannotJudge: their buckets or their ``n`` differ, or a bucket has no counts.
+        CannotJudge: their buckets, their scales or their ``n`` differ, or a bucket has no counts.
+        IntegrityFailure: they were made by different tasks.
     """
     first = evaluations[0]
     names = dict.fromkeys(name for each in evaluations for name in each.buckets)
@@ -27,17 +31,24 @@ def take_median(evaluations: Sequence[Evaluation]) -> Evaluation:
     }
     wholes = [each.aggregate for each in evaluations]
     aggregate = None if not any(wholes) else _median("aggregate", wholes)
-    return Evaluation.model_validate(
-        {"schema": SCHEMA, "eval_set": first.eval_set, "aggregate": aggregate, "buckets": buckets}
-    )
+    for each in evaluations:
+        check_same_task(("one evaluation", first.task), ("another", each.task), advice="take versions of one task")
+    measured = {"aggregate": aggregate, "buckets": buckets, "trials": first.trials}
+    return Evaluation.model_validate({"schema": SCHEMA, "eval_set": first.eval_set, "task": first.task, **measured})
 
 
 def _median(name: str, sides: Sequence[Measured | None]) -> Measured:
-    counts = [(side.n, side.correct) for side in sides if side is not None and side.correct is not None]
-    if len(counts) < len(sides):
-        raise CannotJudge(f"a median needs `n` and `correct` in every evaluation, and one has none for {name}")
-    if len(sizes := {n for n, _ in counts}) > 1:
+    counted = [side for side in sides if side is not None and side.reached is not None]
+    if len(counted) < len(sides):
+        raise CannotJudge(f"a median needs counts (`n` and `correct`) in every evaluation, and one has none for {name}")
+    first = counted[0]
+    if any((side.scale, side.trials) != (first.scale, first.trials) for side in counted):
+        raise CannotJudge(f"the evaluations do not score {name} in one way: right or wrong, trials, or graded")
+    if len(sizes := {side.n for side in counted}) > 1:
         raise CannotJudge(f"the evaluations have {' and '.join(map(str, sorted(sizes, key=str)))} rows in {name}")
-    correct = sorted(correct for _, correct in counts if correct is not None)
+    reached = sorted(side.reached for side in counted if side.reached is not None)
     # Index n // 2 of n sorted counts is the middle one, or the higher of the middle two.
-    return Measured(n=counts[0][0], correct=correct[len(correct) // 2])
+    middle = reached[len(reached) // 2]
+    if first.scale is Scale.GRADED:
+        return Measured(n=first.n, points=middle)
+    return Measured(n=first.n, correct=middle, trials=first.trials)

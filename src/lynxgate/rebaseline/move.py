@@ -159,8 +159,8 @@ def _measured(path: Path, old: Json, new: Measured | None) -> dict[Path, Json]:
     if new is None:
         return {} if old is None else {path: REMOVED}
     figures = figure_entries(new)
-    # Where neither the evaluation nor the old entry states an accuracy in addition to counts, none is added.
+    # Where neither the evaluation nor the old entry states a share in addition to counts, none is added.
     stated = "mean" if new.scale is Scale.GRADED else "accuracy"
-    if getattr(new, stated) is None and isinstance(old, dict) and stated not in old:
+    if getattr(new, stated) is None and isinstance(old, dict) and not old.keys() & {"accuracy", "mean"}:
         figures[stated] = None
     return changed_entries(path, old, figures)

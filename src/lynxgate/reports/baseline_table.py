@@ -7,8 +7,8 @@ from lynxgate.decision.metrics.policy import MetricPolicy, terms_of
 from lynxgate.escape import visible
 from lynxgate.figures import format_figure
 from lynxgate.reports.layout import aligned_lines
+from minieval.contract.report import Scale
 
-_BUCKETS = ("bucket", "n", "accuracy", "tier", "tolerance")
 _METRICS = ("metric", "value", "better", "machine", "tier", "limits")
 
 
@@ -22,10 +22,18 @@ def render_baseline(baseline: Baseline) -> str:
     ]
     if baseline.metrics:
         lines.append(f"machine    {visible(baseline.environment.fingerprint or 'no fingerprint')}")
-    lines += ["", *aligned_lines(_BUCKETS, _bucket_rows(baseline), left=_BUCKETS)]
+    if baseline.task is not None:
+        lines.insert(3, f"task       {visible(baseline.task.path)}, sha256 {baseline.task.sha256 or 'not known yet'}")
+    columns = ("bucket", "n", _measure(baseline), "tier", "tolerance")
+    lines += ["", *aligned_lines(columns, _bucket_rows(baseline), left=columns)]
     if baseline.metrics:
         lines += ["", *aligned_lines(_METRICS, _metric_rows(baseline), left=_METRICS)]
     return "\n".join(lines)
+
+
+def _measure(baseline: Baseline) -> str:
+    is_graded = any(figure.scale is Scale.GRADED for figure in baseline.buckets.values())
+    return "mean score" if is_graded else "accuracy"
 
 
 def _describe_source(baseline: Baseline) -> str:
@@ -47,7 +55,8 @@ def _bucket_rows(baseline: Baseline) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = []
     for name, figure in sorted(baseline.buckets.items()):
         terms = baseline.policy.terms_of(name)
-        share = "none" if figure.accuracy is None else f"{figure.accuracy:f}"
+        stated = figure.mean if figure.scale is Scale.GRADED else figure.accuracy
+        share = "none" if stated is None else f"{stated:f}"
         rows.append((visible(name), str(figure.n or ""), share, terms.tier.value, f"{terms.tolerance_pp:f} pp"))
     return rows
 

@@ -111,8 +111,13 @@ def _describe_direction(row: MetricRow) -> str:
 def _describe_figure(figure: Figure | None) -> str:
     if figure is None or figure.share is None:
         return "no figure"
-    counts = "" if figure.correct is None else f", {figure.correct} of {figure.n}"
-    return f"{format_percent(figure.share)}{counts}"
+    share = format_percent(figure.share)
+    if figure.is_graded:
+        return f"{share}, the mean of {figure.n} scores" if figure.n is not None else f"{share}, a mean score"
+    if figure.correct is None or figure.n is None:
+        return share
+    answers = "" if figure.trials is None else f" answers ({figure.trials} for each of {figure.n} rows)"
+    return f"{share}, {figure.correct} of {figure.n * (figure.trials or 1)}{answers}"
 
 
 def _describe_examples(examples: Examples, most: int, *, decides: bool) -> list[str]:

@@ -1,0 +1,225 @@
+"""Trials, graded scores and tasks in a decision, compared with an independent computation."""
+
+from __future__ import annotations
+
+import json
+from fractions import Fraction
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lynxgate.analysis.replay import replay
+from lynxgate.decision.decide import decide_bytes
+from lynxgate.decision.outcome import Outcome
+from lynxgate.errors import CannotJudge, Exit, IntegrityFailure
+from lynxgate.reports.baseline_table import render_baseline
+from lynxgate.reports.explanation import render_verdict
+from lynxgate.reports.verdict_table import render_table
+from minieval.contract.outcome_bits import pack_outcomes
+from minieval.contract.score_bytes import pack_counts, pack_scores
+from tests.samples import MD5, baseline, evaluation, judge, parse_agreed, write
+
+TASK = {"path": "data/eval.toml", "sha256": "d" * 64}
+OTHER = {"path": "data/eval.toml", "sha256": "1" * 64}
+
+
+def graded(*scores: int) -> dict[str, Any]:
+    return {"n": len(scores), "points": sum(scores), "scores": pack_scores(scores)}
+
+
+def tried(trials: int, *counts: int) -> dict[str, Any]:
+    return {"n": len(counts), "trials": trials, "correct": sum(counts), "counts": pack_counts(counts)}
+
+
+def newer(buckets: Any, **changes: Any) -> dict[str, Any]:
+    return evaluation(buckets, schema="minieval.evaluation/2", **changes)
+
+
+scores = st.lists(st.integers(0, 10_000), min_size=1, max_size=8)
+
+
+@given(scores, st.data(), st.integers(0, 10_000))
+def test_a_graded_bucket_holds_when_its_mean_falls_by_no_more_than_the_tolerance(
+    before: list[int], data: st.DataObject, tolerance: int
+) -> None:
+    now = data.draw(st.lists(st.integers(0, 10_000), min_size=len(before), max_size=len(before)))
+    policy = {"tolerance_pp": tolerance / 100}
+    verdict = judge(newer({"x": graded(*now)}), baseline({"x": graded(*before)}, policy=policy, status="report-only"))
+    falls_by = Fraction(sum(before) - sum(now), len(before) * 100)
+    assert verdict.rows[0].outcome == (Outcome.HELD if falls_by <= Fraction(tolerance, 100) else Outcome.REGRESSED)
+    assert Fraction(verdict.rows[0].difference_pp or "") == -falls_by
+
+
+def test_counts_of_trials_are_compared_as_shares_of_all_answers() -> None:
+    agreed = baseline({"x": tried(4, 4, 4, 2)}, policy={"tolerance_pp": 9})
+    assert judge(newer({"x": tried(4, 4, 4, 1)}, trials=4), agreed).exit is Exit.OK
+    verdict = judge(newer({"x": tried(4, 4, 3, 1)}, trials=4), agreed)
+    assert verdict.exit is Exit.REGRESSION
+    row = verdict.rows[0]
+    assert (row.difference_pp, row.evidence) == ("-50/3", None)
+    assert row.candidate is not None
+    assert (row.candidate.trials, row.candidate.share) == (4, Fraction(8, 12))
+    assert "66.67 %, 8 of 12 answers (4 for each of 3 rows)" in render_verdict(verdict)
+
+
+def test_a_mean_is_shown_and_never_rounded_to_the_tolerance_that_it_missed() -> None:
+    agreed = baseline({"x": graded(8000, 8000)})
+    verdict = judge(newer({"x": graded(7799, 7800)}), agreed)
+    assert "-2.005 pp" in render_table(verdict)
+    assert "80.00 %, the mean of 2 scores" in render_verdict(verdict)
+    shown = render_baseline(parse_agreed(baseline({"x": {"n": 2, "mean": 0.8}}, task=TASK)))
+    assert "mean score" in shown
+    assert "0.8" in shown
+    assert TASK["path"] in shown
+
+
+@pytest.mark.parametrize("rule", ["guard", "noninferior"])
+@pytest.mark.parametrize(
+    ("before", "now", "trials"),
+    [(graded(9000, 9000), graded(9000, 9000), None), (tried(3, 3, 3), tried(3, 3, 3), 3)],
+)
+def test_a_rule_that_proves_something_cannot_judge_them_yet(rule: str, before: Any, now: Any, trials: Any) -> None:
+    agreed = baseline({"x": before}, aggregate=before, policy={"rule": rule})
+    verdict = judge(newer({"x": now}, aggregate=now, trials=trials), agreed)
+    assert verdict.exit is Exit.CANNOT_JUDGE
+    assert {row.outcome for row in (*verdict.rows, verdict.aggregate) if row} == {Outcome.UNMEASURED}
+    assert f"rule {rule} cannot judge" in verdict.rows[0].reason
+
+
+def test_a_cap_on_flips_cannot_judge_them_yet() -> None:
+    agreed = baseline({"x": graded(9000)}, policy={"max_negative_flip_rate": 0.1})
+    verdict = judge(newer({"x": graded(9000)}), agreed)
+    assert verdict.exit is Exit.CANNOT_JUDGE
+    assert verdict.rows[0].reason == "max_negative_flip_rate cannot judge rows that are graded yet"
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "trials"),
+    [
+        ({"n": 2, "correct": 1}, graded(10000, 0), None),
+        (graded(10000, 0), {"n": 2, "correct": 1}, None),
+        ({"n": 2, "correct": 1}, tried(2, 2, 0), 2),
+        (tried(3, 3, 0), tried(2, 2, 0), 2),
+        ({"accuracy": 0.5}, {"mean": 0.5}, None),
+    ],
+)
+def test_two_scales_are_not_compared(before: Any, now: Any, trials: Any) -> None:
+    verdict = judge(newer({"x": now}, trials=trials), baseline({"x": before}))
+    assert (verdict.rows[0].outcome, verdict.exit) == (Outcome.UNMEASURED, Exit.CANNOT_JUDGE)
+    assert "rebaseline" in verdict.rows[0].reason
+
+
+def test_a_minimum_holds_for_a_mean() -> None:
+    agreed = baseline({"x": graded(9000)}, policy={"tolerance_pp": 50, "buckets": {"x": {"min": 0.8}}})
+    assert judge(newer({"x": graded(8000)}), agreed).passed
+    assert judge(newer({"x": graded(7999)}), agreed).exit is Exit.REGRESSION
+
+
+@pytest.mark.parametrize(("ours", "theirs"), [(TASK, OTHER), (TASK, None), (None, TASK)])
+def test_another_task_is_an_integrity_failure(ours: Any, theirs: Any) -> None:
+    measured = newer({"x": {"accuracy": 0.9}}, **({"task": theirs} if theirs else {}))
+    agreed = baseline({"x": {"accuracy": 0.9}}, **({"task": ours} if ours else {}))
+    with pytest.raises(IntegrityFailure, match="not the same task"):
+        judge(measured, agreed)
+
+
+def test_the_same_task_is_a_condition_and_its_path_may_differ() -> None:
+    moved = {**TASK, "path": "elsewhere.toml"}
+    verdict = judge(newer({"x": {"accuracy": 0.9}}, task=moved), baseline({"x": {"accuracy": 0.9}}, task=TASK))
+    assert verdict.passed
+    assert [(each.name, each.outcome) for each in verdict.conditions] == [("eval set", "held"), ("task", "held")]
+    assert verdict.inputs.task_sha256 == TASK["sha256"]
+    plain = judge(evaluation({"x": {"accuracy": 0.9}}), baseline({"x": {"accuracy": 0.9}}))
+    assert [each.name for each in plain.conditions] == ["eval set"]
+    assert b"task" not in plain.to_json()
+
+
+def test_a_placeholder_for_the_task_is_not_measured() -> None:
+    agreed = baseline({"x": {"accuracy": 0.9}}, task={"path": "eval.toml", "sha256": "TODO"}, status="report-only")
+    verdict = judge(newer({"x": {"accuracy": 0.9}}, task=TASK), agreed)
+    assert not verdict.passed
+    assert "placeholder for the digest of its task" in verdict.reasons[0]
+    with pytest.raises(CannotJudge, match=r"placeholder at task\.sha256"):
+        judge(newer({"x": {"accuracy": 0.9}}, task=TASK), agreed | {"status": "active"})
+
+
+def test_the_context_decides_nothing() -> None:
+    trees = [newer({"x": graded(9000)}, **more) for more in ({}, {"context": {"commit": "f" * 40, "branch": "main"}})]
+    verdicts = [json.loads(judge(tree, baseline({"x": graded(9000)})).to_json()) for tree in trees]
+    for each in verdicts:
+        del each["inputs"]["evaluation_sha256"]
+    assert verdicts[0] == verdicts[1]
+
+
+def test_a_verdict_on_graded_scores_replays() -> None:
+    measured, agreed = write(newer({"x": graded(9000)}, task=TASK)), write(baseline({"x": graded(9100)}, task=TASK))
+    verdict, _, _ = decide_bytes(measured, agreed)
+    assert replay(verdict.to_json(), measured, agreed) == verdict
+    tampered = verdict.to_json().replace(b'"points": 9000', b'"points": 9001')
+    with pytest.raises(IntegrityFailure, match="'x' differs in candidate"):
+        replay(tampered, measured, agreed)
+
+
+@pytest.mark.parametrize(
+    ("buckets", "changes", "said"),
+    [
+        (
+            {"x": graded(10000)},
+            {"aggregate": graded(0, 0)},
+            "bucket 'x' has 10000 of 10000 points, and the aggregate 0",
+        ),
+        ({"x": graded(0, 5)}, {"aggregate": graded(5, 0)}, "the same 2 rows and other outcomes"),
+        (
+            {"x": graded(5), "y": graded(6)},
+            {"aggregate": graded(5, 7)},
+            "the buckets have 11 of 20000 points, and the aggregate 12 of 20000",
+        ),
+        ({"x": {"n": 1, "correct": 1}}, {"aggregate": graded(5)}, "is right or wrong, and the aggregate is graded"),
+        ({"x": tried(2, 2)}, {"trials": 2, "aggregate": tried(2, 1, 0)}, "has 2 of 2 answers right"),
+        (
+            {"x": {"accuracy": 1}},
+            {"missing_answers": 4, "eval_set": {"dvc_md5": MD5, "rows": 3}},
+            "missing_answers is 4",
+        ),
+        (
+            {"x": {"accuracy": 1}},
+            {"missing_answers": 2, "aggregate": {"n": 3, "correct": 2}},
+            "2 of 3 rows right, and missing_answers is 2",
+        ),
+    ],
+)
+def test_an_evaluation_that_contradicts_itself_is_not_judged(buckets: Any, changes: Any, said: str) -> None:
+    with pytest.raises(CannotJudge, match=f"contradicts itself: .*{said}"):
+        judge(newer(buckets, **changes), baseline({"x": {"accuracy": 1}}))
+
+
+YES = {
+    "n": 3,
+    "true_positives": 1,
+    "false_positives": 1,
+    "false_negatives": 0,
+    "false_positive_bits": pack_outcomes([False, True, False]),
+}
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"eval_set": {"dvc_md5": MD5, "rows": 4}}, "class 'yes' has n 3, and the eval set has 4 rows"),
+        ({"metrics": {"precision.yes": {"value": 0.51}}}, "metric 'precision.yes' is 0.51, and its class gives 0.5"),
+    ],
+)
+def test_classes_that_contradict_the_rest_are_not_judged(changes: Any, said: str) -> None:
+    with pytest.raises(CannotJudge, match=f"contradicts itself: {said}"):
+        judge(newer({"x": {"accuracy": 1}}, classes={"yes": YES}, **changes), baseline({"x": {"accuracy": 1}}))
+
+
+def test_precision_of_a_class_is_gated_as_a_metric() -> None:
+    metric = {"value": 0.9, "direction": "higher", "machine": False}
+    policy = {"metrics": {"precision.*": {"max_abs": 0.1}}}
+    agreed = baseline({"x": {"accuracy": 1}}, metrics={"precision.yes": metric}, policy=policy)
+    measured = {"precision.yes": {"value": 0.5, "direction": "higher"}}
+    verdict = judge(newer({"x": {"accuracy": 1}}, classes={"yes": YES}, metrics=measured), agreed)
+    assert (verdict.exit, verdict.metrics[0].outcome) == (Exit.REGRESSION, Outcome.REGRESSED)
