@@ -17,6 +17,7 @@ from lynxgate.candidate.eval_set_check import check_eval_set
 from lynxgate.candidate.evaluator import run_evaluator
 from lynxgate.candidate.fetch import Fetched, fetch
 from lynxgate.candidate.lock_check import check_lock
+from lynxgate.candidate.task_check import list_files, read_agreed_task
 from lynxgate.decision.baseline import Baseline
 from lynxgate.decision.compare import Verdict
 from lynxgate.decision.decide import decide_bytes
@@ -39,6 +40,7 @@ Notify = Callable[[int, str], None]  # called with a stage (1 to 6) and one sent
 class GatePaths:
     """The files that a gate reads and writes; paths are relative to the current directory.
 
+    ``task`` is the path of the task file, if it is not the one in the baseline; the digest must be the baseline's.
     ``lock`` is `None` where the environment was not installed from a lock file. ``isolation`` is ``auto``, ``bwrap``
     (required) or ``process``.
     """
@@ -49,6 +51,16 @@ class GatePaths:
     evaluation: Path = Path("candidate_eval.json")
     verdict: Path = Path("verdict.json")
     isolation: str = "auto"
+    task: Path | None = None
+
+
+@dataclass(frozen=True)
+class Agreed:
+    """What the baseline agrees on: its own bytes, and the paths of the eval set and of the task file, both checked."""
+
+    baseline: bytes
+    eval_set: Path
+    task: Path | None
 
 
 @dataclass(frozen=True)
@@ -80,7 +92,7 @@ def gate(run_id: str, semver: str, paths: GatePaths, services: GateServices, not
     """Gate the MLflow run ``run_id`` (32 hex digits) and, if it passes, promote it as ``semver`` (as ``v0.3.1``).
 
     1. Check that the installed packages are those of the lock file.
-    2. Pull the eval set and check it against the baseline.
+    2. Check the task file against the baseline; pull the eval set and check it too.
     3. Fetch the candidate.
     4. Evaluate it per bucket.
     5. Count the comparison where the policy asks for it (`shelf_life`), and compare each bucket with the baseline.
@@ -97,10 +109,11 @@ def gate(run_id: str, semver: str, paths: GatePaths, services: GateServices, not
     check_environment(paths, notify)
     # Read first: a promotion that another process makes while this candidate is evaluated must be noticed.
     expected = ExpectedProduction(find_production(services.context.store))
-    baseline, eval_set = verify_eval_set(paths, services, notify)
+    agreed = verify_eval_set(paths, services, notify)
+    baseline = agreed.baseline
     candidate = fetch_candidate(run_id, paths, services, notify)
-    evaluation = evaluate(run_id, eval_set, paths, notify)
-    groups = read_groups(eval_set)
+    evaluation = evaluate(run_id, agreed, paths, notify)
+    groups = read_groups(agreed.eval_set)
     usage = count(evaluation, baseline, paths, services, notify)
     verdict = compare(evaluation, baseline, groups, paths, notify)
     if not verdict.passed or verdict.status != "active":
@@ -126,24 +139,29 @@ def check_environment(paths: GatePaths, notify: Notify) -> None:
     notify(1, f"environment: {check_lock(paths.lock)} packages match {paths.lock}")
 
 
-def verify_eval_set(paths: GatePaths, services: GateServices, notify: Notify) -> tuple[bytes, Path]:
-    """Stage 2: pull the eval set and check its hashes; return the bytes of the baseline and the eval set's path.
+def verify_eval_set(paths: GatePaths, services: GateServices, notify: Notify) -> Agreed:
+    """Stage 2: check the task file, pull the eval set, and check its hashes.
 
     Raises:
-        CannotJudge: the baseline is missing or invalid, or does not name its eval set by both hashes.
+        CannotJudge: the baseline or its task is missing or invalid, or the baseline does not name its eval set by both
+            hashes.
         UsageFailure: an output is one of the files that are read.
-        IntegrityFailure: the eval set is not the one that the baseline names.
+        IntegrityFailure: the task or the eval set is not the one that the baseline names.
         StoreFailure: the DVC remote failed.
     """
     data = read_bytes(paths.baseline, missing="create one with `lynxgate baseline init`")
     baseline = parse_document(data, Baseline, where=str(paths.baseline))
     eval_set = paths.baseline.parent / baseline.eval_set
+    # Before anything is downloaded: a task that was not agreed on must not cost a download.
+    task = read_agreed_task(baseline, paths.baseline.parent, path=paths.task)
+    task_files = () if task is None else list_files(task)
     for output in (paths.evaluation, paths.verdict):
-        check_output(output, (paths.baseline, paths.lock, paths.bundle, eval_set))
+        check_output(output, (paths.baseline, paths.lock, paths.bundle, eval_set, *task_files))
     services.eval_data.pull(eval_set)
     found = _check(baseline, eval_set)
-    notify(2, f"eval set: {eval_set} has md5 {found.dvc_md5}; the baseline and the .dvc file agree")
-    return data, eval_set
+    by_task = "" if task is None else f", and {task.path} is the agreed task"
+    notify(2, f"eval set: {eval_set} has md5 {found.dvc_md5}; the baseline and the .dvc file agree{by_task}")
+    return Agreed(data, eval_set, None if task is None else task.path)
 
 
 def fetch_candidate(run_id: str, paths: GatePaths, services: GateServices, notify: Notify) -> Fetched:
@@ -167,14 +185,21 @@ def fetch_candidate(run_id: str, paths: GatePaths, services: GateServices, notif
     return found
 
 
-def evaluate(run_id: str, eval_set: Path, paths: GatePaths, notify: Notify) -> bytes:
+def evaluate(run_id: str, agreed: Agreed, paths: GatePaths, notify: Notify) -> bytes:
     """Stage 4: run minieval in a process of its own; return the bytes of the evaluation.
 
     Raises:
         CannotJudge: the candidate cannot be evaluated.
         IntegrityFailure: the bundle holds a link or a special file.
     """
-    run_evaluator(paths.bundle, eval_set, paths.evaluation, run_id=run_id, isolation=paths.isolation)
+    run_evaluator(
+        paths.bundle,
+        agreed.eval_set,
+        paths.evaluation,
+        run_id=run_id,
+        isolation=paths.isolation,
+        task=agreed.task,
+    )
     notify(4, f"evaluation: {paths.evaluation}")
     return read_bytes(paths.evaluation)
 

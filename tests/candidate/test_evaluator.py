@@ -51,6 +51,19 @@ def test_no_variable_that_may_hold_a_secret_reaches_it(
     assert set(seen) - {"LC_CTYPE"} <= set(KEPT_VARIABLES)
 
 
+def test_the_task_is_passed_on(tmp_path: Path, eval_set: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    spy = tmp_path / "python"
+    dump = f"with open({str(tmp_path / 'seen.json')!r}, 'w') as file: json.dump(sys.argv, file)"
+    spy.write_text(f"#!{sys.executable}\nimport json, sys\n{dump}\nraise SystemExit(3)\n")
+    spy.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(spy))
+    for task, passed in ((None, []), (Path("data/eval.toml"), ["--task", "data/eval.toml"])):
+        with pytest.raises(CannotJudge):
+            run_evaluator(tmp_path, eval_set, tmp_path / "out.json", run_id=RUN, isolation="auto", task=task)
+        seen = json.loads((tmp_path / "seen.json").read_text())
+        assert seen[seen.index("auto") + 1 :] == passed
+
+
 def test_a_directory_called_minieval_is_not_the_evaluator(
     tmp_path: Path, eval_set: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -13,7 +13,7 @@ from lynxgate.pull_request.workflow_env import read_workflow, write_outputs
 from minieval.contract.exits import Exit
 from tests.github_standin import BOT, GithubStandIn, Token
 from tests.pull_request.conftest import HEAD, LABEL, PULL, REPOSITORY, REQUEST, RUN, TOKEN, Step, at
-from tests.samples import MODEL, baseline, evaluation, judge
+from tests.samples import MODEL, baseline, evaluation, judge, write
 from tests.samples import RUN as EVALUATED
 
 Output = Callable[[], tuple[str, str]]
@@ -136,6 +136,26 @@ class TestRequest:
         step.label()
         assert step.run("ci", "request", "--baseline", "./eval_baseline.json") == Exit.REFUSED
         assert "changes eval_baseline.json; a baseline changes only in a pull request of its own" in comments(github)
+
+    @pytest.mark.parametrize("changed", ["ml/eval.toml", "ml/scoring.py", "ml/SCORING.py", "ml"])
+    @pytest.mark.parametrize("names_it", [True, False])
+    def test_a_changed_task_or_scorer_counts_as_a_changed_baseline(
+        self, github: GithubStandIn, step: Step, changed: str, *, names_it: bool
+    ) -> None:
+        (step.root / "ml").mkdir()
+        (step.root / "ml" / "scoring.py").write_text("def score(expected, answer, features): return True\n")
+        (step.root / "ml" / "eval.toml").write_text(
+            'schema = "minieval.task/1"\nid = "row"\nexpected = "label"\n'
+            '[score]\nkind = "python"\npython = "scoring.py"\n'
+        )
+        task = {"task": {"path": "ml/eval.toml", "sha256": "d" * 64}} if names_it else {}
+        (step.root / "eval_baseline.json").write_bytes(write(baseline(**task)))
+        github.add_pull(PULL, HEAD, changed)
+        github.add_comment(PULL, "ann", REQUEST, at(1))
+        step.label()
+        assert step.run("ci", "request") == (Exit.REFUSED if names_it else Exit.OK)
+        if names_it:
+            assert "a task changes only in a pull request of its own" in comments(github)
 
     @pytest.mark.parametrize(
         "given",

@@ -12,8 +12,12 @@ from lynxgate.errors import CannotJudge, Exit, GateError, IntegrityFailure
 KEPT_VARIABLES = ("PATH", "HOME", "LANG", "LC_ALL", "TERM", "COLUMNS", "TMPDIR")
 
 
-def run_evaluator(bundle: Path, eval_set: Path, output: Path, *, run_id: str, isolation: str) -> None:
+def run_evaluator(
+    bundle: Path, eval_set: Path, output: Path, *, run_id: str, isolation: str, task: Path | None = None
+) -> None:
     """Evaluate a bundle with ``python -m minieval``; its messages go to stderr.
+
+    ``task`` is the path of the task file; without one, the conventions of minieval hold.
 
     Raises:
         CannotJudge, IntegrityFailure: minieval ended with that exit code, after printing the reason.
@@ -25,6 +29,7 @@ def run_evaluator(bundle: Path, eval_set: Path, output: Path, *, run_id: str, is
     command = [sys.executable, "-P", "-m", "minieval"]
     command += ["--bundle", str(bundle), "--eval-set", str(eval_set), "--output", str(output)]
     command += ["--run-id", run_id, "--isolation", isolation]
+    command += [] if task is None else ["--task", str(task)]
     environment = {name: value for name, value in os.environ.items() if name in KEPT_VARIABLES}
     code = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, stdout=sys.stderr, check=False).returncode
     match code:

@@ -102,19 +102,26 @@ def pull(
     The bytes are hashed and compared with the .dvc file.
     """
     from lynxgate.candidate.eval_set_check import verify_pulled
+    from lynxgate.candidate.task_check import read_agreed_task
     from lynxgate.wiring import open_eval_data
 
-    path = target or Path(_read_baseline(baseline).eval_set)
+    path = target
+    if path is None:
+        agreed = _read_baseline(baseline)
+        # Before anything is downloaded: what follows would be measured by another task than the agreed one.
+        read_agreed_task(agreed, baseline.parent)
+        path = Path(agreed.eval_set)
     open_eval_data(path.absolute().parent).pull(path)
     note(f"{path}: {verify_pulled(path).dvc_md5}, matches its .dvc file")
 
 
 def check_eval_set(baseline: BaselinePath = BASELINE, eval_set: OwnEvalSetPath = None) -> None:
-    """Check the eval set against the baseline.
+    """Check the eval set, and the task file, against the baseline.
 
-    Exit 4 when its bytes or its .dvc file differ from what the baseline names.
+    Exit 4 when the eval set's bytes, its .dvc file, or the task differ from what the baseline names.
     """
     from lynxgate.candidate.eval_set_check import check_eval_set as check
+    from lynxgate.candidate.task_check import read_agreed_task
     from lynxgate.errors import CannotJudge
 
     agreed = _read_baseline(baseline)
@@ -122,9 +129,12 @@ def check_eval_set(baseline: BaselinePath = BASELINE, eval_set: OwnEvalSetPath =
         raise CannotJudge(
             f"{baseline}: eval_set_dvc_hash is still a placeholder; copy it from the eval set's .dvc file"
         )
+    task = read_agreed_task(agreed, baseline.parent)
     path = eval_set or Path(agreed.eval_set)
     found = check(agreed.eval_set_dvc_hash, agreed.eval_set_sha256, path)
     print_text(f"{path}: md5 {found.dvc_md5}, sha256 {found.sha256}: matches {baseline} and the .dvc file")
+    if task is not None:
+        print_text(f"{task.path}: sha256 {task.sha256}: matches {baseline}")
 
 
 @contextmanager

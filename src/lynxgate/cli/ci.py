@@ -84,7 +84,9 @@ def request(
     labelled = _read_event(event, workflow)
     if workflow.repository is None:
         raise UsageFailure("GITHUB_REPOSITORY is not set; it names the repository as owner/name")
-    terms = Terms(label, locate(baseline, workflow.workspace), workflow.repository)
+    agreed = locate(baseline, workflow.workspace)
+    task = tuple(locate(path, workflow.workspace) for path in _find_task_files(baseline))
+    terms = Terms(label, agreed, workflow.repository, task)
     found: Declined | Admitted | None = refuse_unseen(labelled, terms)
     forge = None
     if found is None:
@@ -107,6 +109,18 @@ def request(
     for name, value in outputs.items():
         print_text(f"{name}={value}")
     return Exit.OK
+
+
+def _find_task_files(baseline: Path) -> tuple[Path, ...]:
+    """Return the task file of the baseline and its scorer; none where the baseline is not in this checkout."""
+    # A job without a checkout has no baseline. The job that promotes has one, and checks the request again.
+    if not baseline.exists():
+        return ()
+    from lynxgate.candidate.task_check import list_task_files
+    from lynxgate.decision.baseline import Baseline
+    from minieval.contract.documents import read_document
+
+    return list_task_files(read_document(baseline, Baseline), baseline.parent)
 
 
 def comment(

@@ -16,11 +16,15 @@ from lynxgate.pull_request.request import Declined, PromotionRequest, choose, fi
 
 @dataclass(frozen=True)
 class Terms:
-    """What a request must fit: the label, the committed baseline, and this repository."""
+    """What a request must fit: the label, the committed baseline, and this repository.
+
+    ``task`` are the task file that the baseline names and its scorer: they decide as the baseline does.
+    """
 
     label: str
     baseline: RepositoryFile
     repository: str
+    task: tuple[RepositoryFile, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -54,7 +58,7 @@ def admit(forge: Forge, event: LabelledEvent, terms: Terms) -> Admitted | Declin
     """Return the request that the label of ``event`` is about, or why there is none.
 
     1. The event: this repository, this label, not from a fork.
-    2. The pull request now: open, with the event's head, the baseline unchanged.
+    2. The pull request now: open, with the event's head, the baseline and its task unchanged.
     3. The label: still as the event's sender set it.
     4. The comments: the one request that counts.
 
@@ -85,13 +89,14 @@ def _refuse_pull(forge: Forge, event: LabelledEvent, terms: Terms) -> Declined |
     if pull.head_sha != event.head_sha:
         return Declined("commits were pushed after the label was set", again)
     files = forge.files(event.number)
-    # A rename from or to the baseline changes it as well.
-    names = (name for file in files for name in (file.path, file.previous) if name is not None)
-    if any(terms.baseline.is_changed_by(name) for name in names):
-        return Declined(
-            f"this pull request changes {terms.baseline.path}; a baseline changes only in a pull request of its own",
-            "Merge the change of the baseline first, in a pull request of its own.",
-        )
+    # A rename from or to one of them changes it as well.
+    names = [name for file in files for name in (file.path, file.previous) if name is not None]
+    for kind, agreed in (("baseline", terms.baseline), *(("task", each) for each in terms.task)):
+        if any(agreed.is_changed_by(name) for name in names):
+            return Declined(
+                f"this pull request changes {agreed.path}; a {kind} changes only in a pull request of its own",
+                f"Merge the change of the {kind} first, in a pull request of its own.",
+            )
     # GitHub lists at most 3,000 files.
     if len(files) < pull.changed_files:
         return Declined(
