@@ -17,7 +17,7 @@ from lynxgate.decision.same_eval_set import check_same_eval_set, of_baseline, of
 from lynxgate.errors import CannotJudge
 from minieval.contract.evalset import EvalSet
 from minieval.contract.outcome_bits import unpack_outcomes
-from minieval.contract.report import Evaluation
+from minieval.contract.report import Evaluation, Scale
 from minieval.contract.rows import number_groups
 
 Units = Sequence[Sequence["Answered"]]
@@ -40,7 +40,7 @@ def pair_rows(evaluation: Evaluation, baseline: Baseline, eval_set: EvalSet) -> 
 
     Raises:
         IntegrityFailure: the three do not name the same eval set.
-        CannotJudge: a side has no outcomes over all rows.
+        CannotJudge: a side has no outcomes over all rows, or is not right or wrong.
     """
     given = of_identity("the eval set given", eval_set.identity)
     # A baseline with a placeholder for the hash names no eval set: its rows cannot be paired with these.
@@ -49,6 +49,8 @@ def pair_rows(evaluation: Evaluation, baseline: Baseline, eval_set: EvalSet) -> 
         check_same_eval_set(given, named, advice="give the eval set that both were made on")
     n, bits = len(eval_set.rows), []
     for name, side in (("baseline", baseline.aggregate), ("evaluation", evaluation.aggregate)):
+        if side is not None and side.scale is not Scale.RIGHT_OR_WRONG:
+            raise CannotJudge(f"the rows of the {name} are {side.scale}, and only right or wrong rows can be resampled")
         if side is None or side.outcomes is None or side.n != n:
             raise CannotJudge(f"the {name} has no outcomes over all {n} rows; evaluate with minieval, then rebaseline")
         bits.append(f"{unpack_outcomes(side.outcomes, n):0{n}b}")
