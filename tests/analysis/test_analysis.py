@@ -88,7 +88,7 @@ def test_graded_examples_are_lost_where_their_score_fell_and_only_explain_knows_
     identity = load_eval_set(place / "set.jsonl").identity
     before, now = [9000] * N, [8000 if index in (3, 5) else 9000 + (index == 7) for index in range(N)]
     graded = [{"n": N, "points": sum(scores), "scores": pack_scores(scores)} for scores in (before, now)]
-    hashes = {"eval_set_dvc_hash": identity.dvc_md5, "eval_set_sha256": identity.sha256}
+    hashes: dict[str, Any] = {"eval_set_dvc_hash": identity.dvc_md5, "eval_set_sha256": identity.sha256}
     agreed = baseline({"x": graded[0]}, aggregate=graded[0], eval_set="set.jsonl", **hashes)
     eval_set = {"dvc_md5": identity.dvc_md5, "sha256": identity.sha256}
     measured = evaluation({"x": graded[1]}, aggregate=graded[1], eval_set=eval_set, schema="minieval.evaluation/2")
