@@ -98,6 +98,10 @@ faults:
 simulate seeds="1000" first="1" *options:
     @python -m tests.simulation {{seeds}} {{first}} {{options}}
 
+# Fuzz every parser, guided by coverage, for that many seconds in all on one core; `just fuzz 60 comment yaml` only two
+fuzz seconds="600" *targets:
+    @python -m tests.fuzz {{seconds}} {{targets}}
+
 # Move the numbers of eval_baseline.json to those of an evaluation; review the diff, and give it a pull request of its own
 rebaseline evaluation="candidate_eval.json":
     @lynxgate baseline rebaseline --evaluation {{quote(evaluation)}}

@@ -41,11 +41,20 @@ def read_dvc_file(path: Path) -> DvcFile:
         CannotJudge: it is missing, not plain YAML (`minieval.contract.plain_yaml`), or has other outputs.
     """
     data = read_bytes(path, missing="the eval set must be versioned with DVC (dvc add); is this the right checkout?")
+    return parse_dvc_file(data, where=str(path))
+
+
+def parse_dvc_file(data: bytes, *, where: str) -> DvcFile:
+    """Parse a ``.dvc`` file with exactly one output; ``where`` is what messages call it.
+
+    Raises:
+        CannotJudge: it is not plain YAML (`minieval.contract.plain_yaml`), or has other outputs.
+    """
     try:
         (out,) = _Outputs.model_validate(parse_yaml(data)).outs
     except (NotPlainYaml, ValidationError) as error:
         reason = "its outs are not one file with an md5" if isinstance(error, ValidationError) else str(error)
-        raise CannotJudge(f"{path}: not a .dvc file we can read ({reason}); write it again with dvc add") from error
+        raise CannotJudge(f"{where}: not a .dvc file we can read ({reason}); write it again with dvc add") from error
     return DvcFile(md5=out.md5, path=out.path, size=out.size)
 
 
