@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import sys
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -31,21 +32,19 @@ def read_corpus(name: str) -> Iterator[tuple[str, bytes]]:
 
 
 def keep(name: str, candidates: Iterable[bytes]) -> int:
-    """Keep those of ``candidates`` and of the corpus that add something, smallest first; return how many."""
+    """Keep those of ``candidates`` and of the corpus that add something, accepted ones first; return how many."""
     folder = CORPUS / name
     folder.mkdir(parents=True, exist_ok=True)
     found = {path.read_bytes() for path in folder.glob("found-*")}
     known = {data for _, data in read_corpus(name)}
-    seen: set[Place] = set()
+    traces = {data: _trace(name, data) for data in {*candidates, *known} if len(data) <= MOST_BYTES_EACH}
+    seen: set[Place] = set().union(*(traces[data].places for data in found if data in traces))
     kept: list[bytes] = []
     size = 0
-    for data in sorted(found, key=len):
-        seen |= _trace(name, data)
-    for data in sorted({*candidates, *known} - found, key=lambda each: (len(each), each)):
-        if len(data) > MOST_BYTES_EACH or size + len(data) > MOST_BYTES:
-            continue
-        if (new := _trace(name, data)) - seen:
-            seen |= new
+    # What is accepted goes deepest, and small refused inputs would fill the folder before it.
+    for data in sorted(traces.keys() - found, key=lambda each: (not traces[each].accepted, len(each), each)):
+        if size + len(data) <= MOST_BYTES and not traces[data].places <= seen:
+            seen |= traces[data].places
             kept.append(data)
             size += len(data)
     for path in folder.iterdir():
@@ -56,8 +55,15 @@ def keep(name: str, candidates: Iterable[bytes]) -> int:
     return len(kept)
 
 
-def _trace(name: str, data: bytes) -> set[Place]:
-    """Return the jumps from line to line that an input makes in the code under test."""
+@dataclass(frozen=True)
+class _Trace:
+    """What an input did: whether it was accepted, and the jumps from line to line in the code under test."""
+
+    accepted: bool
+    places: frozenset[Place]
+
+
+def _trace(name: str, data: bytes) -> _Trace:
     places: set[Place] = set()
     before: dict[FrameType, int] = {}
 
@@ -72,11 +78,12 @@ def _trace(name: str, data: bytes) -> set[Place]:
     def on_call(frame: FrameType, _: str, __: Any) -> Any:
         return on_line if any(part in frame.f_code.co_filename for part in _TRACED) else None
 
+    accepted = False
     sys.settrace(on_call)
     try:
-        check(TARGETS[name], data)
+        accepted = check(TARGETS[name], data)
     except Exception:  # noqa: BLE001 - a finding; the run that found it has reported it
         places.add((name, -1, -1))
     finally:
         sys.settrace(None)
-    return places
+    return _Trace(accepted, frozenset(places))

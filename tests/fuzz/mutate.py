@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import random
 from collections.abc import Sequence
@@ -24,7 +25,7 @@ _MOST_NODES = 400
 
 
 def mutate_json(data: bytes, seed: int, words: Sequence[str]) -> bytes | None:
-    """Return ``data`` with one to four changes of its tree; `None` when it is not JSON. ``words`` are likely strings."""
+    """Return ``data`` with some changes of its tree, in which ``words`` are likely strings; `None` for no JSON."""
     try:
         tree = json.loads(data)
     except (ValueError, RecursionError):
@@ -44,12 +45,12 @@ def _change(tree: Json, dice: random.Random, words: Sequence[str]) -> Json:
         case 0:
             del holder[key]
         case 1 if isinstance(holder, dict):
-            holder[dice.choice(words) if words else "x"] = holder[key]
+            holder[dice.choice(words) if words else "x"] = copy.deepcopy(holder[key])
         case 1:
-            holder.insert(key, holder[key])
+            holder.insert(key, copy.deepcopy(holder[key]))
         case 2:
             other_holder, other_key = dice.choice(places)
-            holder[key] = json.loads(json.dumps(other_holder[other_key]))
+            holder[key] = copy.deepcopy(other_holder[other_key])
         case 3 if isinstance(holder, dict):
             holder[dice.choice(words) if words else "x"] = holder.pop(key)
         case _:
@@ -80,4 +81,4 @@ def _other(value: Json, dice: random.Random, words: Sequence[str]) -> Json:
     if isinstance(value, str) and dice.random() < 0.4:
         at = dice.randrange(len(value) + 1)
         return value[:at] + dice.choice(("\n", "\x7f", "\u2028", "é", "0", "*", ".", "|", "`")) + value[at:]
-    return dice.choice(words) if words and dice.random() < 0.3 else dice.choice(_VALUES)
+    return dice.choice(words) if words and dice.random() < 0.3 else copy.deepcopy(dice.choice(_VALUES))

@@ -1,4 +1,4 @@
-"""The words of a corpus: keys and short strings, which a mutator puts in other places and libFuzzer has as a dictionary."""
+"""The words of a corpus: keys and short strings, for the mutator and for libFuzzer's dictionary."""
 
 from __future__ import annotations
 
