@@ -25,6 +25,7 @@ from pathlib import Path, PurePosixPath
 # Set before the import, which reads it: otherwise MLflow would report its use from a process that holds credentials.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 
+import mlflow
 import mlflow.exceptions
 import requests
 from mlflow import MlflowClient
@@ -122,7 +123,7 @@ class MlflowTracking:
     def set_alias(self, model: str, run_id: str, tags: Mapping[str, str]) -> None:
         """Make the candidate's version of ``model`` the one in production; errors as `lynxgate.ports.Tracking`."""
         place = self._locate(run_id)
-        with self._translated(f"point the alias of {model}"):
+        with self._translated(f"point the alias of {model}"), _as_default(self._uri):
             mlflow_models.set_alias(self._client, model, run_id, place, tags)
 
     def read_alias(self, model: str) -> AliasedVersion | None:
@@ -282,6 +283,28 @@ class MlflowTracking:
 
 class _NoSuch(StoreFailure):
     """Inside this module: the run, model or tag does not exist."""
+
+
+@contextlib.contextmanager
+def _as_default(uri: str) -> Iterator[None]:
+    """Make a database the process's default for a while; a server needs no default.
+
+    MLflow's store looks up the model of a new version in the default, whichever database the client was opened for.
+    """
+    if uri.startswith(("http://", "https://")):
+        yield
+        return
+    variable = "MLFLOW_TRACKING_URI"
+    in_environment, was_set, before = os.environ.get(variable), mlflow.is_tracking_uri_set(), mlflow.get_tracking_uri()
+    mlflow.set_tracking_uri(uri)
+    try:
+        yield
+    finally:
+        mlflow.set_tracking_uri(None)  # which also removes the variable
+        if in_environment is not None:
+            os.environ[variable] = in_environment
+        if was_set and mlflow.get_tracking_uri() != before:
+            mlflow.set_tracking_uri(before)
 
 
 def _bound_requests(timeout: int) -> int:
