@@ -50,10 +50,11 @@ def command(
     ] = False,
 ) -> None:
     """Score a candidate bundle on an eval set, without showing it a label."""
-    from minieval.contract.writes import check_output  # noqa: PLC0415 - --help stays fast
+    from minieval.contract.writes import discard_output  # noqa: PLC0415 - --help stays fast
     from minieval.evaluation import evaluate, write  # noqa: PLC0415
 
-    check_output(output, (bundle, eval_set))
+    # Before anything can fail: an evaluation of an earlier candidate must not be taken for that of this one.
+    earlier = discard_output(output, inputs=(bundle, eval_set))
     limits = Limits(timeout_s=timeout, memory_mb=memory_mb)
     with _progress() as progress:
         evaluation = evaluate(
@@ -66,7 +67,7 @@ def command(
             progress=progress,
             warn=_say,
         )
-    write(evaluation, output)
+    write(evaluation, output, like=earlier)
     _say(f"{_summary(evaluation)}; wrote {output}")
 
 
@@ -103,4 +104,4 @@ def _summary(evaluation: Evaluation) -> str:
 
 
 def _say(words: str) -> None:
-    print(f"minieval: {words}", file=sys.stderr)
+    exits.print_line(f"minieval: {words}")

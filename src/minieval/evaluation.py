@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import tempfile
 from collections.abc import Callable, Sequence
@@ -119,13 +120,13 @@ def _check_request(run_id: str | None, batch_size: int) -> None:
         raise UsageFailure(f"a batch size of {batch_size}: give at least 1")
 
 
-def write(evaluation: Evaluation, path: Path) -> None:
-    """Write the document, whole or not at all.
+def write(evaluation: Evaluation, path: Path, *, like: os.stat_result | None = None) -> None:
+    """Write the document, whole or not at all; ``like`` is what `discard_output` removed there, if it did.
 
     Raises:
         CannotJudge: the file cannot be written.
     """
-    write_output(path, dump_evaluation(evaluation))
+    write_output(path, dump_evaluation(evaluation), like=like)
 
 
 def _compose(rows: EvalSet, run: _Run, scored: Score, *, run_id: str | None, batch_size: int) -> Evaluation:
