@@ -218,6 +218,13 @@ class TestFaults:
             MlflowTracking(fault_proxy.url).download(logged_run[0], tmp_path / "candidate")
         assert list(tmp_path.iterdir()) == []
 
+    @pytest.mark.parametrize("size", [-1, 2**53, 10**30])
+    def test_hostile_sizes(self, fault_proxy: FaultProxy, logged_run: tuple[str, str], size: int) -> None:
+        listing = f'{{"files": [{{"path": "MLmodel", "is_dir": false, "file_size": {size}}}]}}'.encode()
+        fault_proxy.fail(Fault.REWRITE, path="artifacts?path", rewrite=lambda _: listing)
+        with pytest.raises((IntegrityFailure, StoreFailure), match=r"refused|failed to"):
+            MlflowTracking(fault_proxy.url).find_model(logged_run[0])
+
     def test_a_download_that_breaks_leaves_nothing(
         self, fault_proxy: FaultProxy, logged_run: tuple[str, str], tmp_path: Path
     ) -> None:

@@ -82,7 +82,8 @@ def fuzz(name: str, seconds: int) -> Fuzzed:
             shutil.copy(path, CORPUS / name / f"found-{path.name.rpartition('-')[2][:16]}")
         keep(name, [path.read_bytes() for path in grown.iterdir()])
     failed = bool(found) or done.returncode != 0
-    return Fuzzed(int(counted[1]) if counted else 0, output[-4000:] if failed else None)
+    told = output[output.rfind("=== Uncaught Python exception") :] if "=== Uncaught" in output else output
+    return Fuzzed(int(counted[1]) if counted else 0, told[:4000] if failed else None)
 
 
 def _quick_folder(scratch: str) -> str:

@@ -23,6 +23,7 @@ from lynxgate.decision.baseline import parse_baseline
 from lynxgate.decision.consistency import check_baseline, check_evaluation
 from lynxgate.decision.decide import decide_bytes, decide_bytes_again, parse_tolerance
 from lynxgate.decision.documents import find_problems
+from lynxgate.decision.effective_policy import describe_policy
 from lynxgate.decision.enforceable import check_advisory_terms, check_enforceable
 from lynxgate.decision.groups import parse_groups
 from lynxgate.decision.verdict import Verdict, parse_verdict
@@ -106,6 +107,7 @@ def _baseline(data: bytes) -> None:
     find_problems(data, where=_WHERE)
     found = parse_baseline(data, where=_WHERE)
     render_baseline(found)
+    describe_policy(found)
     check_baseline(found)
     check_advisory_terms(found.policy)
     check_enforceable(found, found.policy)

@@ -39,6 +39,7 @@ from lynxgate.errors import CannotJudge, GateError, IntegrityFailure, OutcomeUnk
 from lynxgate.identity import is_sha
 from lynxgate.ports import AliasedVersion, Progress, RunFacts, RunModel, RunTag
 from lynxgate.redact import scrub, strip_credentials
+from minieval.contract.fields import LARGEST_CANONICAL
 
 TIMEOUT_SECONDS = 10
 MODEL_NAME = "model"
@@ -357,6 +358,8 @@ def _list(repository: ArtifactRepository, folder: str) -> Iterator[tuple[str, in
                 pending.append(str(path))
             else:
                 size = None if entry.file_size is None else int(entry.file_size)
+                if size is not None and not 0 <= size <= LARGEST_CANONICAL:
+                    raise IntegrityFailure(f"the server lists {str(path)[:200]!r} with {size} bytes: refused")
                 yield path.relative_to(folder).as_posix(), size
 
 
