@@ -17,7 +17,7 @@ from typing import Any
 
 import yaml
 
-from lynxgate.candidate.eval_set_check import parse_dvc_file
+from lynxgate.candidate.dvc_pointer import parse_dvc_file, parse_dvc_lock
 from lynxgate.candidate.lock_check import _read_pins
 from lynxgate.decision.baseline import parse_baseline
 from lynxgate.decision.consistency import check_baseline, check_evaluation
@@ -300,6 +300,13 @@ def _dvc(data: bytes) -> None:
     parse_dvc_file(data, where=_WHERE)
 
 
+def _dvc_lock(data: bytes) -> None:
+    """A dvc.lock and, after a line of its own, the dvc.yaml beside it."""
+    lock, _, pipeline = data.partition(b"\n=====\n")
+    for named in parse_dvc_lock(lock, pipeline, where=_WHERE):
+        assert named.md5
+
+
 def _lock(data: bytes) -> None:
     tuple(_read_pins(data.decode("utf-8", errors="replace")))
 
@@ -342,6 +349,7 @@ TARGETS: Mapping[str, Target] = {
     "yaml": Target(_plain_yaml, json=False),
     "mlmodel": Target(_mlmodel, json=False),
     "dvc": Target(_dvc, json=False),
+    "dvc-lock": Target(_dvc_lock, json=False),
     "lock": Target(_lock, json=False),
     "tolerance": Target(_tolerance, json=False),
     "answers": Target(_answers),
