@@ -30,15 +30,18 @@ def test_each_target_has_a_small_corpus() -> None:
 
 
 def test_a_finding_is_what_is_neither_an_answer_nor_our_error() -> None:
-    def fail(error: Exception) -> None:
-        raise error
+    def fail(error: Exception) -> Target:
+        def run(_: bytes) -> None:
+            raise error
+
+        return Target(run)
 
     assert check(Target(lambda _: None), b"")
-    assert not check(Target(lambda _: fail(CannotJudge("a reason"))), b"")
+    assert not check(fail(CannotJudge("a reason")), b"")
     # No words, no code of its own, or no error of ours.
     for error in (CannotJudge(" "), GateError("a reason"), KeyError("x"), RecursionError(), AssertionError("x")):
         with pytest.raises((AssertionError, KeyError, RecursionError)):
-            check(Target(lambda _, error=error: fail(error)), b"")
+            check(fail(error), b"")
 
 
 def test_the_mutator_is_repeatable_and_reaches_documents_within_strings() -> None:

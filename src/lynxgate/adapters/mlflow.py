@@ -5,7 +5,8 @@
 - `StoreFailure` is a refusal that certainly changed nothing. `OutcomeUnknown` is everything else: a reply that was
   lost or late, and a 500, may follow a change that was made.
 - A model is taken from its LoggedModel, where MLflow 3 keeps it, or from the run's artifacts, where older clients
-  put it. MLflow verifies no byte that it delivers: what arrives is compared with what the server listed.
+  and servers (2.22) put it. MLflow verifies no byte that it delivers: what arrives is compared with what the server
+  listed.
 - The time limits are MLflow's environment variables, so they hold for the whole process; shorter ones of the user stay.
 - No message contains a credential, neither from the tracking URI nor from a vendor's exception.
 """
@@ -29,7 +30,7 @@ import mlflow
 import mlflow.exceptions
 import requests
 from mlflow import MlflowClient
-from mlflow.entities import ViewType
+from mlflow.entities import LoggedModel, ViewType
 from mlflow.store.artifact.artifact_repo import ArtifactRepository
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
@@ -200,16 +201,7 @@ class MlflowTracking:
         return self._logged_model(run_id, info.experiment_id) or self._older_layout(run_id, info.artifact_uri)
 
     def _logged_model(self, run_id: str, experiment_id: str) -> Place | None:
-        models = []
-        with self._translated(f"list the models of run {run_id}"):
-            token: str | None = None
-            while True:
-                page = self._client.search_logged_models(
-                    [experiment_id], filter_string=f"source_run_id = '{run_id}'", page_token=token
-                )
-                models += [model for model in page if model.source_run_id == run_id]
-                if not (token := page.token):
-                    break
+        models = self._search_logged_models(run_id, experiment_id)
         if not models:
             return None
         named = [model for model in models if model.name == self._model_name] or models
@@ -223,6 +215,24 @@ class MlflowTracking:
         if str(model.status) not in {"READY", "LoggedModelStatus.READY"}:
             raise CannotJudge(f"the model of run {run_id} was never completed (status {model.status}); log it again")
         return Place(f"models:/{model.model_id}", model.artifact_location, "")
+
+    def _search_logged_models(self, run_id: str, experiment_id: str) -> list[LoggedModel]:
+        """Return the logged models of a run, whose server has just given us the run; a server of MLflow 2 has none."""
+        models: list[LoggedModel] = []
+        with self._translated(f"list the models of run {run_id}"):
+            token: str | None = None
+            while True:
+                try:
+                    page = self._client.search_logged_models(
+                        [experiment_id], filter_string=f"source_run_id = '{run_id}'", page_token=token
+                    )
+                except mlflow.exceptions.MlflowException as error:
+                    if error.error_code == "ENDPOINT_NOT_FOUND":
+                        return []
+                    raise
+                models += [model for model in page if model.source_run_id == run_id]
+                if not (token := page.token):
+                    return models
 
     def _older_layout(self, run_id: str, artifact_uri: str) -> Place:
         with self._translated(f"list the artifacts of run {run_id}"):
