@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import shutil
 import tempfile
@@ -137,13 +138,13 @@ def choose_limits(task: TaskFile, *, timeout_s: float | None = None, memory_mb: 
     )
 
 
-def write(evaluation: Evaluation, path: Path) -> None:
-    """Write the document, whole or not at all.
+def write(evaluation: Evaluation, path: Path, *, like: os.stat_result | None = None) -> None:
+    """Write the document, whole or not at all; ``like`` is what `discard_output` removed there, if it did.
 
     Raises:
         CannotJudge: the file cannot be written.
     """
-    write_output(path, dump_evaluation(evaluation))
+    write_output(path, dump_evaluation(evaluation), like=like)
 
 
 def _check_request(run_id: str | None, batch_size: int) -> None:

@@ -55,6 +55,41 @@ def test_an_honest_candidate_is_scored(rows: Path, tmp_path: Path, capsys: pytes
     assert evaluation.environment.fingerprint is not None
 
 
+def test_an_evaluation_is_of_this_call_or_absent(rows: Path, tmp_path: Path) -> None:
+    """An older one would be compared as if it were of this candidate."""
+    output = tmp_path / "candidate_eval.json"
+    bundle = write_bundle(tmp_path / "bundle", UPPER)
+    for wrong in (
+        arguments(tmp_path / "nothing", rows, output),
+        arguments(bundle, tmp_path / "nothing.jsonl", output),
+        arguments(bundle, rows, output, "--run-id", "no run"),
+        arguments(bundle, rows, output, "--timeout", "-1"),
+    ):
+        output.write_text("of an earlier candidate")
+        assert run(wrong) in (3, 64)
+        assert not output.exists(), wrong
+    output.write_text("of an earlier candidate")
+    output.chmod(0o640)
+    assert run(arguments(bundle, rows, output, "--isolation", "process")) == 0
+    assert output.stat().st_mode & 0o777 == 0o640
+    # What is an input is no earlier result.
+    before = rows.read_bytes()
+    assert run(arguments(bundle, rows, rows)) == 64
+    assert rows.read_bytes() == before
+
+
+def test_what_it_prints_is_escaped(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    hostile = tmp_path / "a\x1b[2J\u202e##[group]b"
+    hostile.mkdir()
+    rows = write_rows(hostile / "eval.jsonl", upper_rows(10))
+    bundle = write_bundle(hostile / "bundle", UPPER)
+    assert run(arguments(bundle, rows, hostile / "out.json", "--isolation", "process")) == 0
+    err = capsys.readouterr().err
+    assert "wrote" in err and "b/out.json" in err
+    assert all(character.isprintable() for line in err.splitlines() for character in line)
+    assert "##[" not in err
+
+
 def test_a_frame_of_ids_and_predictions_is_read_by_id_and_twice_is_the_same(rows: Path, tmp_path: Path) -> None:
     frame = model("""
         import pandas, random

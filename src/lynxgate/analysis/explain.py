@@ -77,7 +77,7 @@ def find_examples(
             f"{visible(row.bucket)}: the eval set has {n} rows, the baseline {before.n} and the evaluation {now.n}"
         )
     if now.scale is not Scale.RIGHT_OR_WRONG:
-        return _compare_scores(before, now, [each.features.id for each in members])
+        return _compare_scores(before, now, [labels.ids[each] for each in members])
     # Outcomes are integers with one bit for each row, the first row highest: an example was lost where the old bit is
     # set and the new one is not.
     old, new = (unpack_outcomes(side.outcomes or "", n) for side in (before, now))
