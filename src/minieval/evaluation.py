@@ -12,7 +12,6 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -181,12 +180,12 @@ def _predict_all(plan: _Plan, predictor: Predictor, stream: EvalSetStream, score
     tally = Tally(buckets.names, graded=scorer.graded, trials=task.trials)
     predictor.wait_until_ready()
     features = [column for column in stream.schema if column.name in roles.features]
-    predictor.configure(features, roles.files, task.model.params, task.prediction.column)
+    predictor.configure(features, task.model.params, roles.files)
     plan.progress(0)
     for batch in stream.batches(plan.batch_size):
         rows, codes = buckets.read(batch.table, batch.where)
-        with _shown_files(plan, batch):
-            trials = [predictor.predict(batch.features, first=batch.start) for _ in range(task.trials)]
+        with sandbox.show_files(plan.scratch / "files", batch.files):
+            trials = [predictor.predict(batch.features, first=batch.start + 1) for _ in range(task.trials)]
         tally.add(marker.mark(_truth(batch), trials), rows, codes)
         plan.progress(batch.start + len(batch.table))
     marker.check_kinds(roles.expected)
@@ -223,17 +222,6 @@ def _scorer(plan: _Plan) -> Iterator[Scorer]:
 
     with start_scorer(plan.task, plan.isolation) as scorer:
         yield scorer
-
-
-@contextlib.contextmanager
-def _shown_files(plan: _Plan, batch: Batch) -> Iterator[None]:
-    """Show the predictor the files of one batch under their opaque names."""
-    folder = plan.scratch / "files"
-    for name, path in batch.files:
-        shutil.copyfile(path, folder / name)
-    yield
-    for name, _ in batch.files:
-        (folder / name).unlink()
 
 
 def _truth(batch: Batch) -> Truth:

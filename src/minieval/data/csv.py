@@ -81,7 +81,7 @@ class CsvReader:
             if column.kind in COMPLETE and cells.null_count:
                 index = cells.to_pylist().index(None)
                 raise CannotJudge(
-                    f"{chunk.place.name(index)}: the column {column.name[:80]!r} is empty, and {column.kind}s are needed; "
+                    f"{chunk.place.name(index)}: the column {column.name[:80]!r} is empty, and is of type {column.kind}; "
                     "fill it in, or set its type to number or text"
                 )
 

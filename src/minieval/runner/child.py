@@ -159,7 +159,8 @@ class Child:
         self._inbox += data
         if len(self._inbox) > self._limits.answer_bytes:
             raise CannotJudge(
-                f"the predictor answered with more than {self._limits.answer_bytes // MIB} MiB while {doing}"
+                f"the predictor answered with more than {self._limits.answer_bytes // MIB} MiB while {doing}; "
+                "if its answers are long, choose a smaller --batch-size"
             )
 
     def _listen(self) -> None:

@@ -3,10 +3,10 @@
 Both have: a session of its own, no inherited descriptors, a fixed environment of a few variables, no capabilities,
 limits on address space, CPU time, file size and processes, and a copy of the bundle.
 
-- `bwrap`: no network, no other process visible, and a read-only file system of the system's libraries, this Python
-  and the bundle. An eval set inside any of these is refused. ``/proc`` is read-only: otherwise root without
-  capabilities could still write to the host's ``/proc/sys``. With bwrap 0.8 or newer no user namespace can be made
-  inside, in which the candidate would have all capabilities again, and could mount file systems.
+- `bwrap`: no network, no other process visible, and a read-only file system of the system's libraries, this Python,
+  the bundle, and the files of a batch. An eval set inside any of these is refused. ``/proc`` is read-only: otherwise
+  root without capabilities could still write to the host's ``/proc/sys``. With bwrap 0.8 or newer no user namespace
+  can be made inside, in which the candidate would have all capabilities again, and could mount file systems.
 - `process`: the same user, the same file system and the network. Labels are not sent, and this process's memory and
   environment are closed to it. **A candidate that looks for the eval-set file finds it**, other processes of the
   same user (for example a shell with secrets) are open to it, and a process that starts its own session survives the
@@ -72,20 +72,53 @@ def start(
 ) -> Iterator[Child]:
     """Start a predictor for the staged ``bundle``; ``home`` is an empty directory that it may write to.
 
-    ``files`` is a folder that it may read, for files that rows name.
+    ``files`` is the folder in which `show_files` puts the files of a batch.
 
     Raises:
         CannotJudge: the eval set would be visible under `bwrap`, or the process cannot be started.
     """
     if isolation is Isolation.BWRAP:
         _refuse_visible(eval_set)
-        command = [*bwrap(limits, bundle=bundle, files=files), *_python(PREDICTOR, BUNDLE, limits, FILES)]
+        command = [
+            *bwrap(limits, bundle=bundle, files=files),
+            *_python(PREDICTOR, BUNDLE, limits, None if files is None else FILES),
+        ]
         environment = _environment("/tmp")  # noqa: S108 - the sandbox's own
     else:
-        command = _python(_predictor(), str(bundle), limits, str(files or ""))
+        command = _python(_predictor(), str(bundle), limits, None if files is None else str(files))
         environment = _environment(str(home))
     with _closed_memory(), _spawn(command, environment, home, limits) as child:
         yield child
+
+
+@contextlib.contextmanager
+def show_files(folder: Path, files: Sequence[tuple[str, Path]]) -> Iterator[None]:
+    """Show a batch's files in ``folder`` (that of `start`) under the given names, and remove them at the end.
+
+    They are copies without the times of the originals: no candidate can change the eval set through them, or learn
+    from a time to which label a file belongs.
+
+    Raises:
+        CannotJudge: a file cannot be read.
+    """
+    shown = []
+    try:
+        for name, path in files:
+            shown.append(folder / name)
+            _copy(path, shown[-1])
+        yield
+    finally:
+        for path in shown:
+            path.unlink(missing_ok=True)
+
+
+def _copy(path: Path, target: Path) -> None:
+    try:
+        # No link is followed on either side: the eval set's last part, or one that a candidate put at the target.
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW), "rb") as source, target.open("xb") as copy:
+            shutil.copyfileobj(source, copy)
+    except OSError as error:
+        raise CannotJudge(f"{path}: cannot be shown to the model: {error.strerror}") from error
 
 
 @functools.cache
@@ -162,11 +195,12 @@ def _refuse_visible(eval_set: Path) -> None:
             )
 
 
-def _python(predictor: str, bundle: str, limits: Limits, files: str) -> list[str]:
+def _python(predictor: str, bundle: str, limits: Limits, files: str | None) -> list[str]:
     # CPU time adds up over all cores, wall-clock time does not.
     seconds = int(limits.timeout_s * (os.cpu_count() or 1)) + 1
     return [
-        *(sys.executable, *PYTHON_OPTIONS, predictor, "--bundle", bundle, "--files", files),
+        *(sys.executable, *PYTHON_OPTIONS, predictor, "--bundle", bundle),
+        *(("--files", files) if files else ()),
         *("--memory-mb", str(limits.memory_mb), "--file-mb", str(limits.file_mb), "--cpu-seconds", str(seconds)),
     ]
 
