@@ -225,7 +225,7 @@ def test_a_flavor_answers_as_its_model_does(save: Callable[[Path], Case], tmp_pa
     check(save(tmp_path / "bundle"), tmp_path / "bundle")
 
 
-def check(case: Case, bundle: Path, *, isolation: str = "") -> None:
+def check(case: Case, bundle: Path) -> None:
     """Its answers are the expected ones in batches of 1, of 3 and of all rows."""
     assert len(set(map(repr, case.expected))) > 1, "a model that always answers the same shows nothing"
     with predictor(bundle) as found:
