@@ -144,7 +144,7 @@ def verify_eval_set(paths: GatePaths, services: GateServices, notify: Notify) ->
     Raises:
         CannotJudge: the baseline is missing or invalid, or does not name its eval set by both hashes.
         UsageFailure: an output is one of the files that are read.
-        IntegrityFailure: the eval set is not the one that the baseline names.
+        IntegrityFailure: the eval set is not the one that the baseline names, or a pull would lose changes of it.
         StoreFailure: the DVC remote failed.
     """
     data = read_bytes(paths.baseline, missing="create one with `lynxgate baseline init`")
