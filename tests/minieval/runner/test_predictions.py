@@ -1,4 +1,4 @@
-"""What a predictor answers is believed only where every id comes back once with a string."""
+"""An answer of a predictor counts only where it is one value a row; anything else ends in one sentence."""
 
 from __future__ import annotations
 
@@ -8,82 +8,118 @@ import tracemalloc
 from pathlib import Path
 from typing import Any, cast
 
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from minieval.contract.rows import Features
 
 from minieval.contract.exits import CannotJudge
+from minieval.data.schema import Kind
 from minieval.runner.child import Child, Limits
-from minieval.runner.predictions import MAX_PREDICTION, Timing, match, predict
+from minieval.runner.predictions import MAX_PREDICTION, Predictor, Timing
+from tests.minieval.runner.tables import column, predict_in_batches, table
 
-ROWS = [Features(f"r{i}", json.dumps({"id": f"r{i}", "prompt": f"p{i}"})) for i in range(5)]
+PROMPT = [column("prompt", Kind.TEXT)]
 
 
-@given(st.lists(st.tuples(st.text(min_size=1), st.text()), unique_by=lambda pair: pair[0]), st.randoms())
-def test_answers_in_any_order_come_back_in_the_order_of_the_batch(pairs: list[tuple[str, str]], random: Any) -> None:
-    shuffled = [list(pair) for pair in pairs]
-    random.shuffle(shuffled)
-    assert match([identity for identity, _ in pairs], shuffled) == [text for _, text in pairs]
+class Recorded:
+    """Stands for a `Child` that answers with given lines, and keeps the requests."""
+
+    def __init__(self, *lines: bytes) -> None:
+        self.lines = list(lines)
+        self.requests: list[bytes] = []
+
+    def ask(self, request: bytes, *, doing: str) -> bytes:
+        self.requests.append(request)
+        return self.lines.pop(0)
+
+
+def prompts(n: int) -> pa.Table:
+    return table(PROMPT, {"prompt": [f"p{i}" for i in range(n)]})
+
+
+def ask(answers: Any, *, rows: int = 2, first: int = 1) -> list[Any]:
+    """The answers for a batch, of a predictor that sends these."""
+    recorded = Recorded(json.dumps({"predictions": answers}).encode())
+    return Predictor(cast(Child, recorded)).predict(prompts(rows), first=first)
+
+
+plain = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
+values = st.recursive(plain, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3))
+
+
+@given(st.lists(values, min_size=1, max_size=8))
+def test_every_json_value_arrives_as_it_was_sent(answers: list[Any]) -> None:
+    received = ask(answers, rows=len(answers))
+    # As text: to Python, 1 == 1.0 == True.
+    assert json.dumps(received) == json.dumps(answers)
 
 
 REFUSED: dict[str, tuple[Any, str]] = {
-    "missing": ([["a", "x"]], "lacks 1 of 2 ids, the first being 'b'"),
-    "none": ([], "lacks 2 of 2"),
-    "doubled": ([["a", "x"], ["b", "x"], ["a", "x"]], "the id 'a' twice"),
-    "doubled, other text": ([["a", "x"], ["a", "y"]], "the id 'a' twice"),
-    "foreign": ([["a", "x"], ["b", "x"], ["c", "x"]], "'c', which was not in the batch"),
-    "number": ([["a", 1], ["b", "x"]], "for 'a' is a int, not a string"),
-    "null": ([["a", None], ["b", "x"]], "for 'a' is null, not a string"),
-    "boolean": ([["a", True], ["b", "x"]], "is a bool"),
-    "list": ([["a", ["x"]], ["b", "x"]], "is a list"),
-    "id a number": ([[1, "x"], ["b", "x"]], "an id that is a int"),
-    "id a list": ([[[], "x"]], "an id that is a list"),
-    "too long": ([["a", "x" * (MAX_PREDICTION + 1)], ["b", ""]], "at most 65536"),
-    "triple": ([["a", "x", "y"]], "not a pair"),
-    "text": ("ab", "not a list"),
-    "mapping": ({"a": "x", "b": "y"}, "not a list"),
-    "null answer": (None, "is null"),
-    "escape in id": ([["\x1b[2J", "x"]], r"'\\x1b\[2J', which"),
+    "too few": (["x"], r"the model returned 1 answers for 2 rows \(rows 41 to 42\)"),
+    "none": ([], "returned 0 answers for 2 rows"),
+    "too many": (["x", "y", "z"], "returned 3 answers for 2 rows"),
+    "too long": (["", "x" * (MAX_PREDICTION + 1)], "the prediction for row 42 has 65537 characters; at most 65536"),
+    "text": ("ab", "for rows 41 to 42 is a str, not a list"),
+    "mapping": ({"a": "x", "b": "y"}, "is a dict, not a list"),
+    "number": (2, "is a int, not a list"),
+    "null": (None, "is null, not a list"),
 }
 
 
-@pytest.mark.parametrize(("answer", "words"), REFUSED.values(), ids=REFUSED.keys())
-def test_answers_that_do_not_match_are_refused(answer: Any, words: str) -> None:
+@pytest.mark.parametrize(("answers", "words"), REFUSED.values(), ids=REFUSED.keys())
+def test_another_number_of_answers_is_refused(answers: Any, words: str) -> None:
     with pytest.raises(CannotJudge, match=words) as caught:
-        match(["a", "b"], answer)
+        ask(answers, first=41)
     assert str(caught.value).isprintable()
 
 
-def run(body: str, tmp_path: Path, *, batch_size: int = 2) -> tuple[Timing, list[str], list[tuple[int, int]]]:
-    """`predict` against a small process that speaks, or breaks, the protocol."""
+def test_an_answer_of_the_longest_length_passes() -> None:
+    assert ask(["x" * MAX_PREDICTION, ""]) == ["x" * MAX_PREDICTION, ""]
+
+
+def speak(body: str, tmp_path: Path, *, batch_size: int = 2) -> tuple[Timing, list[Any]]:
+    """Ask for five rows of a small process that follows, or breaks, the protocol."""
     script = f"import os, sys, json, time\ndef say(x): print(x, flush=True)\n{body}"
-    seen: list[tuple[int, int]] = []
-    texts: list[str] = []
     command = [sys.executable, "-I", "-S", "-c", script]
     with Child(command, environment={}, cwd=tmp_path, limits=Limits(timeout_s=20)) as child:
-        done = predict(child, ROWS, texts.extend, batch_size=batch_size, progress=lambda *step: seen.append(step))
-    return done, texts, seen
+        predictor = Predictor(child)
+        predictor.wait_until_ready()
+        answers = predict_in_batches(predictor, PROMPT, prompts(5), batch_size)
+    return predictor.timing, answers
 
 
-HONEST = """
-say(json.dumps({"ready": True}))
-for line in sys.stdin:
-    say(json.dumps({"predictions": [[row["id"], row["prompt"].upper()] for row in json.loads(line)]}))
+READY = 'ready = json.dumps({"ready": True, "arrow": False})\nsay(ready)\n'
+READ = """
+def read():
+    header = json.loads(sys.stdin.buffer.readline())
+    return header, json.loads(sys.stdin.buffer.read(header["bytes"]))
 """
+SET_UP = READ + READY + "read()\nsay(ready)\nread()\n"
+HONEST = (
+    READ
+    + READY
+    + """
+read()
+say(ready)
+while True:
+    header, (prompts,) = read()
+    assert header["rows"] == len(prompts)
+    say(json.dumps({"predictions": [[header["first"], prompt.upper()] for prompt in prompts]}))
+"""
+)
 
 
-def test_an_honest_predictor_is_read_in_batches(tmp_path: Path) -> None:
-    done, texts, seen = run(HONEST, tmp_path)
-    assert texts == ["P0", "P1", "P2", "P3", "P4"]
-    assert len(done.seconds_per_row) == 2
-    assert done.p95_ms is not None and 0 < done.p95_ms < 1000
-    assert seen == [(0, 5), (2, 5), (4, 5), (5, 5)]
+def test_an_honest_predictor_is_asked_in_batches(tmp_path: Path) -> None:
+    timing, answers = speak(HONEST, tmp_path)
+    assert answers == [[1, "P0"], [1, "P1"], [3, "P2"], [3, "P3"], [5, "P4"]]
+    assert len(timing.seconds_per_row) == 2
+    assert timing.p95_ms is not None and 0 < timing.p95_ms < 1000
 
 
 def test_the_warm_up_batch_does_not_count_as_latency(tmp_path: Path) -> None:
-    done, _, _ = run(HONEST, tmp_path, batch_size=5)
-    assert done.p95_ms is None
+    timing, _ = speak(HONEST, tmp_path, batch_size=5)
+    assert timing.p95_ms is None
 
 
 def test_p95_is_the_nearest_rank() -> None:
@@ -95,26 +131,19 @@ class Verbose:
     """Stands for a `Child`; one character beyond the BMP makes its long answers four bytes a character."""
 
     def ask(self, request: bytes, *, doing: str) -> bytes:
-        if not request:
-            return b'{"ready": true}'
-        rows = json.loads(request)
-        return json.dumps({"predictions": [[row["id"], "\U0001f600" + "x" * 50_000] for row in rows]}).encode()
+        rows = json.loads(request.partition(b"\n")[0])["rows"]
+        return json.dumps({"predictions": ["\U0001f600" + "x" * 50_000] * rows}).encode()
 
 
 def peak_of(batches: int) -> int:
-    """Return the most bytes that were allocated while so many batches of ten rows were predicted and scored."""
-    rows = [Features(f"r{i}", json.dumps({"id": f"r{i}"})) for i in range(10 * batches)]
-    right: list[bool] = []
+    """Return the most bytes that were allocated while so many batches of ten rows were predicted."""
+    features, predictor = prompts(10), Predictor(cast(Child, Verbose()))
+    right = 0
     tracemalloc.start()
     try:
-        predict(
-            cast(Child, Verbose()),
-            rows,
-            lambda texts: right.extend(text == "x" for text in texts),
-            batch_size=10,
-            progress=lambda *_: None,
-        )
-        assert len(right) == len(rows)
+        for batch in range(batches):
+            right += sum(len(str(text)) == 50_001 for text in predictor.predict(features, first=10 * batch + 1))
+        assert right == 10 * batches
         return tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
@@ -124,31 +153,41 @@ def test_memory_does_not_grow_with_the_number_of_batches() -> None:
     assert peak_of(16) < 1.2 * peak_of(2)
 
 
-READY = 'say(json.dumps({"ready": True}))\nline = sys.stdin.readline()\n'
 BROKEN = {
     "load error": ("say(json.dumps({'error': 'ValueError: no \\x1b[2J weights'}))", r"loaded: ValueError: no \[2J"),
     "load memory": ("say(json.dumps({'error': 'MemoryError: '}))", "out of memory: raise --memory-mb"),
+    "no mlflow": (
+        "say(json.dumps({'error': \"ModuleNotFoundError: No module named 'mlflow'\"}))",
+        r"install lynxgate\[mlflow\]",
+    ),
     "error of no text": ("say(json.dumps({'error': [1, {}]}))", "could not be loaded"),
+    "an endless error": ("say(json.dumps({'error': 'x' * 10**6 + ' the cause'}))", "x the cause$"),
     "predicts before it is ready": ("say(json.dumps({'predictions': []}))", "not a message of the predictor"),
-    "not json": (READY + "say('hello')", "not JSON"),
-    "nan": (READY + "say('{\"predictions\": [[\"r0\", NaN]]}')", "NaN"),
-    "not utf-8": (READY + "os.write(1, b'\\xff\\n')", "not UTF-8"),
-    "half a character": (READY + "say('{\"predictions\": [[\"r0\", \"\\\\ud800\"]]}')", "half a character"),
-    "twice the key": (READY + "say('{\"predictions\": [], \"predictions\": []}')", "twice"),
-    "deep": (READY + "say('[' * 100000)", "nested more than 100 levels deep"),
-    "both": (READY + "say(json.dumps({'predictions': [], 'error': 'x'}))", "not a message of the predictor"),
-    "a list": (READY + "say('[]')", "not a message of the predictor"),
-    "empty line": (READY + "say('')", "empty"),
-    "short": (READY + "say(json.dumps({'predictions': [['r0', 'x']]}))", "lacks 1 of 2"),
-    "row of another batch": (READY + "say(json.dumps({'predictions': [['r0','x'],['r4','x']]}))", "not in the batch"),
-    "model error": (READY + "say(json.dumps({'error': 'KeyError: x'}))", "the model failed: KeyError: x"),
-    "dies": (READY + "os.abort()", "killed by SIGABRT while predicting rows 1 to 2"),
+    "ready without arrow": ("say(json.dumps({'ready': True}))", "not a message of the predictor"),
+    "refuses the features": (
+        READ + READY + "read()\nsay(json.dumps({'error': 'needs a'}))",
+        "the model cannot take these features: needs a",
+    ),
+    "predicts at once": (READ + READY + "read()\nsay(json.dumps({'predictions': []}))", "not a message"),
+    "not json": (SET_UP + "say('hello')", "not JSON"),
+    "nan": (SET_UP + "say('{\"predictions\": [NaN, 1]}')", "NaN"),
+    "infinity": (SET_UP + "say('{\"predictions\": [1e999, 1]}')", "1e999"),
+    "not utf-8": (SET_UP + "os.write(1, b'\\xff\\n')", "not UTF-8"),
+    "half a character": (SET_UP + "say('{\"predictions\": [\"\\\\ud800\", 1]}')", "half a character"),
+    "twice the key": (SET_UP + "say('{\"predictions\": [], \"predictions\": []}')", "twice"),
+    "deep": (SET_UP + "say('[' * 100000)", "nested more than 100 levels deep"),
+    "both": (SET_UP + "say(json.dumps({'predictions': [], 'error': 'x'}))", "not a message of the predictor"),
+    "a list": (SET_UP + "say('[]')", "not a message of the predictor"),
+    "empty line": (SET_UP + "say('')", "empty"),
+    "short": (SET_UP + "say(json.dumps({'predictions': ['x']}))", r"1 answers for 2 rows \(rows 1 to 2\)"),
+    "model error": (SET_UP + "say(json.dumps({'error': 'KeyError: x'}))", "failed on rows 1 to 2: KeyError: x"),
+    "dies": (SET_UP + "os.abort()", "killed by SIGABRT while predicting rows 1 to 2"),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize(("body", "words"), BROKEN.values(), ids=BROKEN.keys())
 def test_an_invalid_answer_gives_one_sentence(body: str, words: str, tmp_path: Path) -> None:
     with pytest.raises(CannotJudge, match=words) as caught:
-        run(body, tmp_path)
+        speak(body, tmp_path)
     assert str(caught.value).isprintable()
     assert len(str(caught.value)) < 700
