@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from minieval.runner.scorers import score
 
 from lynxgate.analysis.plan import chance_of_falling
 from lynxgate.cli.app import run
 from minieval.contract.evalset import load_eval_set
 from minieval.contract.score_bytes import pack_scores
-from minieval.runner.scorers import score
 from tests.samples import baseline, evaluation, write
 
 N = 600
