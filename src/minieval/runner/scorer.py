@@ -31,6 +31,10 @@ LIMITS = Limits(timeout_s=LONGEST_S, memory_mb=2048, file_mb=1)
 WHERE = "the answer of the scorer"
 
 
+class ScorerRaised(CannotJudge):
+    """A scorer raised an exception of its own: perhaps an answer has another form than it expects."""
+
+
 @contextlib.contextmanager
 def start_scorer(
     task: TaskFile, isolation: Isolation, *, row_seconds: float = ROW_SECONDS, limits: Limits = LIMITS
@@ -82,7 +86,8 @@ class PythonScorer:
         """Return a score from 0 to 1 for each row; of several accepted answers the best score counts.
 
         Raises:
-            CannotJudge: the scorer raises, returns no score, takes too long, or is no pure function.
+            ScorerRaised: the scorer raises.
+            CannotJudge: it returns no score, takes too long, or is no pure function.
         """
         found = np.zeros(len(expected))
         asked = [index for index, answer in enumerate(answers) if answer is not None]
@@ -114,7 +119,8 @@ class PythonScorer:
         row, reason = message.get("row"), printable(str(message["error"]))
         if not isinstance(row, int) or not 0 <= row < len(request.get("rows", ())):
             raise CannotJudge(f"{self._path}: {reason}")
-        raise CannotJudge(f"{where(row)}: the scorer {self._path} {reason}")
+        kind = ScorerRaised if message.get("raised") else CannotJudge
+        raise kind(f"{where(row)}: the scorer {self._path} {reason}")
 
 
 def _check(scores: Json, rows: int) -> Scores:

@@ -148,7 +148,7 @@ def _score_rows(score: Score, rows: list[Any], watch: Watch, *, graded: bool) ->
         except WrongScore as error:
             return {"error": watch.reason or str(error), "row": index}
         except BaseException as error:
-            return {"error": watch.reason or f"raised {_describe(error)}", "row": index}
+            return {"error": watch.reason or f"raised {_describe(error)}", "row": index, "raised": not watch.reason}
         if watch.reason:  # the scorer caught even a BaseException
             return {"error": watch.reason, "row": index}
         scores.append(best)
