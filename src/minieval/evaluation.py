@@ -123,7 +123,7 @@ def evaluate(
         chosen = sandbox.choose(isolation, warn=warn)
         plan = _Plan(task, chosen, limits or choose_limits(task), batch_size, scratch, progress)
         measured = _measure(plan, eval_set)
-    _refuse_leaks(measured.stream, eval_set, warn)
+    refuse_leaks(measured.stream, eval_set, warn)
     named = run_id or read_run_id(bundle) or read_noted_run(bundle, manifest.canonical_sha)
     return _compose(plan, measured, manifest, run_id=named, context=context)
 
@@ -232,8 +232,12 @@ def _truth(batch: Batch) -> Truth:
     return Truth(batch.values(roles.expected), accepted, batch.list_features, batch.where)
 
 
-def _refuse_leaks(stream: EvalSetStream, path: Path, warn: Callable[[str], None]) -> None:
-    """Refuse an eval set in which a feature is the answer: the candidate saw it."""
+def refuse_leaks(stream: EvalSetStream, path: Path, warn: Callable[[str], None]) -> None:
+    """Refuse an eval set in which a feature is the answer; ``warn`` of one where it nearly is.
+
+    Raises:
+        CannotJudge: a feature is the right answer in every row.
+    """
     for name in stream.leaks:
         raise CannotJudge(
             f"{path}: the feature {name[:80]!r} is the right answer in every row, and the model sees it; "

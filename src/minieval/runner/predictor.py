@@ -62,9 +62,7 @@ def main() -> int:
     """Load the bundle, report that it is ready, then answer each request with one line."""
     arguments = _arguments()
     with os.fdopen(os.dup(0), "rb") as requests, os.fdopen(os.dup(1), "wb") as answers:
-        _move_standard_streams()
-        _drop_capabilities()
-        _limit(memory=arguments.memory_mb * MIB, file=arguments.file_mb * MIB, cpu_seconds=arguments.cpu_seconds)
+        confine(memory=arguments.memory_mb * MIB, file=arguments.file_mb * MIB, cpu_seconds=arguments.cpu_seconds)
 
         def answer(message: dict[str, Any]) -> None:
             answers.write(json.dumps(message, ensure_ascii=False, allow_nan=False).encode() + b"\n")
@@ -100,6 +98,16 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--file-mb", type=int, required=True)
     parser.add_argument("--cpu-seconds", type=int, required=True)
     return parser.parse_args()
+
+
+def confine(*, memory: int, file: int, cpu_seconds: int) -> None:
+    """Give up the standard streams, the capabilities and all beyond these limits (bytes), before foreign code runs.
+
+    `minieval.runner.scorer_script` loads this file for it.
+    """
+    _move_standard_streams()
+    _drop_capabilities()
+    _limit(memory=memory, file=file, cpu_seconds=cpu_seconds)
 
 
 def _move_standard_streams() -> None:

@@ -35,9 +35,13 @@ from minieval.runner.child import MIB, Child, Limits
 BUNDLE = "/bundle"
 FILES = "/files"
 PREDICTOR = "/predictor.py"
+SCORER = "/scorer_script.py"
 SYSTEM_FOLDERS = ("/usr", "/lib", "/lib32", "/lib64", "/libx32", "/bin", "/sbin")
 SYSTEM_FILES = ("/etc/ld.so.cache", "/etc/localtime")
 PYTHON_OPTIONS = ("-P", "-s", "-B")  # with the fixed environment, as isolated as -I, which would ignore PYTHONHASHSEED
+NO_PACKAGES = "-S"  # neither site-packages nor what a .pth file there would start
+# A hash seed and a time zone of its own, so that a scorer's sets and dates are the same everywhere; nothing else.
+SCORER_ENVIRONMENT = {"LANG": "C.UTF-8", "TZ": "UTC", "PYTHONHASHSEED": "0", "PYTHONUTF8": "1"}
 PR_GET_DUMPABLE, PR_SET_DUMPABLE = 3, 4
 
 
@@ -92,6 +96,27 @@ def start(
 
 
 @contextlib.contextmanager
+def start_scorer(isolation: Isolation, *, limits: Limits) -> Iterator[Child]:
+    """Start the process of a repository's own scorer (`minieval.runner.scorer_script`).
+
+    It gets labels and answers over its pipe. Under `bwrap` it sees this Python and the system's libraries alone, and
+    neither the candidate nor the eval set.
+
+    Raises:
+        CannotJudge: the process cannot be started.
+    """
+    script = Path(__file__).resolve().with_name("scorer_script.py")
+    python = (sys.executable, *PYTHON_OPTIONS, NO_PACKAGES)
+    if isolation is Isolation.BWRAP:
+        command = [*bwrap(limits, scorer=script), *python, SCORER, "--confine", PREDICTOR]
+    else:
+        command = [*python, str(script), "--confine", _predictor()]
+    command += _bounds(limits)
+    with _closed_memory(), _spawn(command, SCORER_ENVIRONMENT, Path("/"), limits, name="the scorer") as child:
+        yield child
+
+
+@contextlib.contextmanager
 def show_files(folder: Path, files: Sequence[tuple[str, Path]]) -> Iterator[None]:
     """Show a batch's files in ``folder`` (that of `start`) under the given names, and remove them at the end.
 
@@ -134,7 +159,9 @@ def why_no_bwrap() -> str:
     return "" if done.returncode == 0 else f"bwrap does not work: {done.stderr.strip()[:200] or done.returncode}"
 
 
-def bwrap(limits: Limits, *, bundle: Path | None = None, files: Path | None = None) -> list[str]:
+def bwrap(
+    limits: Limits, *, bundle: Path | None = None, files: Path | None = None, scorer: Path | None = None
+) -> list[str]:
     """Return the command line up to the program: the namespaces, and every path that is visible."""
     scratch = ("--size", str(limits.file_mb * MIB), "--tmpfs")
     command = [shutil.which("bwrap") or "bwrap", "--unshare-all", "--die-with-parent", "--new-session"]
@@ -150,6 +177,8 @@ def bwrap(limits: Limits, *, bundle: Path | None = None, files: Path | None = No
         command += ["--ro-bind", str(bundle), BUNDLE]
     if files is not None:
         command += ["--ro-bind", str(files), FILES]
+    if scorer is not None:
+        command += ["--ro-bind", str(scorer), SCORER]
     return [*command, "--remount-ro", "/", "--"]
 
 
@@ -196,13 +225,17 @@ def _refuse_visible(eval_set: Path) -> None:
 
 
 def _python(predictor: str, bundle: str, limits: Limits, files: str | None) -> list[str]:
-    # CPU time adds up over all cores, wall-clock time does not.
-    seconds = int(limits.timeout_s * (os.cpu_count() or 1)) + 1
     return [
         *(sys.executable, *PYTHON_OPTIONS, predictor, "--bundle", bundle),
         *(("--files", files) if files else ()),
-        *("--memory-mb", str(limits.memory_mb), "--file-mb", str(limits.file_mb), "--cpu-seconds", str(seconds)),
+        *_bounds(limits),
     ]
+
+
+def _bounds(limits: Limits) -> list[str]:
+    # CPU time adds up over all cores, wall-clock time does not.
+    seconds = int(limits.timeout_s * (os.cpu_count() or 1)) + 1
+    return ["--memory-mb", str(limits.memory_mb), "--file-mb", str(limits.file_mb), "--cpu-seconds", str(seconds)]
 
 
 def _predictor() -> str:
@@ -226,11 +259,13 @@ def _environment(home: str) -> dict[str, str]:
     }
 
 
-def _spawn(command: Sequence[str], environment: dict[str, str], home: Path, limits: Limits) -> Child:
+def _spawn(
+    command: Sequence[str], environment: dict[str, str], home: Path, limits: Limits, *, name: str = "the predictor"
+) -> Child:
     try:
-        return Child(command, environment=environment, cwd=home, limits=limits)
+        return Child(command, environment=environment, cwd=home, limits=limits, name=name)
     except OSError as error:
-        raise CannotJudge(f"the predictor cannot be started: {error.strerror}") from error
+        raise CannotJudge(f"{name} cannot be started: {error.strerror}") from error
 
 
 @contextlib.contextmanager
