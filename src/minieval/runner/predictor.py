@@ -557,7 +557,7 @@ def _list_array(array: Any) -> Any:
     return [_list_array(part) for part in array] if array.ndim else pandas.Timestamp(array[()])
 
 
-def _to_json(value: Any) -> Any:
+def _to_json(value: Any) -> Any:  # noqa: PLR0911 - one line a kind
     """Return a value as JSON: what is not a finite number, a moment that is none, or a missing value becomes null."""
     if value is None or type(value) in (bool, int, str):
         return value
