@@ -143,7 +143,10 @@ HOSTILE = {
     ),
     "too much memory": (model("return bytearray(2**45)"), "out of memory: raise --memory-mb"),
     "returns too few": (model("return ['x']"), r"1 answers for 10 rows \(rows 1 to 10\)"),
-    "returns numbers where text is expected": (model("return [1.5] * len(frame)"), "answers with numbers, and the column .* holds text"),
+    "returns numbers where text is expected": (
+        model("return [1.5] * len(frame)"),
+        "types differ: the model answers with numbers",
+    ),
     "returns an object": (model("return [object()] * len(frame)"), "returned a object, which is not a value of JSON"),
     "returns one number": (model("return 1.5"), "returned a float, not one answer a row"),
     "forges answers": (

@@ -1,7 +1,8 @@
 """A candidate that looks for the labels wherever it can; loaded by real mlflow, it reports through its predictions.
 
-Answers a row whose prompt is ``report <probe>`` with what that probe saw, as JSON; any other row, whose prompt is its
-id, with a label, if any probe has found that id beside a secret. Written for the sandbox: it imports nothing of ours.
+Answers a row whose prompt is ``report <probe>`` with what that probe saw, as JSON; any other row, whose prompt is the
+number of its id, with a label, if any probe has found that id beside a secret. Written for the sandbox: it imports
+nothing of ours.
 """
 
 # Code as a candidate would write it: plain, and untyped.
@@ -39,7 +40,7 @@ class Spy:
     def answer(self, prompt):
         if prompt.startswith("report "):
             return json.dumps(self.reports[prompt.split()[1]])
-        return self.learned.get(prompt, "no idea")
+        return self.learned.get(f"row-{prompt[1:]}", "no idea")
 
     def attempt(self, probe):
         report = probe(self)

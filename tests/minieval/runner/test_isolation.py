@@ -27,9 +27,8 @@ from minieval.runner import sandbox
 from minieval.runner.child import Limits
 from minieval.runner.predictions import Predictor
 from minieval.runner.sandbox import Isolation
-from minieval.task.document import NO_TASK_FILE
+from minieval.task.document import CONVENTIONS
 from tests.minieval.candidates import UPPER, upper_rows, write_bundle, write_rows
-from tests.minieval.runner.tables import predict_in_batches
 
 ROOT = Path(__file__).resolve().parents[3]
 PROBES = ("stack", "memory", "paths", "network", "environment", "writing")
@@ -67,7 +66,7 @@ def test_no_user_namespace_can_be_made_inside() -> None:
 def send_spy(isolation: Isolation, folder: Path) -> Heist:
     """Run the spy on an eval set of labels that cannot be guessed, with secrets in the environment and open servers."""
     rows = [
-        {"id": f"row-{i}", "expected": f"SECRET-{secrets.token_hex(16)}", "prompt": f"row-{i}", "buckets": ["all"]}
+        {"id": f"row-{i}", "expected": f"SECRET-{secrets.token_hex(16)}", "prompt": f"p{i}", "buckets": ["all"]}
         for i in range(LABELLED)
     ]
     rows += [{"id": name, "expected": "-", "prompt": f"report {name}", "buckets": ["reports"]} for name in PROBES]
@@ -85,18 +84,18 @@ def send_spy(isolation: Isolation, folder: Path) -> Heist:
         }
         source = (Path(__file__).parent / "spy.py").read_text()
         bundle = write_bundle(folder / "bundle", source, files={"code/targets.json": json.dumps(targets).encode()})
+        eval_set = open_eval_set(path, CONVENTIONS)
         home = folder / "home"
         home.mkdir()
         stage(bundle, folder / "staged")
-        eval_set = open_eval_set(path, NO_TASK_FILE.task)
         with sandbox.start(isolation, bundle=folder / "staged", eval_set=path, home=home, limits=Limits()) as child:
             predictor = Predictor(child)
             predictor.wait_until_ready()
-            # One batch object holds the labels in this process, as in an evaluation.
-            (batch,) = eval_set.batches(1000)
-            features = [column for column in eval_set.schema if column.name in batch.roles.features]
-            texts = predict_in_batches(predictor, features, batch.features, 16)
-    right = sum(text == row["expected"] for text, row in zip(texts, rows[:LABELLED], strict=False))
+            predictor.configure([column for column in eval_set.schema if column.name == "prompt"], {})
+            # The labels are read while the spy runs, as in an evaluation.
+            batches = eval_set.batches(16)
+            texts = [text for batch in batches for text in predictor.predict(batch.features, first=batch.start + 1)]
+    right = sum(text == row["expected"] for text, row in zip(texts[:LABELLED], rows, strict=False))
     return Heist(right, {name: json.loads(text) for name, text in zip(PROBES, texts[LABELLED:], strict=True)})
 
 
