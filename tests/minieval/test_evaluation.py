@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from pathlib import Path
@@ -12,13 +11,12 @@ import pytest
 from minieval.command import run
 from minieval.contract.bundle import read_manifest, settle
 from minieval.contract.documents import parse_document
-from minieval.contract.evalset import load_eval_set
+from minieval.contract.evalset import identify
 from minieval.contract.exits import UsageFailure
 from minieval.contract.outcome_bits import unpack_outcomes
 from minieval.contract.report import Evaluation
 from minieval.contract.run_note import RunNote, write_run_note
 from minieval.evaluation import Isolation, evaluate
-from minieval.runner.predictor import _describe, _pairs
 from tests.minieval.candidates import UPPER, model, upper_rows, write_bundle, write_rows
 
 RUN = "0123456789abcdef" * 2
@@ -44,7 +42,7 @@ def test_an_honest_candidate_is_scored(rows: Path, tmp_path: Path, capsys: pytes
     assert evaluation.candidate.canonical_sha == read_manifest(bundle).canonical_sha
     assert evaluation.candidate.mlflow_run_id == RUN
     assert evaluation.candidate.manifest_format == "lynxgate.manifest/2"
-    assert evaluation.eval_set == load_eval_set(rows).identity
+    assert evaluation.eval_set == identify(rows).model_copy(update={"rows": 10})
     assert {name: (m.n, m.correct) for name, m in evaluation.buckets.items()} == {
         "all": (10, 6), "parity.even": (5, 3), "parity.odd": (5, 3)
     }  # fmt: skip
@@ -90,10 +88,10 @@ def test_what_it_prints_is_escaped(tmp_path: Path, capsys: pytest.CaptureFixture
     assert "##[" not in err
 
 
-def test_a_frame_of_ids_and_predictions_is_read_by_id_and_twice_is_the_same(rows: Path, tmp_path: Path) -> None:
+def test_a_frame_is_read_by_its_index_and_twice_is_the_same(rows: Path, tmp_path: Path) -> None:
     frame = model("""
         import pandas, random
-        answer = pandas.DataFrame({"prediction": frame["prompt"].str.upper(), "id": frame["id"], "x": 1})
+        answer = pandas.DataFrame({"x": 1, "prediction": frame["prompt"].str.upper()})
         return answer.sample(frac=1)
     """)
     bundle = write_bundle(tmp_path / "bundle", frame)
@@ -132,12 +130,13 @@ HOSTILE = {
         "printed more than 16 MiB and was stopped",
     ),
     "too much memory": (model("return bytearray(2**45)"), "out of memory: raise --memory-mb"),
-    "returns too few": (model("return ['x']"), "1 predictions for 10 rows"),
-    "returns numbers": (model("return [1.5] * len(frame)"), "is a Decimal, not a string"),
-    "returns nan": (model("return frame['prompt'].map(lambda _: float('nan'))"), "NaN is not a JSON number"),
+    "returns too few": (model("return ['x']"), r"the model returned 1 answers for 10 rows \(rows 1 to 10\)"),
+    "returns one text": (model("return 'x'"), "the model returned a str, not one answer a row"),
+    "returns bytes": (model("return [b'x'] * len(frame)"), "the model returned a bytes, which is not a value of JSON"),
+    "fails after a long text": (model("raise ValueError('x' * 10_000 + ' the cause')"), "rows 1 to 10: .* the cause$"),
     "forges answers": (
         FIND_CHANNEL + model('say(b\'{"predictions": [["row-0", "wrong"]]}\\n\'); return [\'x\'] * 10'),
-        "lacks 9 of 10 ids",
+        "returned 1 answers for 10 rows",
     ),
     "floods the channel": (FIND_CHANNEL + model("while True: say(b'x' * 2**16)"), "answered with more than 16 MiB"),
 }
@@ -212,30 +211,3 @@ def test_help_imports_nothing_heavy() -> None:
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert all(f"--{name}" in done.stdout for name in ("bundle", "eval-set", "output", "isolation", "run-id"))
-
-
-def test_the_predictor_reads_every_form_a_model_may_return() -> None:
-    import numpy
-    import pandas
-
-    wanted = [("a", "x"), ("b", "y")]
-    for result in (
-        ["x", "y"],
-        ("x", "y"),
-        numpy.array(["x", "y"]),
-        pandas.Series(["x", "y"]),
-        pandas.DataFrame({"id": ["a", "b"], "prediction": ["x", "y"]}),
-    ):
-        assert json.loads(json.dumps(_pairs(["a", "b"], result))) == [list(pair) for pair in wanted]
-    for result in ("xy", {"a": "x"}, None, 3, pandas.DataFrame({"x": [1]})):
-        with pytest.raises(TypeError, match="the model returned"):
-            _pairs(["a", "b"], result)
-
-
-def test_an_exception_that_cannot_be_printed_is_still_reported() -> None:
-    class Mute(Exception):
-        def __str__(self) -> str:
-            raise self
-
-    assert _describe(Mute()) == "an exception that cannot be printed"
-    assert len(_describe(ValueError("x" * 10**6))) <= 400

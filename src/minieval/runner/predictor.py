@@ -538,11 +538,18 @@ def _merge_columns(columns: dict[str, Any]) -> list[Any]:
 
 
 def _list_array(array: Any) -> Any:
-    # numpy turns moments of nanoseconds into integers.
-    return (array.astype(str) if getattr(getattr(array, "dtype", None), "kind", "") == "M" else array).tolist()
+    if hasattr(array, "index") or getattr(getattr(array, "dtype", None), "kind", "") != "M":
+        return array.tolist()
+    import numpy
+
+    # numpy itself turns moments of nanoseconds into integers.
+    moments = numpy.asarray(array)
+    texts = moments.astype(str).astype(object)
+    texts[numpy.isnat(moments)] = None
+    return texts.tolist()
 
 
-def _to_json(value: Any) -> Any:
+def _to_json(value: Any) -> Any:  # noqa: PLR0911 - one line a kind
     """Return a value as JSON: what is not a finite number, a moment that is none, or a missing value becomes null."""
     if value is None or type(value) in (bool, int, str):
         return value
