@@ -85,7 +85,7 @@ def save_pipeline(place: Path) -> Case:
     from sklearn.preprocessing import OneHotEncoder
 
     words = ["good film", "bad film", "good plot", "bad plot", "no plot", "a film", "good", "bad"]
-    cells = {
+    cells: dict[str, list[Any]] = {
         "text": words * 5,
         "genre": ["drama", "horror"] * 20,
         "year": [1990 + i % 30 for i in range(40)],

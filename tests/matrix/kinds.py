@@ -67,7 +67,7 @@ def save_texts(place: Path) -> Case:
 
     save(place, Lengths())
     columns = [column("level", Kind.INTEGER), column("prompt", Kind.TEXT)]
-    cells = {"level": list(range(len(PROMPTS))), "prompt": PROMPTS}
+    cells: dict[str, list[Any]] = {"level": list(range(len(PROMPTS))), "prompt": PROMPTS}
     return Case(columns, table(columns, cells), [len(prompt) for prompt in PROMPTS])
 
 
@@ -78,7 +78,7 @@ def save_dicts(place: Path) -> Case:
 
     save(place, Join())
     columns = [column("prompt", Kind.TEXT), column("level", Kind.INTEGER)]
-    cells = {"level": list(range(len(PROMPTS))), "prompt": PROMPTS}
+    cells: dict[str, list[Any]] = {"level": list(range(len(PROMPTS))), "prompt": PROMPTS}
     return Case(columns, table(columns, cells), [f"{prompt}/{i}" for i, prompt in enumerate(PROMPTS)])
 
 
@@ -94,7 +94,7 @@ def save_pydantic(place: Path) -> Case:
         column("extra", Kind.BOOLEAN), column("note", Kind.TEXT), column("tags", Kind.TEXTS),
         column("weight", Kind.INTEGER), column("prompt", Kind.TEXT),
     ]  # fmt: skip
-    cells = {
+    cells: dict[str, list[Any]] = {
         "extra": [True] * 7,
         "note": [None if i % 2 else "x" for i in range(7)],
         "tags": [["t"] * (i % 3) for i in range(7)],
@@ -108,7 +108,7 @@ def save_pydantic(place: Path) -> Case:
 def save_with_code(place: Path) -> Case:
     class Shout(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
         def predict(self, context: Any, model_input: Any, params: Any = None) -> Any:
-            import parts
+            import parts  # type: ignore[import-not-found]
 
             return model_input["prompt"].map(parts.shout)
 
