@@ -159,7 +159,8 @@ def verify_eval_set(paths: GatePaths, services: GateServices, notify: Notify) ->
         CannotJudge: the baseline or its task is missing or invalid, or the baseline does not name its eval set by both
             hashes.
         UsageFailure: an output is one of the files that are read.
-        IntegrityFailure: the task or the eval set is not the one that the baseline names.
+        IntegrityFailure: the task or the eval set is not the one that the baseline names, or a pull would lose changes
+            of the eval set.
         StoreFailure: the DVC remote failed.
     """
     data = read_bytes(paths.baseline, missing="create one with `lynxgate baseline init`")

@@ -11,10 +11,10 @@ import pytest
 
 from lynxgate.analysis.plan import chance_of_falling
 from lynxgate.cli.app import run
-from minieval.contract.evalset import load_eval_set
 from minieval.contract.score_bytes import pack_scores
-from minieval.runner.scorers import score
+from minieval.data.labels import read_labels
 from tests.samples import baseline, evaluation, write
+from tests.scored import score_rows
 
 N = 600
 
@@ -43,11 +43,11 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def save(place: Path, name: str, answers: list[str], rule: str | None = None, **policy: Any) -> None:
-    eval_set = load_eval_set(place / "set.jsonl")
-    scored = score(eval_set.rows, answers)
+    labels = read_labels(place / "set.jsonl")
+    scored = score_rows(labels, [answer == "yes" for answer in answers])
     figures = {bucket: each.model_dump(exclude_none=True) for bucket, each in scored.buckets.items()}
     whole = scored.aggregate.model_dump(exclude_none=True)
-    identity = {"dvc_md5": eval_set.identity.dvc_md5, "sha256": eval_set.identity.sha256}
+    identity = {"dvc_md5": labels.identity.dvc_md5, "sha256": labels.identity.sha256}
     tree = evaluation(figures, aggregate=whole, eval_set=identity)
     if rule is not None:
         tree = baseline(
@@ -85,7 +85,7 @@ def test_explain_names_the_examples_lost_and_only_their_ids(place: Path, capfd: 
 def test_graded_examples_are_lost_where_their_score_fell_and_only_explain_knows_them(
     place: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    identity = load_eval_set(place / "set.jsonl").identity
+    identity = read_labels(place / "set.jsonl").identity
     before, now = [9000] * N, [8000 if index in (3, 5) else 9000 + (index == 7) for index in range(N)]
     graded = [{"n": N, "points": sum(scores), "scores": pack_scores(scores)} for scores in (before, now)]
     hashes: dict[str, Any] = {"eval_set_dvc_hash": identity.dvc_md5, "eval_set_sha256": identity.sha256}

@@ -221,6 +221,12 @@ class TestDvcFiles:
         with pytest.raises(CannotJudge, match=r"as a part of the folder .*rows\.dvc.*name that folder"):
             find_pointer(dvc_repository.folder / "deep" / "ü.jsonl")
 
+    @pytest.mark.parametrize("path", ["/", ".", "", "/proc/version", "../x", "nothing/at/all"])
+    def test_paths_that_no_repository_has(self, path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.chdir(tmp_path)
+        with pytest.raises(CannotJudge, match=r"name the eval set itself|must be versioned with DVC"):
+            find_pointer(Path(path))
+
     @pytest.mark.parametrize(
         ("out", "words"),
         [

@@ -15,7 +15,7 @@ from minieval.task.document import read_task
 from tests.samples import baseline, write
 
 ROWS = b'{"row": "1", "text": "walk", "label": "walked", "buckets": ["a"]}\n'
-TASK = 'schema = "minieval.task/1"\nid = "row"\nexpected = "label"\n'
+TASK = 'schema = "minieval.task/1"\nid = "row"\nexpected = "label"\n[buckets]\ncolumns = ["region"]\n'
 
 
 class Pulls:

@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from minieval.contract.leaks import AnswerMatches
+from minieval.contract.rows import number_groups, parse_rows
 
 from lynxgate.candidate.dvc_pointer import parse_dvc_file, parse_dvc_lock
 from lynxgate.candidate.lock_check import _read_pins
@@ -45,12 +47,10 @@ from lynxgate.reports.explanation import render_verdict
 from lynxgate.reports.page import render_page
 from lynxgate.reports.verdict_table import render_markdown, render_table
 from minieval.contract.documents import Document, canonical_json, parse_document, parse_json
-from minieval.contract.leaks import AnswerMatches
 from minieval.contract.manifest import Manifest
 from minieval.contract.mlmodel import MLMODEL, canonical_mlmodel, read_run_id
 from minieval.contract.plain_yaml import NotPlainYaml, dump_yaml, parse_yaml
 from minieval.contract.report import Candidate, EvalSetIdentity, Evaluation, dump_evaluation, parse_evaluation
-from minieval.contract.rows import number_groups, parse_rows
 from minieval.contract.run_note import RunNote
 from minieval.runner.predictions import _answer, match
 

@@ -17,6 +17,7 @@ from minieval.contract.outcome_bits import unpack_outcomes
 from minieval.contract.report import Evaluation
 from minieval.contract.run_note import RunNote, write_run_note
 from minieval.evaluation import Isolation, evaluate
+from minieval.runner.predictor import _describe
 from tests.minieval.candidates import UPPER, model, upper_rows, write_bundle, write_rows
 
 RUN = "0123456789abcdef" * 2
@@ -88,7 +89,7 @@ def test_what_it_prints_is_escaped(tmp_path: Path, capsys: pytest.CaptureFixture
     assert "##[" not in err
 
 
-def test_a_frame_is_read_by_its_index_and_twice_is_the_same(rows: Path, tmp_path: Path) -> None:
+def test_a_frame_in_another_order_is_read_by_its_index_and_twice_is_the_same(rows: Path, tmp_path: Path) -> None:
     frame = model("""
         import pandas, random
         answer = pandas.DataFrame({"x": 1, "prediction": frame["prompt"].str.upper()})
@@ -98,6 +99,17 @@ def test_a_frame_is_read_by_its_index_and_twice_is_the_same(rows: Path, tmp_path
     first, second = (evaluate(bundle, rows, isolation=Isolation.PROCESS) for _ in range(2))
     assert first.aggregate is not None and first.aggregate.correct == 6
     assert first.model_copy(update={"metrics": {}}) == second.model_copy(update={"metrics": {}})
+
+
+def test_a_missing_answer_is_wrong_and_counted(rows: Path, tmp_path: Path) -> None:
+    some = model("""
+        answers = frame["prompt"].str.upper().astype(object)
+        answers[1], answers[2] = float("nan"), None
+        return answers
+    """)
+    evaluation = evaluate(write_bundle(tmp_path / "bundle", some), rows, isolation=Isolation.PROCESS)
+    assert evaluation.aggregate is not None and evaluation.aggregate.correct == 4
+    assert evaluation.missing_answers == 2
 
 
 def test_the_run_of_a_placed_bundle_is_the_one_that_was_noted_beside_it(rows: Path, tmp_path: Path) -> None:
@@ -130,13 +142,14 @@ HOSTILE = {
         "printed more than 16 MiB and was stopped",
     ),
     "too much memory": (model("return bytearray(2**45)"), "out of memory: raise --memory-mb"),
-    "returns too few": (model("return ['x']"), r"the model returned 1 answers for 10 rows \(rows 1 to 10\)"),
-    "returns one text": (model("return 'x'"), "the model returned a str, not one answer a row"),
-    "returns bytes": (model("return [b'x'] * len(frame)"), "the model returned a bytes, which is not a value of JSON"),
+    "returns too few": (model("return ['x']"), r"1 answers for 10 rows \(rows 1 to 10\)"),
+    "returns numbers where text is expected": (model("return [1.5] * len(frame)"), "WORDS"),
+    "returns an object": (model("return [object()] * len(frame)"), "returned a object, which is not a value of JSON"),
     "fails after a long text": (model("raise ValueError('x' * 10_000 + ' the cause')"), "rows 1 to 10: .* the cause$"),
+    "returns one number": (model("return 1.5"), "returned a float, not one answer a row"),
     "forges answers": (
-        FIND_CHANNEL + model('say(b\'{"predictions": [["row-0", "wrong"]]}\\n\'); return [\'x\'] * 10'),
-        "returned 1 answers for 10 rows",
+        FIND_CHANNEL + model("say(b'{\"predictions\": [\"wrong\"]}\\n'); return ['x'] * 10"),
+        "1 answers for 10 rows",
     ),
     "floods the channel": (FIND_CHANNEL + model("while True: say(b'x' * 2**16)"), "answered with more than 16 MiB"),
 }
@@ -211,3 +224,12 @@ def test_help_imports_nothing_heavy() -> None:
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert all(f"--{name}" in done.stdout for name in ("bundle", "eval-set", "output", "isolation", "run-id"))
+
+
+def test_an_exception_that_cannot_be_printed_is_still_reported() -> None:
+    class Mute(Exception):
+        def __str__(self) -> str:
+            raise self
+
+    assert _describe(Mute()) == "an exception that cannot be printed"
+    assert _describe(ValueError("x" * 10**6 + " the cause")) == "ValueError: ... " + "x" * 390 + " the cause"

@@ -62,6 +62,8 @@ def find_pointer(data: Path) -> Pointer:
     Raises:
         CannotJudge: nothing names it, or what does cannot be read; the message states what to do.
     """
+    if not data.name:
+        raise CannotJudge(f"{data}: names no file or folder that DVC could track; name the eval set itself")
     beside = dvc_file_of(data)
     if os.path.lexists(beside):
         named = read_dvc_file(beside)
@@ -75,7 +77,7 @@ def find_pointer(data: Path) -> Pointer:
                 if _is_same(folder / named.path, data):
                     return Pointer(lock, named, data)
     for folder in _folders_above(data):
-        if dvc_file_of(folder).is_file():
+        if folder.name and dvc_file_of(folder).is_file():
             raise CannotJudge(
                 f"{data}: DVC tracks it as a part of the folder {folder} ({dvc_file_of(folder)}), and an eval set is "
                 "a whole output; name that folder as the eval set, or track the file by itself (dvc add)"
