@@ -548,13 +548,14 @@ def _by_text(pairs: Iterable[tuple[Any, Any]]) -> dict[str, Any]:
 
 
 def _list_array(array: Any) -> Any:
-    """Return an array as lists, without the integers that numpy makes of moments in nanoseconds."""
+    """Return an array as lists, in which moments of nanoseconds, integers to numpy, are those that a Series has."""
     import numpy
     import pandas
 
+    moments: Any = array
     if not isinstance(array, (numpy.ndarray, numpy.datetime64)) or array.dtype != "datetime64[ns]":
         return array.tolist()
-    return [_list_array(part) for part in array] if array.ndim else pandas.Timestamp(array[()])
+    return [_list_array(part) for part in moments] if array.ndim else pandas.Timestamp(moments[()])
 
 
 def _to_json(value: Any) -> Any:  # noqa: PLR0911 - one line a kind
