@@ -143,7 +143,10 @@ HOSTILE = {
     ),
     "too much memory": (model("return bytearray(2**45)"), "out of memory: raise --memory-mb"),
     "returns too few": (model("return ['x']"), r"1 answers for 10 rows \(rows 1 to 10\)"),
-    "returns numbers where text is expected": (model("return [1.5] * len(frame)"), "WORDS"),
+    "returns numbers where text is expected": (
+        model("return [1.5] * len(frame)"),
+        "the model answers with numbers, and the column 'expected' holds text",
+    ),
     "returns an object": (model("return [object()] * len(frame)"), "returned a object, which is not a value of JSON"),
     "fails after a long text": (model("raise ValueError('x' * 10_000 + ' the cause')"), "rows 1 to 10: .* the cause$"),
     "returns one number": (model("return 1.5"), "returned a float, not one answer a row"),
