@@ -145,7 +145,7 @@ HOSTILE = {
     "returns too few": (model("return ['x']"), r"1 answers for 10 rows \(rows 1 to 10\)"),
     "returns numbers where text is expected": (
         model("return [1.5] * len(frame)"),
-        "the model answers with numbers, and the column 'expected' holds text",
+        "types differ: the model answers with numbers",
     ),
     "returns an object": (model("return [object()] * len(frame)"), "returned a object, which is not a value of JSON"),
     "fails after a long text": (model("raise ValueError('x' * 10_000 + ' the cause')"), "rows 1 to 10: .* the cause$"),
