@@ -16,7 +16,7 @@ from minieval.contract.documents import Json
 from minieval.contract.exits import CannotJudge
 from minieval.contract.report import ClassCounts
 from minieval.task.answers import read_answers
-from minieval.task.document import Task
+from minieval.task.document import Scalar, Task, name_class
 from minieval.task.scores import Scorer, Scores, equal_values
 from minieval.task.tally import UNITS, Bits, Integers
 
@@ -49,9 +49,7 @@ class Marker:
         Raises:
             CannotJudge: an answer has not the form that the task reads, or the scorer fails; the message names the row.
         """
-        if None in truth.expected:
-            index = list(truth.expected).index(None)
-            raise CannotJudge(f"{truth.where(index)}: no expected answer; fill it in, or remove the row")
+        refuse_unlabelled(truth.expected, truth.where)
         read = [read_answers(self._task.prediction, answers, truth.where) for answers in trials]
         scores = [self._score(truth, answers) for answers in read]
         self.missing += sum(any(answer is None for answer in row) for row in zip(*read, strict=True))
@@ -90,13 +88,24 @@ class Marker:
         self._kinds[1].update(_kind(answer) for answers in read for answer in answers if answer is not None)
 
 
+def refuse_unlabelled(expected: Sequence[Json], where: Places) -> None:
+    """Refuse a row of which no right answer is known.
+
+    Raises:
+        CannotJudge: an expected answer is null or NaN; the message names the row.
+    """
+    for index, label in enumerate(expected):
+        if label is None or label != label:  # noqa: PLR0124 - NaN alone differs from itself
+            raise CannotJudge(f"{where(index)}: no expected answer; fill it in, or remove the row")
+
+
 class _ClassTally:
     """True and false positives and false negatives of one class, and which rows are false positives."""
 
-    def __init__(self, wanted: Json) -> None:
+    def __init__(self, wanted: Scalar) -> None:
         self._wanted, self._bits = wanted, Bits()
         self._true = self._false_negatives = 0
-        self.name = wanted if isinstance(wanted, str) else str(wanted).lower()
+        self.name = name_class(wanted)
 
     def add(self, expected: Sequence[Json], answers: Sequence[Json]) -> None:
         is_true = np.fromiter((equal_values(value, self._wanted) for value in expected), np.int64, len(expected))
