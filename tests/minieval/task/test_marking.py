@@ -90,6 +90,7 @@ def test_the_counts_of_a_class_are_those_of_a_plain_count(pairs: list[tuple[Any,
         assert found.false_negatives == sum(b and not a for a, b in zip(said, true, strict=True))
         false_positives = [a and not b for a, b in zip(said, true, strict=True)]
         assert found.false_positives == sum(false_positives)
+        assert found.false_positive_bits is not None
         bits = unpack_outcomes(found.false_positive_bits, len(pairs))
         assert [bool(bits >> (len(pairs) - 1 - row) & 1) for row in range(len(pairs))] == false_positives
 

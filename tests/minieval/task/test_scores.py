@@ -100,7 +100,7 @@ def test_error_falls_from_1_to_0_at_the_cap_and_its_mean_is_shown_in_its_unit() 
 
 @pytest.mark.parametrize("kind", ["exact", "text", "numeric", "any_of", "set", "overlap", "error", "top_k"])
 def test_no_answer_is_wrong_and_the_best_accepted_answer_counts(kind: str) -> None:
-    options = {"error": {"cap": Decimal(10)}, "top_k": {"k": 1}}.get(kind, {})
+    options: dict[str, Any] = {"error": {"cap": Decimal(10)}, "top_k": {"k": 1}}.get(kind, {})
     wrong, right, answer = {
         "numeric": (1, 2, 2), "error": (100, 2, 2), "any_of": (["x"], ["y"], "y"), "set": (["x"], ["y"], ["y"]),
         "top_k": ("x", "y", ["y"]),
@@ -165,7 +165,7 @@ def test_numbers_are_scored_as_fractions_would_be(right: Any, answer: Any, cap: 
     exact_right, exact_answer = (Fraction(repr(each)) for each in (right, answer))
     error = abs(exact_right - exact_answer)
     graded = one({"kind": "error", "cap": cap}, right, answer)
-    assert graded == pytest.approx(float(1 - min(error / cap, 1)), abs=1e-12)
+    assert graded == pytest.approx(float(1 - min(error / cap, Fraction(1))), abs=1e-12)
     assert graded == one({"kind": "error", "cap": cap}, answer, right)
     near = one({"kind": "numeric", "atol": cap, "rtol": Decimal(rtol) / 100}, right, answer)
     assert near == float(error <= cap + Fraction(rtol, 100) * abs(exact_right))
