@@ -275,7 +275,7 @@ def describe_findings(findings: Findings) -> str:
     task, identity = findings.task.task, findings.identity
     groups = f" in {identity.groups} groups" if identity.groups else ""
     parts = [
-        [f"{findings.task.path}: valid, {findings.task.sha256}"],
+        [f"{findings.task.path}: valid; sha256 {findings.task.sha256}"],
         [f"{identity.rows} rows{groups}; score {_describe_score(task.score)}; trials {task.trials}"],
         ["", "columns", *_table([("name", "kind", "role"), *_list_columns(findings)])],
         ["", f"buckets ({len(findings.buckets)})", *_table(_list_buckets(findings.buckets))],
