@@ -20,6 +20,8 @@ from minieval.task.document import Scalar, Task, name_class
 from minieval.task.scores import Scorer, Scores, equal_values
 from minieval.task.tally import UNITS, Bits, Integers
 
+NOISE = 9  # decimals of a unit from which on a float's error shows: 10,000 times 2^-53, and some sums
+
 Places = Callable[[int], str]  # names the place of a row of the batch, counted from 0
 
 
@@ -128,7 +130,8 @@ def _join(scores: Sequence[Scores], *, graded: bool) -> Integers:
     """Return one mark a row from the scores of each trial: the sum, or the mean of graded ones in units."""
     if not graded:
         return np.asarray(np.sum(scores, axis=0), np.int64)
-    return np.asarray(np.rint(np.mean(scores, axis=0) * UNITS), np.int64)
+    # A score written as 0.00015 is 1.4999999999999998 units as a float, and a half all the same.
+    return np.asarray(np.rint(np.round(np.mean(scores, axis=0) * UNITS, NOISE)), np.int64)
 
 
 def _kind(value: Json) -> type:

@@ -100,7 +100,8 @@ def test_error_falls_from_1_to_0_at_the_cap_and_its_mean_is_shown_in_its_unit() 
 
 @pytest.mark.parametrize("kind", ["exact", "text", "numeric", "any_of", "set", "overlap", "error", "top_k"])
 def test_no_answer_is_wrong_and_the_best_accepted_answer_counts(kind: str) -> None:
-    options: dict[str, Any] = {"error": {"cap": Decimal(10)}, "top_k": {"k": 1}}.get(kind, {})
+    all_options: dict[str, dict[str, Any]] = {"error": {"cap": Decimal(10)}, "top_k": {"k": 1}}
+    options = all_options.get(kind, {})
     wrong, right, answer = {
         "numeric": (1, 2, 2), "error": (100, 2, 2), "any_of": (["x"], ["y"], "y"), "set": (["x"], ["y"], ["y"]),
         "top_k": ("x", "y", ["y"]),
