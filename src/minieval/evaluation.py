@@ -186,7 +186,7 @@ def _predict_all(plan: _Plan, predictor: Predictor, stream: EvalSetStream, score
         rows, codes = buckets.read(batch.table, batch.where)
         with sandbox.show_files(plan.scratch / "files", batch.files):
             trials = [predictor.predict(batch.features, first=batch.start + 1) for _ in range(task.trials)]
-        tally.add(marker.mark(_truth(batch), trials), rows, codes)
+        tally.add(marker.mark(read_truth(batch), trials), rows, codes)
         plan.progress(batch.start + len(batch.table))
     marker.check_kinds(roles.expected)
     return _Measured(stream, predictor.timing, tally.measure(), marker.missing, marker.classes(), scorer.metrics())
@@ -224,7 +224,8 @@ def _scorer(plan: _Plan) -> Iterator[Scorer]:
         yield scorer
 
 
-def _truth(batch: Batch) -> Truth:
+def read_truth(batch: Batch) -> Truth:
+    """Return what is right in a batch."""
     from minieval.task.marking import Truth  # noqa: PLC0415 - as in `_measure`
 
     roles = batch.roles

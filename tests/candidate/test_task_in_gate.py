@@ -49,14 +49,15 @@ def verify(pulls: Pulls, **paths: Any) -> tuple[Agreed, list[str]]:
 
 def test_the_agreed_task_goes_on_to_the_evaluation(place: Path) -> None:
     agreed, said = verify(pulls := Pulls())
-    assert (agreed.task, agreed.eval_set) == (Path("set.toml"), Path("set.jsonl"))
+    assert agreed.task is not None and agreed.task.path == Path("set.toml")
+    assert agreed.eval_set == Path("set.jsonl")
     assert agreed.baseline == (place / "eval_baseline.json").read_bytes()
     assert pulls.pulled == [Path("set.jsonl")]
     assert "set.toml is the agreed task" in said[0]
 
 
 def test_another_task_costs_no_download(place: Path) -> None:
-    (place / "set.toml").write_text(TASK + "trials = 3\n")
+    (place / "set.toml").write_text("trials = 3\n" + TASK)
     pulls = Pulls()
     with pytest.raises(IntegrityFailure, match="check out the agreed task"):
         verify(pulls)
@@ -65,7 +66,8 @@ def test_another_task_costs_no_download(place: Path) -> None:
 
 def test_the_task_may_be_elsewhere_and_is_no_output(place: Path) -> None:
     moved = (place / "set.toml").rename(place / "moved.toml")
-    assert verify(Pulls(), task=moved)[0].task == moved
+    found = verify(Pulls(), task=moved)[0].task
+    assert found is not None and found.path == moved
     with pytest.raises(UsageFailure):
         verify(Pulls(), task=moved, verdict=moved)
     assert moved.read_text() == TASK

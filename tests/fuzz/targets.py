@@ -16,8 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from minieval.contract.leaks import AnswerMatches
-from minieval.contract.rows import number_groups, parse_rows
 
 from lynxgate.candidate.dvc_pointer import parse_dvc_file, parse_dvc_lock
 from lynxgate.candidate.lock_check import _read_pins
@@ -52,7 +50,10 @@ from minieval.contract.mlmodel import MLMODEL, canonical_mlmodel, read_run_id
 from minieval.contract.plain_yaml import NotPlainYaml, dump_yaml, parse_yaml
 from minieval.contract.report import Candidate, EvalSetIdentity, Evaluation, dump_evaluation, parse_evaluation
 from minieval.contract.run_note import RunNote
-from minieval.runner.predictions import _answer, match
+from minieval.data.stream import WiderSchema, open_eval_set
+from minieval.runner.predictions import _check
+from minieval.runner.wire import read_answer
+from minieval.task.document import CONVENTIONS, Task, parse_task
 
 ALLOWED = (GateError, NotPlainYaml)
 _WHERE = "the input"
@@ -188,14 +189,40 @@ def _run_note(data: bytes) -> None:
 
 def _rows(data: bytes) -> None:
     """The lines of an eval set."""
-    lines = [(f"line {number}", line) for number, line in enumerate(data.split(b"\n"), start=1)]
-    matches = AnswerMatches()
-    rows = tuple(parse_rows(lines, matches))
-    number_groups(rows)
-    _ = matches.leaks, matches.suspects
-    for row in rows:
-        sent = parse_json(row.features.payload.encode(), where="what the model gets")
-        assert not {"expected", "accepted", "buckets", "group"} & sent.keys()
+    _read_set(data, ".jsonl", CONVENTIONS)
+
+
+def _csv(data: bytes) -> None:
+    """An eval set in CSV."""
+    _read_set(data, ".csv", BY_COLUMN)
+
+
+BY_COLUMN = parse_task(
+    b'schema = "minieval.task/1"\nid = "id"\nexpected = "label"\ntypes = {n = "integer"}\n[buckets]\ncolumns = ["b"]\n',
+    where=_WHERE,
+)
+
+
+def _read_set(data: bytes, suffix: str, task: Task) -> None:
+    with tempfile.NamedTemporaryFile(suffix=suffix) as file:
+        file.write(data)
+        file.flush()
+        stream = open_eval_set(Path(file.name), task)
+        try:
+            batches = list(stream.batches(3))
+        except WiderSchema:
+            stream = stream.widen()
+            batches = list(stream.batches(3))
+        labels = {stream.roles.id, stream.roles.expected, stream.roles.accepted, *stream.roles.lists}
+        for batch in batches:
+            assert not labels & set(batch.features.column_names)
+            assert len(batch.list_features()) == len(batch.table)
+        _ = stream.leaks, stream.suspects
+
+
+def _task(data: bytes) -> None:
+    """A task file."""
+    parse_task(data, where=_WHERE)
 
 
 def _comment(data: bytes) -> None:
@@ -316,19 +343,15 @@ def _tolerance(data: bytes) -> None:
     assert parse_tolerance(text) >= 0
 
 
-def read_answer(line: bytes) -> list[str]:
-    """What the parent does with one line of a predictor that was asked about two rows."""
-    return match(["1", "2"], _answer(line, "predictions"))
-
-
 def _answers(data: bytes) -> None:
-    texts = read_answer(data)
-    assert len(texts) == 2
-    assert all(isinstance(text, str) for text in texts)
+    """What the parent does with one line of a predictor that was asked about two rows."""
+    message = read_answer(data, "predictions")
+    if "predictions" in message:
+        assert len(_check(message["predictions"], rows=2, first=1)) == 2
 
 
 def _ready(data: bytes) -> None:
-    _answer(data, "ready")
+    read_answer(data, "ready", "arrow")
 
 
 TARGETS: Mapping[str, Target] = {
@@ -342,6 +365,8 @@ TARGETS: Mapping[str, Target] = {
     "record": Target(_record),
     "run-note": Target(_run_note),
     "rows": Target(_rows),
+    "csv": Target(_csv, json=False),
+    "task": Target(_task, json=False),
     "comment": Target(_comment, json=False),
     "printed": Target(_printed, json=False),
     "labelled": Target(_labelled),

@@ -143,8 +143,12 @@ HOSTILE = {
     ),
     "too much memory": (model("return bytearray(2**45)"), "out of memory: raise --memory-mb"),
     "returns too few": (model("return ['x']"), r"1 answers for 10 rows \(rows 1 to 10\)"),
-    "returns numbers where text is expected": (model("return [1.5] * len(frame)"), "WORDS"),
+    "returns numbers where text is expected": (
+        model("return [1.5] * len(frame)"),
+        "types differ: the model answers with numbers",
+    ),
     "returns an object": (model("return [object()] * len(frame)"), "returned a object, which is not a value of JSON"),
+    "fails after a long text": (model("raise ValueError('x' * 10_000 + ' the cause')"), "rows 1 to 10: .* the cause$"),
     "returns one number": (model("return 1.5"), "returned a float, not one answer a row"),
     "forges answers": (
         FIND_CHANNEL + model("say(b'{\"predictions\": [\"wrong\"]}\\n'); return ['x'] * 10"),

@@ -81,8 +81,8 @@ class CsvReader:
             if column.kind in COMPLETE and cells.null_count:
                 index = cells.to_pylist().index(None)
                 raise CannotJudge(
-                    f"{chunk.place.name(index)}: the column {column.name[:80]!r} is empty, and is of type {column.kind}; "
-                    "fill it in, or set its type to number or text"
+                    f"{chunk.place.name(index)}: the column {column.name[:80]!r} is empty, and of type "
+                    f"{column.kind}; fill it in, or set its type to number or text"
                 )
 
 
@@ -105,7 +105,12 @@ def _read_header(path: Path) -> list[str]:
         text = start.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise CannotJudge(f"{path}: the first line is not UTF-8 text; save the file as UTF-8") from error
-    names = next(csv.reader(io.StringIO(text)), [])
+    try:
+        names = next(csv.reader(io.StringIO(text)), [])
+    except csv.Error as error:
+        raise CannotJudge(
+            f"{path}: the first line is no CSV ({error}); save the file with lines ended by LF"
+        ) from error
     if not names or not all(names):
         raise CannotJudge(f"{path}: the first line has to name every column")
     if len(set(names)) != len(names):

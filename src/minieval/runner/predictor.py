@@ -526,12 +526,12 @@ def _by_index(result: Any, rows: int) -> Any:
 
 
 def _list_frame(frame: Any) -> list[Any]:
-    columns = {str(name): frame.iloc[:, position].tolist() for position, name in enumerate(frame.columns)}
+    columns = _by_text((name, frame.iloc[:, position].tolist()) for position, name in enumerate(frame.columns))
     return _merge_columns(columns) if columns else []
 
 
 def _list_columns(result: dict[Any, Any], rows: int) -> list[Any]:
-    columns = {str(key): _list_array(part) if hasattr(part, "tolist") else part for key, part in result.items()}
+    columns = _by_text((key, _list_array(part) if hasattr(part, "tolist") else part) for key, part in result.items())
     if columns and all(isinstance(part, (list, tuple)) and len(part) == rows for part in columns.values()):
         return _merge_columns(columns)
     if rows == 1:
@@ -545,12 +545,28 @@ def _merge_columns(columns: dict[str, Any]) -> list[Any]:
     return [_to_json(dict(zip(columns, cells))) for cells in zip(*columns.values())]
 
 
+def _by_text(pairs: Iterable[tuple[Any, Any]]) -> dict[str, Any]:
+    """Return the values by name, which JSON has as text alone: 1 and "1" would be one, and a value would be lost."""
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if str(name) in found:
+            raise ValueError(f"the model returned two values under the name {str(name)!r}")
+        found[str(name)] = value
+    return found
+
+
 def _list_array(array: Any) -> Any:
-    # numpy turns moments of nanoseconds into integers.
-    return (array.astype(str) if getattr(getattr(array, "dtype", None), "kind", "") == "M" else array).tolist()
+    """Return an array as lists, in which moments of nanoseconds, integers to numpy, are those that a Series has."""
+    import numpy
+    import pandas
+
+    moments: Any = array
+    if not isinstance(array, (numpy.ndarray, numpy.datetime64)) or array.dtype != "datetime64[ns]":
+        return array.tolist()
+    return [_list_array(part) for part in moments] if array.ndim else pandas.Timestamp(moments[()])
 
 
-def _to_json(value: Any) -> Any:
+def _to_json(value: Any) -> Any:  # noqa: PLR0911 - one line a kind
     """Return a value as JSON: what is not a finite number, a moment that is none, or a missing value becomes null."""
     if value is None or type(value) in (bool, int, str):
         return value
@@ -565,7 +581,7 @@ def _to_json(value: Any) -> Any:
     if isinstance(value, (set, frozenset)):
         return sorted((_to_json(part) for part in value), key=json.dumps)
     if isinstance(value, dict):
-        return {str(key): _to_json(part) for key, part in value.items()}
+        return _by_text((key, _to_json(part)) for key, part in value.items())
     if isinstance(value, datetime.date):
         return None if _is_missing(value) else value.isoformat()
     if isinstance(value, decimal.Decimal):

@@ -3,7 +3,7 @@
 - A request is a line of JSON with the number of bytes that follow, and these bytes: an Arrow IPC stream, or JSON where
   the predictor has no pyarrow. An answer is one line of JSON.
 - A request holds the columns that it is given and nothing else: no metadata of a schema, and no other column of the
-  table that they were taken from.
+  table that they were taken from, no row beside the batch's.
 - Answers are JSON in both cases: no native parser reads bytes that a candidate wrote.
 """
 
@@ -61,12 +61,17 @@ def _frame(header: dict[str, Json], body: bytes) -> bytes:
 def _arrow(table: pa.Table, columns: Sequence[Column]) -> bytes:
     # A schema of its own: metadata of a Parquet file may name its other columns.
     bare = pa.schema([(column.name, column.type) for column in columns])
-    sent = pa.table([table.column(column.name) for column in columns], schema=bare)
+    sent = pa.table([_copy(table.column(column.name), column.type) for column in columns], schema=bare)
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, bare) as stream:
         stream.write_table(sent)
     written: bytes = sink.getvalue().to_pybytes()
     return written
+
+
+def _copy(cells: pa.ChunkedArray, kind: pa.DataType) -> pa.Array:
+    """Return the cells in buffers of their own: of a slice, IPC writes up to seven bytes of what lies behind it."""
+    return pa.concat_arrays([*cells.chunks, pa.array([], kind)])
 
 
 def _json(table: pa.Table, columns: Sequence[Column]) -> bytes:
