@@ -54,7 +54,7 @@ class Marker:
         refuse_unlabelled(truth.expected, truth.where)
         read = [read_answers(self._task.prediction, answers, truth.where) for answers in trials]
         scores = [self._score(truth, answers) for answers in read]
-        self.missing += sum(any(answer is None for answer in row) for row in zip(*read, strict=True))
+        self.missing += _count_missing(read)
         for each in self._classes:
             each.add(truth.expected, read[0])
         marks = _join(scores, graded=self._scorer.graded)
@@ -99,6 +99,13 @@ def refuse_unlabelled(expected: Sequence[Json], where: Places) -> None:
     for index, label in enumerate(expected):
         if label is None or label != label:  # noqa: PLR0124 - NaN alone differs from itself
             raise CannotJudge(f"{where(index)}: no expected answer; fill it in, or remove the row")
+
+
+def _count_missing(trials: Sequence[list[Json]]) -> int:
+    """Return the number of rows with a trial that has no answer."""
+    if not any(None in answers for answers in trials):
+        return 0
+    return sum(None in row for row in zip(*trials, strict=True))
 
 
 class _ClassTally:
