@@ -32,6 +32,7 @@ from minieval.task.answers import Places
 from minieval.task.buckets import BucketReader
 from minieval.task.columns import Roles
 from minieval.task.document import Kind, Scoring, TaskFile
+from minieval.task.marking import refuse_unlabelled
 from minieval.task.scores import Scorer, Scores, make_scorer
 
 BATCH = 8192  # rows
@@ -167,19 +168,12 @@ def _survey(task: TaskFile, stream: EvalSetStream) -> _Survey:
         more = np.bincount(codes, minlength=len(buckets.names))
         counts = more + np.pad(counts, (0, len(more) - len(counts)))
         expected = batch.values(stream.roles.expected)
-        _refuse_unlabelled(expected, batch)
+        refuse_unlabelled(expected, batch.where)
         found.order.add(expected)
         if batch.start == 0:
             found.rows, found.trial = _first_rows(batch), _choose_trial(batch)
-    # Of bins, a name may be there without a row; an evaluation has no such bucket.
-    found.sizes = {name: size for name, size in zip(buckets.names, counts.tolist(), strict=True) if size}
+    found.sizes = dict(zip(buckets.names, counts.tolist(), strict=True))
     return found
-
-
-def _refuse_unlabelled(expected: Sequence[Json], batch: Batch) -> None:
-    if None in expected:
-        index = list(expected).index(None)
-        raise CannotJudge(f"{batch.where(index)}: no expected answer; fill it in, or remove the row")
 
 
 def _first_rows(batch: Batch) -> list[Mapping[str, Json]]:
@@ -281,7 +275,7 @@ def describe_findings(findings: Findings) -> str:
     task, identity = findings.task.task, findings.identity
     groups = f" in {identity.groups} groups" if identity.groups else ""
     parts = [
-        [f"{findings.task.path}: valid, {findings.task.sha256}"],
+        [f"{findings.task.path}: valid; sha256 {findings.task.sha256}"],
         [f"{identity.rows} rows{groups}; score {_describe_score(task.score)}; trials {task.trials}"],
         ["", "columns", *_table([("name", "kind", "role"), *_list_columns(findings)])],
         ["", f"buckets ({len(findings.buckets)})", *_table(_list_buckets(findings.buckets))],

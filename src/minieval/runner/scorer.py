@@ -12,6 +12,7 @@ import contextlib
 import datetime
 import json
 from collections.abc import Iterator, Sequence
+from decimal import Decimal
 
 import numpy as np
 
@@ -133,6 +134,8 @@ def _check(scores: Json, rows: int) -> Scores:
 
 def _plain(value: object) -> str | float:
     """Return a value that JSON does not have, from Parquet: a moment in ISO 8601, bytes in hex, all else as text."""
+    if isinstance(value, Decimal):
+        return float(value)
     if isinstance(value, datetime.date | datetime.time):
         return value.isoformat()
     return value.hex() if isinstance(value, bytes) else str(value)

@@ -62,7 +62,7 @@ def _apply_threshold(reading: Reading, answer: Json, index: int, where: Places) 
         return None
     if not is_number(answer):
         raise CannotJudge(f"{where(index)}: a threshold needs a number, and the answer is {describe_kind(answer)}")
-    return reading.classes[int(answer >= reading.reduce.threshold)]
+    return reading.classes[int(as_written(answer) >= reading.reduce.threshold)]
 
 
 def _score_classes(reading: Reading, answer: Json, index: int, where: Places) -> tuple[list[Json], Sequence[Json]]:
@@ -85,6 +85,11 @@ def _score_classes(reading: Reading, answer: Json, index: int, where: Places) ->
 def is_number(value: Json) -> bool:
     """Return whether a value is a number; a boolean is none."""
     return isinstance(value, NUMBERS) and not isinstance(value, bool)
+
+
+def as_written(value: float | Decimal) -> Decimal:
+    """Return a number as it is written in decimal: 0.3 is at least 0.3, and within 0.1 of 0.4."""
+    return Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
 
 
 def describe_kind(value: Json) -> str:

@@ -29,6 +29,7 @@ from minieval.task.tally import Integers
 NULL = "(null)"
 EMPTY = "(empty)"
 LONGEST_NAME, LONGEST_PART = 200, 80
+INT64 = 2**63
 DIGEST = 12  # hex digits that end a shortened name
 
 Codes = npt.NDArray[np.int32]
@@ -55,8 +56,16 @@ class BucketReader:
         every = np.arange(len(table), dtype=np.int64)
         for columns in self._list_derived():
             labels, values = self._label_rows(table, columns, where)
-            found.append((every, np.array([self._code(label, columns, where) for label in labels], np.int32)[values]))
-        rows, codes = (np.concatenate(parts) for parts in zip(*found, strict=True))
+            codes = np.zeros(len(labels), np.int32)
+            for place in np.flatnonzero(np.bincount(values)).tolist():  # a bin without a row is no bucket
+                codes[place] = self._code(labels[place], columns, where)
+            found.append((every, codes[values]))
+        of_row, of_bucket = zip(*found, strict=True)
+        rows, codes = np.concatenate(of_row), np.concatenate(of_bucket)
+        held = np.bincount(rows, minlength=len(table))
+        if not held.all():
+            named = " or ".join(map(repr, self._buckets.lists))
+            raise CannotJudge(f"{where(int(np.argmin(held)))}: the row is in no bucket; name at least one in {named}")
         return rows, codes
 
     def _list_derived(self) -> list[tuple[str, ...]]:
@@ -65,13 +74,13 @@ class BucketReader:
 
     def _read_list(self, table: pa.Table, column: str, where: Places) -> tuple[Integers, Codes]:
         lists = _join_chunks(table.column(column))
-        lengths = _integers(pc.list_value_length(lists))
-        if len(self._list_derived()) == 0 and len(self._buckets.lists) == 1 and not lengths.all():
-            raise CannotJudge(
-                f"{where(int(np.argmin(lengths)))}: the row is in no bucket; name at least one in {column!r}"
-            )
+        lengths = _integers(pc.list_value_length(lists).fill_null(0))
         rows = np.repeat(np.arange(len(lists), dtype=np.int64), lengths)
-        encoded = lists.flatten().dictionary_encode()
+        listed = lists.flatten()
+        if listed.null_count:
+            row = int(rows[np.argmax(_booleans(listed.is_null()))])
+            raise CannotJudge(f"{where(row)}: {column[:80]!r} lists a null; name a bucket, or remove it")
+        encoded = listed.dictionary_encode()
         names = encoded.dictionary.to_pylist()
         places = np.array([self._code(name, (column,), where) for name in names], np.int32)
         codes = places[_integers(encoded.indices)]
@@ -171,12 +180,14 @@ def _label_bins(values: pa.Array, column: str, edges: Sequence[Decimal], where: 
         raise CannotJudge(
             f"{where(0)}: the column {column[:80]!r} has bins and is {values.type}; set its type to a number in [types]"
         )
-    whole = pa.types.is_integer(values.type) and all(edge == edge.to_integral_value() for edge in edges)
+    whole = pa.types.is_integer(values.type) and all(
+        edge == edge.to_integral_value() and abs(edge) < INT64 for edge in edges
+    )
     if whole:
         numbers: npt.NDArray[np.int64 | np.float64] = _integers(values.fill_null(0))
         limits: npt.NDArray[np.int64 | np.float64] = np.array([int(edge) for edge in edges])
     else:
-        numbers = _numbers(values.cast(pa.float64()).fill_null(0.0), np.float64)
+        numbers = _numbers(values.cast(pa.float64(), safe=False).fill_null(0.0), np.float64)
         limits = np.array([float(edge) for edge in edges])
     places = np.searchsorted(limits, numbers, side="right").astype(np.int64)
     absent = _booleans(values.is_null(nan_is_null=True))

@@ -55,6 +55,9 @@ def assign_roles(task: Task, names: Sequence[str], *, where: str) -> Roles:
         for role in ("id", "expected", "accepted", "group")
         if (name := getattr(task, role)) is not None and not (role in optional and name not in names)
     }
+    for role, name in labels.items():
+        if other := next((each for each, taken in labels.items() if taken == name and each != role), None):
+            raise CannotJudge(f"{where}: the column {name[:80]!r} is `{role}` and `{other}`; name another for one")
     columns = tuple(name for name in task.buckets.named if name not in task.buckets.lists)
     named = {*labels.values(), *task.buckets.named}
     features = task.features or tuple(name for name in names if name not in named)

@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
 
 from minieval.contract.digests import digest_bytes
 from minieval.contract.documents import Document, Json, list_reasons, read_bytes
@@ -27,7 +28,15 @@ from minieval.contract.fields import Name, Number, Table
 SCHEMA: Final = "minieval.task/1"
 MAX_BUCKETS: Final = 10_000
 
-Names = Annotated[tuple[Name, ...], Field(strict=False)]
+
+def _once(names: tuple[str, ...]) -> tuple[str, ...]:
+    for index, name in enumerate(names):
+        if name in names[:index]:
+            raise ValueError(f"names {name[:80]!r} twice; remove one")
+    return names
+
+
+Names = Annotated[tuple[Name, ...], Field(strict=False), AfterValidator(_once)]
 Scalar = str | int | bool | Decimal
 Classes = Annotated[tuple[Scalar, ...], Field(strict=False, min_length=1)]
 ColumnType = Literal["boolean", "integer", "number", "text"]
@@ -54,9 +63,9 @@ class Buckets(Document):
                 raise ValueError(f"bins.{column}: the edges overlap; write each above the one before it")
         if both := set(self.columns) & set(self.bins):
             raise ValueError(f"column {min(both)!r} is in `columns` and in `bins`, and its buckets would mix")
-        for crossed in self.cross:
-            if len(set(crossed)) != len(crossed):
-                raise ValueError(f"cross {list(crossed)} names a column twice")
+        for index, crossed in enumerate(self.cross):
+            if crossed in self.cross[:index]:
+                raise ValueError(f"cross has {list(crossed)} twice; remove one")
         if not (self.lists or self.columns or self.bins or self.cross):
             raise ValueError("names no bucket; give it lists, columns, bins or cross")
         return self
@@ -122,6 +131,11 @@ OPTIONS: Final[Mapping[Kind, frozenset[str]]] = {
 NEEDED: Final[Mapping[Kind, str]] = {Kind.TOP_K: "k", Kind.ERROR: "cap", Kind.PYTHON: "python"}
 
 
+def name_class(value: Scalar) -> str:
+    """Return what an evaluation calls a class."""
+    return value if isinstance(value, str) else str(value).lower()
+
+
 class Scoring(Document):
     """How a row is scored, and the classes whose precision and F1 are kept."""
 
@@ -153,6 +167,8 @@ class Scoring(Document):
         needed = NEEDED.get(self.kind)
         if needed is not None and getattr(self, needed) is None:
             raise ValueError(f"kind {self.kind.value!r} needs {needed}")
+        # Two of one name, as 1 and "1", could not be told apart in the evaluation.
+        _once(tuple(map(name_class, self.gate_classes)))
         if self.gate_classes and self.kind is not Kind.EXACT:
             raise ValueError("gate_classes are read from answers that are classes: kind 'exact'")
         return self
@@ -163,11 +179,27 @@ class Scoring(Document):
         return self.graded or self.kind in (Kind.OVERLAP, Kind.ERROR)
 
 
+def _to_json(value: Json) -> Json:
+    """Return a value of TOML as one of JSON."""
+    if isinstance(value, Decimal):
+        number = float(value)
+        if not math.isfinite(number):
+            raise ValueError(f"{value} is not finite")
+        return number
+    if isinstance(value, dict):
+        return {key: _to_json(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_to_json(each) for each in value]
+    if not isinstance(value, str | int):
+        raise ValueError(f"{value} is a {type(value).__name__}, which JSON does not have; write it as text")
+    return value
+
+
 class Model(Document):
     """What the model needs: its interpreter, the parameters of its signature, memory, time, and rows at once."""
 
     python: Literal["gate"] = "gate"
-    params: Annotated[Table[Json], Field(default_factory=dict, validate_default=True)]
+    params: Annotated[Table[Json], BeforeValidator(_to_json), Field(default_factory=dict, validate_default=True)]
     memory_mb: Annotated[int, Field(ge=1)] = 8192
     timeout_s: Annotated[int, Field(ge=1)] = 1800
     batch_size: Annotated[int, Field(ge=1, le=1_000_000)] = 8192
@@ -234,7 +266,7 @@ def parse_task(data: bytes, *, where: str) -> Task:
     """
     try:
         tree = tomllib.loads(data.decode("utf-8"), parse_float=Decimal)
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # also of bytes that are not UTF-8, and of numbers too long to read
         raise CannotJudge(f"{where}: not TOML: {error}") from error
     try:
         if tree.get("schema") != SCHEMA:

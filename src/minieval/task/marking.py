@@ -16,9 +16,11 @@ from minieval.contract.documents import Json
 from minieval.contract.exits import CannotJudge
 from minieval.contract.report import ClassCounts
 from minieval.task.answers import read_answers
-from minieval.task.document import Task
+from minieval.task.document import Scalar, Task, name_class
 from minieval.task.scores import Scorer, Scores, equal_values
 from minieval.task.tally import UNITS, Bits, Integers
+
+NOISE = 9  # decimals of a unit from which on a float's error shows: 10,000 times 2^-53, and some sums
 
 Places = Callable[[int], str]  # names the place of a row of the batch, counted from 0
 
@@ -49,12 +51,10 @@ class Marker:
         Raises:
             CannotJudge: an answer has not the form that the task reads, or the scorer fails; the message names the row.
         """
-        if None in truth.expected:
-            index = list(truth.expected).index(None)
-            raise CannotJudge(f"{truth.where(index)}: no expected answer; fill it in, or remove the row")
+        refuse_unlabelled(truth.expected, truth.where)
         read = [read_answers(self._task.prediction, answers, truth.where) for answers in trials]
         scores = [self._score(truth, answers) for answers in read]
-        self.missing += sum(any(answer is None for answer in row) for row in zip(*read, strict=True))
+        self.missing += _count_missing(read)
         for each in self._classes:
             each.add(truth.expected, read[0])
         marks = _join(scores, graded=self._scorer.graded)
@@ -90,13 +90,31 @@ class Marker:
         self._kinds[1].update(_kind(answer) for answers in read for answer in answers if answer is not None)
 
 
+def refuse_unlabelled(expected: Sequence[Json], where: Places) -> None:
+    """Refuse a row of which no right answer is known.
+
+    Raises:
+        CannotJudge: an expected answer is null or NaN; the message names the row.
+    """
+    for index, label in enumerate(expected):
+        if label is None or label != label:  # noqa: PLR0124 - NaN alone differs from itself
+            raise CannotJudge(f"{where(index)}: no expected answer; fill it in, or remove the row")
+
+
+def _count_missing(trials: Sequence[list[Json]]) -> int:
+    """Return the number of rows with a trial that has no answer."""
+    if not any(None in answers for answers in trials):
+        return 0
+    return sum(None in row for row in zip(*trials, strict=True))
+
+
 class _ClassTally:
     """True and false positives and false negatives of one class, and which rows are false positives."""
 
-    def __init__(self, wanted: Json) -> None:
+    def __init__(self, wanted: Scalar) -> None:
         self._wanted, self._bits = wanted, Bits()
         self._true = self._false_negatives = 0
-        self.name = wanted if isinstance(wanted, str) else str(wanted).lower()
+        self.name = name_class(wanted)
 
     def add(self, expected: Sequence[Json], answers: Sequence[Json]) -> None:
         is_true = np.fromiter((equal_values(value, self._wanted) for value in expected), np.int64, len(expected))
@@ -119,7 +137,8 @@ def _join(scores: Sequence[Scores], *, graded: bool) -> Integers:
     """Return one mark a row from the scores of each trial: the sum, or the mean of graded ones in units."""
     if not graded:
         return np.asarray(np.sum(scores, axis=0), np.int64)
-    return np.asarray(np.rint(np.mean(scores, axis=0) * UNITS), np.int64)
+    # A score written as 0.00015 is 1.4999999999999998 units as a float, and a half all the same.
+    return np.asarray(np.rint(np.round(np.mean(scores, axis=0) * UNITS, NOISE)), np.int64)
 
 
 def _kind(value: Json) -> type:

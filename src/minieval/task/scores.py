@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from decimal import Decimal
 from operator import eq
 from typing import Protocol
@@ -20,7 +20,7 @@ import numpy.typing as npt
 from minieval.contract.documents import Json
 from minieval.contract.exits import CannotJudge
 from minieval.contract.report import Metric
-from minieval.task.answers import Places, describe_kind, is_number
+from minieval.task.answers import Places, as_written, describe_kind, is_number
 from minieval.task.document import Kind, Scoring
 
 ARTICLES = frozenset({"a", "an", "the"})
@@ -194,7 +194,8 @@ def _comparisons(scoring: Scoring) -> Mapping[Kind, Compare]:
 def equal_values(right: Json, answer: Json) -> bool:
     """Return whether two values are equal as answers are: by value and type, lists and objects by their parts."""
     if is_number(right) and is_number(answer):
-        return bool(right == answer)
+        mixed = isinstance(right, Decimal) != isinstance(answer, Decimal)  # the classes of a task are decimals
+        return bool(as_written(right) == as_written(answer) if mixed else right == answer)
     if type(right) is not type(answer) or right is None:
         return False
     if isinstance(right, list):
@@ -233,11 +234,14 @@ def _number(value: Json, what: str) -> Decimal:
     """Return a number as it is written in decimal.
 
     Raises:
-        WrongKind: it is none.
+        WrongKind: it is none, or infinite.
     """
     if not is_number(value):
         raise WrongKind(f"{what} is {describe_kind(value)}, and a number is needed")
-    return Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
+    number = as_written(value)
+    if not number.is_finite():
+        raise WrongKind(f"{what} is {number}, and a finite number is needed")
+    return number
 
 
 def _list(answer: Json) -> list[Json]:
@@ -257,20 +261,25 @@ def _holds(values: Sequence[Json], wanted: Json) -> bool:
 
 
 def _same_set(right: Sequence[Json], answer: Sequence[Json]) -> bool:
-    return all(_holds(right, value) for value in answer) and all(_holds(answer, value) for value in right)
+    return {_key(value) for value in right} == {_key(value) for value in answer}
 
 
 def _overlap_of_items(right: Json, answer: Json) -> float:
-    expected, given = _distinct(_expected_list(right)), _distinct(_list(answer))
-    return _f1(sum(_holds(expected, value) for value in given), len(expected), len(given))
+    expected, given = ({_key(value) for value in values} for values in (_expected_list(right), _list(answer)))
+    return _f1(len(expected & given), len(expected), len(given))
 
 
-def _distinct(values: Sequence[Json]) -> list[Json]:
-    found: list[Json] = []
-    for value in values:
-        if not _holds(found, value):
-            found.append(value)
-    return found
+def _key(value: Json) -> Hashable:
+    """Return a key that two values share if they are equal as answers are: a long list is not compared pair by pair."""
+    if value is None:
+        return object()  # equal to nothing
+    if is_number(value):
+        return (float if isinstance(value, Decimal) else type(value))(value)
+    if isinstance(value, list):
+        return (list, *map(_key, value))
+    if isinstance(value, dict):
+        return dict, frozenset((name, _key(each)) for name, each in value.items())
+    return type(value), value
 
 
 def _overlap_of_tokens(right: Json, answer: Json) -> float:

@@ -13,10 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minieval.contract.exits import CannotJudge
+from minieval.evaluation import evaluate
 from minieval.runner.child import Limits
 from minieval.runner.sandbox import Isolation
 from minieval.runner.scorer import LIMITS, start_scorer
 from minieval.task.document import TaskFile, read_task
+from tests.minieval.candidates import UPPER, model, upper_rows, write_bundle, write_rows
 
 TASK = """\
 schema = "minieval.task/1"
@@ -267,6 +269,44 @@ def test_it_has_no_capabilities_and_its_memory_is_closed_to_a_candidate_of_the_s
     for isolation in (Isolation.BWRAP, Isolation.PROCESS):
         task = write_task(tmp_path, source, graded=False)
         assert score_all(task, [("a", [0, True]), ("a", [1, True])], isolation=isolation) == [1.0, 0.0]
+
+
+LOOKS_FOR_THE_SCORER = model(
+    """
+    import os
+    running = [open(f"/proc/{each}/cmdline").read() for each in os.listdir("/proc") if each.isdigit()]
+    assert not [line for line in running if "scorer" in line], running
+    assert not os.path.exists("/scorer_script.py")
+    return [prompt.upper() for prompt in frame["prompt"]]
+    """
+)
+
+
+def test_an_evaluation_with_a_scorer_the_candidate_does_not_see(tmp_path: Path) -> None:
+    """Two sandboxes side by side; the answers of one reach the other through minieval alone."""
+    bundle = write_bundle(tmp_path / "bundle", LOOKS_FOR_THE_SCORER)
+    rows = write_rows(tmp_path / "eval.jsonl", [{**row, "b": row.pop("buckets")} for row in upper_rows(9)])
+    source = """\
+        import os
+        candidate = os.path.exists("/bundle")
+
+        def score(expected, answer, features):
+            assert not candidate and answer == features["prompt"].upper()
+            return 1 if answer == expected else 0.25
+        """
+    (tmp_path / "scoring.py").write_text(textwrap.dedent(source))
+    (tmp_path / "task.toml").write_text(
+        TASK.format(graded="true").replace('lists = ["buckets"]', 'lists = ["b"]').replace("[b", 'id = "id"\n[b', 1)
+    )
+    task = read_task(tmp_path / "task.toml")
+    evaluation = evaluate(bundle, rows, task=task, isolation=Isolation.BWRAP, batch_size=4)
+    assert evaluation.aggregate is not None and evaluation.task is not None
+    assert (evaluation.aggregate.points, str(evaluation.aggregate.mean)) == (67_500, "0.7500")
+    assert evaluation.task.sha256 == task.sha256
+    (tmp_path / "scoring.py").write_text("def score(e, a, f):\n    return 1 if f['prompt'] != 'word 6' else 1.5")
+    task, bundle = read_task(tmp_path / "task.toml"), write_bundle(tmp_path / "other", UPPER)
+    with pytest.raises(CannotJudge, match=r"eval\.jsonl, line 7: the scorer \S+scoring\.py returned 1\.5"):
+        evaluate(bundle, rows, task=task, isolation=Isolation.PROCESS, batch_size=4)
 
 
 json_values = st.recursive(
