@@ -86,18 +86,21 @@ def _drop_nanoseconds(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def _plain(cell: Json) -> Json:
-    match cell:
-        case dict():
-            return {str(name): _plain(each) for name, each in cell.items()}
-        case list() | tuple():
-            return [_plain(each) for each in cell]
-        case Decimal():
-            return float(cell)
-        case bytes():
-            return base64.b64encode(cell).decode()
-        case datetime.timedelta():
-            return cell.total_seconds()
-        case None | bool() | int() | float() | str():
-            return cell
-        case _:
-            return cell.isoformat() if hasattr(cell, "isoformat") else str(cell)
+    if isinstance(cell, dict):
+        return {str(name): _plain(each) for name, each in cell.items()}
+    if isinstance(cell, list | tuple):
+        return [_plain(each) for each in cell]
+    if cell is None or isinstance(cell, bool | int | float | str):
+        return cell
+    return _write(cell)
+
+
+def _write(cell: object) -> str | float:
+    """Return a value that JSON has not as one that it has: as the predictor writes those in an answer."""
+    if isinstance(cell, Decimal):
+        return float(cell)
+    if isinstance(cell, bytes):
+        return base64.b64encode(cell).decode()
+    if isinstance(cell, datetime.timedelta):
+        return cell.total_seconds()
+    return str(cell.isoformat()) if hasattr(cell, "isoformat") else str(cell)

@@ -33,7 +33,7 @@ class CsvReader:
     """Reads CSV files, in order, as chunks under one schema."""
 
     def __init__(self, files: Mapping[str, Path], task: Task, reads: Reads, *, where: str) -> None:
-        self._files, self._reads, self._where = files, reads, where
+        self.files, self._reads, self._where = files, reads, where
         self._names = _read_headers(files)
         self.roles: Roles = assign_roles(task, self._names, where=where)
         kinds = {name: Kind(task.types.get(name, "text")) for name in self._names}
@@ -48,7 +48,7 @@ class CsvReader:
         Raises:
             CannotJudge: a row is invalid; the message names it.
         """
-        for name, path in self._files.items():
+        for name, path in self.files.items():
             with open_data(path) as file:
                 quoted = QuotedFile(HashingFile(file))
                 for chunk in self._read(quoted, path):
@@ -87,8 +87,8 @@ class CsvReader:
             if column.kind in COMPLETE and cells.null_count:
                 index = cells.to_pylist().index(None)
                 raise CannotJudge(
-                    f"{chunk.place.name(index)}: the column {column.name[:80]!r} is empty, and {column.kind}s are needed; "
-                    "fill it in, or set its type to number or text"
+                    f"{chunk.place.name(index)}: the column {column.name[:80]!r} is empty, and {column.kind}s are "
+                    "needed; fill it in, or set its type to number or text"
                 )
             if column.kind is Kind.NUMBER and (index := pc.index(pc.is_finite(cells), False).as_py()) >= 0:
                 raise CannotJudge(
