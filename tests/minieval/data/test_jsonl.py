@@ -151,7 +151,7 @@ REFUSED = {
     "an empty id": (b'{"id": "", "x": "a", "expected": "a", "buckets": ["b"]}\n', "line 1: the id is ''"),
     "an id that is a list": (b'{"id": ["a"], "x": "a", "expected": "a", "buckets": ["b"]}\n', "line 1: the id is"),
     "a bucket as text": (b'{"id": "1", "x": "a", "expected": "a", "buckets": "b"}\n', "'buckets' lists buckets"),
-    "a misspelt label": (b'{"id": "1", "x": "a", "expected": "a", "buckets": ["b"], "Label": 1}\n', "'Label' looks like a label"),
+    "a misspelt label": (b'{"id": "1", "expected": "a", "buckets": ["b"], "Label": 1}\n', "'Label' looks like a label"),
     "no answer": (b'{"id": "1", "x": "a", "buckets": ["b"]}\n', "no column 'expected'"),
     "no feature": (b'{"id": "1", "expected": "a", "buckets": ["b"]}\n', "no features"),
     "a long row": (b'{"id": "1", "x": "' + b"a" * 1024 * 1024 + b'"}\n', "line 1: .* a row has at most 1048576"),
@@ -162,13 +162,13 @@ GOOD = json.dumps(row(1)).encode()
 @pytest.mark.parametrize(("text", "words"), REFUSED.values(), ids=REFUSED)
 @pytest.mark.parametrize("before", [0, 15_000], ids=["first", "later"])
 def test_a_bad_line_is_named(text: bytes, words: str, before: int, tmp_path: Path) -> None:
-    if before and words.startswith(("'", "no ", "line 1: .* a row")):
+    if before and words.startswith(("'", "no ")):
         pytest.skip("what the first row decides is decided there")
     path = tmp_path / "e.jsonl"
     filler = b"".join(json.dumps(row(number + 10, pad="")).encode() + b"\n" for number in range(before))
     text = text.replace(b"%b", GOOD)
     if before:
-        filler, text = filler.replace(b', "pad": ""', b""), text
+        filler = filler.replace(b', "pad": ""', b"")
         words = re.sub(r"line (\d)", lambda found: f"line {int(found[1]) + before}", words)
     path.write_bytes(filler + text)
     with pytest.raises(CannotJudge, match=words):
@@ -208,7 +208,7 @@ def test_a_folder_is_read_in_path_order(tmp_path: Path) -> None:
 def test_integer_ids_are_accepted(tmp_path: Path) -> None:
     found = read_all(write(tmp_path / "e.jsonl", [row(1) | {"id": number} for number in (1, 2, 30)]))
     assert [each["id"] for each in found.rows] == [1, 2, 30]
-    with pytest.raises(CannotJudge, match="line 3: the id '2' is already in .*line 2"):
+    with pytest.raises(CannotJudge, match=r"line 3: the id '2' is already in .*line 2"):
         read_all(write(tmp_path / "f.jsonl", [row(1) | {"id": number} for number in (1, 2, 2)]))
 
 

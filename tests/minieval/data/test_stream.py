@@ -119,7 +119,7 @@ def test_a_wrong_label_is_named(wrong: dict[str, Any], words: str, tmp_path: Pat
 
 
 def test_text_and_number_are_one_id(tmp_path: Path) -> None:
-    with pytest.raises(CannotJudge, match="line 2: the id '1' is already in .*line 1"):
+    with pytest.raises(CannotJudge, match=r"line 2: the id '1' is already in .*line 1"):
         read_all(write(tmp_path / "e.jsonl", [row(0, id=1), row(1, id="1")]))
 
 
