@@ -33,7 +33,7 @@ quick: setup lint
 test: system setup check
 
 # All of it: every fault, every race, and what else takes minutes (about an hour)
-full: system setup lint
+full: system setup mlflow-2 lint
     pytest -n 3 --dist loadgroup -m ""
 
 # What the tests need from Debian and, by hash, from npm; nothing when it is there
@@ -43,6 +43,18 @@ system:
       ((${#missing[@]} == 0)) || { apt-get update -qq && apt-get install -qq --yes --no-install-recommends "${missing[@]}"; } >/dev/null
     @[[ tests/npm/node_modules/.package-lock.json -nt tests/npm/package-lock.json ]] || \
       npm ci --prefix tests/npm --silent --ignore-scripts --no-audit --no-fund
+
+# A server of MLflow 2.22 in an environment of its own, for the test of it in `just full` (650 MB); nothing when it is there
+mlflow-2:
+    @[[ .venv-mlflow-2/installed -nt tests/mlflow_2/requirements.lock ]] || \
+      { uv venv --quiet --clear --python 3.11 .venv-mlflow-2 && \
+        uv pip install --quiet --require-hashes --python .venv-mlflow-2/bin/python -r tests/mlflow_2/requirements.lock && \
+        touch .venv-mlflow-2/installed; }
+
+# Resolve what `just mlflow-2` installs anew
+lock-mlflow-2:
+    @UV_CUSTOM_COMPILE_COMMAND="just lock-mlflow-2" uv pip compile tests/mlflow_2/requirements.in --generate-hashes \
+      --no-emit-index-url --python-version 3.11 --quiet --output-file tests/mlflow_2/requirements.lock
 
 # Lint, types, layers, and the tests that are not heavy
 check: lint
@@ -97,6 +109,10 @@ faults:
 # Simulate many processes on two registries: how many seeds, from which on; `--show` prints the steps of one
 simulate seeds="1000" first="1" *options:
     @python -m tests.simulation {{seeds}} {{first}} {{options}}
+
+# Fuzz every parser, guided by coverage, for that many seconds in all on one core; `just fuzz 60 comment yaml` only two
+fuzz seconds="600" *targets:
+    @python -m tests.fuzz {{seconds}} {{targets}}
 
 # Move the numbers of eval_baseline.json to those of an evaluation; review the diff, and give it a pull request of its own
 rebaseline evaluation="candidate_eval.json":

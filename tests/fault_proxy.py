@@ -34,6 +34,7 @@ class Fault(Enum):
     LATE = "wait, then forward: applied after the client has given up"
     UNAUTHORIZED = "401 without forwarding"
     FORBIDDEN = "403 without forwarding"
+    ABSENT = "404 without forwarding, as a server that lacks the endpoint"
     REWRITE = "forward, and answer with a changed body under the server's own status"
 
 
@@ -44,12 +45,14 @@ _NEVER_FORWARDED = {
     Fault.HANG_BEFORE,
     Fault.UNAUTHORIZED,
     Fault.FORBIDDEN,
+    Fault.ABSENT,
 }
 _ANSWERS = {
     Fault.ERROR_BEFORE: (500, b"the proxy fails before forwarding"),
     Fault.ERROR_AFTER: (500, b"the proxy fails after forwarding"),
     Fault.UNAUTHORIZED: (401, b"You are not authenticated."),
     Fault.FORBIDDEN: (403, b"Permission denied"),
+    Fault.ABSENT: (404, b"<!doctype html>\n<title>404 Not Found</title>\n"),
 }
 
 

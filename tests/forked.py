@@ -65,6 +65,8 @@ def leaves() -> Iterator[tuple[str, tuple[str, ...], Any]]:
         if not hasattr(command, "commands"):
             yield words, command
             return
+        if command.invoke_without_command:
+            yield words, command
         for name, each in command.commands.items():
             yield from below(each, *words, name)
 

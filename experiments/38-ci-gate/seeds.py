@@ -89,13 +89,23 @@ def bring(seed: int, keep: Path, eval_set: Path = EVAL_SET) -> tuple[Path, Path]
 
 def write_evaluation(answers: Sequence[str], path: Path = EVAL_SET) -> bytes:
     """The evaluation of these answers to the eval set, scored by minieval in this process."""
-    from minieval.contract.evalset import load_eval_set
     from minieval.contract.report import SCHEMA, Evaluation, dump_evaluation
-    from minieval.runner.scorers import score
+    from minieval.data.stream import open_eval_set
+    from minieval.evaluation import read_truth
+    from minieval.task.buckets import BucketReader
+    from minieval.task.document import CONVENTIONS
+    from minieval.task.marking import Marker
+    from minieval.task.scores import Exact
+    from minieval.task.tally import Tally
 
-    eval_set = load_eval_set(path)
-    scored = score(eval_set.rows, answers)
-    identity = eval_set.identity.model_copy(update={"path": EVAL_SET.relative_to(ROOT).as_posix()})
+    stream = open_eval_set(path, CONVENTIONS)
+    buckets, marker = BucketReader(CONVENTIONS, stream.roles), Marker(CONVENTIONS, Exact())
+    tally = Tally(buckets.names, graded=False, trials=1)
+    for batch in stream.batches(8192):
+        given = answers[batch.start : batch.start + len(batch.table)]
+        tally.add(marker.mark(read_truth(batch), [given]), *buckets.read(batch.table, batch.where))
+    scored = tally.measure()
+    identity = stream.identity.model_copy(update={"path": EVAL_SET.relative_to(ROOT).as_posix()})
     document = {"schema": SCHEMA, "eval_set": identity, "aggregate": scored.aggregate, "buckets": scored.buckets}
     return dump_evaluation(Evaluation.model_validate(document))
 

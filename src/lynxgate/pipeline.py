@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,7 +90,15 @@ class GateResult:
     eval_set_usage: EvalSetUsage | None = None
 
 
-def gate(run_id: str, semver: str, paths: GatePaths, services: GateServices, notify: Notify) -> GateResult:
+def gate(
+    run_id: str,
+    semver: str,
+    paths: GatePaths,
+    services: GateServices,
+    notify: Notify,
+    *,
+    replaced: os.stat_result | None = None,
+) -> GateResult:
     """Gate the MLflow run ``run_id`` (32 hex digits) and, if it passes, promote it as ``semver`` (as ``v0.3.1``).
 
     1. Check that the installed packages are those of the lock file.
@@ -99,6 +108,9 @@ def gate(run_id: str, semver: str, paths: GatePaths, services: GateServices, not
     5. Count the comparison where the policy asks for it (`shelf_life`), and compare each bucket with the baseline.
     6. On a pass, promote.
 
+    ``replaced`` is the verdict file of an earlier gate, where the caller has removed it already: the new one gets its
+    mode.
+
     Raises:
         CannotJudge: a document, the eval set or the candidate cannot be used (exit code 3).
         IntegrityFailure: a hash differs from the agreed one (4).
@@ -106,7 +118,7 @@ def gate(run_id: str, semver: str, paths: GatePaths, services: GateServices, not
         Refused: promotion is not authorised, the semver is taken, or another process changed the registry (6).
     """
     # Before anything can fail: a verdict of an earlier gate must not be taken for the result of this one.
-    discard_output(paths.verdict, inputs=(paths.baseline, paths.evaluation))
+    replaced = discard_output(paths.verdict, inputs=(paths.baseline, paths.evaluation)) or replaced
     check_environment(paths, notify)
     # Read first: a promotion that another process makes while this candidate is evaluated must be noticed.
     expected = ExpectedProduction(find_production(services.context.store))
@@ -116,7 +128,7 @@ def gate(run_id: str, semver: str, paths: GatePaths, services: GateServices, not
     evaluation = evaluate(run_id, agreed, paths, notify)
     groups = read_groups(agreed.eval_set, CONVENTIONS if agreed.task is None else agreed.task.task)
     usage = count(evaluation, baseline, paths, services, notify)
-    verdict = compare(evaluation, baseline, groups, paths, notify)
+    verdict = compare(evaluation, baseline, groups, paths, notify, replaced=replaced)
     if not verdict.passed or verdict.status != "active":
         exception = " except that this comparison was counted" if usage and not usage.free else ""
         notify(6, f"promotion: none; registry and MLflow are unchanged{exception}")
@@ -147,7 +159,8 @@ def verify_eval_set(paths: GatePaths, services: GateServices, notify: Notify) ->
         CannotJudge: the baseline or its task is missing or invalid, or the baseline does not name its eval set by both
             hashes.
         UsageFailure: an output is one of the files that are read.
-        IntegrityFailure: the task or the eval set is not the one that the baseline names.
+        IntegrityFailure: the task or the eval set is not the one that the baseline names, or a pull would lose changes
+            of the eval set.
         StoreFailure: the DVC remote failed.
     """
     data = read_bytes(paths.baseline, missing="create one with `lynxgate baseline init`")
@@ -223,14 +236,22 @@ def count(
     return usage
 
 
-def compare(evaluation: bytes, baseline: bytes, groups: Groups, paths: GatePaths, notify: Notify) -> Verdict:
-    """Stage 5: compare, write the verdict to ``paths.verdict``, and return it.
+def compare(
+    evaluation: bytes,
+    baseline: bytes,
+    groups: Groups,
+    paths: GatePaths,
+    notify: Notify,
+    *,
+    replaced: os.stat_result | None = None,
+) -> Verdict:
+    """Stage 5: compare, write the verdict to ``paths.verdict`` with the mode of the file it replaces, and return it.
 
     Raises:
         CannotJudge, IntegrityFailure: as `lynxgate.decision.decide.decide_bytes`.
     """
     verdict, _, _ = decide_bytes(evaluation, baseline, groups=groups)
-    write_output(paths.verdict, verdict.to_json())
+    write_output(paths.verdict, verdict.to_json(), like=replaced)
     notify(5, f"comparison: {verdict.summary}")
     return verdict
 

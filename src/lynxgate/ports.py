@@ -242,7 +242,12 @@ class EvalData(Protocol):
     """Bring the bytes of the eval set to the working tree (DVC)."""
 
     def pull(self, target: Path) -> None:
-        """Bring ``target`` (the data, not the ``.dvc`` file) up to date with its ``.dvc`` file."""
+        """Bring ``target`` (the data, not the ``.dvc`` file) up to date with what DVC names.
+
+        Raises:
+            IntegrityFailure: it was changed, and a pull would lose bytes that are kept nowhere else.
+            CannotJudge, StoreFailure: DVC does not track it; the remote failed.
+        """
         ...
 
 

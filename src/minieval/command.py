@@ -64,14 +64,15 @@ def command(
     """Score a candidate bundle on an eval set, without showing it a label."""
     if invoked.invoked_subcommand is not None:
         return
-    from minieval.contract.writes import check_output  # noqa: PLC0415 - --help stays fast
+    from minieval.contract.writes import discard_output  # noqa: PLC0415 - --help stays fast
     from minieval.evaluation import choose_limits, evaluate, write  # noqa: PLC0415
     from minieval.task.document import NO_TASK_FILE, read_task  # noqa: PLC0415
 
     missing = [name for name, value in (("bundle", bundle), ("eval-set", eval_set), ("output", output)) if not value]
     if bundle is None or eval_set is None or output is None:
         raise UsageFailure(f"--{missing[0]} is missing; see minieval --help")
-    check_output(output, (bundle, eval_set, *([task] if task else [])))
+    # Before anything can fail: an evaluation of an earlier candidate must not be taken for that of this one.
+    earlier = discard_output(output, inputs=(bundle, eval_set, *([task] if task else [])))
     task_file = NO_TASK_FILE if task is None else read_task(task)
     with _progress() as progress:
         evaluation = evaluate(
@@ -86,7 +87,7 @@ def command(
             progress=progress,
             warn=_say,
         )
-    write(evaluation, output)
+    write(evaluation, output, like=earlier)
     _say(f"{_summary(evaluation)}; wrote {output}")
 
 
@@ -158,4 +159,4 @@ def _describe(measured: Measured) -> str:
 
 
 def _say(words: str) -> None:
-    print(f"minieval: {words}", file=sys.stderr)
+    exits.print_line(f"minieval: {words}")

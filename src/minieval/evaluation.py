@@ -10,8 +10,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
-import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -123,7 +123,7 @@ def evaluate(
         chosen = sandbox.choose(isolation, warn=warn)
         plan = _Plan(task, chosen, limits or choose_limits(task), batch_size, scratch, progress)
         measured = _measure(plan, eval_set)
-    _refuse_leaks(measured.stream, eval_set, warn)
+    refuse_leaks(measured.stream, eval_set, warn)
     named = run_id or read_run_id(bundle) or read_noted_run(bundle, manifest.canonical_sha)
     return _compose(plan, measured, manifest, run_id=named, context=context)
 
@@ -137,13 +137,13 @@ def choose_limits(task: TaskFile, *, timeout_s: float | None = None, memory_mb: 
     )
 
 
-def write(evaluation: Evaluation, path: Path) -> None:
-    """Write the document, whole or not at all.
+def write(evaluation: Evaluation, path: Path, *, like: os.stat_result | None = None) -> None:
+    """Write the document, whole or not at all; ``like`` is what `discard_output` removed there, if it did.
 
     Raises:
         CannotJudge: the file cannot be written.
     """
-    write_output(path, dump_evaluation(evaluation))
+    write_output(path, dump_evaluation(evaluation), like=like)
 
 
 def _check_request(run_id: str | None, batch_size: int) -> None:
@@ -180,13 +180,13 @@ def _predict_all(plan: _Plan, predictor: Predictor, stream: EvalSetStream, score
     tally = Tally(buckets.names, graded=scorer.graded, trials=task.trials)
     predictor.wait_until_ready()
     features = [column for column in stream.schema if column.name in roles.features]
-    predictor.configure(features, roles.files, task.model.params, task.prediction.column)
+    predictor.configure(features, task.model.params, roles.files)
     plan.progress(0)
     for batch in stream.batches(plan.batch_size):
         rows, codes = buckets.read(batch.table, batch.where)
-        with _shown_files(plan, batch):
-            trials = [predictor.predict(batch.features, first=batch.start) for _ in range(task.trials)]
-        tally.add(marker.mark(_truth(batch), trials), rows, codes)
+        with sandbox.show_files(plan.scratch / "files", batch.files):
+            trials = [predictor.predict(batch.features, first=batch.start + 1) for _ in range(task.trials)]
+        tally.add(marker.mark(read_truth(batch), trials), rows, codes)
         plan.progress(batch.start + len(batch.table))
     marker.check_kinds(roles.expected)
     return _Measured(stream, predictor.timing, tally.measure(), marker.missing, marker.classes(), scorer.metrics())
@@ -224,18 +224,8 @@ def _scorer(plan: _Plan) -> Iterator[Scorer]:
         yield scorer
 
 
-@contextlib.contextmanager
-def _shown_files(plan: _Plan, batch: Batch) -> Iterator[None]:
-    """Show the predictor the files of one batch under their opaque names."""
-    folder = plan.scratch / "files"
-    for name, path in batch.files:
-        shutil.copyfile(path, folder / name)
-    yield
-    for name, _ in batch.files:
-        (folder / name).unlink()
-
-
-def _truth(batch: Batch) -> Truth:
+def read_truth(batch: Batch) -> Truth:
+    """Return what is right in a batch."""
     from minieval.task.marking import Truth  # noqa: PLC0415 - as in `_measure`
 
     roles = batch.roles
@@ -243,8 +233,12 @@ def _truth(batch: Batch) -> Truth:
     return Truth(batch.values(roles.expected), accepted, batch.list_features, batch.where)
 
 
-def _refuse_leaks(stream: EvalSetStream, path: Path, warn: Callable[[str], None]) -> None:
-    """Refuse an eval set in which a feature is the answer: the candidate saw it."""
+def refuse_leaks(stream: EvalSetStream, path: Path, warn: Callable[[str], None]) -> None:
+    """Refuse an eval set in which a feature is the answer; ``warn`` of one where it nearly is.
+
+    Raises:
+        CannotJudge: a feature is the right answer in every row.
+    """
     for name in stream.leaks:
         raise CannotJudge(
             f"{path}: the feature {name[:80]!r} is the right answer in every row, and the model sees it; "

@@ -121,6 +121,7 @@ def counting(shelf_life: str, overall_tolerance_pp: float) -> dict[str, str]:
     return {"eval_baseline.json": json.dumps(document, indent=2) + "\n"}
 
 
+@pytest.mark.heavy
 def test_counted(scene: Scene) -> None:
     """A refused gate is counted and told, and changes nothing else; so is the next, which passes and is promoted."""
     scene.variables |= COUNT_ROLE
@@ -153,6 +154,7 @@ def test_counted(scene: Scene) -> None:
     hold("clean, counted", scene, ran, f"one entry below `gates/`, {SEMVER} promoted, MLflow tagged")
 
 
+@pytest.mark.heavy
 def test_worn_out(scene: Scene) -> None:
     """An eval set that carries no gate more, under a policy that refuses: what passed is not promoted."""
     scene.variables |= COUNT_ROLE
@@ -173,6 +175,7 @@ def test_worn_out(scene: Scene) -> None:
     hold("clean, and the eval set is worn out", scene, ran, "unchanged, bit for bit")
 
 
+@pytest.mark.heavy
 def test_stale_eval_hash(scene: Scene) -> None:
     """The baseline on main names another eval set than its .dvc file: nothing after stage 2 runs."""
     scene.repository.commit_on_main({"eval_baseline.json": baseline(md5="0" * 32)})
@@ -248,6 +251,7 @@ def test_fork(scene: Scene) -> None:
     hold("fork", scene, ran, "unchanged, bit for bit")
 
 
+@pytest.mark.heavy
 def test_mlflow_down_at_the_tag(scene: Scene) -> None:
     """MLflow fails exactly when the tag is set: production is as before, exit 5 is told, and a 5xx leaves a doubt."""
     scene.ask(scene.request())
@@ -270,6 +274,7 @@ def test_mlflow_down_at_the_tag(scene: Scene) -> None:
     hold("MLflow down at the tag", scene, ran, "nothing promoted: undone, and recorded as in doubt")
 
 
+@pytest.mark.heavy
 def test_github_fails_on_the_comment(scene: Scene) -> None:
     """The promotion stands; that it could not be told is exit 5 of its own step, and the check is made all the same."""
     scene.ask(scene.request())
@@ -320,6 +325,7 @@ def test_evaluation_replaced_between_the_jobs(scene: Scene) -> None:
     hold("evaluation replaced between the jobs", scene, ran, "unchanged, bit for bit")
 
 
+@pytest.mark.heavy
 def test_pushed_to_while_it_was_evaluated(scene: Scene) -> None:
     """A reviewer may take hours; when the branch has moved on by then, nothing is promoted."""
     before = scene.registry_bytes()
@@ -331,6 +337,7 @@ def test_pushed_to_while_it_was_evaluated(scene: Scene) -> None:
     hold("pushed to while it was evaluated", scene, ran, "unchanged, bit for bit")
 
 
+@pytest.mark.heavy
 def test_caller_that_skips_the_request(scene: Scene) -> None:
     """The pull request's own copy of the caller invents a request that nobody made: the trusted part asks itself."""
     before = scene.registry_bytes()

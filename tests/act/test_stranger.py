@@ -133,6 +133,7 @@ def test_a_clean_candidate_is_promoted_and_a_regressed_one_is_not(stranger: Scen
     assert checks == ["success", "failure"]
 
 
+@pytest.mark.heavy
 def test_the_ten_lines(stranger: Scene) -> None:
     """Verdict, SHA and report are outputs; an exit code says why there are none; and no input is ever a command."""
     good, degraded = stranger.runs["good"], stranger.runs["degraded"]

@@ -30,12 +30,61 @@ def test_pull_from_elsewhere_by_a_relative_path(dvc_repository: DvcRepository, m
     assert verify_pulled(dvc_repository.file)
 
 
-def test_local_changes_give_way(dvc_repository: DvcRepository) -> None:
-    before = identify(dvc_repository.file)
-    dvc_repository.file.chmod(0o644)
-    dvc_repository.file.write_text("something else\n")
-    DvcEvalData(dvc_repository.root).pull(dvc_repository.file)
-    assert identify(dvc_repository.file) == before
+@pytest.mark.parametrize("kept", ["in the cache", "in the remote"])
+@pytest.mark.parametrize("kind", ["file", "folder"])
+def test_local_changes_that_are_kept_elsewhere_give_way(dvc_repository: DvcRepository, kind: str, kept: str) -> None:
+    target = dvc_repository.file if kind == "file" else dvc_repository.folder
+    pointer = target.with_name(f"{target.name}.dvc")
+    before, named = identify(target), pointer.read_bytes()
+    change(target)
+    # A version of its own, and then the older pointer again, as `git checkout` brings it.
+    dvc_repository.run("add", "-q", target.name)
+    if kept == "in the remote":
+        dvc_repository.run("push", "-q")
+        shutil.rmtree(dvc_repository.root / ".dvc" / "cache")
+    pointer.write_bytes(named)
+    assert identify(target) != before
+    DvcEvalData(dvc_repository.root).pull(target)
+    assert identify(target) == before
+
+
+@pytest.mark.parametrize("where", ["cached", "a fresh clone", "no remote", "removed from the folder"])
+@pytest.mark.parametrize("kind", ["file", "folder"])
+def test_local_changes_that_are_nowhere_else_are_not_overwritten(
+    dvc_repository: DvcRepository, kind: str, where: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    target = dvc_repository.file if kind == "file" else dvc_repository.folder
+    if where == "a fresh clone":
+        shutil.rmtree(dvc_repository.root / ".dvc" / "cache")
+    if where == "no remote":
+        dvc_repository.run("remote", "remove", "store")
+    changed = change(target)
+    if where == "removed from the folder" and kind == "folder":
+        (target / "b.jsonl").unlink()
+    capfd.readouterr()
+    before = identify(target)
+    with pytest.raises(IntegrityFailure, match=r"neither in DVC's cache nor in the remote.*dvc add") as caught:
+        DvcEvalData(dvc_repository.root).pull(target)
+    assert str(changed) in str(caught.value)
+    assert identify(target) == before
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_missing_file_of_a_folder_comes_back(dvc_repository: DvcRepository) -> None:
+    before = identify(dvc_repository.folder)
+    (dvc_repository.folder / "b.jsonl").unlink()
+    DvcEvalData(dvc_repository.root).pull(dvc_repository.folder)
+    assert identify(dvc_repository.folder) == before
+
+
+def change(target: Path) -> Path:
+    """Change a file of the eval set; return it."""
+    file = target / "deep" / "ü.jsonl" if target.is_dir() else target
+    file.chmod(0o644)
+    data = file.read_bytes()
+    file.unlink()  # it may be a link into the cache
+    file.write_bytes(data.replace(b"walked", b"ran"))
+    return file
 
 
 @pytest.mark.parametrize("verify", [False, True])

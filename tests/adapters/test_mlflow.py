@@ -178,6 +178,21 @@ class TestFaults:
             MlflowTracking(fault_proxy.url).set_tag(ABSENT, "k", "v")
         assert not isinstance(caught.value, OutcomeUnknown)
 
+    def test_a_server_without_logged_models_has_the_older_layout(
+        self, fault_proxy: FaultProxy, bundle: Path, tmp_path: Path
+    ) -> None:
+        run = log_bundle(fault_proxy.upstream, None)
+        client_of(fault_proxy.upstream).log_artifacts(run, str(bundle), "model")
+        fault_proxy.fail(Fault.ABSENT, path="logged-models/search")
+        tracking = MlflowTracking(fault_proxy.url)
+        tracking.download(run, tmp_path / "candidate")
+        assert tracking.find_model(run).source == f"runs:/{run}/model"
+        assert read_manifest(tmp_path / "candidate") == read_manifest(bundle)
+        fault_proxy.clear()
+        fault_proxy.fail(Fault.ABSENT)
+        with pytest.raises(StoreFailure, match="there is no MLflow API at this address"):
+            tracking.find_model(run)
+
     def test_nothing_listens(self) -> None:
         started = time.monotonic()
         with pytest.raises(OutcomeUnknown, match="nothing listens"):
@@ -217,6 +232,13 @@ class TestFaults:
         with pytest.raises((IntegrityFailure, StoreFailure), match="refused"):
             MlflowTracking(fault_proxy.url).download(logged_run[0], tmp_path / "candidate")
         assert list(tmp_path.iterdir()) == []
+
+    @pytest.mark.parametrize("size", [-1, 2**53, 10**30])
+    def test_hostile_sizes(self, fault_proxy: FaultProxy, logged_run: tuple[str, str], size: int) -> None:
+        listing = f'{{"files": [{{"path": "MLmodel", "is_dir": false, "file_size": {size}}}]}}'.encode()
+        fault_proxy.fail(Fault.REWRITE, path="artifacts?path", rewrite=lambda _: listing)
+        with pytest.raises((IntegrityFailure, StoreFailure), match=r"refused|failed to"):
+            MlflowTracking(fault_proxy.url).find_model(logged_run[0])
 
     def test_a_download_that_breaks_leaves_nothing(
         self, fault_proxy: FaultProxy, logged_run: tuple[str, str], tmp_path: Path

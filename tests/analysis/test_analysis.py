@@ -11,9 +11,10 @@ import pytest
 
 from lynxgate.analysis.plan import chance_of_falling
 from lynxgate.cli.app import run
-from minieval.contract.evalset import load_eval_set
-from minieval.runner.scorers import score
+from minieval.contract.score_bytes import pack_scores
+from minieval.data.labels import read_labels
 from tests.samples import baseline, evaluation, write
+from tests.scored import score_rows
 
 N = 600
 
@@ -42,11 +43,11 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def save(place: Path, name: str, answers: list[str], rule: str | None = None, **policy: Any) -> None:
-    eval_set = load_eval_set(place / "set.jsonl")
-    scored = score(eval_set.rows, answers)
+    labels = read_labels(place / "set.jsonl")
+    scored = score_rows(labels, [answer == "yes" for answer in answers])
     figures = {bucket: each.model_dump(exclude_none=True) for bucket, each in scored.buckets.items()}
     whole = scored.aggregate.model_dump(exclude_none=True)
-    identity = {"dvc_md5": eval_set.identity.dvc_md5, "sha256": eval_set.identity.sha256}
+    identity = {"dvc_md5": labels.identity.dvc_md5, "sha256": labels.identity.sha256}
     tree = evaluation(figures, aggregate=whole, eval_set=identity)
     if rule is not None:
         tree = baseline(
@@ -79,6 +80,29 @@ def test_explain_names_the_examples_lost_and_only_their_ids(place: Path, capfd: 
     whole = call(capfd, "explain", "verdict.json", "--bucket", "all rows", "--eval-set", "set.jsonl")[1]
     assert "150 groups of examples:" in whole
     assert " and " in whole
+
+
+def test_graded_examples_are_lost_where_their_score_fell_and_only_explain_knows_them(
+    place: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    identity = read_labels(place / "set.jsonl").identity
+    before, now = [9000] * N, [8000 if index in (3, 5) else 9000 + (index == 7) for index in range(N)]
+    graded = [{"n": N, "points": sum(scores), "scores": pack_scores(scores)} for scores in (before, now)]
+    hashes: dict[str, Any] = {"eval_set_dvc_hash": identity.dvc_md5, "eval_set_sha256": identity.sha256}
+    agreed = baseline({"x": graded[0]}, aggregate=graded[0], eval_set="set.jsonl", **hashes)
+    eval_set = {"dvc_md5": identity.dvc_md5, "sha256": identity.sha256}
+    measured = evaluation({"x": graded[1]}, aggregate=graded[1], eval_set=eval_set, schema="minieval.evaluation/2")
+    (place / "eval_baseline.json").write_bytes(write(agreed))
+    (place / "candidate_eval.json").write_bytes(write(measured))
+    assert call(capfd, "compare", "--output", "verdict.json")[0] == 0
+    out = call(capfd, "explain", "verdict.json", "--bucket", "all rows", "--eval-set", "set.jsonl")[1]
+    assert "  lost       q3, q5\n  gained     q7" in out
+    assert f"90.00 %, the mean of {N} scores" in out
+    code, _, err = call(capfd, "calibrate", "--eval-set", "set.jsonl")
+    assert (code, "only right or wrong rows can be resampled" in err) == (3, True)
+    code, out, _ = call(capfd, "plan")
+    assert code == 0
+    assert [line.split()[2] for line in out.splitlines() if line.startswith("x ")] == ["?"]
 
 
 @pytest.mark.usefixtures("place")

@@ -12,6 +12,7 @@ import pytest
 from lynxgate.adapters.mlflow import MlflowTracking
 from lynxgate.audit.lineage import Generation, trace
 from lynxgate.audit.lineage_report import as_mermaid, as_text, as_tree
+from lynxgate.audit.promoted_evaluations import read_promoted
 from lynxgate.cli.app import run
 from lynxgate.errors import CannotJudge, IntegrityFailure
 from lynxgate.ports import RunFacts
@@ -127,6 +128,18 @@ def test_altered_evidence_fails(workshop: Workshop) -> None:
     path.unlink()
     with pytest.raises(IntegrityFailure, match="is missing"):
         trace(workshop.store, "v0.4.0", None)
+
+
+def test_evidence_for_another_registry_fails(workshop: Workshop) -> None:
+    line(workshop)
+    mark = workshop.folder / "registry" / "registry.json"
+    own = json.loads(mark.read_bytes())
+    mark.write_text(json.dumps({**own, "id": "f" * 32}))
+    with pytest.raises(IntegrityFailure, match=f"is for the registry {own['id']} for dev, and this one is f{{32}}"):
+        trace(workshop.store, "v0.3.0", None)
+    mark.write_text(json.dumps({**own, "environment": "production"}))
+    with pytest.raises(IntegrityFailure, match=r"for dev, and this one is .* for production"):
+        read_promoted(workshop.store, "v0.3.0")
 
 
 def hostile() -> Generation:

@@ -45,6 +45,7 @@ def printed(cell: Cell, rates: dict[str, Rate]) -> str:
     return row([str(cell.buckets), str(cell.n), *(str(rates[rule.name]) for rule in RULES)])
 
 
+@pytest.mark.heavy
 @pytest.mark.slow
 def test_guard_keeps_its_promise_and_the_page_has_these_figures() -> None:
     page = (DOCS / "operating-characteristics.md").read_text(encoding="utf-8")
@@ -57,6 +58,7 @@ def test_guard_keeps_its_promise_and_the_page_has_these_figures() -> None:
         assert printed(cell, rates) in page
 
 
+@pytest.mark.heavy
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("n", "truth", "published"),

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from lynxgate.candidate.eval_set_check import check_eval_set, dvc_file_of, read_dvc_file, verify_pulled
+from lynxgate.candidate.dvc_pointer import dvc_file_of, read_dvc_file
+from lynxgate.candidate.eval_set_check import check_eval_set, verify_pulled
 from lynxgate.errors import CannotJudge, IntegrityFailure
 from minieval.contract.evalset import identify
 from tests.dvc_repository import DvcRepository

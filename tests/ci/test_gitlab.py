@@ -63,6 +63,7 @@ def offline(tmp_path: Path) -> Project:
     return make_project(tmp_path / "gitlab", {})
 
 
+@pytest.mark.heavy
 def test_clean_is_promoted_on_the_default_branch(scene: Scene) -> None:
     """Production changes, and MLflow says so; the report is kept."""
     ran = scene.project.run(scene.project.started(scene.runs["good"], SEMVER))

@@ -118,6 +118,7 @@ def test_no_job_installs_a_development_tool() -> None:
         assert name not in pins("requirements-report.lock") or name == "cryptography"  # PyGithub needs it
 
 
+@pytest.mark.heavy
 def test_the_gate_lock_is_enough_to_import_everything() -> None:
     assert {"pytest", "hypothesis", "moto"} <= absent("requirements-gate.lock")
     done = run_with_only("requirements-gate.lock", IMPORT_ALL)

@@ -57,7 +57,9 @@ VALUES = {
     "output": "output.json",
     "write": "written",
     "event": "event.json",
+    "task": "data/eval.toml",
 }
+TASK = 'schema = "minieval.task/1"\nid = "id"\nexpected = "expected"\n[buckets]\nlists = ["buckets"]\n'
 REQUIRED = {"eval_set": "data/eval.jsonl"}  # where it is optional, the documents of the scene are of another eval set
 FLAGS = {"dry_run", "offline"}
 # An empty registry option and its like are set by nothing: these would name a service.
@@ -77,6 +79,7 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (scene / "event.json").write_text("{}")
     (scene / "requirements.lock").write_text("typer==0\n")
     write_rows(scene / "data" / "eval.jsonl", upper_rows(3))
+    (scene / "data" / "eval.toml").write_text(TASK)
     write_bundle(scene / "candidate", model("return None"))
     # No candidate is run: that takes seconds, and tests/minieval does it.
     (scene / "candidate" / "MLmodel").unlink()

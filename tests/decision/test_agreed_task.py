@@ -13,7 +13,7 @@ from lynxgate.errors import CannotJudge, IntegrityFailure
 from minieval.task.document import read_task
 from tests.samples import baseline, parse_agreed
 
-TASK = 'schema = "minieval.task/1"\nid = "row"\nexpected = "label"\n'
+TASK = 'schema = "minieval.task/1"\nid = "row"\nexpected = "label"\n[buckets]\ncolumns = ["region"]\n'
 SCORED = TASK + '[score]\nkind = "python"\npython = "scoring.py"\n'
 
 

@@ -22,9 +22,9 @@ from lynxgate.decision.statistics.clusters import cluster_pairs
 from lynxgate.decision.verdict import BucketStatistics, Method, Row, Verdict
 from lynxgate.errors import CannotJudge, Exit, IntegrityFailure
 from minieval.contract.documents import parse_document
-from minieval.contract.evalset import load_eval_set
 from minieval.contract.outcome_bits import pack_outcomes
 from minieval.contract.report import Evaluation
+from minieval.data.labels import read_labels
 from tests.samples import baseline, evaluation, write
 
 Bits = Sequence[bool]
@@ -114,7 +114,7 @@ def test_an_eval_set_without_groups_changes_nothing_byte_for_byte(tmp_path: Path
     pair = documents(groups, [True] * 40, [index > 1 for index in range(40)])
     assert judge(groups, pair).to_json() == judge(None, pair).to_json()
     assert b"groups" not in judge(groups, pair).to_json()
-    assert load_eval_set(path).identity.groups is None
+    assert read_labels(path).identity.groups is None
 
 
 def test_point_ignores_groups() -> None:
@@ -246,23 +246,22 @@ def test_stored_groups_are_numbers_in_order_and_nothing_else(change: dict[str, A
 
 def test_groups_have_no_names_and_follow_from_the_eval_set_alone(tmp_path: Path) -> None:
     path = write_rows(tmp_path / "set.jsonl", ["walk", None, "walk", "see", None])
-    groups, eval_set = read_groups(path), load_eval_set(path)
+    groups, labels = read_groups(path), read_labels(path)
     assert groups.aggregate == groups.buckets["a"] == (0, 1, 0, 2, 3)
-    assert groups == find_groups(eval_set)
-    assert (groups.eval_set.dvc_md5, groups.eval_set.sha256) == (eval_set.identity.dvc_md5, eval_set.identity.sha256)
+    assert groups == find_groups(labels)
+    assert (groups.eval_set.dvc_md5, groups.eval_set.sha256) == (labels.identity.dvc_md5, labels.identity.sha256)
     assert b"walk" not in groups.data
-    assert eval_set.identity.groups == groups.count == 4
-    assert all("walk" not in row.features.payload and "group" not in row.features.payload for row in eval_set.rows)
+    assert labels.identity.groups == groups.count == 4
 
 
 @pytest.mark.parametrize(("size", "blocked"), [(600, 10), (1, 0)])
 def test_calibrate_draws_and_judges_whole_groups(tmp_path: Path, size: int, blocked: int) -> None:
     """Of one group alone no copy is ever proved; of rows that are their own groups every one."""
-    eval_set = load_eval_set(write_rows(tmp_path / "set.jsonl", [f"g{index // size}" for index in range(600)]))
+    labels = read_labels(write_rows(tmp_path / "set.jsonl", [f"g{index // size}" for index in range(600)]))
     outcomes = [index > 1 for index in range(600)], [index < 598 for index in range(600)]
-    pair = documents(find_groups(eval_set), *outcomes)
+    pair = documents(find_groups(labels), *outcomes)
     measured_on = parse_document(pair[0], Evaluation, where="e"), parse_baseline(pair[1])
-    found = calibrate(*measured_on, eval_set, drop=None, repetitions=10, seed=1)
+    found = calibrate(*measured_on, labels, drop=None, repetitions=10, seed=1)
     assert (found.blocked_equal.correct, found.blocked_equal.n) == (blocked, 10)
 
 

@@ -5,22 +5,26 @@ from __future__ import annotations
 import json
 import random
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from lynxgate.cli.app import run
+from lynxgate.decision.baseline import Baseline
 from lynxgate.decision.decide import decide_bytes
-from lynxgate.errors import GateError
+from lynxgate.decision.effective_policy import describe_policy
+from lynxgate.errors import CannotJudge, GateError
 from lynxgate.rebaseline.activate import activate
 from lynxgate.rebaseline.move import rebaseline
+from lynxgate.registry.events import Event
 from lynxgate.reports.explanation import render_verdict
 from lynxgate.reports.rebaseline_table import render_moves
 from lynxgate.reports.verdict_table import render_markdown
-from minieval.contract.documents import parse_document
+from minieval.contract.documents import Document, parse_document
 from minieval.contract.exits import Exit
+from minieval.contract.manifest import Manifest
 from minieval.contract.report import Evaluation
 from tests.samples import FIXTURES
 
@@ -237,3 +241,28 @@ def test_validate_refuses_each_of_them_too(capfd: pytest.CaptureFixture[str], tm
     assert err == ""
     assert len(findings) == len(NOT_OURS)
     assert all(not each["valid"] and each["problems"][0]["reason"] for each in findings)
+
+
+LARGEST = 2**53 - 1
+
+
+@pytest.mark.parametrize("number", [LARGEST, LARGEST + 1, 2**64])
+def test_no_integer_that_is_hashed_is_beyond_canonical_json(number: int) -> None:
+    """A manifest, an event and a policy are hashed as canonical JSON, which has no larger one."""
+    sha = "a" * 64
+    manifest = {"files": [{"path": "MLmodel", "size": number, "sha256": sha}]}
+    event = {"number": number, "previous": sha, "at": "now", "kind": "tombstoned", "canonical_sha": sha, "reason": "x"}
+    agreed = json.loads((FIXTURES / "baseline-1-metrics.json").read_bytes())
+    agreed["policy"]["metrics"] = {"*": {"max_pct": 5, "statistic": "median", "warmup": number, "min_samples": number}}
+    uses: list[tuple[Any, type[Document], Callable[[Any], object]]] = [
+        (manifest, Manifest, lambda found: found.canonical_sha),
+        (event, Event, lambda found: found.head),
+        (agreed, Baseline, describe_policy),
+    ]
+    for tree, kind, use in uses:
+        data = json.dumps(tree).encode()
+        if number <= LARGEST:
+            assert use(parse_document(data, kind, where="it"))
+        else:
+            with pytest.raises(CannotJudge, match=f"less than or equal to {LARGEST}"):
+                parse_document(data, kind, where="it")

@@ -225,6 +225,15 @@ def test_an_unknown_run_cannot_be_judged(scene: Scene, capfd: pytest.CaptureFixt
     assert not verdict.exists()
 
 
+def test_the_files_that_it_writes_again_keep_their_mode(scene: Scene) -> None:
+    written = [scene.root / name for name in ("verdict.json", "candidate_eval.json")]
+    for path in written:
+        path.write_text("of an earlier gate")
+        path.chmod(0o640)
+    assert scene.gate(scene.clean) == 0
+    assert [path.stat().st_mode & 0o777 for path in written] == [0o640] * 2
+
+
 def test_production_goes_through_ci(
     scene: Scene, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

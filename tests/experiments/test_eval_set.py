@@ -15,7 +15,8 @@ import yaml
 
 from accuracy import read_rows
 from build_eval_set import build_eval_set, main
-from minieval.contract.evalset import load_eval_set
+from minieval.data.stream import open_eval_set
+from minieval.task.document import CONVENTIONS
 from verbs import read_verbs, split, training_data_sha256
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -91,10 +92,11 @@ def test_an_id_follows_from_the_prompt_alone() -> None:
         assert row["id"] == "p20-" + hashlib.sha256(row["prompt"].encode()).hexdigest()[:12]
 
 
-def test_minieval_shows_a_predictor_id_and_prompt_and_nothing_else(tmp_path: Path) -> None:
+def test_minieval_shows_a_predictor_the_prompt_and_nothing_else(tmp_path: Path) -> None:
     path = tmp_path / "phase-20.jsonl"
     main(["--output", str(path)])
-    rows = load_eval_set(path).rows
-    assert len(rows) == 5476
-    assert rows[0].features.payload == '{"id": "p20-4e2d3ce90366", "prompt": "past simple of: abandon"}'
-    assert rows[0].labels.group == "abandon"
+    stream = open_eval_set(path, CONVENTIONS)
+    (batch,) = stream.batches(10_000)
+    assert stream.identity.rows == 5476
+    assert batch.list_features()[0] == {"prompt": "past simple of: abandon"}
+    assert (batch.values("id")[0], batch.values("group")[0]) == ("p20-4e2d3ce90366", "abandon")

@@ -110,6 +110,7 @@ def test_a_degraded_model_falls_in_past_participles_alone(
     assert max(others.values()) < 1.5
 
 
+@pytest.mark.heavy
 def test_training_again_and_logging_again_give_the_same_canonical_sha(
     workshop: Workshop, clean: str, clean_score: dict[str, float]
 ) -> None:
@@ -136,6 +137,7 @@ def test_what_a_bundle_says_about_its_environment_is_locked(workshop: Workshop, 
     assert f"mlflow=={locked['mlflow']}" in (workshop.bundle(clean) / "requirements.txt").read_text().splitlines()
 
 
+@pytest.mark.heavy
 def test_a_perturbed_training_would_not_flip_the_demo(workshop: Workshop) -> None:
     table = workshop.script("perturb.py", "--runs", "1")
     assert "| tense.past_participle | 679 |" in table

@@ -29,6 +29,7 @@ def judge_seeds(place: Path) -> tuple[int, list[tuple[str, ...]]]:
     return done.returncode, [match.groups() for match in map(ROW.fullmatch, done.stdout.splitlines()) if match]
 
 
+@pytest.mark.heavy
 def test_fresh_seeds_pass_clean_and_fail_mangled_in_past_participles_alone(tmp_path: Path) -> None:
     build_eval_set(["--output", str(tmp_path / "phase-20.jsonl")])
     code, rows = judge_seeds(tmp_path)

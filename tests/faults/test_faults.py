@@ -47,6 +47,7 @@ def test_a_directory_that_fails(memory: Path, first: bool, extent: Extent) -> No
     check(DirectoryBench(memory, first=first), extent)
 
 
+@pytest.mark.heavy
 @pytest.mark.slow
 @pytest.mark.parametrize("extent", [KINDS, ALL])
 def test_a_real_s3_server_that_fails(memory: Path, seaweedfs: S3Server, extent: Extent) -> None:  # noqa: F811
@@ -54,6 +55,7 @@ def test_a_real_s3_server_that_fails(memory: Path, seaweedfs: S3Server, extent: 
         check(S3Bench(memory, seaweedfs, proxy, SEED), extent)
 
 
+@pytest.mark.heavy
 @pytest.mark.slow
 @pytest.mark.parametrize("extent", [KINDS, ALL])
 def test_a_real_mlflow_server_that_fails(memory: Path, mlflow_server: MlflowServer, extent: Extent) -> None:  # noqa: F811

@@ -136,6 +136,7 @@ def test_of_many_versions_production_only_rises_and_none_is_lost(ground: Ground,
     ground.check()
 
 
+@pytest.mark.heavy
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize(
@@ -173,6 +174,7 @@ def test_an_owner_on_s3_that_sleeps_past_its_deadline_and_wakes_does_no_harm(
         print(f"{len(writes)} sleepers, woken: {dict(endings)}", file=sys.stderr)
 
 
+@pytest.mark.heavy
 def test_two_terminals_promote_against_one_s3_server(
     tmp_path: Path,
     s3_registry: str,

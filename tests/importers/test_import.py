@@ -122,6 +122,28 @@ def test_into_keeps_layout_comments_and_figures_byte_for_byte(place: Path) -> No
     assert more.environment.cpu == "a cpu" and more.environment.fingerprint is not None
 
 
+def test_buckets_of_another_tool_take_away_the_isolation(place: Path) -> None:
+    """Else figures that nothing isolated would go into production as if they had been measured under bwrap."""
+    minieval = {"name": "minieval", "version": "1", "isolation": "bwrap"}
+    for isolation, then in (("bwrap", "external"), ("process", "external"), ("external", "external"), (None, None)):
+        start(place, evaluator={**minieval, "isolation": isolation}, _comment="ours")
+        assert run("kitt.json", "--provider", "kitt", "--into", "eval.json", "--output", "out.json") == Exit.OK
+        made = evaluation("out.json")
+        assert made.evaluator is not None and made.evaluator.name == "minieval"
+        assert made.evaluator.isolation == then
+        assert {"x", "mmlu"} <= set(made.buckets)
+    # Metrics are not rows: no label is behind them.
+    start(place, evaluator=minieval)
+    assert run("flat.json", "--provider", "flat", "--into", "eval.json", "--output", "out.json") == Exit.OK
+    made = evaluation("out.json")
+    assert made.evaluator is not None and made.evaluator.isolation == "bwrap"
+    # Figures that are named as buckets are such buckets.
+    flat = ("flat.json", "--provider", "flat", "--buckets", "accuracy.*", "--into", "eval.json", "--output", "out.json")
+    assert run(*flat) == Exit.OK
+    made = evaluation("out.json")
+    assert made.evaluator is not None and made.evaluator.isolation == "external"
+
+
 def test_importing_twice_is_refused_and_leaves_the_document(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     start(place)
     arguments = ("flat.json", "--provider", "flat", "--into", "eval.json", "--output", "eval.json")

@@ -144,6 +144,8 @@ def test_too_many_rounds_are_left_out_and_named() -> None:
         ("calibrax", lambda tree: tree["points"].append(tree["points"][0]), "two figures would have the name"),
         ("calibrax", lambda tree: tree["points"][0].update(scenario="x" * 199), "longer than 200"),
         ("calibrax", lambda tree: tree["metric_defs"]["latency"].update(direction="up"), "direction"),
+        ("calibrax", lambda tree: tree["metric_defs"]["latency"].update(unit="m\x7fs"), "latency.unit: a name has"),
+        ("calibrax", lambda tree: tree["metric_defs"]["latency"].update(unit="m" * 201), "latency.unit: a name has"),
         ("kitt", lambda tree: tree.update(results=[]), "results"),
         ("kitt", lambda tree: tree["results"][0].update(passed=False), "has errors"),
         ("kitt", lambda tree: tree["results"][0].update(errors=["timeout"]), "has errors"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from pathlib import Path
@@ -12,13 +11,13 @@ import pytest
 from minieval.command import run
 from minieval.contract.bundle import read_manifest, settle
 from minieval.contract.documents import parse_document
-from minieval.contract.evalset import load_eval_set
+from minieval.contract.evalset import identify
 from minieval.contract.exits import UsageFailure
 from minieval.contract.outcome_bits import unpack_outcomes
 from minieval.contract.report import Evaluation
 from minieval.contract.run_note import RunNote, write_run_note
 from minieval.evaluation import Isolation, evaluate
-from minieval.runner.predictor import _describe, _pairs
+from minieval.runner.predictor import _describe
 from tests.minieval.candidates import UPPER, model, upper_rows, write_bundle, write_rows
 
 RUN = "0123456789abcdef" * 2
@@ -44,7 +43,7 @@ def test_an_honest_candidate_is_scored(rows: Path, tmp_path: Path, capsys: pytes
     assert evaluation.candidate.canonical_sha == read_manifest(bundle).canonical_sha
     assert evaluation.candidate.mlflow_run_id == RUN
     assert evaluation.candidate.manifest_format == "lynxgate.manifest/2"
-    assert evaluation.eval_set == load_eval_set(rows).identity
+    assert evaluation.eval_set == identify(rows).model_copy(update={"rows": 10})
     assert {name: (m.n, m.correct) for name, m in evaluation.buckets.items()} == {
         "all": (10, 6), "parity.even": (5, 3), "parity.odd": (5, 3)
     }  # fmt: skip
@@ -55,16 +54,62 @@ def test_an_honest_candidate_is_scored(rows: Path, tmp_path: Path, capsys: pytes
     assert evaluation.environment.fingerprint is not None
 
 
-def test_a_frame_of_ids_and_predictions_is_read_by_id_and_twice_is_the_same(rows: Path, tmp_path: Path) -> None:
+def test_an_evaluation_is_of_this_call_or_absent(rows: Path, tmp_path: Path) -> None:
+    """An older one would be compared as if it were of this candidate."""
+    output = tmp_path / "candidate_eval.json"
+    bundle = write_bundle(tmp_path / "bundle", UPPER)
+    for wrong in (
+        arguments(tmp_path / "nothing", rows, output),
+        arguments(bundle, tmp_path / "nothing.jsonl", output),
+        arguments(bundle, rows, output, "--run-id", "no run"),
+        arguments(bundle, rows, output, "--timeout", "-1"),
+    ):
+        output.write_text("of an earlier candidate")
+        assert run(wrong) in (3, 64)
+        assert not output.exists(), wrong
+    output.write_text("of an earlier candidate")
+    output.chmod(0o640)
+    assert run(arguments(bundle, rows, output, "--isolation", "process")) == 0
+    assert output.stat().st_mode & 0o777 == 0o640
+    # What is an input is no earlier result.
+    before = rows.read_bytes()
+    assert run(arguments(bundle, rows, rows)) == 64
+    assert rows.read_bytes() == before
+
+
+def test_what_it_prints_is_escaped(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    hostile = tmp_path / "a\x1b[2J\u202e##[group]b"
+    hostile.mkdir()
+    rows = write_rows(hostile / "eval.jsonl", upper_rows(10))
+    bundle = write_bundle(hostile / "bundle", UPPER)
+    assert run(arguments(bundle, rows, hostile / "out.json", "--isolation", "process")) == 0
+    err = capsys.readouterr().err
+    assert "wrote" in err and "b/out.json" in err
+    assert all(character.isprintable() for line in err.splitlines() for character in line)
+    assert "##[" not in err
+
+
+def test_a_frame_in_another_order_is_read_by_its_index_and_twice_is_the_same(rows: Path, tmp_path: Path) -> None:
     frame = model("""
         import pandas, random
-        answer = pandas.DataFrame({"prediction": frame["prompt"].str.upper(), "id": frame["id"], "x": 1})
+        answer = pandas.DataFrame({"x": 1, "prediction": frame["prompt"].str.upper()})
         return answer.sample(frac=1)
     """)
     bundle = write_bundle(tmp_path / "bundle", frame)
     first, second = (evaluate(bundle, rows, isolation=Isolation.PROCESS) for _ in range(2))
     assert first.aggregate is not None and first.aggregate.correct == 6
     assert first.model_copy(update={"metrics": {}}) == second.model_copy(update={"metrics": {}})
+
+
+def test_a_missing_answer_is_wrong_and_counted(rows: Path, tmp_path: Path) -> None:
+    some = model("""
+        answers = frame["prompt"].str.upper().astype(object)
+        answers[1], answers[2] = float("nan"), None
+        return answers
+    """)
+    evaluation = evaluate(write_bundle(tmp_path / "bundle", some), rows, isolation=Isolation.PROCESS)
+    assert evaluation.aggregate is not None and evaluation.aggregate.correct == 4
+    assert evaluation.missing_answers == 2
 
 
 def test_the_run_of_a_placed_bundle_is_the_one_that_was_noted_beside_it(rows: Path, tmp_path: Path) -> None:
@@ -97,12 +142,17 @@ HOSTILE = {
         "printed more than 16 MiB and was stopped",
     ),
     "too much memory": (model("return bytearray(2**45)"), "out of memory: raise --memory-mb"),
-    "returns too few": (model("return ['x']"), "1 predictions for 10 rows"),
-    "returns numbers": (model("return [1.5] * len(frame)"), "is a Decimal, not a string"),
-    "returns nan": (model("return frame['prompt'].map(lambda _: float('nan'))"), "NaN is not a JSON number"),
+    "returns too few": (model("return ['x']"), r"1 answers for 10 rows \(rows 1 to 10\)"),
+    "returns numbers where text is expected": (
+        model("return [1.5] * len(frame)"),
+        "types differ: the model answers with numbers",
+    ),
+    "returns an object": (model("return [object()] * len(frame)"), "returned a object, which is not a value of JSON"),
+    "fails after a long text": (model("raise ValueError('x' * 10_000 + ' the cause')"), "rows 1 to 10: .* the cause$"),
+    "returns one number": (model("return 1.5"), "returned a float, not one answer a row"),
     "forges answers": (
-        FIND_CHANNEL + model('say(b\'{"predictions": [["row-0", "wrong"]]}\\n\'); return [\'x\'] * 10'),
-        "lacks 9 of 10 ids",
+        FIND_CHANNEL + model("say(b'{\"predictions\": [\"wrong\"]}\\n'); return ['x'] * 10"),
+        "1 answers for 10 rows",
     ),
     "floods the channel": (FIND_CHANNEL + model("while True: say(b'x' * 2**16)"), "answered with more than 16 MiB"),
 }
@@ -179,28 +229,10 @@ def test_help_imports_nothing_heavy() -> None:
     assert all(f"--{name}" in done.stdout for name in ("bundle", "eval-set", "output", "isolation", "run-id"))
 
 
-def test_the_predictor_reads_every_form_a_model_may_return() -> None:
-    import numpy
-    import pandas
-
-    wanted = [("a", "x"), ("b", "y")]
-    for result in (
-        ["x", "y"],
-        ("x", "y"),
-        numpy.array(["x", "y"]),
-        pandas.Series(["x", "y"]),
-        pandas.DataFrame({"id": ["a", "b"], "prediction": ["x", "y"]}),
-    ):
-        assert json.loads(json.dumps(_pairs(["a", "b"], result))) == [list(pair) for pair in wanted]
-    for result in ("xy", {"a": "x"}, None, 3, pandas.DataFrame({"x": [1]})):
-        with pytest.raises(TypeError, match="the model returned"):
-            _pairs(["a", "b"], result)
-
-
 def test_an_exception_that_cannot_be_printed_is_still_reported() -> None:
     class Mute(Exception):
         def __str__(self) -> str:
             raise self
 
     assert _describe(Mute()) == "an exception that cannot be printed"
-    assert len(_describe(ValueError("x" * 10**6))) <= 400
+    assert _describe(ValueError("x" * 10**6 + " the cause")) == "ValueError: ... " + "x" * 390 + " the cause"

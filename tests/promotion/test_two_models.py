@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -172,3 +173,20 @@ def test_a_server_that_registers_another_source_is_an_error(scene: Scene, monkey
     monkeypatch.setattr(MlflowClient, "create_model_version", elsewhere)
     with pytest.raises(StoreFailure, match=r"v0\.3\.0 is promoted, but a later step failed: MLflow registered version"):
         scene.promote()
+
+
+def test_the_database_that_only_an_option_names(scene: Scene) -> None:
+    """MLflow's store looks a model up in the process's default; a promotion makes the database it is given that."""
+    import mlflow
+
+    default = mlflow.get_tracking_uri()
+    mlflow.set_tracking_uri(f"sqlite:///{scene.workshop.folder}/elsewhere.db")
+    elsewhere = mlflow.get_tracking_uri()
+    try:
+        # No version of the run is registered yet: one has to be made, and its model looked up.
+        MlflowTracking(scene.tracked.uri).set_alias(f"{scene.model}-new", scene.run_id, {"a": "b"})
+        assert mlflow.get_tracking_uri() == os.environ["MLFLOW_TRACKING_URI"] == elsewhere
+    finally:
+        mlflow.set_tracking_uri(default)
+    found = scene.tracking.read_alias(f"{scene.model}-new")
+    assert found is not None and found.holds_candidate and found.tags == {"a": "b"}

@@ -145,7 +145,7 @@ class TestRequest:
         (step.root / "ml").mkdir()
         (step.root / "ml" / "scoring.py").write_text("def score(expected, answer, features): return True\n")
         (step.root / "ml" / "eval.toml").write_text(
-            'schema = "minieval.task/1"\nid = "row"\nexpected = "label"\n'
+            'schema = "minieval.task/1"\nid = "row"\nexpected = "label"\n[buckets]\ncolumns = ["region"]\n'
             '[score]\nkind = "python"\npython = "scoring.py"\n'
         )
         task = {"task": {"path": "ml/eval.toml", "sha256": "d" * 64}} if names_it else {}

@@ -10,8 +10,9 @@ import pytest
 
 from lynxgate.cli.app import run as lynxgate
 from lynxgate.decision.verdict import parse_verdict
-from minieval.contract.evalset import load_eval_set
 from minieval.contract.exits import CannotJudge
+from minieval.data.stream import open_eval_set
+from minieval.task.document import NO_TASK_FILE
 from tests.redteam.attacks import ATTACKS, Attack, honest_baseline, honest_evaluation, stage
 
 
@@ -70,5 +71,6 @@ def test_a_forged_verdict_is_found_out(tmp_path: Path) -> None:
 def test_an_eval_set_with_duplicate_ids_is_refused(tmp_path: Path) -> None:
     row = {"id": "q1", "prompt": "p", "expected": "yes", "buckets": ["hard"]}
     (tmp_path / "set.jsonl").write_text(f"{json.dumps(row)}\n" * 2)
+    stream = open_eval_set(tmp_path / "set.jsonl", NO_TASK_FILE.task)
     with pytest.raises(CannotJudge, match="'q1' is already in"):
-        load_eval_set(tmp_path / "set.jsonl")
+        list(stream.batches(1))

@@ -5,7 +5,8 @@
 - `StoreFailure` is a refusal that certainly changed nothing. `OutcomeUnknown` is everything else: a reply that was
   lost or late, and a 500, may follow a change that was made.
 - A model is taken from its LoggedModel, where MLflow 3 keeps it, or from the run's artifacts, where older clients
-  put it. MLflow verifies no byte that it delivers: what arrives is compared with what the server listed.
+  and servers (2.22) put it. MLflow verifies no byte that it delivers: what arrives is compared with what the server
+  listed.
 - The time limits are MLflow's environment variables, so they hold for the whole process; shorter ones of the user stay.
 - No message contains a credential, neither from the tracking URI nor from a vendor's exception.
 """
@@ -25,10 +26,11 @@ from pathlib import Path, PurePosixPath
 # Set before the import, which reads it: otherwise MLflow would report its use from a process that holds credentials.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 
+import mlflow
 import mlflow.exceptions
 import requests
 from mlflow import MlflowClient
-from mlflow.entities import ViewType
+from mlflow.entities import LoggedModel, ViewType
 from mlflow.store.artifact.artifact_repo import ArtifactRepository
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
@@ -38,6 +40,7 @@ from lynxgate.errors import CannotJudge, GateError, IntegrityFailure, OutcomeUnk
 from lynxgate.identity import is_sha
 from lynxgate.ports import AliasedVersion, Progress, RunFacts, RunModel, RunTag
 from lynxgate.redact import scrub, strip_credentials
+from minieval.contract.fields import LARGEST_CANONICAL
 
 TIMEOUT_SECONDS = 10
 MODEL_NAME = "model"
@@ -122,7 +125,7 @@ class MlflowTracking:
     def set_alias(self, model: str, run_id: str, tags: Mapping[str, str]) -> None:
         """Make the candidate's version of ``model`` the one in production; errors as `lynxgate.ports.Tracking`."""
         place = self._locate(run_id)
-        with self._translated(f"point the alias of {model}"):
+        with self._translated(f"point the alias of {model}"), _as_default(self._uri):
             mlflow_models.set_alias(self._client, model, run_id, place, tags)
 
     def read_alias(self, model: str) -> AliasedVersion | None:
@@ -198,16 +201,7 @@ class MlflowTracking:
         return self._logged_model(run_id, info.experiment_id) or self._older_layout(run_id, info.artifact_uri)
 
     def _logged_model(self, run_id: str, experiment_id: str) -> Place | None:
-        models = []
-        with self._translated(f"list the models of run {run_id}"):
-            token: str | None = None
-            while True:
-                page = self._client.search_logged_models(
-                    [experiment_id], filter_string=f"source_run_id = '{run_id}'", page_token=token
-                )
-                models += [model for model in page if model.source_run_id == run_id]
-                if not (token := page.token):
-                    break
+        models = self._search_logged_models(run_id, experiment_id)
         if not models:
             return None
         named = [model for model in models if model.name == self._model_name] or models
@@ -221,6 +215,24 @@ class MlflowTracking:
         if str(model.status) not in {"READY", "LoggedModelStatus.READY"}:
             raise CannotJudge(f"the model of run {run_id} was never completed (status {model.status}); log it again")
         return Place(f"models:/{model.model_id}", model.artifact_location, "")
+
+    def _search_logged_models(self, run_id: str, experiment_id: str) -> list[LoggedModel]:
+        """Return the logged models of a run, whose server has just given us the run; a server of MLflow 2 has none."""
+        models: list[LoggedModel] = []
+        with self._translated(f"list the models of run {run_id}"):
+            token: str | None = None
+            while True:
+                try:
+                    page = self._client.search_logged_models(
+                        [experiment_id], filter_string=f"source_run_id = '{run_id}'", page_token=token
+                    )
+                except mlflow.exceptions.MlflowException as error:
+                    if error.error_code == "ENDPOINT_NOT_FOUND":
+                        return []
+                    raise
+                models += [model for model in page if model.source_run_id == run_id]
+                if not (token := page.token):
+                    return models
 
     def _older_layout(self, run_id: str, artifact_uri: str) -> Place:
         with self._translated(f"list the artifacts of run {run_id}"):
@@ -284,6 +296,28 @@ class _NoSuch(StoreFailure):
     """Inside this module: the run, model or tag does not exist."""
 
 
+@contextlib.contextmanager
+def _as_default(uri: str) -> Iterator[None]:
+    """Make a database the process's default for a while; a server needs no default.
+
+    MLflow's store looks up the model of a new version in the default, whichever database the client was opened for.
+    """
+    if uri.startswith(("http://", "https://")):
+        yield
+        return
+    variable = "MLFLOW_TRACKING_URI"
+    in_environment, was_set, before = os.environ.get(variable), mlflow.is_tracking_uri_set(), mlflow.get_tracking_uri()
+    mlflow.set_tracking_uri(uri)
+    try:
+        yield
+    finally:
+        mlflow.set_tracking_uri(None)  # which also removes the variable
+        if in_environment is not None:
+            os.environ[variable] = in_environment
+        if was_set and mlflow.get_tracking_uri() != before:
+            mlflow.set_tracking_uri(before)
+
+
 def _bound_requests(timeout: int) -> int:
     """Make MLflow's client try once and give up in time, unless the user set less; return the timeout in force."""
     for name, value in {
@@ -334,6 +368,8 @@ def _list(repository: ArtifactRepository, folder: str) -> Iterator[tuple[str, in
                 pending.append(str(path))
             else:
                 size = None if entry.file_size is None else int(entry.file_size)
+                if size is not None and not 0 <= size <= LARGEST_CANONICAL:
+                    raise IntegrityFailure(f"the server lists {str(path)[:200]!r} with {size} bytes: refused")
                 yield path.relative_to(folder).as_posix(), size
 
 

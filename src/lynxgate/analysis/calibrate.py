@@ -22,7 +22,7 @@ from lynxgate.decision.statistics import Score
 from lynxgate.decision.verdict import Inputs, Verdict
 from lynxgate.errors import CannotJudge
 from minieval.contract.outcome_bits import pack_outcomes
-from minieval.contract.report import Evaluation, Measured
+from minieval.contract.report import SCHEMA, Evaluation, Measured
 from minieval.data.labels import Labels
 
 _NO_HASH = "0" * 64
@@ -97,7 +97,7 @@ def _judge(rows: Copy, baseline: Baseline) -> Verdict:
     whole = Measured.model_validate(_measure([row.now for row in rows]))
     measured = Evaluation.model_validate(
         {
-            "schema": "minieval.evaluation/1",
+            "schema": SCHEMA,
             "eval_set": {"dvc_md5": baseline.eval_set_dvc_hash, "sha256": baseline.eval_set_sha256},
             "aggregate": whole,
             "buckets": {

@@ -19,7 +19,8 @@ from lynxgate.decision.verdict import Row, Verdict
 from lynxgate.errors import CannotJudge, IntegrityFailure
 from lynxgate.escape import visible
 from minieval.contract.outcome_bits import unpack_outcomes
-from minieval.contract.report import Evaluation, Measured
+from minieval.contract.report import Evaluation, Measured, Scale
+from minieval.contract.score_bytes import unpack_counts, unpack_scores
 from minieval.data.labels import Labels
 
 
@@ -52,7 +53,9 @@ def find_row(verdict: Verdict, bucket: str) -> Row:
 def find_examples(
     verdict: Verdict, row: Row, evaluation: Evaluation, baseline: Baseline, labels: Labels
 ) -> Examples | None:
-    """Return the examples of a row that changed; `None` where a side has no outcomes.
+    """Return the examples of a row that changed; `None` where a side has no outcomes, counts or scores.
+
+    With trials or graded scores, an example is lost when its score is lower than it was.
 
     Raises:
         IntegrityFailure: the eval set is not the verdict's, or it has another number of rows in this bucket.
@@ -64,13 +67,17 @@ def find_examples(
     else:
         before, now = baseline.buckets.get(row.bucket), evaluation.buckets.get(row.bucket)
         members = labels.buckets.get(row.bucket, ())
-    if not _has_outcomes(before) or not _has_outcomes(now) or before is None or now is None:
+    if before is None or now is None or not (_has_rows(before) and _has_rows(now)):
+        return None
+    if (before.scale, before.trials) != (now.scale, now.trials):
         return None
     n = len(members)
     if (before.n, now.n) != (n, n):
         raise IntegrityFailure(
             f"{visible(row.bucket)}: the eval set has {n} rows, the baseline {before.n} and the evaluation {now.n}"
         )
+    if now.scale is not Scale.RIGHT_OR_WRONG:
+        return _compare_scores(before, now, [labels.ids[each] for each in members])
     # Outcomes are integers with one bit for each row, the first row highest: an example was lost where the old bit is
     # set and the new one is not.
     old, new = (unpack_outcomes(side.outcomes or "", n) for side in (before, now))
@@ -102,5 +109,20 @@ def check_eval_set(verdict: Verdict, labels: Labels) -> None:
     )
 
 
-def _has_outcomes(side: Measured | None) -> bool:
-    return side is not None and side.outcomes is not None
+def _has_rows(side: Measured) -> bool:
+    """Return whether the figures have an entry for each row."""
+    return any(each is not None for each in (side.outcomes, side.counts, side.scores))
+
+
+def _compare_scores(before: Measured, now: Measured, ids: Sequence[str]) -> Examples:
+    """Return the examples with a lower and with a higher score."""
+    old, new = (_read_scores(side, len(ids)) for side in (before, now))
+    rows = list(zip(ids, old, new, strict=True))
+    lost = tuple(name for name, was, became in rows if became < was)
+    return Examples(lost, tuple(name for name, was, became in rows if became > was))
+
+
+def _read_scores(side: Measured, n: int) -> tuple[int, ...]:
+    if side.trials is not None:
+        return unpack_counts(side.counts or "", n, side.trials)
+    return unpack_scores(side.scores or "", n)

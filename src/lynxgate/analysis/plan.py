@@ -4,6 +4,7 @@
   right. The report names it, because a real pair of models has its own.
 - Chances are exact sums over a binomial or trinomial distribution. The examples needed and the smallest drop are normal
   approximations (`lynxgate.decision.statistics.planning`).
+- The formulas are of examples that are right or wrong. A bucket with trials or graded scores has a row without figures.
 - Only the policy and the sizes of the baseline's buckets are used, none of its measured figures.
 - `lynxgate.reports.plan_text` renders a plan.
 """
@@ -14,7 +15,7 @@ import math
 from dataclasses import dataclass
 from fractions import Fraction
 
-from lynxgate.decision.baseline import Baseline
+from lynxgate.decision.baseline import Baseline, Figures
 from lynxgate.decision.compare import ALL_ROWS
 from lynxgate.decision.policy import Policy, Rule, Terms, Tier
 from lynxgate.decision.statistics import (
@@ -26,6 +27,7 @@ from lynxgate.decision.statistics import (
     smallest_n_ever,
 )
 from lynxgate.decision.statistics.exact import holding_probability
+from minieval.contract.report import Scale
 
 STEADY = 0.05  # the disagreement up to which a shelf life is stated
 
@@ -74,16 +76,16 @@ def make_plan(baseline: Baseline, *, disagreement: float, power: float) -> Plan:
     policy = baseline.policy
     buckets = [(name, policy.terms_of(name), baseline.buckets[name]) for name in sorted(baseline.buckets)]
     # Holm corrects the buckets that may block together; its strictest step divides the level by their number.
-    family = sum(terms.tier is not Tier.ADVISORY and figures.n is not None for _, terms, figures in buckets)
+    family = sum(terms.tier is not Tier.ADVISORY and _size(figures) is not None for _, terms, figures in buckets)
     assumed = _Assumed(policy, disagreement, power)
     rows: list[PlannedRow] = []
     if baseline.aggregate is not None:
         terms = policy.overall_terms
-        rows.append(_plan(ALL_ROWS, terms, baseline.aggregate.n, 1, assumed))
+        rows.append(_plan(ALL_ROWS, terms, _size(baseline.aggregate), 1, assumed))
     for name, terms, figures in buckets:
         together = family if terms.tier is not Tier.ADVISORY else 1
-        rows.append(_plan(name, terms, figures.n, together, assumed))
-    whole = None if baseline.aggregate is None else baseline.aggregate.n
+        rows.append(_plan(name, terms, _size(figures), together, assumed))
+    whole = None if baseline.aggregate is None else _size(baseline.aggregate)
     life = None if whole is None else gates_carried(policy, whole)
     return Plan(policy.rule, float(policy.confidence), disagreement, power, tuple(rows), life)
 
@@ -106,6 +108,11 @@ def chance_of_falling(n: int, tolerance: Fraction, disagreement: float) -> float
     limits = [min(m, math.floor((m + n * tolerance) / 2)) for m in range(n + 1)]
     inside, unseen = holding_probability(limits, disagreement, 0.0)
     return max(1 - inside - unseen, 0.0)
+
+
+def _size(figures: Figures) -> int | None:
+    """Return the number of examples; `None` where they are not right or wrong, to which every formula here applies."""
+    return figures.n if figures.scale is Scale.RIGHT_OR_WRONG else None
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from lynxgate.decision.baseline import Baseline
 from lynxgate.decision.same_eval_set import check_same_eval_set, of_baseline, of_identity
 from lynxgate.errors import CannotJudge
 from minieval.contract.outcome_bits import unpack_outcomes
-from minieval.contract.report import Evaluation
+from minieval.contract.report import Evaluation, Scale
 from minieval.data.labels import Labels
 
 Units = Sequence[Sequence["Answered"]]
@@ -39,7 +39,7 @@ def pair_rows(evaluation: Evaluation, baseline: Baseline, labels: Labels) -> Cop
 
     Raises:
         IntegrityFailure: the three do not name the same eval set.
-        CannotJudge: a side has no outcomes over all rows.
+        CannotJudge: a side has no outcomes over all rows, or is not right or wrong.
     """
     given = of_identity("the eval set given", labels.identity)
     # A baseline with a placeholder for the hash names no eval set: its rows cannot be paired with these.
@@ -48,6 +48,8 @@ def pair_rows(evaluation: Evaluation, baseline: Baseline, labels: Labels) -> Cop
         check_same_eval_set(given, named, advice="give the eval set that both were made on")
     n, bits = len(labels.groups), []
     for name, side in (("baseline", baseline.aggregate), ("evaluation", evaluation.aggregate)):
+        if side is not None and side.scale is not Scale.RIGHT_OR_WRONG:
+            raise CannotJudge(f"the rows of the {name} are {side.scale}, and only right or wrong rows can be resampled")
         if side is None or side.outcomes is None or side.n != n:
             raise CannotJudge(f"the {name} has no outcomes over all {n} rows; evaluate with minieval, then rebaseline")
         bits.append(f"{unpack_outcomes(side.outcomes, n):0{n}b}")

@@ -1,85 +1,57 @@
-"""Check an eval set: its bytes, its ``.dvc`` file and the baseline must name the same hashes.
+"""Check an eval set: its bytes, what DVC names for it, and the baseline must have the same hashes.
 
-- A failed check names the hash in the baseline, in the ``.dvc`` file, and of the bytes.
+- What DVC names is in a ``.dvc`` file or a ``dvc.lock`` (`lynxgate.candidate.dvc_pointer`).
+- A failed check names the hash in the baseline, the one that DVC names, and that of the bytes.
 - The bytes are hashed here: ``dvc pull`` alone verifies nothing unless its remote is configured to.
+- The md5 of DVC 2 is of text with LF line ends: it may name bytes that the baseline's md5, of the bytes, does not.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
 
-from pydantic import ConfigDict, Field, ValidationError
-
+from lynxgate.candidate.dvc_pointer import Named, Pointer, find_pointer
 from lynxgate.errors import CannotJudge, IntegrityFailure
-from minieval.contract.documents import Document, read_bytes
-from minieval.contract.evalset import identify
-from minieval.contract.fields import Count, DvcMd5, Name
-from minieval.contract.plain_yaml import NotPlainYaml, parse_yaml
+from minieval.contract.evalset import dvc2_md5, identify
 from minieval.contract.report import EvalSetIdentity
 
 
-@dataclass(frozen=True)
-class DvcFile:
-    """The one output of a ``.dvc`` file; ``size`` in bytes, where the file has it."""
-
-    md5: str
-    path: str
-    size: int | None
-
-
-def dvc_file_of(data: Path) -> Path:
-    """Return the path of the ``.dvc`` file of a file or folder, which is beside it."""
-    return data.with_name(f"{data.name}.dvc")
-
-
-def read_dvc_file(path: Path) -> DvcFile:
-    """Read a ``.dvc`` file with exactly one output.
-
-    Raises:
-        CannotJudge: it is missing, not plain YAML (`minieval.contract.plain_yaml`), or has other outputs.
-    """
-    data = read_bytes(path, missing="the eval set must be versioned with DVC (dvc add); is this the right checkout?")
-    try:
-        (out,) = _Outputs.model_validate(parse_yaml(data)).outs
-    except (NotPlainYaml, ValidationError) as error:
-        reason = "its outs are not one file with an md5" if isinstance(error, ValidationError) else str(error)
-        raise CannotJudge(f"{path}: not a .dvc file we can read ({reason}); write it again with dvc add") from error
-    return DvcFile(md5=out.md5, path=out.path, size=out.size)
-
-
 def verify_pulled(path: Path) -> EvalSetIdentity:
-    """Check the bytes at ``path`` against the ``.dvc`` file beside it, and return their identity.
+    """Check the bytes at ``path`` against what DVC names, and return their identity.
 
     Raises:
-        IntegrityFailure: the bytes are not those that the ``.dvc`` file names.
-        CannotJudge: the eval set or its ``.dvc`` file is missing or cannot be read.
+        IntegrityFailure: the bytes are other ones.
+        CannotJudge: the eval set, or what names it, is missing or cannot be read.
     """
-    pointer, named = _pointer(path)
+    pointer = _find_present(path)
     found = identify(path)
-    if found.dvc_md5 != named.md5:
+    if not _agrees(pointer.named, path, found):
         raise IntegrityFailure(
-            f"{path}: {pointer} has md5 {named.md5}, the bytes are {found.dvc_md5}. {_pull_again(pointer)}"
+            f"{path}: {pointer.file} has md5 {pointer.named.md5}, the bytes are {found.dvc_md5}. {_pull_again(pointer)}"
         )
     return found
 
 
 def check_eval_set(expected_md5: str, expected_sha256: str | None, path: Path) -> EvalSetIdentity:
-    """Check the bytes at ``path`` and the ``.dvc`` file beside it against a baseline, and return their identity.
+    """Check the bytes at ``path`` and what DVC names for them against a baseline, and return their identity.
 
     ``expected_sha256`` is `None` where the baseline has none; then the md5 alone decides.
 
     Raises:
         IntegrityFailure: the three do not agree; the message has each hash, and what to do.
-        CannotJudge: the eval set or its ``.dvc`` file is missing or cannot be read.
+        CannotJudge: the eval set, or what names it, is missing or cannot be read.
     """
-    pointer, named = _pointer(path)
-    found = identify(path)
-    hashes = f"the baseline has md5 {expected_md5}, {pointer} has {named.md5}, the bytes are {found.dvc_md5}"
-    if found.dvc_md5 != named.md5:
+    pointer = _find_present(path)
+    named, found = pointer.named, identify(path)
+    hashes = f"the baseline has md5 {expected_md5}, {pointer.file} has {named.md5}, the bytes are {found.dvc_md5}"
+    if not _agrees(named, path, found):
         raise IntegrityFailure(f"{path}: {hashes}. {_pull_again(pointer)}")
-    if named.md5 != expected_md5:
+    if expected_md5 != found.dvc_md5:
+        if expected_md5 == named.md5:
+            raise IntegrityFailure(
+                f"{path}: {hashes}. The md5 of DVC 2 is that of the text with LF line ends, and the file has CRLF; set "
+                f"the baseline's eval_set_dvc_hash to {found.dvc_md5}"
+            )
         raise IntegrityFailure(
             f"{path}: {hashes}. The eval set is not the one this baseline was measured on; check out the one that was, "
             "or measure a new baseline (lynxgate baseline rebaseline)"
@@ -92,36 +64,21 @@ def check_eval_set(expected_md5: str, expected_sha256: str | None, path: Path) -
     return found
 
 
-def _pointer(path: Path) -> tuple[Path, DvcFile]:
-    pointer = dvc_file_of(path)
-    named = read_dvc_file(pointer)
-    if named.path != path.name:
-        raise CannotJudge(f"{pointer}: its output is {named.path!r}, not {path.name!r}; write it again with dvc add")
+def _agrees(named: Named, path: Path, found: EvalSetIdentity) -> bool:
+    return found.dvc_md5 == named.md5 or (named.unix_lines and dvc2_md5(path) == named.md5)
+
+
+def _find_present(path: Path) -> Pointer:
+    pointer = find_pointer(path)
     if not path.exists():
         raise CannotJudge(
-            f"{path}: the eval set is not here; pull it with: lynxgate pull {path} (or dvc pull {pointer})"
+            f"{path}: the eval set is not here; pull it with: lynxgate pull {path} (or dvc pull {pointer.target})"
         )
-    return pointer, named
+    return pointer
 
 
-def _pull_again(pointer: Path) -> str:
+def _pull_again(pointer: Pointer) -> str:
     return (
-        f"The bytes are not what {pointer} names; pull them again with: dvc pull --force {pointer}; if they stay "
-        "the same, the DVC remote or cache holds other bytes: find out who changed them"
+        f"The bytes are not what {pointer.file} names; pull them again with: dvc pull --force {pointer.target}; if "
+        "they stay the same, the DVC remote or cache holds other bytes: find out who changed them"
     )
-
-
-class _Output(Document):
-    """One output; DVC adds keys over time, and only these matter here."""
-
-    model_config = ConfigDict(extra="ignore")
-
-    md5: DvcMd5
-    path: Name
-    size: Count | None = None
-
-
-class _Outputs(Document):
-    model_config = ConfigDict(extra="ignore")
-
-    outs: Annotated[list[_Output], Field(min_length=1, max_length=1)]

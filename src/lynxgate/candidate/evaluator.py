@@ -18,13 +18,12 @@ def run_evaluator(
     """Evaluate a bundle with ``python -m minieval``; its messages go to stderr.
 
     ``task`` is the path of the task file; without one, the conventions of minieval hold.
+    minieval removes an evaluation of an earlier candidate before anything can fail; the new one gets its mode.
 
     Raises:
         CannotJudge, IntegrityFailure: minieval ended with that exit code, after printing the reason.
         GateError: minieval ended with any other code.
     """
-    # Otherwise an evaluation of an earlier candidate could remain after a failure.
-    output.unlink(missing_ok=True)
     # -P: a directory named `minieval` in the current directory must not be imported in its place.
     command = [sys.executable, "-P", "-m", "minieval"]
     command += ["--bundle", str(bundle), "--eval-set", str(eval_set), "--output", str(output)]

@@ -116,7 +116,7 @@ def pull(
 
 
 def check_eval_set(baseline: BaselinePath = BASELINE, eval_set: OwnEvalSetPath = None) -> None:
-    """Check the eval set, and the task file, against the baseline.
+    """Check eval set and task against the baseline.
 
     Exit 4 when the eval set's bytes, its .dvc file, or the task differ from what the baseline names.
     """

@@ -63,7 +63,7 @@ def gate(
     from minieval.contract.writes import discard_output
 
     # Before anything can fail: a verdict of an earlier gate must not be taken for the result of this one.
-    discard_output(verdict, inputs=(baseline, evaluation, lock))
+    replaced = discard_output(verdict, inputs=(baseline, evaluation, lock))
     run_id, semver = parse_run_id(run_id), str(parse_semver(semver))
     # Before anything is downloaded: a shell that may not promote learns so at once.
     authorise(os.environ)
@@ -71,7 +71,7 @@ def gate(
     services = open_gate_services(registry, mlflow_uri=tracking_uri, signing_key=signing_key)
     # `--lock` has a default, so a missing lock needs an explicit `--no-lock`.
     paths = GatePaths(baseline, None if no_lock else lock, bundle, evaluation, verdict, isolation)
-    result = run_gate(run_id, semver, paths, services, _show_stage)
+    result = run_gate(run_id, semver, paths, services, _show_stage, replaced=replaced)
     if result.eval_set_usage is not None:
         print_text(f"{result.eval_set_usage.sentence}\n")
     if result.receipt is not None:

@@ -3,6 +3,7 @@
 - An evaluation needs a bucket. A file with metrics only is added to an evaluation and never becomes one.
 - Figures become buckets only where the user names them: those whose names match a glob of ``--buckets``.
 - A document that figures are added to keeps its layout, its comments and every figure, byte for byte.
+- An evaluation is as isolated as its weakest bucket: with buckets of another tool its isolation is ``external``.
 - Metrics of two sources may come from two machines: the fingerprint then identifies both together.
 """
 
@@ -130,7 +131,7 @@ def build_evaluation(found: Found, origin: Origin, *, where: str) -> Evaluation:
 
 
 def add_to_evaluation(found: Found, evaluation: Evaluation, *, where: str) -> Evaluation:
-    """Add the metrics and buckets that were found to an evaluation; nothing in it is replaced.
+    """Add the metrics and buckets that were found to an evaluation; no figure in it is replaced.
 
     Raises:
         CannotJudge: both have a metric or a bucket of one name.
@@ -146,7 +147,8 @@ def add_to_evaluation(found: Found, evaluation: Evaluation, *, where: str) -> Ev
     fingerprint = digest_bytes(canonical_json(both)) if all(both.values()) else both["evaluation"] or both["import"]
     return _validate(
         {
-            **{name: getattr(evaluation, name) for name in ("candidate", "eval_set", "evaluator", "aggregate")},
+            **{name: getattr(evaluation, name) for name in ("candidate", "eval_set", "aggregate")},
+            "evaluator": _weaken(evaluation.evaluator) if found.buckets else evaluation.evaluator,
             "schema": SCHEMA,
             "buckets": {**evaluation.buckets, **found.buckets},
             "metrics": {**evaluation.metrics, **found.metrics},
@@ -169,9 +171,12 @@ def add_to_document(found: Found, data: bytes, *, where: str, into: str) -> byte
         "metrics": {name: metric.model_dump(exclude_none=True) for name, metric in found.metrics.items()},
         "buckets": {name: figures.model_dump(exclude_none=True) for name, figures in found.buckets.items()},
         "environment": {},
+        "evaluator": {},
     }
     if merged.environment.fingerprint != evaluation.environment.fingerprint:
         added["environment"] = {"fingerprint": merged.environment.fingerprint}
+    if merged.evaluator is not None and merged.evaluator != evaluation.evaluator:
+        added["evaluator"] = {"isolation": merged.evaluator.isolation}
     # Entries are added one by one to an object that exists, so that its layout and comments stay; else as a new object.
     changes: dict[Path, Json] = {}
     for key, entries in added.items():
@@ -183,6 +188,16 @@ def add_to_document(found: Found, data: bytes, *, where: str, into: str) -> byte
     # The edited bytes are parsed again: an edit must never write a document that a reader refuses.
     parse_document(new, Evaluation, where=f"{where}, added to {into}")
     return new
+
+
+def _weaken(evaluator: Evaluator | None) -> Evaluator | None:
+    """Return the evaluator of an evaluation that gets buckets of another tool: its isolation is not known to be more.
+
+    One that names no isolation stays so: no policy with a minimum takes it.
+    """
+    if evaluator is None or evaluator.isolation is None:
+        return evaluator
+    return evaluator.model_copy(update={"isolation": ISOLATIONS[0]})
 
 
 def _validate(parts: dict[str, object], where: str) -> Evaluation:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from lynxgate.errors import CannotJudge
 from lynxgate.importers.found import Foreign, Found, digest_machine, flatten, put_once
@@ -30,7 +30,7 @@ class _Point(Foreign):
 
 
 class _Definition(Foreign):
-    unit: str = ""
+    unit: Annotated[Name | None, BeforeValidator(lambda unit: None if unit == "" else unit)] = None
     direction: Literal["higher", "lower", "info"]
 
 
@@ -55,7 +55,7 @@ def read(data: bytes, where: str) -> Found:
             defined = run.metric_defs.get(name)
             metric = Metric(
                 value=figure.value,
-                unit=(defined.unit or None) if defined else None,
+                unit=defined.unit if defined else None,
                 direction=defined.direction if defined else None,
                 samples=figure.samples,
             )

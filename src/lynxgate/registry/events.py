@@ -22,7 +22,7 @@ from lynxgate.identity import SemverText, is_sha
 from lynxgate.ports import Signer
 from minieval.contract.digests import digest_bytes
 from minieval.contract.documents import Document, canonical_json
-from minieval.contract.fields import Name, Positive, RunId, Sha256
+from minieval.contract.fields import HashedPositive, Name, RunId, Sha256
 
 GENESIS = "0" * 64
 
@@ -81,7 +81,7 @@ class Event(Document):
     """
 
     schema_: Annotated[Literal["lynxgate.event/1", "lynxgate.event/2"], Field(alias="schema")] = "lynxgate.event/2"
-    number: Positive
+    number: HashedPositive
     previous: Sha256
     at: Name
     kind: Annotated[Kind, Field(strict=False)]

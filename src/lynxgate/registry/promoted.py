@@ -13,8 +13,8 @@ from lynxgate.decision.baseline import Baseline
 from lynxgate.errors import IntegrityFailure
 from lynxgate.ports import Store
 from lynxgate.registry.events import Promotion, as_promotion
-from lynxgate.registry.evidence_check import find_flaws
-from lynxgate.registry.layout import evidence_key, manifest_key
+from lynxgate.registry.evidence_check import find_flaws, find_strange_ties
+from lynxgate.registry.layout import evidence_key, manifest_key, read_mark
 from lynxgate.registry.record import Record
 from lynxgate.registry.statement import Statement
 from minieval.contract.digests import digest_bytes
@@ -61,7 +61,7 @@ def prove(store: Store, promotion: Promotion) -> ProvenPromotion:
     """Check the evidence of a promotion and decide again from it.
 
     Raises:
-        IntegrityFailure: manifest or evidence is missing, or the evidence does not prove the promotion.
+        IntegrityFailure: manifest or evidence is missing, or it does not prove the promotion in this registry.
     """
     sha = promotion.event.canonical_sha
     key = evidence_key(sha, promotion.evidence)
@@ -70,6 +70,10 @@ def prove(store: Store, promotion: Promotion) -> ProvenPromotion:
         raise _flawed(store, key, "is missing")
     for flaw in find_flaws(stored.data, promotion, read_promoted_manifest(store, sha)):
         raise _flawed(store, key, flaw)  # the first one is reason enough; `verify` names them all
+    # Evidence that was copied from another registry proves a promotion there, not here.
+    mark = read_mark(store)
+    for tie in () if mark is None else find_strange_ties(stored.data, promotion, None, mark):
+        raise _flawed(store, key, tie)
     statement = parse_document(stored.data, Statement, where=key)
     _, evaluation, baseline = statement.decide()
     sha256 = digest_bytes(statement.predicate.documents.baseline.encode())

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -187,8 +187,12 @@ def _integer(text: str) -> int:
 def _fraction(text: str) -> Decimal:
     if len(text) > MAX_NUMBER_DIGITS:
         raise _NotStrict(f"a number of {len(text)} digits; at most {MAX_NUMBER_DIGITS} are read")
-    number = Decimal(text)
-    if number and abs(number.adjusted()) > MAX_NUMBER_DIGITS:
+    try:
+        number = Decimal(text)
+    except InvalidOperation:  # an exponent of more than 18 digits
+        number = None
+    # A zero too: exact arithmetic computes its power of ten, and does not end.
+    if number is None or abs(number.adjusted()) > MAX_NUMBER_DIGITS:
         raise _NotStrict(f"the number {text} is out of range: its exponent is beyond {MAX_NUMBER_DIGITS}")
     return number
 

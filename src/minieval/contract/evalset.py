@@ -21,6 +21,9 @@ from minieval.contract.exits import CannotJudge
 from minieval.contract.manifest import File, Manifest, list_files
 from minieval.contract.report import EvalSetIdentity
 
+_DVC_CHUNK, _DVC_BLOCK = 2**20, 512
+_TEXT_BYTES = bytes(range(32, 127)) + b"\n\r\t\f\b"
+
 
 @dataclass(frozen=True, slots=True)
 class FileDigests:
@@ -65,7 +68,35 @@ def identify(path: Path, known: Mapping[str, FileDigests] | None = None) -> Eval
     if not digests:
         raise CannotJudge(f"{path}: an empty folder; fetch the eval set first (dvc pull {path}.dvc)")
     manifest = Manifest(files=tuple(File(path=n, size=d.size, sha256=d.sha256) for n, d in digests.items()))
-    return _named(path, dvc_md5=_dvc_folder_md5(digests), sha256=manifest.canonical_sha)
+    return _named(
+        path,
+        dvc_md5=dvc_folder_md5({name: digest.md5 for name, digest in digests.items()}),
+        sha256=manifest.canonical_sha,
+    )
+
+
+def dvc2_md5(path: Path) -> str:
+    """Return the md5 that DVC 2 gave a file or a folder: of text with LF for CRLF, of other bytes as they are.
+
+    Raises:
+        CannotJudge: it is missing or cannot be read.
+        IntegrityFailure: the folder holds a link or a special file.
+    """
+    try:
+        digests = {name: _dvc2_md5_of_file(file) for name, file in find_files(path).items()}
+    except OSError as error:
+        raise CannotJudge(f"{path}: cannot be read: {error.strerror}") from error
+    return dvc_folder_md5(digests) if path.is_dir() else digests[path.name]
+
+
+def dvc_folder_md5(digests: Mapping[str, str]) -> str:
+    """Return DVC's hash of a folder from the md5 of each file by relative path.
+
+    It is the md5 of a JSON list of md5 and relpath, sorted by relpath, with ``.dir``.
+    """
+    entries = [{"md5": md5, "relpath": name} for name, md5 in sorted(digests.items())]
+    listing = json.dumps(entries, sort_keys=True).encode()
+    return hashlib.md5(listing, usedforsecurity=False).hexdigest() + ".dir"
 
 
 def _digest_on_disk(file: Path) -> FileDigests:
@@ -79,11 +110,18 @@ def _digest_on_disk(file: Path) -> FileDigests:
     return FileDigests(size=size, md5=md5, sha256=sha256)
 
 
-def _dvc_folder_md5(digests: Mapping[str, FileDigests]) -> str:
-    """Return DVC's hash of a folder: the md5 of a JSON list of md5 and relpath, sorted by relpath, with ``.dir``."""
-    entries = [{"md5": digest.md5, "relpath": name} for name, digest in sorted(digests.items())]
-    listing = json.dumps(entries, sort_keys=True).encode()
-    return hashlib.md5(listing, usedforsecurity=False).hexdigest() + ".dir"
+def _dvc2_md5_of_file(file: Path) -> str:
+    # In DVC's own chunks, each of which is text or not by its start: what DVC takes for text is what counts.
+    digest = hashlib.md5(usedforsecurity=False)
+    with file.open("rb") as stream:
+        while chunk := stream.read(_DVC_CHUNK):
+            digest.update(chunk.replace(b"\r\n", b"\n") if _looks_like_text(chunk[:_DVC_BLOCK]) else chunk)
+    return digest.hexdigest()
+
+
+def _looks_like_text(block: bytes) -> bool:
+    other = block.translate(None, _TEXT_BYTES)
+    return b"\0" not in block and len(other) / len(block) <= 0.30
 
 
 def _named(path: Path, *, dvc_md5: str, sha256: str) -> EvalSetIdentity:

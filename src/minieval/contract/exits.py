@@ -85,7 +85,7 @@ def run(app: typer.Typer, argv: Sequence[str] | None = None, *, prog: str) -> in
         code = _run(app, sys.argv[1:] if argv is None else argv, prog=prog)
         sys.stdout.flush()
         if out.unsaid:
-            _print_error(f"{prog}: the output could not be printed: {out.unsaid}; exit code {code} is that of the work")
+            print_line(f"{prog}: the output could not be printed: {out.unsaid}; exit code {code} is that of the work")
     return code
 
 
@@ -97,23 +97,23 @@ def _run(app: typer.Typer, argv: Sequence[str], *, prog: str) -> int:
             _check_text(argv)
             code = app(args=argv, prog_name=prog, standalone_mode=False)
     except GateError as error:
-        _print_error(f"{prog}: {error}")
+        print_line(f"{prog}: {error}")
         return error.exit
     except typer.exceptions.TyperException as error:
         if type(error).__name__ == "NoArgsIsHelpError":  # Typer does not export it; its message is the help
             print(error.format_message(), file=sys.stderr)
         else:
-            _print_error(f"{prog}: {error.format_message()} (see {prog} --help)")
+            print_line(f"{prog}: {error.format_message()} (see {prog} --help)")
         return Exit.USAGE
     except (typer.exceptions.Abort, KeyboardInterrupt):
-        _print_error(f"{prog}: interrupted")
+        print_line(f"{prog}: interrupted")
         return Exit.INTERRUPTED
     except OSError as error:
-        _print_error(f"{prog}: {describe_os_error(error)}")
+        print_line(f"{prog}: {describe_os_error(error)}")
         return Exit.UNAVAILABLE if isinstance(error, ConnectionError | TimeoutError) else Exit.CANNOT_JUDGE
     except Exception:
         traceback.print_exc()
-        _print_error(f"{prog}: this is a bug in Lynxgate; please report it with the lines above")
+        print_line(f"{prog}: this is a bug in Lynxgate; please report it with the lines above")
         return Exit.BUG
     return code if isinstance(code, int) else Exit.OK
 
@@ -143,7 +143,8 @@ def _check_text(argv: Sequence[str]) -> None:
             raise UsageFailure(f"the argument '{shown[:200]}' is not UTF-8 text; rename the file") from error
 
 
-def _print_error(line: str) -> None:
+def print_line(line: str) -> None:
+    """Print one line on stderr, so that neither a terminal nor a workflow's log obeys anything in it."""
     shown = "".join(character if character.isprintable() else "?" for character in " ".join(line.split()))
     # GitHub's runner obeys `##[` anywhere in a line of a log.
     print(shown.replace("##[", "#?["), file=sys.stderr)

@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from decimal import Decimal
 from types import MappingProxyType
-from typing import Annotated, TypeVar
+from typing import Annotated, Final, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, WithJsonSchema
 
@@ -62,6 +62,9 @@ Number = Annotated[Decimal, BeforeValidator(_finite), WithJsonSchema({"type": "n
 Share = Annotated[Number, Field(ge=0, le=1), WithJsonSchema({"type": "number", "minimum": 0, "maximum": 1})]
 Count = Annotated[int, Field(ge=0)]
 Positive = Annotated[int, Field(ge=1)]
+LARGEST_CANONICAL: Final = 2**53 - 1  # canonical JSON, over which hashes are taken, has no larger integer
+HashedCount = Annotated[int, Field(ge=0, le=LARGEST_CANONICAL)]
+HashedPositive = Annotated[int, Field(ge=1, le=LARGEST_CANONICAL)]
 Samples = Annotated[tuple[Number, ...], Field(strict=False, min_length=1, max_length=10_000)]
 Name = Annotated[str, AfterValidator(_name)]
 Sha256 = Annotated[str, _matching(SHA256, "a SHA-256 (64 hex digits)"), _schema(SHA256)]

@@ -23,7 +23,7 @@ from pydantic import Field
 from minieval.contract.digests import digest_bytes
 from minieval.contract.documents import Document, canonical_json
 from minieval.contract.exits import CannotJudge, IntegrityFailure
-from minieval.contract.fields import Count, Sha256
+from minieval.contract.fields import HashedCount, Sha256
 
 ManifestFormat = Literal["lynxgate.manifest/1", "lynxgate.manifest/2"]
 FORMAT: Final = "lynxgate.manifest/2"  # of every manifest that is made
@@ -36,7 +36,7 @@ class File(Document):
     """One file as it is hashed; ``size`` in bytes, ``path`` POSIX and relative to the folder."""
 
     path: str
-    size: Count
+    size: HashedCount
     sha256: Sha256
 
 

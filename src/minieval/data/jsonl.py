@@ -11,7 +11,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -22,8 +22,8 @@ from minieval.contract.evalset import FileDigests
 from minieval.contract.exits import CannotJudge
 from minieval.data.chunks import Chunk, Place, WiderSchema
 from minieval.data.files import CHUNK, HashingFile, Reads, open_data
-from minieval.data.schema import EXACT, TYPES, Column, Kind, Schema, Seen, choose_kind
-from minieval.data.strict import MAX_ROW_BYTES, Seeing, make_table, parse_rows
+from minieval.data.schema import EXACT, TYPES, Column, Kind, Schema, Seen, choose_kind, see
+from minieval.data.strict import MAX_ROW_BYTES, Row, Seeing, make_table, parse_rows
 from minieval.task.columns import Roles, assign_roles
 from minieval.task.document import CONVENTIONS, Task
 
@@ -52,8 +52,12 @@ class JsonlReader:
             with open_data(path) as file:
                 chunk = next(cut_lines(HashingFile(file)), None)
             if chunk is not None:
-                seeing.add(parse_rows(chunk, seeing, Place(path, 1, "line").name))
-                return cls(files, task, seeing, reads, where=where)
+                place = Place(path, 1, "line")
+                rows = parse_rows(chunk, seeing, place.name)
+                seeing.add(rows)
+                reader = cls(files, task, seeing, reads, where=where)
+                check_lists(rows, reader.roles, place)
+                return reader
         raise CannotJudge(f"{where}: no rows; add at least one")
 
     def chunks(self) -> Iterator[Chunk]:
@@ -84,7 +88,9 @@ class JsonlReader:
         if table is not None:
             self._note_large(table)
             return table
-        rows = parse_rows(text, self._seeing, Place(path, first, "line").name)
+        place = Place(path, first, "line")
+        rows = parse_rows(text, self._seeing, place.name)
+        check_lists(rows, self.roles, place)
         self._seeing.add(rows)
         fits = choose_schema(self._seeing, self.roles) == self.schema
         return make_table(rows, self.schema) if fits else None
@@ -105,6 +111,20 @@ def choose_schema(seeing: Seeing, roles: Roles) -> Schema:
         kind = choose_kind(seen & ~Seen.NULL | Seen.TEXTS if name == roles.accepted else seen)
         chosen.append(Column(name, kind, TYPES[kind]))
     return tuple(chosen)
+
+
+def check_lists(rows: Sequence[Row], roles: Roles, place: Place) -> None:
+    """Check that columns of buckets hold lists of names.
+
+    Raises:
+        CannotJudge: one does not; the message names the line.
+    """
+    for column in roles.lists:
+        for index, row in enumerate(rows):
+            if see((row[column],)) != Seen.TEXTS:
+                raise CannotJudge(
+                    f"{place.name(index)}: the column {column[:80]!r} lists buckets: write a list of names in every row"
+                )
 
 
 def read_trusted(text: bytes, schema: Schema, optional: frozenset[str] = frozenset()) -> pa.Table | None:

@@ -57,7 +57,7 @@ def _check_accepted(batch: Batch, column: str) -> None:
         return
     for index, value in enumerate(batch.values(column)):
         if value is not None and not isinstance(value, list):
-            raise CannotJudge(f"{batch.where(index)}: {column[:80]!r} is no list; write a list of answers")
+            raise CannotJudge(f"{batch.where(index)}: {column[:80]!r} is no list; write a list of accepted answers")
         if value is not None and None in value:
             raise CannotJudge(f"{batch.where(index)}: an answer is missing in {column[:80]!r}; remove it")
 

@@ -57,14 +57,22 @@ class Limits:
 
 
 class Child:
-    """A running child; use as a context manager, which kills it.
+    """A running child; use as a context manager, which kills it. Messages call it by ``name``.
 
     Raises (from every method):
         CannotJudge: the child ends, is silent for too long, or writes too much.
     """
 
-    def __init__(self, command: Sequence[str], *, environment: Mapping[str, str], cwd: Path, limits: Limits) -> None:
-        self._limits = limits
+    def __init__(
+        self,
+        command: Sequence[str],
+        *,
+        environment: Mapping[str, str],
+        cwd: Path,
+        limits: Limits,
+        name: str = "the predictor",
+    ) -> None:
+        self._limits, self._name = limits, name
         self._inbox = bytearray()
         self._noise = bytearray()
         self._noise_bytes = 0
@@ -99,7 +107,7 @@ class Child:
     def ask(self, request: bytes, *, doing: str) -> bytes:
         """Send ``request`` (may be empty) and return the line of the answer; ``doing`` names the work in messages."""
         if self._inbox:
-            raise CannotJudge("the predictor answered before it got a request")
+            raise CannotJudge(f"{self._name} answered before it got a request")
         unsent = memoryview(request)
         started = time.monotonic()
         deadline = min(self._end, started + self._limits.silence_s)
@@ -159,7 +167,8 @@ class Child:
         self._inbox += data
         if len(self._inbox) > self._limits.answer_bytes:
             raise CannotJudge(
-                f"the predictor answered with more than {self._limits.answer_bytes // MIB} MiB while {doing}"
+                f"{self._name} answered with more than {self._limits.answer_bytes // MIB} MiB while {doing}; "
+                "if its answers are long, choose a smaller --batch-size"
             )
 
     def _listen(self) -> None:
@@ -170,19 +179,19 @@ class Child:
         self._noise[:] = (self._noise + data)[-_TAIL:]
         if self._noise_bytes > self._limits.noise_bytes:
             raise CannotJudge(
-                f"the predictor printed more than {self._limits.noise_bytes // MIB} MiB and was stopped; "
-                "remove the output from the model's code"
+                f"{self._name} printed more than {self._limits.noise_bytes // MIB} MiB and was stopped; "
+                "remove the output from its code"
             )
 
     def _give_up(self, doing: str, *, waited: float) -> NoReturn:
         if time.monotonic() >= self._end:
             raise CannotJudge(
-                f"the predictor ran for {self._limits.timeout_s:g} s without finishing and was stopped while {doing}; "
+                f"{self._name} ran for {self._limits.timeout_s:g} s without finishing and was stopped while {doing}; "
                 "raise --timeout if it needs more"
             )
         raise CannotJudge(
-            f"the predictor did not answer for {waited:.0f} s while {doing} and was stopped; "
-            "if the model is slow, choose a smaller --batch-size"
+            f"{self._name} did not answer for {waited:.0f} s while {doing} and was stopped; "
+            "if it is slow, choose a smaller --batch-size"
         )
 
     def _report_end(self, doing: str) -> NoReturn:
@@ -194,7 +203,7 @@ class Child:
                 self._listen()
         last = next((line for line in reversed(self._noise.splitlines()) if line.strip()), b"")
         words = f"; its last line: {printable(last.decode(errors='replace'))}" if last else ""
-        raise CannotJudge(f"the predictor {_describe_end(self._process.poll())} while {doing}{words}")
+        raise CannotJudge(f"{self._name} {_describe_end(self._process.poll())} while {doing}{words}")
 
     def _kill(self) -> None:
         with contextlib.suppress(ProcessLookupError):

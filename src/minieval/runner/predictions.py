@@ -1,10 +1,9 @@
 """Request predictions from a predictor, and check every answer.
 
 - One batch is sent at a time, and only its features.
-- As many answers come back as rows were sent, each of bounded length.
+- There is one answer a row, by position: its JSON value, `None` for null and NaN. No other number of answers passes.
 - Each batch is handed over when it has arrived and is not kept: an eval set of long answers needs no more memory than
   one batch.
-- Answers are JSON, read by the standard library: no parser of a native format reads bytes of a candidate here.
 - Time is measured on this side of the pipe: a candidate could change its own clock.
 """
 
@@ -12,21 +11,23 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from minieval.contract.documents import Json, parse_json
+from minieval.contract.documents import Json
 from minieval.contract.exits import CannotJudge
+from minieval.data.schema import Column
+from minieval.runner import wire
 from minieval.runner.child import Child, printable
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from minieval.data.schema import Column
+MAX_PREDICTION = 65_536  # characters of a string
+MAX_REASON = 460  # characters: those of the predictor's, and its class
 
-MAX_PREDICTION = 65_536  # characters
-_WHERE = "the predictor's answer"
+Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,84 +47,77 @@ class Timing:
 
 
 class Predictor:
-    """A candidate in its process, from loading to the last answer.
+    """A candidate that predicts. Call `wait_until_ready`, then `configure`, then `predict` for each batch.
 
     Raises (from every method):
-        CannotJudge: the predictor fails, or an answer has another form.
+        CannotJudge: the predictor fails, or an answer is not a message of it.
     """
 
     def __init__(self, child: Child) -> None:
         self._child = child
-        self._arrow = False
+        self._columns: tuple[Column, ...] = ()
         self._seconds: list[float] = []
+        self.arrow = False  # whether its environment has pyarrow; known once it is ready
 
     @property
     def timing(self) -> Timing:
-        """Return the times of all batches but the first, which warms up caches and imports."""
-        return Timing(tuple(self._seconds[1:]))
+        """The time of the batches so far since `configure`."""
+        # The first batch warms up caches and imports; its time does not represent the others.
+        return Timing(seconds_per_row=tuple(self._seconds[1:]))
 
     def wait_until_ready(self) -> None:
-        """Wait for the model to load."""
-        message = _read(self._child.ask(b"", doing="loading the model"), {"ready", "arrow"}, loading=True)
-        self._arrow = message["arrow"] is True
+        """Wait for the model to be loaded."""
+        self.arrow = (
+            self._ask(b"", "ready", "arrow", doing="loading the model", failed="could not be loaded")["arrow"] is True
+        )
 
-    def configure(
-        self, columns: Sequence[Column], files: Sequence[str], params: Mapping[str, Json], column: str | None
-    ) -> None:
-        """Name the features and their kinds, those that are files, the model's parameters, and its answers' column."""
-        from minieval.runner.wire import encode_setup  # noqa: PLC0415 - Arrow is loaded while the model is
-
-        request = encode_setup(columns, files, params, column)
-        _read(self._child.ask(request, doing="preparing the model"), {"ready"}, loading=False)
+    def configure(self, columns: Sequence[Column], params: Mapping[str, Json], files: Sequence[str] = ()) -> None:
+        """Send the columns that every batch will have, the model's params, and the names of the columns of files."""
+        self._columns, self._seconds = tuple(columns), []
+        setup = wire.pack_setup(columns, params, files)
+        self._ask(setup, "ready", "arrow", doing="preparing the features", failed="cannot take these features")
 
     def predict(self, features: pa.Table, *, first: int) -> list[Json]:
-        """Return the answer to each row of one batch; ``first`` is the number of its first row in the set, from 0."""
-        from minieval.runner.wire import encode_rows  # noqa: PLC0415 - as above
-
-        rows = f"rows {first + 1} to {first + len(features)}"
-        request = encode_rows(features, arrow=self._arrow)
+        """Return one answer a row of ``features``; ``first`` is the number of its first row, counted from 1."""
+        rows = features.num_rows
+        span = f"rows {first} to {first + rows - 1}"
+        request = wire.pack_rows(features, self._columns, first=first, arrow=self.arrow)
         started = time.perf_counter()
-        line = self._child.ask(request, doing=f"predicting {rows}")
-        self._seconds.append((time.perf_counter() - started) / len(features))
-        return check_answers(_read(line, {"predictions"}, loading=False, rows=rows)["predictions"], len(features), rows)
+        answer = self._ask(request, "predictions", doing=f"predicting {span}", failed=f"failed on {span}")
+        self._seconds.append((time.perf_counter() - started) / rows)
+        return _check(answer["predictions"], rows=rows, first=first)
+
+    def _ask(self, request: bytes, *keys: str, doing: str, failed: str) -> dict[str, Json]:
+        message = wire.read_answer(self._child.ask(request, doing=doing), *keys)
+        if "error" in message:
+            reason = printable(str(message["error"])[-MAX_REASON:], limit=MAX_REASON)
+            raise CannotJudge(f"the model {failed}: {reason}{_advise(reason)}")
+        return message
 
 
-def check_answers(answers: Json, wanted: int, rows: str) -> list[Json]:
-    """Return the answers, if there is one of bounded length for each row; ``rows`` names the batch in a message.
-
-    Raises:
-        CannotJudge: there are others.
-    """
+def _check(answers: Json, *, rows: int, first: int) -> list[Json]:
+    """Return the answers, which are a list of one value of bounded length a row."""
+    span = f"rows {first} to {first + rows - 1}"
     if not isinstance(answers, list):
-        raise CannotJudge(f"{_WHERE} is {_kind(answers)}, not a list")
-    if len(answers) != wanted:
-        raise CannotJudge(f"the model returned {len(answers)} answers for {wanted} rows ({rows})")
-    longest = max((len(answer) for answer in answers if isinstance(answer, str)), default=0)
-    if longest > MAX_PREDICTION:
-        raise CannotJudge(f"an answer in {rows} has {longest} characters; at most {MAX_PREDICTION} are read")
+        raise CannotJudge(f"{wire.WHERE} for {span} is {_kind(answers)}, not a list")
+    if len(answers) != rows:
+        raise CannotJudge(f"the model returned {len(answers)} answers for {rows} rows ({span})")
+    for number, answer in enumerate(answers, first):
+        if type(answer) is str and len(answer) > MAX_PREDICTION:
+            raise CannotJudge(
+                f"the prediction for row {number} has {len(answer)} characters; at most {MAX_PREDICTION} are read"
+            )
     return answers
 
 
-def _read(line: bytes, keys: set[str], *, loading: bool, rows: str = "") -> dict[str, Json]:
-    message = parse_json(line, where=_WHERE, floats=True)
-    if not isinstance(message, dict) or set(message) not in (keys, {"error"}):
-        raise CannotJudge(f"{_WHERE} is not a message of the predictor; the candidate wrote to its channel")
-    if "error" in message:
-        raise CannotJudge(_explain(printable(str(message["error"]), limit=500), loading=loading, rows=rows))
-    return message
-
-
-def _explain(reason: str, *, loading: bool, rows: str) -> str:
-    advice = ""
+def _advise(reason: str) -> str:
     if reason.startswith("MemoryError") or "Unable to allocate" in reason or "Cannot allocate" in reason:
-        advice = " (out of memory: raise --memory-mb if the model needs more)"
-    elif reason.startswith("ModuleNotFoundError: No module named 'mlflow"):
-        advice = " (install lynxgate[mlflow])"
-    elif reason.startswith("ModuleNotFoundError"):
-        advice = " (the model needs a package that the gate's environment lacks; add it to the lock of the gate)"
-    if loading:
-        return f"the model could not be loaded: {reason}{advice}"
-    return f"the model failed{f' on {rows}' if rows else ''}: {reason}{advice}"
+        return " (out of memory: raise --memory-mb if the model needs more)"
+    if reason.startswith("ModuleNotFoundError: No module named 'mlflow"):
+        return " (install lynxgate[mlflow])"
+    if reason.startswith("ModuleNotFoundError"):
+        return " (install the packages of the bundle's requirements.txt where minieval runs)"
+    return ""
 
 
 def _kind(value: Json) -> str:

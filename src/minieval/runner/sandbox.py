@@ -3,10 +3,10 @@
 Both have: a session of its own, no inherited descriptors, a fixed environment of a few variables, no capabilities,
 limits on address space, CPU time, file size and processes, and a copy of the bundle.
 
-- `bwrap`: no network, no other process visible, and a read-only file system of the system's libraries, this Python
-  and the bundle. An eval set inside any of these is refused. ``/proc`` is read-only: otherwise root without
-  capabilities could still write to the host's ``/proc/sys``. With bwrap 0.8 or newer no user namespace can be made
-  inside, in which the candidate would have all capabilities again, and could mount file systems.
+- `bwrap`: no network, no other process visible, and a read-only file system of the system's libraries, this Python,
+  the bundle, and the files of a batch. An eval set inside any of these is refused. ``/proc`` is read-only: otherwise
+  root without capabilities could still write to the host's ``/proc/sys``. With bwrap 0.8 or newer no user namespace
+  can be made inside, in which the candidate would have all capabilities again, and could mount file systems.
 - `process`: the same user, the same file system and the network. Labels are not sent, and this process's memory and
   environment are closed to it. **A candidate that looks for the eval-set file finds it**, other processes of the
   same user (for example a shell with secrets) are open to it, and a process that starts its own session survives the
@@ -35,9 +35,13 @@ from minieval.runner.child import MIB, Child, Limits
 BUNDLE = "/bundle"
 FILES = "/files"
 PREDICTOR = "/predictor.py"
+SCORER = "/scorer_script.py"
 SYSTEM_FOLDERS = ("/usr", "/lib", "/lib32", "/lib64", "/libx32", "/bin", "/sbin")
 SYSTEM_FILES = ("/etc/ld.so.cache", "/etc/localtime")
 PYTHON_OPTIONS = ("-P", "-s", "-B")  # with the fixed environment, as isolated as -I, which would ignore PYTHONHASHSEED
+NO_PACKAGES = "-S"  # neither site-packages nor what a .pth file there would start
+# A hash seed and a time zone of its own, so that a scorer's sets and dates are the same everywhere; nothing else.
+SCORER_ENVIRONMENT = {"LANG": "C.UTF-8", "TZ": "UTC", "PYTHONHASHSEED": "0", "PYTHONUTF8": "1"}
 PR_GET_DUMPABLE, PR_SET_DUMPABLE = 3, 4
 
 
@@ -72,20 +76,74 @@ def start(
 ) -> Iterator[Child]:
     """Start a predictor for the staged ``bundle``; ``home`` is an empty directory that it may write to.
 
-    ``files`` is a folder that it may read, for files that rows name.
+    ``files`` is the folder in which `show_files` puts the files of a batch.
 
     Raises:
         CannotJudge: the eval set would be visible under `bwrap`, or the process cannot be started.
     """
     if isolation is Isolation.BWRAP:
         _refuse_visible(eval_set)
-        command = [*bwrap(limits, bundle=bundle, files=files), *_python(PREDICTOR, BUNDLE, limits, FILES)]
+        command = [
+            *bwrap(limits, bundle=bundle, files=files),
+            *_python(PREDICTOR, BUNDLE, limits, None if files is None else FILES),
+        ]
         environment = _environment("/tmp")  # noqa: S108 - the sandbox's own
     else:
-        command = _python(_predictor(), str(bundle), limits, str(files or ""))
+        command = _python(_predictor(), str(bundle), limits, None if files is None else str(files))
         environment = _environment(str(home))
     with _closed_memory(), _spawn(command, environment, home, limits) as child:
         yield child
+
+
+@contextlib.contextmanager
+def start_scorer(isolation: Isolation, *, limits: Limits) -> Iterator[Child]:
+    """Start the process of a repository's own scorer (`minieval.runner.scorer_script`).
+
+    It gets labels and answers over its pipe. Under `bwrap` it sees this Python and the system's libraries alone, and
+    neither the candidate nor the eval set.
+
+    Raises:
+        CannotJudge: the process cannot be started.
+    """
+    script = Path(__file__).resolve().with_name("scorer_script.py")
+    python = (sys.executable, *PYTHON_OPTIONS, NO_PACKAGES)
+    if isolation is Isolation.BWRAP:
+        command = [*bwrap(limits, scorer=script), *python, SCORER, "--confine", PREDICTOR]
+    else:
+        command = [*python, str(script), "--confine", _predictor()]
+    command += _bounds(limits)
+    with _closed_memory(), _spawn(command, SCORER_ENVIRONMENT, Path("/"), limits, name="the scorer") as child:
+        yield child
+
+
+@contextlib.contextmanager
+def show_files(folder: Path, files: Sequence[tuple[str, Path]]) -> Iterator[None]:
+    """Show a batch's files in ``folder`` (that of `start`) under the given names, and remove them at the end.
+
+    They are copies without the times of the originals: no candidate can change the eval set through them, or learn
+    from a time to which label a file belongs.
+
+    Raises:
+        CannotJudge: a file cannot be read.
+    """
+    shown = []
+    try:
+        for name, path in files:
+            shown.append(folder / name)
+            _copy(path, shown[-1])
+        yield
+    finally:
+        for path in shown:
+            path.unlink(missing_ok=True)
+
+
+def _copy(path: Path, target: Path) -> None:
+    try:
+        # No link is followed on either side: the eval set's last part, or one that a candidate put at the target.
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW), "rb") as source, target.open("xb") as copy:
+            shutil.copyfileobj(source, copy)
+    except OSError as error:
+        raise CannotJudge(f"{path}: cannot be shown to the model: {error.strerror}") from error
 
 
 @functools.cache
@@ -101,7 +159,9 @@ def why_no_bwrap() -> str:
     return "" if done.returncode == 0 else f"bwrap does not work: {done.stderr.strip()[:200] or done.returncode}"
 
 
-def bwrap(limits: Limits, *, bundle: Path | None = None, files: Path | None = None) -> list[str]:
+def bwrap(
+    limits: Limits, *, bundle: Path | None = None, files: Path | None = None, scorer: Path | None = None
+) -> list[str]:
     """Return the command line up to the program: the namespaces, and every path that is visible."""
     scratch = ("--size", str(limits.file_mb * MIB), "--tmpfs")
     command = [shutil.which("bwrap") or "bwrap", "--unshare-all", "--die-with-parent", "--new-session"]
@@ -117,6 +177,8 @@ def bwrap(limits: Limits, *, bundle: Path | None = None, files: Path | None = No
         command += ["--ro-bind", str(bundle), BUNDLE]
     if files is not None:
         command += ["--ro-bind", str(files), FILES]
+    if scorer is not None:
+        command += ["--ro-bind", str(scorer), SCORER]
     return [*command, "--remount-ro", "/", "--"]
 
 
@@ -162,13 +224,18 @@ def _refuse_visible(eval_set: Path) -> None:
             )
 
 
-def _python(predictor: str, bundle: str, limits: Limits, files: str) -> list[str]:
+def _python(predictor: str, bundle: str, limits: Limits, files: str | None) -> list[str]:
+    return [
+        *(sys.executable, *PYTHON_OPTIONS, predictor, "--bundle", bundle),
+        *(("--files", files) if files else ()),
+        *_bounds(limits),
+    ]
+
+
+def _bounds(limits: Limits) -> list[str]:
     # CPU time adds up over all cores, wall-clock time does not.
     seconds = int(limits.timeout_s * (os.cpu_count() or 1)) + 1
-    return [
-        *(sys.executable, *PYTHON_OPTIONS, predictor, "--bundle", bundle, "--files", files),
-        *("--memory-mb", str(limits.memory_mb), "--file-mb", str(limits.file_mb), "--cpu-seconds", str(seconds)),
-    ]
+    return ["--memory-mb", str(limits.memory_mb), "--file-mb", str(limits.file_mb), "--cpu-seconds", str(seconds)]
 
 
 def _predictor() -> str:
@@ -192,11 +259,13 @@ def _environment(home: str) -> dict[str, str]:
     }
 
 
-def _spawn(command: Sequence[str], environment: dict[str, str], home: Path, limits: Limits) -> Child:
+def _spawn(
+    command: Sequence[str], environment: dict[str, str], home: Path, limits: Limits, *, name: str = "the predictor"
+) -> Child:
     try:
-        return Child(command, environment=environment, cwd=home, limits=limits)
+        return Child(command, environment=environment, cwd=home, limits=limits, name=name)
     except OSError as error:
-        raise CannotJudge(f"the predictor cannot be started: {error.strerror}") from error
+        raise CannotJudge(f"{name} cannot be started: {error.strerror}") from error
 
 
 @contextlib.contextmanager

@@ -55,7 +55,8 @@ class BucketReader:
         every = np.arange(len(table), dtype=np.int64)
         for columns in self._list_derived():
             labels, values = self._label_rows(table, columns, where)
-            found.append((every, np.array([self._code(label, columns, where) for label in labels], np.int32)[values]))
+            places = [self._code(label, columns, _first_row(values, at, where)) for at, label in enumerate(labels)]
+            found.append((every, np.array(places, np.int32)[values]))
         rows, codes = (np.concatenate(parts) for parts in zip(*found, strict=True))
         return rows, codes
 
@@ -73,8 +74,13 @@ class BucketReader:
         rows = np.repeat(np.arange(len(lists), dtype=np.int64), lengths)
         encoded = lists.flatten().dictionary_encode()
         names = encoded.dictionary.to_pylist()
-        places = np.array([self._code(name, (column,), where) for name in names], np.int32)
-        codes = places[_integers(encoded.indices)]
+        indices = _integers(encoded.indices)
+
+        def first(at: int) -> Places:
+            return lambda _: where(int(rows[np.argmax(indices == at)]))
+
+        places = np.array([self._code(name, (column,), first(at)) for at, name in enumerate(names)], np.int32)
+        codes = places[indices]
         _refuse_twice(rows, codes, int(lengths.max(initial=0)), column, where)
         return rows, codes
 
@@ -164,6 +170,11 @@ def _label(table: pa.Table, column: str, buckets: Buckets, where: Places) -> tup
         raise CannotJudge(f"{where(0)}: the column {column[:80]!r} holds lists or objects, which make no buckets")
     encoded = values.dictionary_encode(null_encoding="encode")
     return [name_value(column, value) for value in encoded.dictionary.to_pylist()], _integers(encoded.indices)
+
+
+def _first_row(values: Integers, at: int, where: Places) -> Places:
+    """Return what names the first row with the value number ``at``."""
+    return lambda _: where(int(np.argmax(values == at)))
 
 
 def _label_bins(values: pa.Array, column: str, edges: Sequence[Decimal], where: Places) -> tuple[list[str], Integers]:

@@ -22,6 +22,8 @@ REFUSED = {
     "nan": b"[NaN]",
     "infinity": b"[-Infinity]",
     "overflow": b"[1e999]",
+    "an exponent beyond every Decimal": b"[1e-4500000000000000000000]",
+    "a zero that a fraction would never end to compute": b"[0e999999999999999999]",
     "underflow": b"[1e-999]",
     "long integer": b"[" + b"9" * 5000 + b"]",
     "long fraction": b"[0." + b"9" * 50 + b"]",

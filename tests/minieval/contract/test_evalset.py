@@ -10,14 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from minieval.contract.evalset import identify, load_eval_set
+from minieval.contract.evalset import identify
 from minieval.contract.exits import CannotJudge, IntegrityFailure
+from minieval.data.labels import read_labels
 from tests.minieval.candidates import upper_rows, write_rows
 
 
 def test_the_identity_of_a_file_is_that_of_its_bytes(tmp_path: Path) -> None:
     path = write_rows(tmp_path / "e.jsonl", upper_rows(5))
-    identity = load_eval_set(path).identity
+    identity = read_labels(path).identity
     assert identity.dvc_md5 == hashlib.md5(path.read_bytes()).hexdigest()
     assert identity.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
     assert (identity.path, identity.rows) == (str(path), 5)
@@ -25,10 +26,10 @@ def test_the_identity_of_a_file_is_that_of_its_bytes(tmp_path: Path) -> None:
 
 
 def test_a_folder_is_read_in_path_order(folder: Path) -> None:
-    eval_set = load_eval_set(folder)
-    assert [row.features.id for row in eval_set.rows[:6]] == [f"row-{i}" for i in range(6)]
-    assert eval_set.identity.rows == 10
-    assert identify(folder) == eval_set.identity.model_copy(update={"rows": None})
+    labels = read_labels(folder)
+    assert labels.ids[:6] == tuple(f"row-{i}" for i in range(6))
+    assert labels.identity.rows == 10
+    assert identify(folder) == labels.identity.model_copy(update={"rows": None})
 
 
 @pytest.mark.slow
@@ -71,16 +72,16 @@ def test_any_change_to_a_folder_changes_both_hashes(folder: Path, change: str) -
 def test_the_message_for_a_missing_empty_or_special_set_has_an_advice(tmp_path: Path) -> None:
     for path in (tmp_path / "none.jsonl", Path("/dev/zero")):
         with pytest.raises(CannotJudge, match="dvc pull"):
-            load_eval_set(path)
+            read_labels(path)
     (tmp_path / "empty").mkdir()
-    for work in (load_eval_set, identify):
+    for work in (read_labels, identify):
         with pytest.raises(CannotJudge):
             work(tmp_path / "empty")
     (tmp_path / "empty" / "link.jsonl").symlink_to("/etc/passwd")
     with pytest.raises(IntegrityFailure):
-        load_eval_set(tmp_path / "empty")
+        read_labels(tmp_path / "empty")
 
 
 def test_a_path_that_no_document_can_hold_is_left_out(tmp_path: Path) -> None:
     path = write_rows(tmp_path / ("d" * 150) / ("e" * 100 + ".jsonl"), upper_rows(1))
-    assert load_eval_set(path).identity.path is None
+    assert read_labels(path).identity.path is None

@@ -94,11 +94,11 @@ def test_no_cut_matters(column: list[Any], size: int, chunk: int, tmp_path_facto
     path = write(tmp_path_factory.mktemp("cut") / "e.jsonl", [row(n, x=value) for n, value in enumerate(column)])
     whole = read_all(path, size=1000)
     before = files.CHUNK
-    files.CHUNK = jsonl.CHUNK = chunk  # type: ignore[misc,attr-defined]
+    files.CHUNK = jsonl.CHUNK = chunk  # type: ignore[attr-defined]
     try:
         cut = read_all(path, size=size)
     finally:
-        files.CHUNK = jsonl.CHUNK = before  # type: ignore[misc,attr-defined]
+        files.CHUNK = jsonl.CHUNK = before  # type: ignore[attr-defined]
     assert [json.dumps(each) for each in cut.rows] == [json.dumps(each) for each in whole.rows]
     assert (cut.kinds, cut.places, cut.stream.identity) == (whole.kinds, whole.places, whole.stream.identity)
     assert [json.loads(json.dumps(each["x"])) for each in cut.rows] == [json.loads(json.dumps(v)) for v in column]
@@ -150,7 +150,7 @@ REFUSED = {
     "an id twice": (b'%b\n%b\n', "line 2: the id 'r1' is already in .*, line 1"),
     "an empty id": (b'{"id": "", "x": "a", "expected": "a", "buckets": ["b"]}\n', "line 1: the id is ''"),
     "an id that is a list": (b'{"id": ["a"], "x": "a", "expected": "a", "buckets": ["b"]}\n', "line 1: the id is"),
-    "a bucket as text": (b'{"id": "1", "x": "a", "expected": "a", "buckets": "b"}\n', "'buckets' lists buckets"),
+    "a bucket as text": (b'{"id": "1", "x": 1, "expected": 1, "buckets": "b"}\n', "line 1: .*'buckets' lists buckets"),
     "a misspelt label": (b'{"id": "1", "expected": "a", "buckets": ["b"], "Label": 1}\n', "'Label' looks like a label"),
     "no answer": (b'{"id": "1", "x": "a", "buckets": ["b"]}\n', "no column 'expected'"),
     "no feature": (b'{"id": "1", "expected": "a", "buckets": ["b"]}\n', "no features"),
@@ -163,7 +163,7 @@ GOOD = json.dumps(row(1)).encode()
 @pytest.mark.parametrize("before", [0, 15_000], ids=["first", "later"])
 def test_a_bad_line_is_named(text: bytes, words: str, before: int, tmp_path: Path) -> None:
     if before and words.startswith(("'", "no ")):
-        pytest.skip("what the first row decides is decided there")
+        return  # what the first row decides is decided there
     path = tmp_path / "e.jsonl"
     filler = b"".join(json.dumps(row(number + 10, pad="")).encode() + b"\n" for number in range(before))
     text = text.replace(b"%b", GOOD)
@@ -195,7 +195,7 @@ def test_how_a_file_was_saved_does_not_matter(edit: Any, tmp_path: Path) -> None
 
 
 def test_a_folder_is_read_in_path_order(tmp_path: Path) -> None:
-    write(tmp_path / "set" / "b.jsonl", []) if (tmp_path / "set").mkdir() else None
+    (tmp_path / "set").mkdir()
     write(tmp_path / "set" / "b.jsonl", [row(2)])
     write(tmp_path / "set" / "a.jsonl", [row(1)])
     (tmp_path / "set" / "README.md").write_text("not rows")

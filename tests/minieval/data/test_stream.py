@@ -221,3 +221,14 @@ def test_formats_do_not_mix(tmp_path: Path) -> None:
     parquet.write_table(pa.table({"x": [1]}), tmp_path / "b.parquet")
     with pytest.raises(CannotJudge, match=r"files in .jsonl or .parquet; keep the rows in one format"):
         read_all(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("buckets", "words"), [(["a", ""], "has the bucket ''"), (["a\nb"], "no control"), ("a", "lists")]
+)
+@pytest.mark.parametrize("before", [2, 15_000], ids=["first chunk", "later"])
+def test_the_row_with_a_wrong_bucket_is_named(buckets: Any, words: str, before: int, tmp_path: Path) -> None:
+    rows = [row(number, pad=PAD) for number in range(before)]
+    path = write(tmp_path / "e.jsonl", [*rows, row(90_000, pad=PAD, buckets=buckets), row(90_001, pad=PAD)])
+    with pytest.raises(CannotJudge, match=f"line {before + 1}: .*{words}"):
+        read_labels(path)

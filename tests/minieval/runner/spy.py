@@ -1,7 +1,8 @@
 """A candidate that looks for the labels wherever it can; loaded by real mlflow, it reports through its predictions.
 
-Answers a row whose prompt is ``report <probe>`` with what that probe saw, as JSON; any other row with a label, if
-any probe has found the row's id beside a secret. Written for the sandbox: it imports nothing of ours.
+Answers a row whose prompt is ``report <probe>`` with what that probe saw, as JSON; any other row, whose prompt is the
+number of its id, with a label, if any probe has found that id beside a secret. Written for the sandbox: it imports
+nothing of ours.
 """
 
 # Code as a candidate would write it: plain, and untyped.
@@ -34,12 +35,12 @@ class Spy:
 
     def predict(self, frame):
         self.learn(PROBES["stack"](self))  # once more, with the frames that called us
-        return [self.answer(*row) for row in zip(frame["id"], frame["prompt"], strict=True)]
+        return [self.answer(prompt) for prompt in frame["prompt"]]
 
-    def answer(self, identity, prompt):
+    def answer(self, prompt):
         if prompt.startswith("report "):
             return json.dumps(self.reports[prompt.split()[1]])
-        return self.learned.get(identity, "no idea")
+        return self.learned.get(f"row-{prompt[1:]}", "no idea")
 
     def attempt(self, probe):
         report = probe(self)

@@ -21,13 +21,13 @@ from typing import Any
 import pytest
 
 from minieval.contract.bundle import stage
-from minieval.contract.evalset import load_eval_set
 from minieval.contract.exits import CannotJudge
+from minieval.data.stream import open_eval_set
 from minieval.runner import sandbox
 from minieval.runner.child import Limits
-from minieval.runner.predictions import predict
+from minieval.runner.predictions import Predictor
 from minieval.runner.sandbox import Isolation
-from minieval.runner.scorers import score
+from minieval.task.document import CONVENTIONS
 from tests.minieval.candidates import UPPER, upper_rows, write_bundle, write_rows
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -84,16 +84,18 @@ def send_spy(isolation: Isolation, folder: Path) -> Heist:
         }
         source = (Path(__file__).parent / "spy.py").read_text()
         bundle = write_bundle(folder / "bundle", source, files={"code/targets.json": json.dumps(targets).encode()})
-        eval_set = load_eval_set(path)
+        eval_set = open_eval_set(path, CONVENTIONS)
         home = folder / "home"
         home.mkdir()
         stage(bundle, folder / "staged")
         with sandbox.start(isolation, bundle=folder / "staged", eval_set=path, home=home, limits=Limits()) as child:
-            features = [row.features for row in eval_set.rows]
-            texts: list[str] = []
-            predict(child, features, texts.extend, batch_size=16, progress=lambda *_: None)
-    right = score(eval_set.rows, texts).buckets["all"].correct
-    assert right is not None
+            predictor = Predictor(child)
+            predictor.wait_until_ready()
+            predictor.configure([column for column in eval_set.schema if column.name == "prompt"], {})
+            # The labels are read while the spy runs, as in an evaluation.
+            batches = eval_set.batches(16)
+            texts = [text for batch in batches for text in predictor.predict(batch.features, first=batch.start + 1)]
+    right = sum(text == row["expected"] for text, row in zip(texts[:LABELLED], rows, strict=False))
     return Heist(right, {name: json.loads(text) for name, text in zip(PROBES, texts[LABELLED:], strict=True)})
 
 

@@ -1,4 +1,4 @@
-"""What a predictor answers is believed only where every id comes back once with a string."""
+"""What a predictor answers is believed only where it is one JSON value a row, within bounds."""
 
 from __future__ import annotations
 
@@ -9,81 +9,56 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from minieval.contract.exits import CannotJudge
-from minieval.contract.rows import Features
+from minieval.data.schema import Kind
 from minieval.runner.child import Child, Limits
-from minieval.runner.predictions import MAX_PREDICTION, Timing, match, predict
+from minieval.runner.predictions import Predictor, Timing
+from tests.minieval.runner.tables import column, predict_in_batches, table
 
-ROWS = [Features(f"r{i}", json.dumps({"id": f"r{i}", "prompt": f"p{i}"})) for i in range(5)]
-
-
-@given(st.lists(st.tuples(st.text(min_size=1), st.text()), unique_by=lambda pair: pair[0]), st.randoms())
-def test_answers_in_any_order_come_back_in_the_order_of_the_batch(pairs: list[tuple[str, str]], random: Any) -> None:
-    shuffled = [list(pair) for pair in pairs]
-    random.shuffle(shuffled)
-    assert match([identity for identity, _ in pairs], shuffled) == [text for _, text in pairs]
+COLUMNS = [column("prompt", Kind.TEXT)]
+ROWS = table(COLUMNS, {"prompt": [f"p{i}" for i in range(5)]})
 
 
-REFUSED: dict[str, tuple[Any, str]] = {
-    "missing": ([["a", "x"]], "lacks 1 of 2 ids, the first being 'b'"),
-    "none": ([], "lacks 2 of 2"),
-    "doubled": ([["a", "x"], ["b", "x"], ["a", "x"]], "the id 'a' twice"),
-    "doubled, other text": ([["a", "x"], ["a", "y"]], "the id 'a' twice"),
-    "foreign": ([["a", "x"], ["b", "x"], ["c", "x"]], "'c', which was not in the batch"),
-    "number": ([["a", 1], ["b", "x"]], "for 'a' is a int, not a string"),
-    "null": ([["a", None], ["b", "x"]], "for 'a' is null, not a string"),
-    "boolean": ([["a", True], ["b", "x"]], "is a bool"),
-    "list": ([["a", ["x"]], ["b", "x"]], "is a list"),
-    "id a number": ([[1, "x"], ["b", "x"]], "an id that is a int"),
-    "id a list": ([[[], "x"]], "an id that is a list"),
-    "too long": ([["a", "x" * (MAX_PREDICTION + 1)], ["b", ""]], "at most 65536"),
-    "triple": ([["a", "x", "y"]], "not a pair"),
-    "text": ("ab", "not a list"),
-    "mapping": ({"a": "x", "b": "y"}, "not a list"),
-    "null answer": (None, "is null"),
-    "escape in id": ([["\x1b[2J", "x"]], r"'\\x1b\[2J', which"),
-}
-
-
-@pytest.mark.parametrize(("answer", "words"), REFUSED.values(), ids=REFUSED.keys())
-def test_answers_that_do_not_match_are_refused(answer: Any, words: str) -> None:
-    with pytest.raises(CannotJudge, match=words) as caught:
-        match(["a", "b"], answer)
-    assert str(caught.value).isprintable()
-
-
-def run(body: str, tmp_path: Path, *, batch_size: int = 2) -> tuple[Timing, list[str], list[tuple[int, int]]]:
-    """`predict` against a small process that speaks, or breaks, the protocol."""
-    script = f"import os, sys, json, time\ndef say(x): print(x, flush=True)\n{body}"
-    seen: list[tuple[int, int]] = []
-    texts: list[str] = []
+def run(body: str, tmp_path: Path, *, batch_size: int = 2) -> tuple[Timing, list[Any]]:
+    """A `Predictor` against a small process that speaks, or breaks, the protocol."""
+    script = f"import os, sys, json, time\n{SPEAK}\n{body}"
     command = [sys.executable, "-I", "-S", "-c", script]
     with Child(command, environment={}, cwd=tmp_path, limits=Limits(timeout_s=20)) as child:
-        done = predict(child, ROWS, texts.extend, batch_size=batch_size, progress=lambda *step: seen.append(step))
-    return done, texts, seen
+        found = Predictor(child)
+        found.wait_until_ready()
+        assert found.arrow is False
+        answers = predict_in_batches(found, COLUMNS, ROWS, batch_size)
+    return found.timing, answers
 
+
+SPEAK = """
+def say(x): print(x, flush=True)
+def hear():
+    header = json.loads(sys.stdin.buffer.readline())
+    return header, json.loads(sys.stdin.buffer.read(header["bytes"]))
+ready = json.dumps({"ready": True, "arrow": False})
+"""
 
 HONEST = """
-say(json.dumps({"ready": True}))
-for line in sys.stdin:
-    say(json.dumps({"predictions": [[row["id"], row["prompt"].upper()] for row in json.loads(line)]}))
+say(ready); hear(); say(ready)
+while True:
+    header, columns = hear()
+    assert header["form"] == "json" and header["rows"] == len(columns[0]), header
+    say(json.dumps({"predictions": [[header["first"], prompt.upper()] for prompt in columns[0]]}))
 """
 
 
 def test_an_honest_predictor_is_read_in_batches(tmp_path: Path) -> None:
-    done, texts, seen = run(HONEST, tmp_path)
-    assert texts == ["P0", "P1", "P2", "P3", "P4"]
-    assert len(done.seconds_per_row) == 2
-    assert done.p95_ms is not None and 0 < done.p95_ms < 1000
-    assert seen == [(0, 5), (2, 5), (4, 5), (5, 5)]
+    timing, answers = run(HONEST, tmp_path)
+    assert answers == [[1, "P0"], [1, "P1"], [3, "P2"], [3, "P3"], [5, "P4"]]
+    assert len(timing.seconds_per_row) == 2
+    assert timing.p95_ms is not None and 0 < timing.p95_ms < 1000
 
 
 def test_the_warm_up_batch_does_not_count_as_latency(tmp_path: Path) -> None:
-    done, _, _ = run(HONEST, tmp_path, batch_size=5)
-    assert done.p95_ms is None
+    timing, _ = run(HONEST, tmp_path, batch_size=5)
+    assert timing.p95_ms is None
 
 
 def test_p95_is_the_nearest_rank() -> None:
@@ -95,26 +70,23 @@ class Verbose:
     """Stands for a `Child`; one character beyond the BMP makes its long answers four bytes a character."""
 
     def ask(self, request: bytes, *, doing: str) -> bytes:
-        if not request:
-            return b'{"ready": true}'
-        rows = json.loads(request)
-        return json.dumps({"predictions": [[row["id"], "\U0001f600" + "x" * 50_000] for row in rows]}).encode()
+        if not doing.startswith("predicting"):
+            return b'{"ready": true, "arrow": true}'
+        rows = json.loads(request.partition(b"\n")[0])["rows"]
+        return json.dumps({"predictions": ["\U0001f600" + "x" * 50_000] * rows}).encode()
 
 
 def peak_of(batches: int) -> int:
-    """Return the most bytes that were allocated while so many batches of ten rows were predicted and scored."""
-    rows = [Features(f"r{i}", json.dumps({"id": f"r{i}"})) for i in range(10 * batches)]
-    right: list[bool] = []
+    """Return the most bytes that were allocated while so many batches of ten rows were predicted."""
+    rows = table(COLUMNS, {"prompt": [f"r{i}" for i in range(10 * batches)]})
+    found = Predictor(cast(Child, Verbose()))
+    found.configure(COLUMNS, {})
+    right = 0
     tracemalloc.start()
     try:
-        predict(
-            cast(Child, Verbose()),
-            rows,
-            lambda texts: right.extend(text == "x" for text in texts),
-            batch_size=10,
-            progress=lambda *_: None,
-        )
-        assert len(right) == len(rows)
+        for start in range(0, rows.num_rows, 10):
+            right += sum(answer != "x" for answer in found.predict(rows.slice(start, 10), first=start + 1))
+        assert right == rows.num_rows
         return tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
@@ -124,25 +96,44 @@ def test_memory_does_not_grow_with_the_number_of_batches() -> None:
     assert peak_of(16) < 1.2 * peak_of(2)
 
 
-READY = 'say(json.dumps({"ready": True}))\nline = sys.stdin.readline()\n'
+CONFIGURED = "say(ready); hear(); say(ready); hear()\n"
+LONG = "'x' * 100 + 'the cause'"
 BROKEN = {
-    "load error": ("say(json.dumps({'error': 'ValueError: no \\x1b[2J weights'}))", r"loaded: ValueError: no \[2J"),
+    "load error": ("say(json.dumps({'error': 'ValueError: no \\x1b[2J weights'}))", r"be loaded: ValueError: no \[2J"),
     "load memory": ("say(json.dumps({'error': 'MemoryError: '}))", "out of memory: raise --memory-mb"),
+    "load module": (
+        "say(json.dumps({'error': \"ModuleNotFoundError: No module named 'xgboost'\"}))",
+        r"loaded: .*'xgboost' \(install the packages of the bundle's requirements.txt",
+    ),
     "error of no text": ("say(json.dumps({'error': [1, {}]}))", "could not be loaded"),
     "predicts before it is ready": ("say(json.dumps({'predictions': []}))", "not a message of the predictor"),
-    "not json": (READY + "say('hello')", "not JSON"),
-    "nan": (READY + "say('{\"predictions\": [[\"r0\", NaN]]}')", "NaN"),
-    "not utf-8": (READY + "os.write(1, b'\\xff\\n')", "not UTF-8"),
-    "half a character": (READY + "say('{\"predictions\": [[\"r0\", \"\\\\ud800\"]]}')", "half a character"),
-    "twice the key": (READY + "say('{\"predictions\": [], \"predictions\": []}')", "twice"),
-    "deep": (READY + "say('[' * 100000)", "nested more than 100 levels deep"),
-    "both": (READY + "say(json.dumps({'predictions': [], 'error': 'x'}))", "not a message of the predictor"),
-    "a list": (READY + "say('[]')", "not a message of the predictor"),
-    "empty line": (READY + "say('')", "empty"),
-    "short": (READY + "say(json.dumps({'predictions': [['r0', 'x']]}))", "lacks 1 of 2"),
-    "row of another batch": (READY + "say(json.dumps({'predictions': [['r0','x'],['r4','x']]}))", "not in the batch"),
-    "model error": (READY + "say(json.dumps({'error': 'KeyError: x'}))", "the model failed: KeyError: x"),
-    "dies": (READY + "os.abort()", "killed by SIGABRT while predicting rows 1 to 2"),
+    "another channel's ready": ("say(json.dumps({'ready': True}))", "not a message of the predictor"),
+    "setup error": (
+        "say(ready); hear(); say(json.dumps({'error': \"it needs 'x'\"}))", "cannot take these features: it needs 'x'"
+    ),
+    "not json": (CONFIGURED + "say('hello')", "not JSON"),
+    "nan": (CONFIGURED + "say('{\"predictions\": [NaN, 1]}')", "NaN"),
+    "infinite": (CONFIGURED + "say('{\"predictions\": [1e999, 1]}')", "the number 1e999 is out of range"),
+    "digits": (CONFIGURED + "say('{\"predictions\": [' + '1' * 5000 + ', 1]}')", "a number of 5000 digits"),
+    "not utf-8": (CONFIGURED + "os.write(1, b'\\xff\\n')", "not UTF-8"),
+    "half a character": (CONFIGURED + "say('{\"predictions\": [\"\\\\ud800\", 1]}')", "half a character"),
+    "twice the key": (CONFIGURED + "say('{\"predictions\": [], \"predictions\": []}')", "twice"),
+    "deep": (CONFIGURED + "say('[' * 100000)", "nested more than 100 levels deep"),
+    "both": (CONFIGURED + "say(json.dumps({'predictions': [], 'error': 'x'}))", "not a message of the predictor"),
+    "a list": (CONFIGURED + "say('[]')", "not a message of the predictor"),
+    "empty line": (CONFIGURED + "say('')", "empty"),
+    "no list": (CONFIGURED + "say(json.dumps({'predictions': 'ab'}))", "answer for rows 1 to 2 is a str, not a list"),
+    "null": (CONFIGURED + "say(json.dumps({'predictions': None}))", "rows 1 to 2 is null, not a list"),
+    "short": (CONFIGURED + "say(json.dumps({'predictions': ['x']}))", r"1 answers for 2 rows \(rows 1 to 2\)"),
+    "too many": (CONFIGURED + "say(json.dumps({'predictions': [1, 2, 3]}))", r"3 answers for 2 rows \(rows 1 to 2\)"),
+    "too long": (CONFIGURED + "say(json.dumps({'predictions': ['x', 'x' * 65537]}))", "for row 2 has 65537 characters"),
+    "model error": (CONFIGURED + "say(json.dumps({'error': 'KeyError: x'}))", "failed on rows 1 to 2: KeyError: x"),
+    "long error": (CONFIGURED + f"say(json.dumps({{'error': {LONG} * 50}}))", "failed on rows 1 to 2: .*the cause$"),
+    "dies": (CONFIGURED + "os.abort()", "killed by SIGABRT while predicting rows 1 to 2"),
+    "answers twice": (
+        CONFIGURED + "say(json.dumps({'predictions': [1, 2]}) + '\\n' + json.dumps({'predictions': [1, 2]})); hear()",
+        "before it got a request",
+    ),
 }  # fmt: skip
 
 

@@ -18,7 +18,7 @@ from pydantic import Field, WithJsonSchema, model_validator
 
 from lynxgate.decision.globs import find_idle, find_most_specific
 from minieval.contract.documents import Document
-from minieval.contract.fields import Name, Number, Positive, Samples
+from minieval.contract.fields import HashedPositive, Name, Number, Samples
 
 DEFAULT: Final = "default"
 RELATIVE: Final = ("max_ratio", "max_pct", "max_abs")
@@ -67,8 +67,8 @@ class MetricPolicy(Document):
     warn_min: Number | None = None
     warn_max: Number | None = None
     statistic: Statistic | None = None
-    warmup: Positive | None = None
-    min_samples: Positive | None = None
+    warmup: HashedPositive | None = None
+    min_samples: HashedPositive | None = None
     confidence: OneSided | None = None
     across_machines: bool = False
 

@@ -1,0 +1,58 @@
+"""Read the task file that a baseline names, and check that it is the agreed one.
+
+- The digest covers the task file and its scorer (`minieval.task.document.read_task`).
+- Called before anything is downloaded: a changed task is found before a candidate is fetched.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lynxgate.decision.baseline import Baseline
+from lynxgate.errors import CannotJudge, IntegrityFailure
+from minieval.task.document import TaskFile, read_task
+
+
+def read_agreed_task(baseline: Baseline, folder: Path, *, path: Path | None = None) -> TaskFile | None:
+    """Return the task of a baseline, whose path is relative to ``folder``; `None` where it names none.
+
+    ``path`` replaces the path in the baseline, for a file that is elsewhere.
+
+    Raises:
+        CannotJudge: the task file is missing or invalid, or the baseline has a placeholder for its digest.
+        IntegrityFailure: the digest is not the one that the baseline names.
+    """
+    agreed = baseline.task
+    if agreed is None:
+        return None
+    if agreed.sha256 is None:
+        raise CannotJudge(
+            f"the baseline has a placeholder for the digest of its task {agreed.path!r}; evaluate with the task, then "
+            "rebaseline (lynxgate baseline rebaseline)"
+        )
+    found = read_task(path or folder / agreed.path)
+    if found.sha256 != agreed.sha256:
+        raise IntegrityFailure(
+            f"{found.path}: the baseline names the task with SHA-256 {agreed.sha256}, and this one (with its scorer) "
+            f"is {found.sha256}; check out the agreed task, or measure a new baseline (lynxgate baseline rebaseline)"
+        )
+    return found
+
+
+def list_task_files(baseline: Baseline, folder: Path) -> tuple[Path, ...]:
+    """Return the paths of the task file of a baseline and of its scorer; none where the baseline names no task.
+
+    The digest is not checked: the files matter here, and not whether they are the agreed ones.
+
+    Raises:
+        CannotJudge: the task file is missing or invalid.
+    """
+    if baseline.task is None:
+        return ()
+    return list_files(read_task(folder / baseline.task.path))
+
+
+def list_files(task: TaskFile) -> tuple[Path, ...]:
+    """Return the paths of a task file and, where it names one, of its scorer."""
+    scorer = task.task.score.python
+    return (task.path,) if scorer is None else (task.path, task.path.parent / scorer)
