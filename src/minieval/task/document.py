@@ -13,7 +13,7 @@ import math
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Final, Literal
@@ -21,7 +21,7 @@ from typing import Annotated, Final, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
 
 from minieval.contract.digests import digest_bytes
-from minieval.contract.documents import Document, Json, list_reasons, read_bytes
+from minieval.contract.documents import MAX_NUMBER_DIGITS, Document, Json, list_reasons, read_bytes
 from minieval.contract.exits import CannotJudge
 from minieval.contract.fields import Name, Number, Table
 
@@ -265,7 +265,9 @@ def parse_task(data: bytes, *, where: str) -> Task:
         CannotJudge: it is not TOML, or not a valid task; the message names the key and the reason.
     """
     try:
-        tree = tomllib.loads(data.decode("utf-8"), parse_float=Decimal)
+        tree = tomllib.loads(data.decode("utf-8"), parse_float=_read_number)
+    except _OutOfRange as error:
+        raise CannotJudge(f"{where}: {error}") from error
     except (ValueError, RecursionError) as error:  # also of bytes that are not UTF-8, and of numbers too long to read
         raise CannotJudge(f"{where}: not TOML: {error}") from error
     try:
@@ -275,6 +277,21 @@ def parse_task(data: bytes, *, where: str) -> Task:
     except ValidationError as error:
         place, reason = list_reasons(error)[0]
         raise CannotJudge(f"{where}: {f'{place}: ' if place else ''}{reason}") from error
+
+
+class _OutOfRange(ValueError):
+    """A number whose exponent no document has."""
+
+
+def _read_number(text: str) -> Decimal:
+    try:
+        number = Decimal(text)
+    except InvalidOperation:  # an exponent of more than 18 digits
+        number = None
+    # Written out, as in the name of a bin, such a number fills the memory. A zero has an exponent too.
+    if number is None or (number.is_finite() and abs(number.adjusted()) > MAX_NUMBER_DIGITS):
+        raise _OutOfRange(f"the number {text[:80]} is out of range: its exponent is beyond {MAX_NUMBER_DIGITS}")
+    return number
 
 
 def read_task(path: Path) -> TaskFile:

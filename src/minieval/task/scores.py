@@ -17,14 +17,20 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from minieval.contract.documents import Json
+from minieval.contract.documents import MAX_NUMBER_DIGITS, Json
 from minieval.contract.exits import CannotJudge
 from minieval.contract.report import Metric
 from minieval.task.answers import Places, as_written, describe_kind, is_number
 from minieval.task.document import Kind, Scoring
 
 ARTICLES = frozenset({"a", "an", "the"})
+# Unicode's stream-safe text (UAX #15, section 13): in a longer run of marks, NFC takes time with its square.
+LONGEST_RUN = 30
+JOINER = "\N{COMBINING GRAPHEME JOINER}"
+PAIRS_OF_MARKS = "\u0f73\u0f75\u0f81"  # no marks themselves, and two marks each after NFC
 ALIKE = ({str}, {int, float}, {bool})  # types that Python compares as the gate does
+
+LARGEST_ROUNDED = 20  # power of ten
 
 Rows = Callable[[], Sequence[dict[str, Json]]]
 Scores = npt.NDArray[np.float64]
@@ -152,14 +158,16 @@ class Error:
                 raise CannotJudge(f"{where(index)}: {wrong}") from wrong
             self._sum += error
             self._answered += 1
-            found[index] = float(1 - min(error / self._cap, Decimal(1)))
+            found[index] = float(1 - min(error, self._cap) / self._cap)
         return found
 
     def metrics(self) -> dict[str, Metric]:
         """Return the mean absolute error of the rows that were answered, in the unit of the answer."""
         if not self._answered:
             return {}
-        value = round(self._sum / self._answered, 6)
+        mean = self._sum / self._answered
+        # A decimal has 28 digits: a larger mean has no six of them after the point.
+        value = mean if mean.adjusted() > LARGEST_ROUNDED else round(mean, 6)
         return {"mean_absolute_error": Metric(value=value, unit=self._unit, direction="lower")}
 
 
@@ -214,15 +222,28 @@ class _Fold:
     def __call__(self, value: Json) -> str:
         if not isinstance(value, str):
             raise WrongKind(f"text is compared, and this is {describe_kind(value)}")
-        text = unicodedata.normalize("NFC", value)
+        text = _compose(value)
         if "case" in self._ignored:
-            # Folding can decompose a character, so it is composed again.
-            text = unicodedata.normalize("NFC", text.casefold())
+            text = _compose(text.casefold())  # folding can decompose a character
         if "punctuation" in self._ignored:
             text = "".join(each for each in text if not unicodedata.category(each).startswith("P"))
         if "articles" in self._ignored:
             text = " ".join(word for word in text.split() if word.casefold() not in ARTICLES)
         return " ".join(text.split()) if "space" in self._ignored else text
+
+
+def _compose(text: str) -> str:
+    """Return the text in NFC; a run of combining marks is parted first, after every `LONGEST_RUN` of them."""
+    if text.isascii():
+        return text
+    parts, run = [], 0
+    for each in text:
+        run = run + 1 if unicodedata.combining(each) or each in PAIRS_OF_MARKS else 0
+        if run > LONGEST_RUN:
+            parts.append(JOINER)
+            run = 1
+        parts.append(each)
+    return unicodedata.normalize("NFC", "".join(parts))
 
 
 def _is_near(right: Json, answer: Json, scoring: Scoring) -> bool:
@@ -234,13 +255,15 @@ def _number(value: Json, what: str) -> Decimal:
     """Return a number as it is written in decimal.
 
     Raises:
-        WrongKind: it is none, or infinite.
+        WrongKind: it is none, infinite, or so large that a document cannot hold its error.
     """
     if not is_number(value):
         raise WrongKind(f"{what} is {describe_kind(value)}, and a number is needed")
     number = as_written(value)
     if not number.is_finite():
         raise WrongKind(f"{what} is {number}, and a finite number is needed")
+    if number.adjusted() >= MAX_NUMBER_DIGITS:
+        raise WrongKind(f"{what} is {number:.3g}, and numbers below 1e{MAX_NUMBER_DIGITS} are compared")
     return number
 
 
@@ -271,7 +294,7 @@ def _overlap_of_items(right: Json, answer: Json) -> float:
 
 def _key(value: Json) -> Hashable:
     """Return a key that two values share if they are equal as answers are: a long list is not compared pair by pair."""
-    if value is None:
+    if value is None or value != value:  # noqa: PLR0124 - NaN alone differs from itself
         return object()  # equal to nothing
     if is_number(value):
         return (float if isinstance(value, Decimal) else type(value))(value)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import sys
+import time
+import unicodedata
 from collections import Counter
 from decimal import Decimal
 from fractions import Fraction
@@ -11,9 +15,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from minieval.contract.documents import parse_json, pretty_json
 from minieval.contract.exits import CannotJudge
 from minieval.task.document import Scoring
-from minieval.task.scores import _key, equal_values, make_scorer
+from minieval.task.scores import PAIRS_OF_MARKS, _key, equal_values, make_scorer
 
 
 def score(scoring: dict[str, Any], expected: list[Any], answers: list[Any], accepted: Any = None) -> list[float]:
@@ -119,6 +124,10 @@ WRONG = {
     "a label that is no number": ({"kind": "numeric"}, "1", 1, "the expected answer is text, and a number is"),
     "a label that is infinite": ({"kind": "numeric"}, float("inf"), 1, "the expected answer is Infinity, and"),
     "an infinite error": ({"kind": "error", "cap": Decimal(1)}, 1, float("-inf"), "the answer is -Infinity, and"),
+    "a number that no document holds": (
+        {"kind": "error", "cap": Decimal(1)}, 1, 1e300, r"the answer is 1e\+300, and numbers below 1e40 are compared"
+    ),
+    "a label that no document holds": ({"kind": "numeric"}, 10**40, 1, r"the expected answer is 1\.00e\+40, and"),
     "error": ({"kind": "error", "cap": Decimal(1)}, 1, [1], "the answer is a list, and a number is needed"),
     "top_k": ({"kind": "top_k", "k": 1}, "a", "a", "the answer is text, and a list is needed"),
     "any_of": ({"kind": "any_of"}, "a", "a", "the expected answer is text, and a list is needed"),
@@ -193,3 +202,44 @@ def test_long_lists_are_not_compared_pair_by_pair() -> None:
     many = list(range(300_000))
     assert one({"kind": "overlap", "of": "items"}, many, many[::-1]) == 1
     assert one({"kind": "set"}, many, many[::-1]) == 1
+
+
+@pytest.mark.parametrize("answer", [10**40 - 1, -9.99e39, 123456789012345678901234.5, 1e-300, 0.0, -0.0])
+def test_the_mean_error_of_any_answer_is_a_figure_that_a_document_holds(answer: Any) -> None:
+    scorer = make_scorer(Scoring.model_validate({"kind": "error", "cap": Decimal("1e-40")}))
+    assert scorer.score([-answer] * 2, None, [answer, None], list, str).tolist() == [float(abs(answer) < 1e-41), 0]
+    written = json.loads(scorer.metrics()["mean_absolute_error"].model_dump_json(), parse_float=Decimal)["value"]
+    read = parse_json(pretty_json({"value": Decimal(written)}), where="document")["value"]
+    assert float(read) == pytest.approx(2 * abs(answer), rel=1e-9, abs=1e-6)
+
+
+@pytest.mark.parametrize("marks", ["\u0301\u0327", *PAIRS_OF_MARKS], ids=ascii)
+@pytest.mark.parametrize("kind", ["text", "overlap"])
+def test_a_long_run_of_marks_does_not_hold_up_the_scoring(kind: str, marks: str) -> None:
+    """NFC sorts a run of marks in a time that grows with its square: an answer of 64 kB could take ten seconds."""
+    answer = "a" + marks * 100_000
+    started = time.process_time()
+    assert score({"kind": kind}, ["a", answer], [answer, answer]) == [0, 1]
+    assert time.process_time() - started < 5
+
+
+def test_a_character_begins_or_continues_a_run_of_marks() -> None:
+    """A character that is no mark must not become two or more marks alone, or a run of it would not be parted."""
+    for code in range(sys.maxunicode + 1):
+        each = chr(code)
+        if not unicodedata.combining(each):
+            begins_with_mark = unicodedata.combining(unicodedata.normalize("NFD", each)[0]) > 0
+            assert begins_with_mark == (each in PAIRS_OF_MARKS), hex(code)
+
+
+@given(st.text(st.sampled_from("aeE\u0301\u0327\u00e9\u0130\uac00\u1100\u1161\u11a8\u0f73 ."), max_size=29))
+def test_text_with_runs_as_languages_have_them_is_compared_in_plain_nfc(text: str) -> None:
+    other = unicodedata.normalize("NFD", text)
+    assert one({"kind": "text"}, text, other) == 1
+    assert one({"kind": "text", "ignore": ["case"]}, text, unicodedata.normalize("NFC", text.casefold())) == 1
+
+
+def test_nan_in_a_list_equals_nothing() -> None:
+    nan = float("nan")
+    for scoring in ({"kind": "set"}, {"kind": "exact"}, {"kind": "overlap", "of": "items"}):
+        assert one(scoring, [nan], [nan]) == 0
