@@ -83,12 +83,8 @@ class BucketReader:
         encoded = listed.dictionary_encode()
         names = encoded.dictionary.to_pylist()
         indices = _integers(encoded.indices)
-
-        def first(at: int) -> Places:
-            return lambda _: where(int(rows[np.argmax(indices == at)]))
-
-        places = np.array([self._code(name, (column,), first(at)) for at, name in enumerate(names)], np.int32)
-        codes = places[indices]
+        listed = [self._code(name, (column,), _first_row(indices, at, where, rows)) for at, name in enumerate(names)]
+        codes = np.array(listed, np.int32)[indices]
         _refuse_twice(rows, codes, int(lengths.max(initial=0)), column, where)
         return rows, codes
 
@@ -180,9 +176,14 @@ def _label(table: pa.Table, column: str, buckets: Buckets, where: Places) -> tup
     return [name_value(column, value) for value in encoded.dictionary.to_pylist()], _integers(encoded.indices)
 
 
-def _first_row(values: Integers, at: int, where: Places) -> Places:
-    """Return what names the first row with the value number ``at``."""
-    return lambda _: where(int(np.argmax(values == at)))
+def _first_row(values: Integers, at: int, where: Places, rows: Integers | None = None) -> Places:
+    """Return what names the first row with the value number ``at``; ``rows`` has the row of each value."""
+
+    def name(_: int) -> str:
+        place = int(np.argmax(values == at))
+        return where(place if rows is None else int(rows[place]))
+
+    return name
 
 
 def _label_bins(values: pa.Array, column: str, edges: Sequence[Decimal], where: Places) -> tuple[list[str], Integers]:
