@@ -179,7 +179,8 @@ def _predict_all(plan: _Plan, predictor: Predictor, stream: EvalSetStream, score
     buckets, marker = BucketReader(task, roles), Marker(task, scorer)
     tally = Tally(buckets.names, graded=scorer.graded, trials=task.trials)
     predictor.wait_until_ready()
-    features = [column for column in stream.schema if column.name in roles.features]
+    columns = {column.name: column for column in stream.schema}
+    features = [columns[name] for name in roles.features]
     predictor.configure(features, task.model.params, roles.files)
     plan.progress(0)
     for batch in stream.batches(plan.batch_size):
