@@ -14,7 +14,7 @@ from tests.samples import BEFORE, baseline, evaluation, write
 WITHOUT = """
 import sys
 sys.modules["pyarrow"] = None  # what an import of a package that is not there ends in
-from lynxgate.cli import run
+from lynxgate.cli.app import run
 sys.exit(run(sys.argv[1:]))
 """
 
