@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import base64
+import datetime
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 
 import pyarrow as pa
 
 from minieval.contract.documents import Json
+from minieval.contract.exits import CannotJudge
 from minieval.data.schema import Kind, Schema
 from minieval.task.columns import Roles
 
@@ -35,8 +39,12 @@ class Batch:
         return self.table.select(list(self.roles.features))
 
     def values(self, column: str) -> list[Json]:
-        """Return the cells of a column as Python values."""
-        return list_values(self.table.column(column), next(each.kind for each in self.schema if each.name == column))
+        """Return the cells of a column as JSON values."""
+        return list_values(self.table.column(column), self.kind(column))
+
+    def kind(self, column: str) -> Kind:
+        """Return the kind of a column."""
+        return next(each.kind for each in self.schema if each.name == column)
 
     def list_features(self) -> list[dict[str, Json]]:
         """Return the features of each row by name."""
@@ -45,8 +53,54 @@ class Batch:
 
 
 def list_values(column: pa.ChunkedArray, kind: Kind) -> list[Json]:
-    """Return cells as Python values; those of kind `JSON` are parsed."""
+    """Return cells as JSON values; those of kind `JSON` are parsed."""
+    if kind is Kind.NATIVE:
+        return _list_native(column)
     cells: list[Json] = column.to_pylist()
     if kind is Kind.JSON:
         return [None if cell is None else json.loads(cell) for cell in cells]
     return cells
+
+
+def _list_native(column: pa.ChunkedArray) -> list[Json]:
+    """Return cells of another type of Arrow's; what JSON has not is written as text, and durations in seconds."""
+    try:
+        if pa.types.is_timestamp(column.type) and column.type.unit == "ns":
+            column = _drop_nanoseconds(column)
+        return [_plain(cell) for cell in column.to_pylist()]
+    except (pa.ArrowException, ValueError, OverflowError, KeyError):  # a time zone or a date that Python has not
+        pass
+    try:
+        texts: list[Json] = column.cast(pa.string()).to_pylist()
+    except pa.ArrowException as error:
+        raise CannotJudge(f"cells of type {column.type} cannot be read; store them as text or numbers") from error
+    return texts
+
+
+def _drop_nanoseconds(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return times in microseconds where none is finer: Python needs pandas for others."""
+    try:
+        return column.cast(pa.timestamp("us", column.type.tz))
+    except pa.ArrowInvalid:
+        return column
+
+
+def _plain(cell: Json) -> Json:
+    if isinstance(cell, dict):
+        return {str(name): _plain(each) for name, each in cell.items()}
+    if isinstance(cell, list | tuple):
+        return [_plain(each) for each in cell]
+    if cell is None or isinstance(cell, bool | int | float | str):
+        return cell
+    return _write(cell)
+
+
+def _write(cell: object) -> str | float:
+    """Return a value that JSON has not as one that it has: as the predictor writes those in an answer."""
+    if isinstance(cell, Decimal):
+        return float(cell)
+    if isinstance(cell, bytes):
+        return base64.b64encode(cell).decode()
+    if isinstance(cell, datetime.timedelta):
+        return cell.total_seconds()
+    return str(cell.isoformat()) if hasattr(cell, "isoformat") else str(cell)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
@@ -43,6 +43,7 @@ class Chunk:
 class Reader(Protocol):
     """Reads the files of an eval set, in order, under one schema."""
 
+    files: Mapping[str, Path]  # by relative path
     roles: Roles
     schema: Schema
     digests: dict[str, FileDigests]  # by relative path, of each file that was read to its end

@@ -2,6 +2,7 @@
 
 - The first line names the columns. A comma divides, a double quote encloses; a line may end in CRLF.
 - An empty cell is empty text, a missing number, and an error in a column of integers or booleans.
+- Files are hashed as they are read, once.
 """
 
 from __future__ import annotations
@@ -11,20 +12,20 @@ import io
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import BinaryIO
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyarrow import csv as arrow_csv
 
 from minieval.contract.evalset import FileDigests
 from minieval.contract.exits import CannotJudge
 from minieval.data.chunks import Chunk, Place
-from minieval.data.files import CHUNK, Reads, hashed_before, open_data
+from minieval.data.files import CHUNK, HashingFile, Reads, open_data
+from minieval.data.quotes import QuotedFile
 from minieval.data.schema import TYPES, Column, Kind, Schema
 from minieval.task.columns import Roles, assign_roles
 from minieval.task.document import Task
 
-MAX_HEADER = 1024 * 1024
 COMPLETE = (Kind.INTEGER, Kind.BOOLEAN)  # kinds that have no missing value
 
 
@@ -32,7 +33,7 @@ class CsvReader:
     """Reads CSV files, in order, as chunks under one schema."""
 
     def __init__(self, files: Mapping[str, Path], task: Task, reads: Reads, *, where: str) -> None:
-        self._files, self._reads, self._where = files, reads, where
+        self.files, self._reads, self._where = files, reads, where
         self._names = _read_headers(files)
         self.roles: Roles = assign_roles(task, self._names, where=where)
         kinds = {name: Kind(task.types.get(name, "text")) for name in self._names}
@@ -46,15 +47,19 @@ class CsvReader:
 
         Raises:
             CannotJudge: a row is invalid; the message names it.
-            IntegrityFailure: a file changed while it was read.
         """
-        for name, path in self._files.items():
-            with hashed_before(path) as (file, digests):
-                yield from self._read(file, path)
-            self.digests[name] = digests
+        for name, path in self.files.items():
+            with open_data(path) as file:
+                quoted = QuotedFile(HashingFile(file))
+                for chunk in self._read(quoted, path):
+                    _refuse_fault(quoted, path)
+                    self._check(chunk)
+                    yield chunk
+                self.digests[name] = quoted.finish()
+                _refuse_fault(quoted, path)
             self._reads.passes[name] += 1
 
-    def _read(self, file: BinaryIO, path: Path) -> Iterator[Chunk]:
+    def _read(self, file: QuotedFile, path: Path) -> Iterator[Chunk]:
         first = 1
         try:
             with arrow_csv.open_csv(
@@ -68,22 +73,33 @@ class CsvReader:
                 ),
             ) as batches:
                 for batch in batches:
-                    chunk = Chunk(pa.Table.from_batches([batch]), Place(path, first))
-                    self._refuse_empty_cells(chunk)
-                    yield chunk
+                    yield Chunk(pa.Table.from_batches([batch]), Place(path, first))
                     first += batch.num_rows
         except pa.ArrowInvalid as error:
-            raise CannotJudge(f"{path}: {_explain(str(error), self._names)}") from error
+            if "Empty CSV file" in str(error):  # a first line without an end, and no row
+                return
+            _refuse_fault(file, path)
+            raise CannotJudge(f"{path}{_explain(str(error), self._names)}") from error
 
-    def _refuse_empty_cells(self, chunk: Chunk) -> None:
+    def _check(self, chunk: Chunk) -> None:
         for column in self.schema:
             cells = chunk.table.column(column.name)
             if column.kind in COMPLETE and cells.null_count:
                 index = cells.to_pylist().index(None)
                 raise CannotJudge(
-                    f"{chunk.place.name(index)}: the column {column.name[:80]!r} is empty, and of type "
-                    f"{column.kind}; fill it in, or set its type to number or text"
+                    f"{chunk.place.name(index)}: the column {column.name[:80]!r} is empty, and {column.kind}s are "
+                    "needed; fill it in, or set its type to number or text"
                 )
+            if column.kind is Kind.NUMBER and (index := pc.index(pc.is_finite(cells), False).as_py()) >= 0:
+                raise CannotJudge(
+                    f"{chunk.place.name(index)}: the column {column.name[:80]!r} is {cells[index]}, and only finite "
+                    "numbers are read; leave the cell of a missing one empty"
+                )
+
+
+def _refuse_fault(file: QuotedFile, path: Path) -> None:
+    if file.fault is not None:
+        raise CannotJudge(f"{path}, {file.fault}")
 
 
 def _read_headers(files: Mapping[str, Path]) -> list[str]:
@@ -100,17 +116,15 @@ def _read_headers(files: Mapping[str, Path]) -> list[str]:
 
 def _read_header(path: Path) -> list[str]:
     with open_data(path) as file:
-        start = file.readline(MAX_HEADER)
-    try:
-        text = start.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise CannotJudge(f"{path}: the first line is not UTF-8 text; save the file as UTF-8") from error
-    try:
-        names = next(csv.reader(io.StringIO(text)), [])
-    except csv.Error as error:
-        raise CannotJudge(
-            f"{path}: the first line is no CSV ({error}); save the file with lines ended by LF"
-        ) from error
+        # Bytes that are not UTF-8 may stand in a row, which is named later.
+        text = io.TextIOWrapper(file, "utf-8-sig", errors="surrogateescape", newline="")
+        try:
+            names = next(csv.reader(text, strict=True), [])
+            "".join(names).encode()
+        except csv.Error as error:
+            raise CannotJudge(f"{path}: the first line cannot be read: {error}") from error
+        except UnicodeEncodeError as error:
+            raise CannotJudge(f"{path}: the first line is not UTF-8 text; save the file as UTF-8") from error
     if not names or not all(names):
         raise CannotJudge(f"{path}: the first line has to name every column")
     if len(set(names)) != len(names):
@@ -126,20 +140,22 @@ def _explain(message: str, names: list[str]) -> str:
     ):
         index, row, kind, reason = found.groups()
         name = names[int(index)] if int(index) < len(names) else index
-        return f"{_row(row)}the column {name[:80]!r} is no {_WORDS.get(kind, kind)}: {_shown(reason)}"
+        if "UTF8" in reason:
+            return f"{_row(row)}: the column {name[:80]!r} is not UTF-8 text; save the file as UTF-8"
+        return f"{_row(row)}: the column {name[:80]!r} is no {_WORDS.get(kind, kind)}: {_shown(reason)}"
     if found := re.search(r"(?:Row #(\d+): )?Expected (\d+) columns, got (\d+)", message):
         row, wanted, got = found.groups()
-        return f"{_row(row)}has {got} cells, and the first line names {wanted} columns"
+        return f"{_row(row)}: has {got} cells, and the first line names {wanted} columns"
     if "UTF8" in message:
-        return "not UTF-8 text; save the file as UTF-8"
-    return f"no CSV that can be read ({_shown(message)})"
+        return ": not UTF-8 text; save the file as UTF-8"
+    return f": no CSV that can be read ({_shown(message)})"
 
 
 _WORDS = {"int64": "integer", "double": "number", "bool": "boolean"}
 
 
 def _row(number: str | None) -> str:
-    return f"row {int(number) - 1}: " if number else ""  # Arrow counts the header
+    return f", row {int(number) - 1}" if number else ""  # Arrow counts the header
 
 
 def _shown(text: str) -> str:

@@ -84,7 +84,7 @@ def open_data(path: Path) -> Iterator[BinaryIO]:
         with path.open("rb") as file:
             yield file
     except OSError as error:
-        raise CannotJudge(f"{path}: cannot be read: {error.strerror}") from error
+        raise CannotJudge(f"{path}: cannot be read: {error.strerror or error}") from error
 
 
 @contextmanager

@@ -2,15 +2,16 @@
 
 - Chunks of about 1 MiB are cut at newlines and hashed as they are read.
 - Arrow reads a chunk by an explicit schema, and only a chunk of which a few fast checks show that Arrow's leniency does
-  not matter: one object a line, UTF-8, no nulls (Arrow cannot tell a null from a missing column), no number that a
-  float cannot hold.
+  not matter: one object a line, none too long, UTF-8, no nulls (Arrow cannot tell a null from a missing column) but in
+  a column that a row may lack, no number that a float cannot hold.
 - A chunk with a value that the schema cannot hold is not handed out. The rest of the set is then read for its kinds
   alone, and `WiderSchema` carries what holds all of it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -21,21 +22,22 @@ from minieval.contract.evalset import FileDigests
 from minieval.contract.exits import CannotJudge
 from minieval.data.chunks import Chunk, Place, WiderSchema
 from minieval.data.files import CHUNK, HashingFile, Reads, open_data
-from minieval.data.schema import EXACT, TYPES, Column, Kind, Schema, Seen, choose_kind
-from minieval.data.strict import MAX_ROW_BYTES, Seeing, make_table, parse_rows
+from minieval.data.schema import EXACT, TYPES, Column, Kind, Schema, Seen, choose_kind, see
+from minieval.data.strict import MAX_ROW_BYTES, Row, Seeing, make_table, parse_rows
 from minieval.task.columns import Roles, assign_roles
 from minieval.task.document import CONVENTIONS, Task
 
 BOM = b"\xef\xbb\xbf"
+MINUS_ZERO = re.compile(rb"-0(?![.0-9eE])")
 
 
 class JsonlReader:
     """Reads JSONL files, in order, as chunks under one schema. ``digests`` has each file that was read to its end."""
 
     def __init__(self, files: Mapping[str, Path], task: Task, seeing: Seeing, reads: Reads, *, where: str) -> None:
-        self._files, self._task, self._seeing, self._reads, self._where = files, task, seeing, reads, where
+        self.files, self._task, self._seeing, self._reads, self._where = files, task, seeing, reads, where
         self.roles: Roles = assign_roles(task, list(seeing.columns), where=where)
-        self.schema: Schema = choose_schema(seeing, self.roles, where=where)
+        self.schema: Schema = choose_schema(seeing, self.roles)
         self.digests: dict[str, FileDigests] = {}
 
     @classmethod
@@ -50,8 +52,12 @@ class JsonlReader:
             with open_data(path) as file:
                 chunk = next(cut_lines(HashingFile(file)), None)
             if chunk is not None:
-                seeing.add(parse_rows(chunk, seeing, Place(path, 1, "line").name))
-                return cls(files, task, seeing, reads, where=where)
+                place = Place(path, 1, "line")
+                rows = parse_rows(chunk, seeing, place.name)
+                seeing.add(rows)
+                reader = cls(files, task, seeing, reads, where=where)
+                check_lists(rows, reader.roles, place)
+                return reader
         raise CannotJudge(f"{where}: no rows; add at least one")
 
     def chunks(self) -> Iterator[Chunk]:
@@ -62,7 +68,7 @@ class JsonlReader:
             WiderSchema: after the last chunk that the schema holds, if any does not.
         """
         fits = True
-        for name, path in self._files.items():
+        for name, path in self.files.items():
             with open_data(path) as file:
                 hashing, first = HashingFile(file), 1
                 for text in cut_lines(hashing):
@@ -74,39 +80,64 @@ class JsonlReader:
                 self.digests[name] = hashing.digests
             self._reads.passes[name] += 1
         if not fits:
-            raise WiderSchema(JsonlReader(self._files, self._task, self._seeing, self._reads, where=self._where))
+            raise WiderSchema(JsonlReader(self.files, self._task, self._seeing, self._reads, where=self._where))
 
     def _read(self, text: bytes, path: Path, first: int) -> pa.Table | None:
         """Return the chunk as a table; `None` where the schema does not hold it."""
-        table = read_trusted(text, self.schema)
+        table = read_trusted(text, self.schema, self._seeing.optional)
         if table is not None:
+            self._note_large(table)
             return table
-        rows = parse_rows(text, self._seeing, Place(path, first, "line").name)
+        place = Place(path, first, "line")
+        rows = parse_rows(text, self._seeing, place.name)
+        check_lists(rows, self.roles, place)
         self._seeing.add(rows)
-        fits = choose_schema(self._seeing, self.roles, where=f"{path}, line {first} or later") == self.schema
+        fits = choose_schema(self._seeing, self.roles) == self.schema
         return make_table(rows, self.schema) if fits else None
 
+    def _note_large(self, table: pa.Table) -> None:
+        """Note integers that are not exact as floats: a later null or fraction makes such a column one of JSON."""
+        for column in self.schema:
+            if column.kind is Kind.INTEGER and Seen.LARGE not in self._seeing.columns[column.name]:
+                ends = pc.min_max(table.column(column.name)).as_py()
+                if ends["max"] > EXACT or ends["min"] < -EXACT:
+                    self._seeing.columns[column.name] |= Seen.LARGE
 
-def choose_schema(seeing: Seeing, roles: Roles, *, where: str) -> Schema:
-    """Return every column, each of the narrowest kind that holds what was seen.
 
-    Raises:
-        CannotJudge: a column that lists buckets has other values.
-    """
+def choose_schema(seeing: Seeing, roles: Roles) -> Schema:
+    """Return every column, each of the narrowest kind that holds what was seen. Accepted answers may be missing."""
     chosen = []
     for name, seen in seeing.columns.items():
-        if name in roles.lists and seen != Seen.TEXTS:
-            raise CannotJudge(f"{where}: the column {name[:80]!r} lists buckets: write a list of names in every row")
-        kind = choose_kind(seen)
+        kind = choose_kind(seen & ~Seen.NULL | Seen.TEXTS if name == roles.accepted else seen)
         chosen.append(Column(name, kind, TYPES[kind]))
     return tuple(chosen)
 
 
-def read_trusted(text: bytes, schema: Schema) -> pa.Table | None:
-    """Return a chunk as Arrow reads it; `None` where it cannot, or could not be trusted."""
+def check_lists(rows: Sequence[Row], roles: Roles, place: Place) -> None:
+    """Check that columns of buckets hold lists of names.
+
+    Raises:
+        CannotJudge: one does not; the message names the line.
+    """
+    for column in roles.lists:
+        for index, row in enumerate(rows):
+            if see((row[column],)) != Seen.TEXTS:
+                raise CannotJudge(
+                    f"{place.name(index)}: the column {column[:80]!r} lists buckets: write a list of names in every row"
+                )
+
+
+def read_trusted(text: bytes, schema: Schema, optional: frozenset[str] = frozenset()) -> pa.Table | None:
+    """Return a chunk as Arrow reads it; `None` where it cannot, or could not be trusted.
+
+    A row may lack the ``optional`` columns.
+    """
     if b"\r\n" in text:
         text = text.replace(b"\r\n", b"\n")
-    if any(column.kind is Kind.JSON for column in schema) or not _has_one_object_a_line(text):
+    kinds = {column.kind for column in schema}
+    if Kind.JSON in kinds or not _has_one_object_a_line(text) or _has_long_line(text):
+        return None
+    if Kind.NUMBER in kinds and MINUS_ZERO.search(text):  # to Arrow a negative zero, to JSON the integer 0
         return None
     options = arrow_json.ParseOptions(
         explicit_schema=pa.schema([(column.name, column.type) for column in schema]), unexpected_field_behavior="error"
@@ -116,9 +147,10 @@ def read_trusted(text: bytes, schema: Schema) -> pa.Table | None:
         table = arrow_json.read_json(pa.BufferReader(text), read_options=read, parse_options=options)
     except pa.ArrowInvalid:
         return None
-    if len(table) != text.count(b"\n") or not all(_is_plain(table.column(column.name), column) for column in schema):
+    if len(table) != text.count(b"\n"):
         return None
-    return table
+    plain = (_is_plain(table.column(each.name), each, optional=each.name in optional) for each in schema)
+    return table if all(plain) else None
 
 
 def cut_lines(file: HashingFile) -> Iterator[bytes]:
@@ -154,9 +186,14 @@ def _has_one_object_a_line(text: bytes) -> bool:
     return True
 
 
-def _is_plain(column: pa.ChunkedArray, expected: Column) -> bool:
+def _has_long_line(text: bytes) -> bool:
+    """Whether a line is so long that the strict reader has to look at it."""
+    return len(text) > MAX_ROW_BYTES and max(map(len, text.split(b"\n"))) > MAX_ROW_BYTES
+
+
+def _is_plain(column: pa.ChunkedArray, expected: Column, *, optional: bool) -> bool:
     """Whether the cells are what the strict reader would give: nothing is null, and no number was rounded."""
-    if column.null_count:
+    if column.null_count and not (optional and expected.kind in (Kind.TEXT, Kind.TEXTS)):
         return False
     match expected.kind:
         case Kind.TEXTS:

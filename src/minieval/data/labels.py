@@ -13,6 +13,7 @@ import numpy as np
 
 from minieval.contract.report import EvalSetIdentity
 from minieval.data.chunks import WiderSchema
+from minieval.data.groups import name_groups
 from minieval.data.stream import EvalSetStream, open_eval_set
 from minieval.task.buckets import BucketReader
 from minieval.task.document import CONVENTIONS, Task
@@ -56,18 +57,19 @@ def _read(stream: EvalSetStream, task: Task) -> Labels:
     roles, reader = stream.roles, BucketReader(task, stream.roles)
     ids: list[str] = []
     numbers: list[int] = []
-    known: dict[object, int] = {}
+    known: dict[str | int, int] = {}
     rows_of: list[list[int]] = []
     for batch in stream.batches(BATCH):
         every = range(batch.start, batch.start + len(batch.table))
         ids += [str(number + 1) for number in every] if roles.id is None else map(str, batch.values(roles.id))
-        groups = [None] * len(every) if roles.group is None else batch.values(roles.group)
-        for number, group in zip(every, groups, strict=True):
-            key = ("row", number) if group is None else ("group", group)
-            numbers.append(known.setdefault(key, len(known)))
+        # A row without a group is a group of its own, known by its number.
+        keys = (number if name is None else name for number, name in zip(every, name_groups(batch), strict=True))
+        numbers += [known.setdefault(key, len(known)) for key in keys]
         rows, codes = reader.read(batch.table, batch.where)
         rows_of += [[] for _ in reader.names[len(rows_of) :]]
-        for code in np.unique(codes).tolist():
-            rows_of[code] += (rows[codes == code] + batch.start).tolist()
+        order = np.argsort(codes, kind="stable")  # rows of one bucket stay in order
+        found, starts = np.unique(codes[order], return_index=True)
+        for code, part in zip(found.tolist(), np.split(rows[order] + batch.start, starts[1:]), strict=True):
+            rows_of[code] += part.tolist()
     buckets = {name: tuple(found) for name, found in zip(reader.names, rows_of, strict=True)}
     return Labels(stream.identity, tuple(ids), tuple(numbers), buckets)

@@ -10,11 +10,16 @@
 
 from __future__ import annotations
 
+import itertools
+import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 
+import pyarrow as pa
+
 from minieval.contract.documents import Json
+from minieval.data.batch import Batch, list_values
 
 FIRST = 1000  # rows in which every feature is compared
 NEARLY_ALL = Decimal("0.99")  # of the rows: from here on a feature is worth a warning
@@ -29,34 +34,36 @@ class AnswerMatches:
     def __init__(self) -> None:
         self._rows = 0
         self._answers: set[str] = set()
-        self._equal: Counter[str] = Counter()
-        self._wanted: frozenset[str] | None = None  # the columns that are still compared; None: all
+        self._equal: Counter[tuple[str, str]] = Counter()  # by column and path
+        self._wanted: tuple[str, ...] | None = None  # the columns that are still compared; None: all
 
-    @property
-    def columns(self) -> frozenset[str] | None:
-        """Return the features that are still compared; `None` for all of them."""
-        return self._wanted
-
-    def add(self, features: Mapping[str, Sequence[Json]], right: Sequence[Sequence[Json]]) -> None:
-        """Count further rows: their features by column, and the right answers of each row."""
-        for index, answers in enumerate(right):
-            texts = {text for answer in answers if (text := _text(answer)) is not None}
-            if len(self._answers) < 2:
-                self._answers |= texts
-            for name, cells in features.items():
-                for path, text in _list_texts(name, cells[index]):
-                    if text in texts:
-                        self._equal[path] += 1
-        self._rows += len(right)
+    def compare(self, batch: Batch) -> None:
+        """Count the rows of a further batch. Where `FIRST` ends does not depend on the batches."""
+        left = max(0, FIRST - self._rows)
+        if left:
+            self._count(batch, batch.table.slice(0, left), batch.roles.features)
         if self._wanted is None and self._rows >= FIRST:
-            likely = {path for path, count in self._equal.items() if 2 * count >= self._rows}
-            self._wanted = frozenset(name for name in features if any(_is_of(path, name) for path in likely))
+            likely = {name for (name, _), count in self._equal.items() if 2 * count >= self._rows}
+            self._wanted = tuple(name for name in batch.roles.features if name in likely)
+        if self._wanted is not None and left < len(batch.table):
+            self._count(batch, batch.table.slice(left), self._wanted)
 
-    def skip(self, answers: Sequence[Json]) -> None:
-        """Count further rows of which no feature is compared any more; ``answers`` are their expected ones."""
-        self._rows += len(answers)
+    def _count(self, batch: Batch, table: pa.Table, names: Sequence[str]) -> None:
+        self._rows += len(table)
+        if not names and len(self._answers) > 1:
+            return
+        roles = batch.roles
+        right = [{_text(answer)} for answer in list_values(table.column(roles.expected), batch.kind(roles.expected))]
         if len(self._answers) < 2:
-            self._answers |= {text for answer in answers if (text := _text(answer)) is not None}
+            self._answers |= set(itertools.islice(set().union(*right), 2))
+        if roles.accepted is not None:
+            others = list_values(table.column(roles.accepted), batch.kind(roles.accepted))
+            for answers, more in zip(right, others, strict=True):
+                answers |= {_text(answer) for answer in more or ()}
+        for name in names:
+            cells = list_values(table.column(name), batch.kind(name))
+            for cell, answers in zip(cells, right, strict=True):
+                self._equal.update({(name, path) for path, text in _list_texts(name, cell) if text in answers})
 
     @property
     def leaks(self) -> tuple[str, ...]:
@@ -70,29 +77,26 @@ class AnswerMatches:
 
     @property
     def _found(self) -> list[tuple[str, int]]:
-        return sorted(self._equal.items()) if len(self._answers) > 1 else []
-
-
-def _is_of(path: str, column: str) -> bool:
-    return path == column or path.startswith((f"{column}.", f"{column}["))
+        found = [(path, count) for (_, path), count in self._equal.items()]
+        return sorted(found) if len(self._answers) > 1 else []
 
 
 def _list_texts(path: str, value: Json) -> Iterator[tuple[str, str]]:
-    """Yield each value that has a text, with its path: strings without surrounding white space, and numbers."""
+    """Yield a value and each one nested in it as text, with its path; what is missing has none."""
+    if value is not None:
+        yield path, _text(value)
     if isinstance(value, dict):
         for name, each in value.items():
             yield from _list_texts(f"{path}.{name}", each)
     elif isinstance(value, list):
         for index, each in enumerate(value):
             yield from _list_texts(f"{path}[{index}]", each)
-    elif (text := _text(value)) is not None:
-        yield path, text
 
 
-def _text(value: Json) -> str | None:
-    """Return a value as answers are compared here; `None` for one that has no text of its own."""
+def _text(value: Json) -> str:
+    """Return a value as it is compared here; 1 and 1.0 and "1" are equal."""
     if isinstance(value, str):
         return value.strip()
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
-    return str(value) if isinstance(value, int | float | Decimal) else None
+    return json.dumps(value, sort_keys=True) if isinstance(value, dict | list) else str(value)

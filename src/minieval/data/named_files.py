@@ -1,60 +1,101 @@
 """Files that the rows name, such as images: where they are, and under which names the model gets them.
 
-- A file lies inside the eval set's folder; a link, or a path that leaves it, is refused. Its hash counts with the set.
+- A row names a file of the eval set's folder by its path; a link, a path that leaves the folder, and the files of rows,
+  which hold the answers, are refused.
 - The model gets opaque names, of row number and suffix: ``cat/1.jpg`` would name the answer.
+- The hash of a file counts with the set; a file that changes between its use and the end is noticed.
 """
 
 from __future__ import annotations
 
+import os
+import stat
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 import pyarrow as pa
 
 from minieval.contract.documents import Json
-from minieval.contract.exits import CannotJudge
+from minieval.contract.exits import CannotJudge, IntegrityFailure
 from minieval.data.batch import Batch
 
 LONGEST_SUFFIX = 10
 
-
-def show_files(batch: Batch, folder: Path) -> Batch:
-    """Return the batch with opaque names in the place of paths, and the files that they stand for.
-
-    Raises:
-        CannotJudge: a path is no file of the set; the message names row and column.
-    """
-    files: list[tuple[str, Path]] = []
-    table = batch.table
-    for number, column in enumerate(batch.roles.files):
-        shown: list[str | None] = []
-        for index, value in enumerate(batch.values(column)):
-            if value is None or value == "":
-                shown.append(None)
-                continue
-            path = _find(value, column, folder, batch.where(index))
-            name = f"{batch.start + index:08d}{f'-{number}' if number else ''}{_suffix(path)}"
-            files.append((name, path))
-            shown.append(name)
-        place = table.schema.get_field_index(column)
-        table = table.set_column(place, column, pa.array(shown, pa.string()))
-    return replace(batch, table=table, files=tuple(files)) if batch.roles.files else batch
+Stamp = tuple[int, int, int, int]  # inode, size, and the times of the last changes of content and of the entry
 
 
-def _find(value: Json, column: str, folder: Path, where: str) -> Path:
-    named = PurePosixPath(value) if isinstance(value, str) else PurePosixPath("/")
-    if named.is_absolute() or ".." in named.parts or "\0" in str(value):
-        raise CannotJudge(
-            f"{where}: the column {column[:80]!r} names {str(value)[:80]!r}, which is outside the eval set"
-        )
-    path = folder
-    for part in named.parts:
-        path /= part
-        if path.is_symlink():
-            raise CannotJudge(f"{where}: {str(path)[:200]!r} is a link; put the file itself into the eval set")
-    if not path.is_file():
-        raise CannotJudge(f"{where}: the column {column[:80]!r} names {str(value)[:80]!r}, and there is no such file")
-    return path
+class NamedFiles:
+    """The files of a set that rows may name: all but those ``rows`` are read from."""
+
+    def __init__(self, files: Mapping[str, Path], rows: Mapping[str, Path]) -> None:
+        self._files, self._rows = files, rows
+        self._shown: dict[str, Stamp] = {}
+
+    def show(self, batch: Batch) -> Batch:
+        """Return the batch with opaque names in the place of paths, and the files that they stand for.
+
+        Raises:
+            CannotJudge: a path is no file of the set; the message names row and column.
+        """
+        files: list[tuple[str, Path]] = []
+        table = batch.table
+        for number, column in enumerate(batch.roles.files):
+            shown: list[str | None] = []
+            for index, value in enumerate(batch.values(column)):
+                if value is None or value == "":
+                    shown.append(None)
+                    continue
+                path = self._find(value, column, batch.where(index))
+                name = f"{batch.start + index + 1:08d}{f'-{number}' if number else ''}{_suffix(path)}"
+                files.append((name, path))
+                shown.append(name)
+            place = table.schema.get_field_index(column)
+            table = table.set_column(place, column, pa.array(shown, pa.string()))
+        return replace(batch, table=table, files=tuple(files)) if batch.roles.files else batch
+
+    def check_unchanged(self) -> None:
+        """Check that each file that was shown is still the same.
+
+        Raises:
+            IntegrityFailure: one changed.
+        """
+        for name, before in self._shown.items():
+            if _stamp(self._files[name]) != before:
+                raise IntegrityFailure(f"{self._files[name]}: the file changed while it was used; evaluate again")
+
+    def _find(self, value: Json, column: str, where: str) -> Path:
+        if not isinstance(value, str):
+            raise CannotJudge(f"{where}: the column {column[:80]!r} names files, and holds {str(value)[:80]!r}")
+        named = PurePosixPath(value)
+        if named.is_absolute() or ".." in named.parts:
+            raise CannotJudge(
+                f"{where}: the column {column[:80]!r} names {value[:80]!r}, which is outside the eval set"
+            )
+        name = named.as_posix()
+        if name in self._rows:
+            raise CannotJudge(
+                f"{where}: the column {column[:80]!r} names {value[:80]!r}, which holds the answers; the model may not "
+                "have it"
+            )
+        stamp = _stamp(self._files[name]) if name in self._files else None
+        if stamp is None:
+            raise CannotJudge(
+                f"{where}: the column {column[:80]!r} names {value[:80]!r}, and the eval set has no such file"
+            )
+        self._shown[name] = stamp
+        return self._files[name]
+
+
+def _stamp(path: Path) -> Stamp | None:
+    """Return what changes with a file; `None` where there is no plain file."""
+    try:
+        found = os.lstat(path)
+    except OSError:
+        return None
+    if not stat.S_ISREG(found.st_mode):
+        return None
+    return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
 def _suffix(path: Path) -> str:

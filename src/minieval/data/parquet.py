@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -19,27 +20,25 @@ from minieval.contract.evalset import FileDigests
 from minieval.contract.exits import CannotJudge
 from minieval.data.chunks import Chunk, Place
 from minieval.data.files import Reads, hashed_before, open_data
-from minieval.data.schema import EXACT, TYPES, Column, Kind, Schema
+from minieval.data.schema import EXACT, INT64, TYPES, Column, Kind, Schema
 from minieval.task.columns import Roles, assign_roles
 from minieval.task.document import Task
 
-ROWS = 16_384  # in a chunk
+ROWS, BYTES = 16_384, 16 * 1024 * 1024  # in a chunk at most; long rows come in smaller ones
+DAMAGED = "cannot be read as Parquet; write it again"
 
 
 class ParquetReader:
     """Reads Parquet files, in order, as chunks under one schema."""
 
     def __init__(self, files: Mapping[str, Path], task: Task, reads: Reads, *, where: str) -> None:
-        self._files, self._reads = files, reads
+        self.files, self._reads = files, reads
         fields = _read_schema(files)
         self.roles: Roles = assign_roles(task, fields.names, where=where)
         if typed := [name for name in task.types if name in fields.names]:
             raise CannotJudge(f"{where}: types.{typed[0][:80]}: a Parquet file has types of its own; remove it")
         used = [field for field in fields if field.name in self.roles.used]
         self.schema: Schema = tuple(_column(field, files) for field in used)
-        for column in self.schema:
-            if column.name in self.roles.lists and column.kind is not Kind.TEXTS:
-                raise CannotJudge(f"{where}: the column {column.name[:80]!r} lists buckets, and is {column.type}")
         self.digests: dict[str, FileDigests] = {}
 
     def chunks(self) -> Iterator[Chunk]:
@@ -50,18 +49,27 @@ class ParquetReader:
             IntegrityFailure: a file changed while it was read.
         """
         names = [column.name for column in self.schema]
-        for name, path in self._files.items():
+        for name, path in self.files.items():
             with hashed_before(path) as (file, digests):
                 first = 1
                 try:
-                    for batch in parquet.ParquetFile(file).iter_batches(batch_size=ROWS, columns=names):
-                        table = pa.Table.from_batches([batch])
-                        yield Chunk(_cast(table, self.schema), Place(path, first))
+                    opened = parquet.ParquetFile(file)
+                    for batch in opened.iter_batches(batch_size=_chunk_rows(opened), columns=names):
+                        table = _cast(pa.Table.from_batches([batch]), self.schema)
+                        table.validate(full=True)  # text that is not UTF-8, which Arrow does not look for
+                        yield Chunk(table, Place(path, first))
                         first += batch.num_rows
                 except (pa.ArrowException, OSError) as error:
-                    raise CannotJudge(f"{path}: cannot be read as Parquet; write it again") from error
+                    raise CannotJudge(f"{path}: {DAMAGED}") from error
             self.digests[name] = digests
             self._reads.passes[name] += 1
+
+
+def _chunk_rows(file: parquet.ParquetFile) -> int:
+    """Return how many rows a chunk has: `ROWS`, or fewer where they are long."""
+    groups = [file.metadata.row_group(index) for index in range(file.num_row_groups)]
+    size, rows = sum(int(group.total_byte_size) for group in groups), int(file.metadata.num_rows)
+    return max(1, min(ROWS, BYTES * rows // max(1, size)))
 
 
 def _read_schema(files: Mapping[str, Path]) -> pa.Schema:
@@ -71,7 +79,8 @@ def _read_schema(files: Mapping[str, Path]) -> pa.Schema:
         with open_data(path) as file:
             try:
                 found = parquet.read_schema(file).remove_metadata()
-            except pa.ArrowException as error:
+                "".join(found.names).encode()
+            except (pa.ArrowException, OSError, UnicodeError) as error:
                 raise CannotJudge(f"{path}: not a Parquet file; check that this is the right one") from error
         if first is not None and not found.equals(first[1]):
             raise CannotJudge(f"{path}: has other columns or types than {first[0]}; give all files the same")
@@ -83,12 +92,15 @@ def _read_schema(files: Mapping[str, Path]) -> pa.Schema:
 
 
 def _column(field: pa.Field, files: Mapping[str, Path]) -> Column:
-    kind = _kind(field.type)
+    found = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
+    kind = _kind(found)
     if kind in (Kind.INTEGER, Kind.BOOLEAN):
-        nulls, exact = _look_through(field.name, files, numeric=kind is Kind.INTEGER)
-        if nulls:
-            kind = Kind.NUMBER if kind is Kind.INTEGER and exact else Kind.JSON
-    return Column(field.name, kind, TYPES.get(kind, field.type))
+        seen = _look_through(field, files, found)
+        if seen.nulls:
+            kind = Kind.NUMBER if kind is Kind.INTEGER and seen.exact else Kind.JSON
+        elif not seen.signed:
+            kind = Kind.JSON
+    return Column(field.name, kind, TYPES.get(kind, found))
 
 
 KINDS: tuple[tuple[Callable[[pa.DataType], bool], Kind], ...] = (
@@ -97,37 +109,64 @@ KINDS: tuple[tuple[Callable[[pa.DataType], bool], Kind], ...] = (
     (pa.types.is_float64, Kind.NUMBER),
     (pa.types.is_string, Kind.TEXT),
     (pa.types.is_large_string, Kind.TEXT),
+    (pa.types.is_string_view, Kind.TEXT),
+)
+# Not views of lists: Arrow 25 casts them to lists that its own validation refuses.
+LISTS: tuple[Callable[[pa.DataType], bool], ...] = (
+    pa.types.is_list,
+    pa.types.is_large_list,
+    pa.types.is_fixed_size_list,
 )
 
 
 def _kind(found: pa.DataType) -> Kind:
     if pa.types.is_dictionary(found):
         return _kind(found.value_type)
-    if pa.types.is_list(found) and _kind(found.value_type) is Kind.TEXT:
+    if any(is_of(found) for is_of in LISTS) and _kind(found.value_type) is Kind.TEXT:
         return Kind.TEXTS
     return next((kind for is_of, kind in KINDS if is_of(found)), Kind.NATIVE)
 
 
-def _look_through(name: str, files: Mapping[str, Path], *, numeric: bool) -> tuple[bool, bool]:
-    """Return whether a column has nulls, and whether all its numbers are exact as floats."""
-    nulls, exact = False, True
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What a column holds: nulls; numbers that are all exact as floats; numbers that all fit 64 bits with a sign."""
+
+    nulls: bool = False
+    exact: bool = True
+    signed: bool = True
+
+
+def _look_through(field: pa.Field, files: Mapping[str, Path], found: pa.DataType) -> _Seen:
+    """Read a column of integers or booleans through, where the statistics do not show that it has no null."""
+    seen = _Seen()
     for path in files.values():
         with ExitStack() as stack:
-            file = parquet.ParquetFile(stack.enter_context(open_data(path)))
-            if _has_no_nulls(file, name):
-                continue
-            for batch in file.iter_batches(batch_size=ROWS, columns=[name]):
-                cells = batch.column(0)
-                nulls = nulls or cells.null_count > 0
-                most = pc.max(pc.abs(cells.cast(pa.float64(), safe=False))).as_py() if numeric else None
-                exact = exact and (most is None or most < EXACT)
-    return nulls, exact
+            try:
+                file = parquet.ParquetFile(stack.enter_context(open_data(path)))
+                if found != pa.uint64() and _has_no_nulls(file, field.name):
+                    continue
+                for batch in file.iter_batches(batch_size=ROWS, columns=[field.name]):
+                    seen = _look_at(batch.column(field.name).cast(found), seen)
+            except (pa.ArrowException, OSError) as error:
+                raise CannotJudge(f"{path}: {DAMAGED}") from error
+    return seen
+
+
+def _look_at(cells: pa.Array, seen: _Seen) -> _Seen:
+    nulls = seen.nulls or cells.null_count > 0
+    if not pa.types.is_integer(cells.type):
+        return _Seen(nulls=nulls)
+    ends = pc.min_max(cells).as_py()
+    if ends["max"] is None:
+        return replace(seen, nulls=nulls)
+    exact = ends["min"] >= -EXACT and ends["max"] <= EXACT
+    return _Seen(nulls, seen.exact and exact, seen.signed and ends["max"] < INT64)
 
 
 def _has_no_nulls(file: parquet.ParquetFile, name: str) -> bool:
     """Whether the statistics of every row group show that a column has no null."""
-    paths = [file.metadata.schema.column(index).path for index in range(file.metadata.num_columns)]
-    column = paths.index(name)  # nested columns before it have several leaves
+    leaves = [file.metadata.schema.column(index) for index in range(file.metadata.num_columns)]
+    column = next(index for index, leaf in enumerate(leaves) if leaf.name == leaf.path == name)
     groups = (file.metadata.row_group(index).column(column).statistics for index in range(file.num_row_groups))
     return all(found is not None and found.has_null_count and found.null_count == 0 for found in groups)
 

@@ -14,19 +14,21 @@ from pathlib import Path
 import pyarrow as pa
 
 from minieval.contract.documents import Json
-from minieval.contract.evalset import identify
-from minieval.contract.exits import CannotJudge
+from minieval.contract.evalset import find_files, identify
+from minieval.contract.exits import CannotJudge, IntegrityFailure
 from minieval.contract.report import EvalSetIdentity
 from minieval.data.batch import Batch, list_values
 from minieval.data.chunks import Chunk, Reader, WiderSchema
 from minieval.data.csv import CsvReader
 from minieval.data.distinct import Hashes
 from minieval.data.files import Reads, list_data_files
+from minieval.data.groups import name_groups
 from minieval.data.jsonl import JsonlReader
+from minieval.data.label_checks import check_kinds, check_labels
 from minieval.data.leaks import AnswerMatches
-from minieval.data.named_files import show_files
+from minieval.data.named_files import NamedFiles
 from minieval.data.parquet import ParquetReader
-from minieval.data.schema import Schema
+from minieval.data.schema import Kind, Schema
 from minieval.task.columns import Roles
 from minieval.task.document import Task
 
@@ -67,6 +69,7 @@ class EvalSetStream:
         self._wider: Reader | None = None
         self._identity: EvalSetIdentity | None = None
         self._matches = AnswerMatches()
+        check_kinds(reader.schema, reader.roles, where=str(path))
 
     @property
     def roles(self) -> Roles:
@@ -107,60 +110,51 @@ class EvalSetStream:
             IntegrityFailure: a file changed while it was read.
             WiderSchema: a later chunk has values that the schema does not hold; read the stream of `widen` instead.
         """
-        ids, groups, rows = Hashes(), Hashes(), 0
+        ids, groups, rows, ungrouped = Hashes(), Hashes(), 0, 0
         self._matches = AnswerMatches()
+        files = NamedFiles(find_files(self._path) if self.roles.files else {}, self._reader.files)
         try:
             for batch in cut_batches(self._reader, size, self.reads):
-                self._check(batch, ids, groups)
+                check_labels(batch)
+                self._check_ids(batch, ids)
+                named = [] if self.roles.group is None else [name for name in name_groups(batch) if name is not None]
+                groups.add(named)
+                self._matches.compare(batch)
                 rows += len(batch.table)
-                yield show_files(batch, self._path)
+                ungrouped += len(batch.table) - len(named)
+                yield files.show(batch)
         except WiderSchema as wider:
             self._wider = wider.reader
             raise
         if not rows:
             raise CannotJudge(f"{self._path}: no rows; add at least one")
+        digests = dict(self._reader.digests)
         if self.roles.id is not None and (repeated := ids.find_repeated()):
             self._refuse_repeated(repeated, self.roles.id)
-        found = groups.count() if self.roles.group is not None else rows
+        files.check_unchanged()
+        if list_data_files(self._path)[1].keys() != digests.keys() or self._reader.digests != digests:
+            raise IntegrityFailure(f"{self._path}: the files changed while they were read; evaluate again")
+        found = groups.count() + ungrouped
         update = {"rows": rows, "groups": found if found < rows else None}
-        self._identity = identify(self._path, self._reader.digests).model_copy(update=update)
+        self._identity = identify(self._path, digests).model_copy(update=update)
 
     def widen(self) -> EvalSetStream:
         """Return the stream under the schema that holds the whole set; after `WiderSchema`."""
         assert self._wider is not None, "called after WiderSchema"  # noqa: S101
         return EvalSetStream(self._path, self._wider, self.reads)
 
-    def _check(self, batch: Batch, ids: Hashes, groups: Hashes) -> None:
-        roles = batch.roles
-        if roles.id is not None:
-            values = batch.values(roles.id)
-            _refuse_bad_ids(values, batch)
+    def _check_ids(self, batch: Batch, ids: Hashes) -> None:
+        if self.roles.id is not None:
+            values = _list_ids(batch.table.column(self.roles.id), batch.kind(self.roles.id))
+            _refuse_bad_ids(values, batch, batch.kind(self.roles.id))
             ids.add(values)
-        if roles.accepted is not None:
-            _refuse_bad_lists(batch.values(roles.accepted), roles.accepted, batch)
-        if roles.group is not None:
-            # A row without a group is a group of its own: its number is not the name of one.
-            named = enumerate(batch.values(roles.group), start=batch.start)
-            groups.add([("row", number) if name is None else ("group", name) for number, name in named])
-        self._compare_answers(batch)
-
-    def _compare_answers(self, batch: Batch) -> None:
-        wanted, roles = self._matches.columns, batch.roles
-        names = [name for name in roles.features if wanted is None or name in wanted]
-        expected = batch.values(roles.expected)
-        if not names:
-            self._matches.skip(expected)
-            return
-        accepted = batch.values(roles.accepted) if roles.accepted is not None else [None] * len(expected)
-        right = [[label, *(others or ())] for label, others in zip(expected, accepted, strict=True)]
-        self._matches.add({name: batch.values(name) for name in names}, right)
 
     def _refuse_repeated(self, repeated: set[int], column: str) -> None:
         """Read the ids again and name both places; two different ids may share a hash."""
         seen: dict[Json, str] = {}
         for chunk in self._reader.chunks():
             kind = next(each.kind for each in self.schema if each.name == column)
-            for index, value in enumerate(list_values(chunk.table.column(column), kind)):
+            for index, value in enumerate(_list_ids(chunk.table.column(column), kind)):
                 if hash(value) not in repeated:
                     continue
                 where = chunk.place.name(index)
@@ -213,18 +207,20 @@ def _take(waiting: list[Chunk], size: int, start: int, reader: Reader) -> tuple[
     return Batch(start, table, reader.schema, reader.roles, where), left
 
 
-def _refuse_bad_ids(values: list[Json], batch: Batch) -> None:
-    if all(type(value) is int for value in values):
+def _list_ids(column: pa.ChunkedArray, kind: Kind) -> list[Json]:
+    """Return ids as they are compared: where text and numbers mix, 1 and "1" are one id."""
+    values = list_values(column, kind)
+    return [str(value) if type(value) is int else value for value in values] if kind is Kind.JSON else values
+
+
+def _refuse_bad_ids(values: list[Json], batch: Batch, kind: Kind) -> None:
+    if kind is Kind.INTEGER:
         return
-    for index, value in enumerate(values):
-        if isinstance(value, bool) or not isinstance(value, str | int) or not 0 < len(str(value)) <= LONGEST_ID:
+    for index in [values.index(None)] if None in values else range(len(values)):
+        value = values[index]
+        if not isinstance(value, str) or not 0 < len(value) <= LONGEST_ID:
+            shown = "missing" if value is None else repr(str(value)[:80])
             raise CannotJudge(
-                f"{batch.where(index)}: the id is {str(value)[:80]!r}; an id is a whole number or text of 1 to "
-                f"{LONGEST_ID} characters"
+                f"{batch.where(index)}: the id is {shown}; an id is a whole number or text of 1 to {LONGEST_ID} "
+                "characters"
             )
-
-
-def _refuse_bad_lists(values: list[Json], column: str, batch: Batch) -> None:
-    for index, value in enumerate(values):
-        if value is not None and not isinstance(value, list):
-            raise CannotJudge(f"{batch.where(index)}: {column[:80]!r} is no list; write a list of accepted answers")

@@ -232,8 +232,8 @@ def _revive(cells: list[Any], column: Column) -> Any:
         return cells
     if kind.startswith("timestamp"):
         unit, aware = kind[len("timestamp[") :].split("]")[0].split(",")[0], "tz=" in kind
-        moments = pandas.to_datetime(pandas.Series(cells, dtype=object), utc=aware).dt
-        return pandas.Series(moments.as_unit(unit) if hasattr(moments, "as_unit") else moments)
+        moments = pandas.to_datetime(pandas.Series(cells, dtype=object), utc=aware)
+        return moments.dt.as_unit(unit) if hasattr(moments.dt, "as_unit") else moments  # pandas 1 has nanoseconds alone
     read: dict[str, Callable[[Any], Any]] = {
         "date": datetime.date.fromisoformat,
         "decimal": decimal.Decimal,

@@ -58,7 +58,7 @@ class BucketReader:
             labels, values = self._label_rows(table, columns, where)
             codes = np.zeros(len(labels), np.int32)
             for place in np.flatnonzero(np.bincount(values)).tolist():  # a bin without a row is no bucket
-                codes[place] = self._code(labels[place], columns, where)
+                codes[place] = self._code(labels[place], columns, _first_row(values, place, where))
             found.append((every, codes[values]))
         of_row, of_bucket = zip(*found, strict=True)
         rows, codes = np.concatenate(of_row), np.concatenate(of_bucket)
@@ -82,8 +82,9 @@ class BucketReader:
             raise CannotJudge(f"{where(row)}: {column[:80]!r} lists a null; name a bucket, or remove it")
         encoded = listed.dictionary_encode()
         names = encoded.dictionary.to_pylist()
-        places = np.array([self._code(name, (column,), where) for name in names], np.int32)
-        codes = places[_integers(encoded.indices)]
+        indices = _integers(encoded.indices)
+        listed = [self._code(name, (column,), _first_row(indices, at, where, rows)) for at, name in enumerate(names)]
+        codes = np.array(listed, np.int32)[indices]
         _refuse_twice(rows, codes, int(lengths.max(initial=0)), column, where)
         return rows, codes
 
@@ -173,6 +174,16 @@ def _label(table: pa.Table, column: str, buckets: Buckets, where: Places) -> tup
         raise CannotJudge(f"{where(0)}: the column {column[:80]!r} holds lists or objects, which make no buckets")
     encoded = values.dictionary_encode(null_encoding="encode")
     return [name_value(column, value) for value in encoded.dictionary.to_pylist()], _integers(encoded.indices)
+
+
+def _first_row(values: Integers, at: int, where: Places, rows: Integers | None = None) -> Places:
+    """Return what names the first row with the value number ``at``; ``rows`` has the row of each value."""
+
+    def name(_: int) -> str:
+        place = int(np.argmax(values == at))
+        return where(place if rows is None else int(rows[place]))
+
+    return name
 
 
 def _label_bins(values: pa.Array, column: str, edges: Sequence[Decimal], where: Places) -> tuple[list[str], Integers]:

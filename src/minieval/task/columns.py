@@ -62,7 +62,8 @@ def assign_roles(task: Task, names: Sequence[str], *, where: str) -> Roles:
     named = {*labels.values(), *task.buckets.named}
     features = task.features or tuple(name for name in names if name not in named)
     wanted = (*labels.values(), *task.buckets.named, *features, *task.files.columns, *task.types)
-    if absent := [name for name in wanted if name not in names]:
+    known = set(names)
+    if absent := [name for name in wanted if name not in known]:
         raise CannotJudge(f"{where}: no column {absent[0][:80]!r}; it has {list_names(names)}")
     hidden = {labels.get("id"), labels["expected"], labels.get("accepted"), *task.buckets.lists}
     if shown := [name for name in features if name in hidden]:

@@ -36,7 +36,8 @@ def show(cell):
 class Model:
     def predict(self, given, params=None):
         if hasattr(given, "columns"):
-                names = [(name, given[name].dtype, given[name].tolist()) for name in given.columns]
+            assert repr(given.index) == f"RangeIndex(start=0, stop={len(given)}, step=1)"
+            names = [(name, given[name].dtype, given[name].tolist()) for name in given.columns]
             rows = ["; ".join(f"{n} {d} {show(cells[i])}" for n, d, cells in names) for i in range(len(given))]
         elif isinstance(given, dict):
             rows = ["; ".join(f"{n} {a.dtype} {a[i].tolist()}" for n, a in given.items()) for i in range(size(given))]
