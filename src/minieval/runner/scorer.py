@@ -100,16 +100,21 @@ class PythonScorer:
         rows = [[[expected[row], *(others[row] or ())], answers[row], given[row]] for row in asked]
         for start in range(0, len(asked), ROWS_AT_ONCE):
             part = asked[start : start + ROWS_AT_ONCE]
-            found[part] = self._score_some(rows[start : start + ROWS_AT_ONCE], lambda at, part=part: where(part[at]))
+            found[part] = self._score_some(rows[start : start + ROWS_AT_ONCE], part, where)
         return found
 
     def metrics(self) -> dict[str, Metric]:
         """Return nothing: the score is the figure."""
         return {}
 
-    def _score_some(self, rows: list[Json], where: Places) -> Scores:
-        doing = f"scoring {where(0)} and the rows after it"
-        scores = self._ask({"rows": rows}, "scores", doing=doing, where=where)
+    def _score_some(self, rows: list[Json], places: Sequence[int], where: Places) -> Scores:
+        """Return the scores of rows that lie at ``places`` of their batch."""
+
+        def where_asked(index: int) -> str:
+            return where(places[index])
+
+        doing = f"scoring {where_asked(0)} and the rows after it"
+        scores = self._ask({"rows": rows}, "scores", doing=doing, where=where_asked)
         return _check(scores, len(rows))
 
     def _ask(self, request: dict[str, Json], key: str, *, doing: str, where: Places) -> Json:
