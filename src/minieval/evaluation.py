@@ -196,7 +196,7 @@ def _predict_all(plan: _Plan, predictor: Predictor, stream: EvalSetStream, score
 def _start(plan: _Plan, eval_set: Path) -> Iterator[Child]:
     """Start a predictor with an empty home, and an empty folder for the files of a batch."""
     with tempfile.TemporaryDirectory(dir=plan.scratch, ignore_cleanup_errors=True) as home:
-        files = plan.scratch / "files" if plan.task.task.files else None
+        files = plan.scratch / "files" if plan.task.task.files.columns else None
         if files is not None:
             files.mkdir(exist_ok=True)
         with sandbox.start(

@@ -66,7 +66,7 @@ def test_credentials_go_to_the_steps_that_need_them() -> None:
     assert holders("inputs.registry") == ["Check the inputs", "Promotion"]
     assert holders("github.token") == ["Request", "Check the request again", "Announce", "Comment", "Check run"]
     (evaluation,) = [step for step in STEPS if step["name"] == "Evaluation"]
-    assert evaluation["env"].keys() == {"EVAL_SET", "ISOLATION", "RUN_ID"}
+    assert evaluation["env"].keys() == {"EVAL_SET", "ISOLATION", "RUN_ID", "TASK_FILE"}
 
 
 def test_candidate_code_runs_only_in_evaluate() -> None:
@@ -109,7 +109,8 @@ def test_actions_are_pinned_as_documented() -> None:
 def test_the_written_workflows_give_the_least_permissions() -> None:
     assert all(yaml.safe_load(WRITTEN[name])["permissions"] == {} for name in (CALLER, GATE))
     assert {name: job(name)["permissions"] for name in TASKS} == {
-        "request": {"pull-requests": "write"},
+        # The baseline of the default branch names the task file, which a request must not change.
+        "request": {"contents": "read", "pull-requests": "write"},
         "evaluate": {"contents": "read"},
         "announce": {"pull-requests": "write"},
         "promote": {"contents": "read", "pull-requests": "read", "id-token": "write"},
@@ -140,7 +141,7 @@ def test_the_written_gate_is_called_from_the_default_branch() -> None:
     checkouts = [step for name in TASKS for step in job(name)["steps"] if "checkout@" in step["uses"]]
     assert [step["with"] for step in checkouts] == [
         {"ref": "${{ github.event.repository.default_branch }}", "persist-credentials": False}
-    ] * 3
+    ] * 4
     into_default = "github.event.pull_request.base.ref == github.event.repository.default_branch"
     assert job("evaluate")["if"] == into_default
     assert job("request")["if"] == f"github.event.label.name == 'deploy-candidate' && {into_default}"
