@@ -29,6 +29,7 @@ from minieval.task.scores import Rows, Scores
 ROW_SECONDS = 10.0
 # A scorer waits while the model predicts: its own time is limited by row, and by batch where it cannot be interrupted.
 LIMITS = Limits(timeout_s=LONGEST_S, memory_mb=2048, file_mb=1)
+ROWS_AT_ONCE = 16  # each may take `ROW_SECONDS`, and all of them less than the limit of silence
 WHERE = "the answer of the scorer"
 
 
@@ -97,18 +98,24 @@ class PythonScorer:
         given = features()
         others = accepted or [()] * len(expected)
         rows = [[[expected[row], *(others[row] or ())], answers[row], given[row]] for row in asked]
-
-        def where_asked(index: int) -> str:
-            return where(asked[index])
-
-        doing = f"scoring {where_asked(0)} and the rows after it"
-        scores = self._ask({"rows": rows}, "scores", doing=doing, where=where_asked)
-        found[asked] = _check(scores, len(asked))
+        for start in range(0, len(asked), ROWS_AT_ONCE):
+            part = asked[start : start + ROWS_AT_ONCE]
+            found[part] = self._score_some(rows[start : start + ROWS_AT_ONCE], part, where)
         return found
 
     def metrics(self) -> dict[str, Metric]:
         """Return nothing: the score is the figure."""
         return {}
+
+    def _score_some(self, rows: list[Json], places: Sequence[int], where: Places) -> Scores:
+        """Return the scores of rows that lie at ``places`` of their batch."""
+
+        def where_asked(index: int) -> str:
+            return where(places[index])
+
+        doing = f"scoring {where_asked(0)} and the rows after it"
+        scores = self._ask({"rows": rows}, "scores", doing=doing, where=where_asked)
+        return _check(scores, len(rows))
 
     def _ask(self, request: dict[str, Json], key: str, *, doing: str, where: Places) -> Json:
         line = self._child.ask(json.dumps(request, default=_plain).encode() + b"\n", doing=doing)

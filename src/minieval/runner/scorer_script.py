@@ -194,7 +194,7 @@ def _show(value: Any) -> str:
     try:
         return repr(value)[:80].encode(errors="replace").decode()
     except BaseException:
-        return f"a {type(value).__name__}"
+        return f"a value of the type {type(value).__name__}"
 
 
 if __name__ == "__main__":

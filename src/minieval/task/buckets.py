@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import math
+import re
 from collections.abc import Sequence
 from decimal import Decimal
 from typing import TypeVar
@@ -154,6 +155,8 @@ def _name_part(value: Json) -> str:
         return shorten(text.replace("(", "%28", 1) if text.startswith("(") else text, LONGEST_PART) or EMPTY
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
+    if isinstance(value, bytes):
+        return shorten(value.hex(), LONGEST_PART) or EMPTY
     return shorten(_escape(str(value)), LONGEST_PART)
 
 
@@ -172,8 +175,27 @@ def _label(table: pa.Table, column: str, buckets: Buckets, where: Places) -> tup
         return _label_bins(values, column, buckets.bins[column], where)
     if pa.types.is_nested(values.type):
         raise CannotJudge(f"{where(0)}: the column {column[:80]!r} holds lists or objects, which make no buckets")
-    encoded = values.dictionary_encode(null_encoding="encode")
-    return [name_value(column, value) for value in encoded.dictionary.to_pylist()], _integers(encoded.indices)
+    encoded = _as_written(values).dictionary_encode(null_encoding="encode")
+    return [name_value(column, value) for value in _list_distinct(encoded.dictionary)], _integers(encoded.indices)
+
+
+def _as_written(values: pa.Array) -> pa.Array:
+    """Return floats of fewer than 64 bits as their shortest decimals: 0.7 of 32 bits is 0.7, not 0.69999999."""
+    if pa.types.is_float16(values.type) or pa.types.is_float32(values.type):
+        return values.cast(pa.float32()).cast(pa.string()).cast(pa.float64())
+    return values
+
+
+def _list_distinct(values: pa.Array) -> list[Json]:
+    """Return values as they are named. Moments are in UTC and in Arrow's words: Python has not all of them."""
+    kind = values.type
+    if pa.types.is_duration(kind):
+        return [None if each is None else f"{each} {kind.unit}" for each in values.cast(pa.int64()).to_pylist()]
+    if not pa.types.is_temporal(kind):
+        return list(values.to_pylist())
+    zone = "Z" if pa.types.is_timestamp(kind) and kind.tz is not None else ""
+    plain = values.cast(pa.timestamp(kind.unit)) if zone else values
+    return [None if text is None else re.sub(r"\.0+$", "", text) + zone for text in plain.cast(pa.string()).to_pylist()]
 
 
 def _first_row(values: Integers, at: int, where: Places, rows: Integers | None = None) -> Places:
@@ -187,6 +209,7 @@ def _first_row(values: Integers, at: int, where: Places, rows: Integers | None =
 
 
 def _label_bins(values: pa.Array, column: str, edges: Sequence[Decimal], where: Places) -> tuple[list[str], Integers]:
+    values = _as_written(values)
     if not (pa.types.is_integer(values.type) or pa.types.is_floating(values.type)):
         raise CannotJudge(
             f"{where(0)}: the column {column[:80]!r} has bins and is {values.type}; set its type to a number in [types]"

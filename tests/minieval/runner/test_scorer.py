@@ -102,7 +102,7 @@ WRONG = {
     "nothing": ("return None", "returned None; a score is"),
     "a huge text": ("return 'x' * 10**6", "returned 'xxx"),
     "an object that cannot be shown": (
-        "return type('Odd', (), {'__repr__': lambda self: 1 / 0})()", "returned a Odd; a score is"
+        "return type('Odd', (), {'__repr__': lambda self: 1 / 0})()", "returned a value of the type Odd; a score is"
     ),
     "raises": ("return {}['answer']", "raised KeyError: 'answer'"),
     "exits": ("raise SystemExit(0)", "raised SystemExit: 0"),
@@ -171,6 +171,29 @@ def test_what_python_cannot_interrupt_ends_too(tmp_path: Path) -> None:
     quick = Limits(timeout_s=60, silence_s=1.0, memory_mb=2048, file_mb=1)
     with pytest.raises(CannotJudge, match=r"the scorer did not answer for 1 s while scoring rows\.jsonl, line 1 and"):
         score_all(write_task(tmp_path, source), [("a", "a")], seconds=0.2, limits=quick)
+
+
+def test_a_slow_scorer_is_limited_by_row_and_not_by_the_size_of_a_batch(tmp_path: Path) -> None:
+    """At 20 rows a second, a batch of 8192 rows takes longer than the limit of silence."""
+    source = """\
+        import time
+
+        def score(expected, answer, features):
+            end = time.monotonic() + 0.05
+            while time.monotonic() < end:
+                pass
+            return answer
+        """
+    impatient = Limits(timeout_s=60, silence_s=2.0, memory_mb=2048, file_mb=1)
+    answers = [None if row % 7 == 0 else row / 100 for row in range(60)]
+    found = score_all(write_task(tmp_path, source), [("a", answer) for answer in answers], limits=impatient)
+    assert found == [answer or 0.0 for answer in answers]
+
+
+def test_of_many_rows_the_one_that_fails_is_named(tmp_path: Path) -> None:
+    task = write_task(tmp_path, "def score(expected, answer, features):\n    return 2 if answer == 44 else 1")
+    with pytest.raises(CannotJudge, match=r"^rows\.jsonl, line 45: .* returned 2"):
+        score_all(task, [("a", None if row % 5 == 0 else row) for row in range(90)])
 
 
 LOADS = {

@@ -62,6 +62,38 @@ def test_values_name_buckets() -> None:
     assert read("columns = ['n']", {"n": [1.0, 0.5, float("nan")]}) == {"n.1": [0], "n.0.5": [1], "n.(null)": [2]}
 
 
+NATIVE: dict[str, tuple[pa.Array, list[str]]] = {
+    "32 bits": (pa.array([0.7, 1e20, None], pa.float32()), ["0.7", "1" + "0" * 20, "(null)"]),
+    "16 bits": (pa.array([0.5, 2, None], pa.float16()), ["0.5", "2", "(null)"]),
+    "a date": (pa.array([0, -5, None], pa.date32()), ["1970-01-01", "1969-12-27", "(null)"]),
+    "a date that Python has not": (
+        pa.array([2**31 - 1, 2**31 - 2], pa.date32()), [f"<value out of range: {2**31 - each}>" for each in (1, 2)]
+    ),
+    "nanoseconds": (
+        pa.array([1, 10**9], pa.timestamp("ns")), ["1970-01-01 00:00:00.000000001", "1970-01-01 00:00:01"]
+    ),
+    "a time zone": (pa.array([0], pa.timestamp("us", "Europe/Berlin")), ["1970-01-01 00:00:00Z"]),
+    "a time zone that is none": (pa.array([0], pa.timestamp("us", "Nowhere/X")), ["1970-01-01 00:00:00Z"]),
+    "a time": (pa.array([61_000, 500], pa.time32("ms")), ["00:01:01", "00:00:00.500"]),
+    "a duration": (pa.array([1, None], pa.duration("ns")), ["1 ns", "(null)"]),
+    "a decimal": (pa.array([Decimal("1.50"), None]), ["1.50", "(null)"]),
+    "bytes": (pa.array([b"a\xff", b""]), ["61ff", "(empty)"]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("cells", "names"), NATIVE.values(), ids=NATIVE)
+def test_values_of_other_types_are_named_without_pandas_or_a_time_zone(cells: pa.Array, names: list[str]) -> None:
+    assert read("columns = ['v']", {"v": cells}) == {f"v.{name}": [row] for row, name in enumerate(names)}
+    found = read("cross = [['v', 'r']]", {"v": cells, "r": ["x"] * len(cells)})
+    assert list(found) == [f"v.{name}/r.x" for name in names]
+
+
+def test_a_float_of_32_bits_is_in_the_bin_that_a_person_expects() -> None:
+    """0.7 in 32 bits lies below seven tenths."""
+    cells = pa.array([0.7, 0.699999, 0.1, None], pa.float32())
+    assert read("bins = { p = [0.7] }", {"p": cells}) == {"p.<0.7": [1, 2], "p.>=0.7": [0], "p.(null)": [3]}
+
+
 def test_crosses_join_names() -> None:
     columns = {"region": ["eu", "us", "eu"], "label": [1, 1, 0]}
     assert read("cross = [['region', 'label']]", columns) == {
