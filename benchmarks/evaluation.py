@@ -1,9 +1,10 @@
 """Measure an evaluation: CPU a row, memory, and how both grow, beside an earlier commit in the same run.
 
-``python benchmarks/evaluation.py [--millions 10] [--before COMMIT]``. Whole processes under `process` isolation, parent
-and predictor together, on a model that returns its column. CPU a row is the slope between 100,000 rows and a million,
-so that the start of Python and MLflow does not count; the last row of the table is that start. ``--before`` measures
-the evaluator of an earlier commit (from git, run with this Python) between 20,000 and 100,000 rows of JSONL.
+``python benchmarks/evaluation.py [--millions 10] [--before COMMIT]``. Whole processes under `process` isolation, on a
+model that returns its column: CPU of minieval and its predictor together, memory of minieval alone. CPU a row is the
+slope between 100,000 rows and a million, so that the start of Python and MLflow does not count; the last row of the
+table is that start. ``--before`` measures the evaluator of an earlier commit (from git, run with this Python) between
+20,000 and 100,000 rows of JSONL.
 """
 
 from __future__ import annotations
@@ -13,13 +14,13 @@ import json
 import subprocess
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 from processes import Cost, run
 
 ROOT = Path(__file__).resolve().parent.parent
 SMALL, LARGE = 100_000, 1_000_000
-COUNTS_ALL = ("all", "half", "third")
 MODEL = """\
 class Echo:
     def predict(self, frame):
@@ -34,6 +35,15 @@ artifact_path: model
 flavors:
   python_function: {code: code, loader_module: echo, python_version: 3.11.7}
 mlflow_version: 3.17.2
+"""
+# minieval in this process, whose own memory is written to a file: that of the predictor is the model's.
+RUN = """
+import resource, sys
+from pathlib import Path
+from minieval.command import run
+code = run(sys.argv[2:])
+Path(sys.argv[1]).write_text(str(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024))
+sys.exit(code)
 """
 TASK = """\
 schema = "minieval.task/1"
@@ -53,7 +63,7 @@ def main() -> int:
         folder = Path(name)
         bundle = write_bundle(folder / "bundle")
         (folder / "task.toml").write_text(TASK)
-        print(f"{'rows':<34}{'us of CPU a row':>16}{'largest MiB':>13}")
+        print(f"{'rows':<34}{'us of CPU a row':>16}{'MiB of minieval':>16}")
         slopes = {form: _measure(folder, bundle, form) for form in ("jsonl", "csv", "parquet")}
         _report_growth(folder, bundle, arguments.millions)
         small = [_evaluate(folder, bundle, write_rows(folder, "jsonl", 1_000)) for _ in range(3)]
@@ -112,7 +122,7 @@ def _measure(folder: Path, bundle: Path, form: str) -> float:
     """Print and return the CPU a row of one format, in microseconds."""
     few, many = (_evaluate(folder, bundle, write_rows(folder, form, rows)) for rows in (SMALL, LARGE))
     slope = (many.cpu_s - few.cpu_s) / (LARGE - SMALL) * 1e6
-    print(f"{f'{LARGE:,} of {form}':<34}{slope:>16.2f}{many.peak_mb:>13.0f}")
+    print(f"{f'{LARGE:,} of {form}':<34}{slope:>16.2f}{many.peak_mb:>16.0f}")
     return slope
 
 
@@ -120,16 +130,18 @@ def _report_growth(folder: Path, bundle: Path, millions: int) -> None:
     """Print how CPU and memory of Parquet grow from one million rows to many."""
     one, many = (_evaluate(folder, bundle, write_rows(folder, "parquet", n * LARGE)) for n in (1, millions))
     words = f"{many.cpu_s / one.cpu_s:.1f} x the CPU and {many.peak_mb / one.peak_mb:.2f} x the memory of {LARGE:,}"
-    print(f"{f'{millions},000,000 of parquet':<34}{many.cpu_s / millions:>16.2f}{many.peak_mb:>13.0f}  {words}")
+    print(f"{f'{millions},000,000 of parquet':<34}{many.cpu_s / millions:>16.2f}{many.peak_mb:>16.0f}  {words}")
 
 
 def _evaluate(folder: Path, bundle: Path, eval_set: Path, *, source: Path | None = None) -> Cost:
     """Run minieval once, of this checkout or of ``source``, and delete nothing."""
-    command = [sys.executable, "-m", "minieval", "--bundle", str(bundle), "--eval-set", str(eval_set)]
+    memory = folder / "memory"
+    command = [sys.executable, "-c", RUN, str(memory), "--bundle", str(bundle), "--eval-set", str(eval_set)]
     command += ["--output", str(folder / "evaluation.json"), "--isolation", "process"]
     if eval_set.suffix != ".jsonl":
         command += ["--task", str(folder / "task.toml")]
-    return run(command, cwd=folder, PYTHONPATH=str((source or ROOT) / "src"))
+    cost = run(command, cwd=folder, PYTHONPATH=str((source or ROOT) / "src"))
+    return replace(cost, peak_mb=float(memory.read_text()))
 
 
 def _report_before(folder: Path, bundle: Path, commit: str, slope: float, small: float) -> None:
@@ -144,8 +156,8 @@ def _report_before(folder: Path, bundle: Path, commit: str, slope: float, small:
         start = min(_evaluate(folder, bundle, folder / "rows-1000.jsonl", source=source).cpu_s for _ in range(3))
     finally:
         subprocess.run(["git", "worktree", "remove", "--force", str(source)], cwd=ROOT, check=True)
-    print(f"{f'{commit}: JSONL':<34}{before:>16.2f}{many.peak_mb:>13.0f}  now {slope / before:.3f} x")
-    print(f"{f'{commit}: 1,000 rows of JSONL':<34}{start:>14.2f} s{'':>13}  now {small / start:.2f} x")
+    print(f"{f'{commit}: JSONL':<34}{before:>16.2f}{many.peak_mb:>16.0f}  now {slope / before:.3f} x")
+    print(f"{f'{commit}: 1,000 rows of JSONL':<34}{start:>14.2f} s{'':>16}  now {small / start:.2f} x")
 
 
 def _arguments() -> argparse.Namespace:
