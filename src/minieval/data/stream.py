@@ -216,6 +216,9 @@ def _list_ids(column: pa.ChunkedArray, kind: Kind) -> list[Json]:
 def _refuse_bad_ids(values: list[Json], batch: Batch, kind: Kind) -> None:
     if kind is Kind.INTEGER:
         return
+    is_plain = kind is Kind.TEXT and None not in values
+    if is_plain and min(map(len, values)) > 0 and max(map(len, values)) <= LONGEST_ID:
+        return
     for index in [values.index(None)] if None in values else range(len(values)):
         value = values[index]
         if not isinstance(value, str) or not 0 < len(value) <= LONGEST_ID:
