@@ -129,9 +129,7 @@ def betting_p(values: Counter[float], margin: float) -> float:
     The wealth of a gambler is a product over the units of ``1 + b y``, and never negative; p is one over the mean of
     the wealth of `BETS` gamblers, each with a bet of its own.
     """
-    logs = [
-        sum(count * _log1p(bet * value) for value, count in sorted(values.items())) for bet in _bets(margin)
-    ]
+    logs = [sum(count * _log1p(bet * value) for value, count in sorted(values.items())) for bet in _bets(margin)]
     highest = max(logs)
     if highest == -math.inf:
         return 1.0
