@@ -18,7 +18,6 @@ from __future__ import annotations
 import cmath
 import math
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
