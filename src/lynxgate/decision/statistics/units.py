@@ -179,7 +179,7 @@ def _chance_below_zero(weights: list[tuple[float, int]]) -> float:
         z = saddle + width * complex(sine * (math.cosh(x) - 1), cosine * math.sinh(x))
         logarithm = -cmath.log(z) - sum(count * cmath.log(1 + z * value) for value, count in weights) - at_saddle
         term = cmath.exp(logarithm) * complex(cosine * math.cosh(x), -sine * math.sinh(x))
-        total += term.real
+        total += float(term.real)
         if abs(term) < NEGLIGIBLE:
             break
         j += 1
