@@ -6,7 +6,7 @@ are binomial with a share that does not depend on ``m``, and the largest loss in
 
 - `size` is the supremum over the one parameter that the null hypothesis leaves open, the disagreement. The statistic
   is monotone in gains and losses, so a composite null hypothesis is worst at its boundary ``d = -margin``.
-- Numbers of disagreements more than 6.5 standard deviations from their mean are counted as inside the region: an
+- Numbers of disagreements more than eight standard deviations from their mean are counted as inside the region: an
   error of at most 1e-9 that can only make the test stricter.
 - The supremum is searched on a grid finer than the scale on which the function varies, with both ends, then refined
   at each local maximum. This is not a proof between grid points; tests compare it with a grid that is twenty times
@@ -73,7 +73,7 @@ def holding_probability(limits: Sequence[int], disagreement: float, difference: 
     if 1 - disagreement < 1e-14:
         disagreement = 1.0  # an agreement is less likely than what is summed, and powers of its chance underflow
     mean = n * disagreement
-    reach = 6.5 * math.sqrt(mean * (1 - disagreement)) + 20
+    reach = 8 * math.sqrt(mean * (1 - disagreement)) + 20
     first, last = max(0, math.floor(mean - reach)), min(n, math.ceil(mean + reach))
     if disagreement in (0.0, 1.0):
         first = last = round(mean)
