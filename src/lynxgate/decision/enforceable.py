@@ -48,7 +48,7 @@ def check_advisory_terms(policy: Policy) -> None:
 def _list_limits(terms: BucketPolicy) -> list[str]:
     if terms.tier is not Tier.ADVISORY:
         return []
-    return [key for key in ("min", "max_negative_flip_rate") if getattr(terms, key) is not None]
+    return [key for key in ("min", "max_negative_flip_rate", "max_drop_pp") if getattr(terms, key) is not None]
 
 
 def _list_gates(baseline: Baseline, policy: Policy) -> Iterator[bool]:
@@ -71,6 +71,8 @@ def _is_gate(terms: Terms, figures: Figures | None) -> bool:
         return True
     # The worst candidate loses everything that the baseline has right, and each of these examples is a negative flip.
     if terms.max_negative_flip_rate is not None and share > Fraction(terms.max_negative_flip_rate):
+        return True
+    if terms.max_drop_pp is not None and share * 100 > Fraction(terms.max_drop_pp):
         return True
     return terms.tolerance_pp < NO_LIMIT_PP and share * 100 > Fraction(terms.tolerance_pp)
 

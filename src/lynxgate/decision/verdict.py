@@ -32,6 +32,8 @@ from minieval.contract.report import Candidate
 from minieval.contract.score_bytes import FULL_SCORE
 
 SCHEMA: Final = "lynxgate.verdict/2"
+RuleVersion = Literal[1, 2]
+RULE_VERSION: Final = 2  # by which decisions are taken
 _MOST_REASONS = 3  # in a summary
 
 
@@ -88,7 +90,8 @@ class Method(StrEnum):
     """How the two sides were compared, where a probability was computed."""
 
     PAIRED = "paired"
-    CLUSTERED = "clustered"
+    CLUSTERED = "clustered"  # of version 1 of the rules
+    UNITS = "units"
     UNPAIRED = "unpaired"
 
 
@@ -106,20 +109,30 @@ class BucketStatistics(Document):
     the level ``2 confidence - 1``, so that each end is one-sided at the confidence. ``p_within`` is the p value of the
     test that the candidate is worse by the margin or more: a small one proves that it is within the margin.
     ``p_beyond`` is the p value of the opposite test, corrected for the number of buckets: a small one proves that it is
-    beyond. Only rules that prove something have them. Intervals have four decimals, p values six. ``groups`` is the
-    number of groups of the examples, where some examples share one and the rule respected it.
+    beyond; ``p_beyond_alone`` is the same without that correction, where there is one. Only rules that prove something
+    have them. Intervals have four decimals, p values six.
+
+    Where the method is ``units``, ``p_within`` is Gaffke's p or, where the policy demands a theorem, the betting p, and
+    ``p_within_theorem`` the latter in both cases. ``units`` is the number of units, ``units_to_settle`` an estimate of
+    how many would decide. ``groups`` is the number of groups of the examples, where some examples share one and the
+    rule respected it; ``groups_difference_pp`` is then the mean over groups, which is what the interval is about.
     """
 
     method: Annotated[Method, Field(strict=False)]
     gains: Count | None = None
     losses: Count | None = None
-    baseline_percent: Interval
-    candidate_percent: Interval
+    baseline_percent: Annotated[Interval | None, Field(exclude_if=_is_none)] = None
+    candidate_percent: Annotated[Interval | None, Field(exclude_if=_is_none)] = None
     difference_pp: Interval
     p_within: Exact | None = None
     p_beyond: Exact | None = None
     examples_to_settle: Positive | None = None
     groups: Annotated[Positive | None, Field(exclude_if=_is_none)] = None
+    groups_difference_pp: Annotated[Exact | None, Field(exclude_if=_is_none)] = None
+    units: Annotated[Positive | None, Field(exclude_if=_is_none)] = None
+    units_to_settle: Annotated[Positive | None, Field(exclude_if=_is_none)] = None
+    p_within_theorem: Annotated[Exact | None, Field(exclude_if=_is_none)] = None
+    p_beyond_alone: Annotated[Exact | None, Field(exclude_if=_is_none)] = None
 
 
 class Row(Document):
@@ -137,6 +150,7 @@ class Row(Document):
     max_negative_flip_rate: Exact | None = None
     demand: Annotated[Demand | None, Field(strict=False)] = None
     evidence: BucketStatistics | None = None
+    max_drop_pp: Annotated[Exact | None, Field(exclude_if=_is_none)] = None
 
     @property
     def blocks(self) -> bool:
@@ -176,11 +190,13 @@ class Verdict(Document):
     """The decision on one candidate, as evidence: what every version of the document has.
 
     ``tolerance_pp`` is the general tolerance in force, ``policy_tolerance_pp`` the one the policy names; they differ
-    where the command line set a smaller one (or, under a report-only baseline, a larger one).
+    where the command line set a smaller one (or, under a report-only baseline, a larger one). ``rule_version`` is that
+    of the rules (`RULE_VERSION`); a document without it was decided by version 1.
     """
 
     schema_: str = Field(alias="schema")
     rule: Annotated[Rule, Field(strict=False)]
+    rule_version: Annotated[RuleVersion, Field(exclude_if=lambda version: version == 1)] = 1
     status: Annotated[Status, Field(strict=False)]
     tolerance_pp: Exact
     policy_tolerance_pp: Exact
@@ -260,6 +276,19 @@ class Verdict(Document):
         if self.metrics:
             text += f"; {self._summarise_metrics()}"
         return text + warned + (f"; {describe_move(self.aggregate)}" if self.aggregate else "")
+
+    @property
+    def slipped(self) -> tuple[Row, ...]:
+        """Return the rows that block nothing and would be proved worse if each were the only bucket."""
+        alpha = 1 - Fraction(self.confidence)
+        return tuple(
+            row
+            for row in self.rows
+            if row.tolerated
+            and row.evidence is not None
+            and row.evidence.p_beyond_alone is not None
+            and Fraction(row.evidence.p_beyond_alone) <= alpha
+        )
 
     @property
     def confidence_percent(self) -> str:

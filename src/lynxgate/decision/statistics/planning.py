@@ -7,8 +7,15 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
-from lynxgate.decision.statistics.decision import EXACT_ROWS, correction, noninferior, proved_worse
+from lynxgate.decision.statistics.decision import (
+    EXACT_ROWS,
+    correction,
+    inferiority,
+    noninferior,
+    noninferiority,
+)
 from lynxgate.decision.statistics.exact import critical_z, holding_limits, holding_probability
 from lynxgate.decision.statistics.normal import check_margin, quantile
 from lynxgate.decision.statistics.paired import Pairs, tango_z
@@ -101,23 +108,26 @@ def minimum_detectable_drop(
     return drop if drop <= 1 else None
 
 
-def examples_to_settle(pairs: Pairs, margin: float, confidence: float = 0.95) -> int | None:
+def examples_to_settle(pairs: Pairs, margin: float, confidence: float = 0.95, family: int = 1) -> int | None:
     """Estimate how many examples in all would decide this row, if its rates of gains and losses stayed as observed.
 
     Z grows with ``sqrt(n)``, so the estimate starts at ``n (z / Z)^2`` and grows in steps of 3 % until the gate's
-    own test decides. `None` when the observation lies on the margin, or so near that 10^9 examples would not be enough.
+    own test decides. Among a ``family`` of buckets Holm's method proves the worst one only at a level divided by their
+    number, so a regression has to be proved at that. `None` when the observation lies on the margin, or so near that
+    10^9 examples would not be enough.
 
     Raises:
         ValueError: when the margin is not in [0, 1) or the confidence not in (0, 1).
     """
     z = tango_z(pairs, -check_margin(margin))
-    decides = noninferior if z > 0 else proved_worse
-    grown = max((quantile(confidence) / z) ** 2, 1.0) if z else math.inf
+    level = 1 - confidence if z > 0 else (1 - confidence) / family
+    test = noninferiority if z > 0 else partial(inferiority, exact=True)
+    grown = max((quantile(1 - level) / z) ** 2, 1.0) if z else math.inf
     while pairs.n * grown <= _MOST:
         scaled = Pairs(
             max(math.ceil(pairs.n * grown), pairs.n + 1), round(pairs.gains * grown), round(pairs.losses * grown)
         )
-        if decides(scaled, margin, confidence):
+        if test(scaled, margin, level).p < level:
             return scaled.n
         grown *= 1.03
     return None
