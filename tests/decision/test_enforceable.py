@@ -103,3 +103,20 @@ def test_an_advisory_bucket_with_a_limit_is_refused(limit: dict[str, Any]) -> No
         with pytest.raises(CannotJudge, match=f"'x' is advisory and sets {key}"):
             call()
     assert judge_again(evaluation(figures), agreed).passed
+
+
+@pytest.mark.parametrize(("statistic", "refused"), [("p95", True), ("mean", True), ("median", False), (None, False)])
+def test_a_proof_of_a_statistic_that_is_not_tested_is_refused(statistic: str | None, refused: bool) -> None:
+    """The rank test finds p 1.0 for a tail ten times worse beside a better body."""
+    before, now = [10.0] * 19 + [20.0], [9.0] * 19 + [200.0]
+    terms = {"max_pct": 5, "confidence": 0.95} | ({} if statistic is None else {"statistic": statistic})
+    agreed = baseline({"x": FEW}, policy={"metrics": {"m": terms}})
+    agreed["metrics"] = {"m": {"value": 10, "direction": "lower", "machine": False, "samples": before}}
+    measured = evaluation({"x": FEW}, metrics={"m": {"value": 9, "samples": now}})
+    assert judge_again(measured, agreed).metrics
+    if not refused:
+        assert judge(measured, agreed).metrics
+        return
+    for decide in (lambda: judge(measured, agreed), lambda: activate(write(agreed | {"status": "report-only"}))):
+        with pytest.raises(CannotJudge, match=f"confidence with statistic {statistic}"):
+            decide()

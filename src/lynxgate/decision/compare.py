@@ -16,7 +16,7 @@ from typing import TypedDict, assert_never
 from lynxgate import __version__
 from lynxgate.decision.baseline import Baseline, Status
 from lynxgate.decision.consistency import check_evaluation, check_sizes
-from lynxgate.decision.enforceable import check_advisory_terms, check_enforceable
+from lynxgate.decision.enforceable import check_advisory_terms, check_enforceable, check_tested_statistics
 from lynxgate.decision.former import paired as former
 from lynxgate.decision.groups import Groups, check_groups_of, check_rows
 from lynxgate.decision.metrics.judge import judge_metrics
@@ -81,6 +81,7 @@ def compare(
     verdict = compare_again(evaluation, baseline, inputs=inputs, tolerance_pp=tolerance_pp, groups=groups)
     policy = _apply_tolerance(baseline, tolerance_pp)
     check_advisory_terms(policy)
+    check_tested_statistics(policy)
     check_sizes(policy, evaluation, baseline)
     if baseline.status is Status.ACTIVE:
         check_enforceable(baseline, policy)
@@ -151,6 +152,7 @@ def compare_again(
             baseline.metrics,
             evaluation.metrics,
             fingerprints=(baseline.environment.fingerprint, evaluation.environment.fingerprint),
+            permutes_ties=version > 1,
         ),
     )
 

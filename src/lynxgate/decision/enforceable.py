@@ -45,6 +45,23 @@ def check_advisory_terms(policy: Policy) -> None:
             )
 
 
+def check_tested_statistics(policy: Policy) -> None:
+    """Check that no metric demands the proof of a change in a statistic that the rank test does not test.
+
+    Mann-Whitney's test is about a shift of all samples. A tail that is ten times worse beside a better body is no such
+    shift, so that a percentile, an extreme or a mean would never be proved worse.
+
+    Raises:
+        CannotJudge: an entry of ``policy.metrics`` does.
+    """
+    for name, terms in policy.metrics.items():
+        if terms.confidence is not None and terms.statistic not in (None, "median"):
+            raise CannotJudge(
+                f"policy.metrics: {name!r} has confidence with statistic {terms.statistic}, and the rank test proves a "
+                "shift of all samples only; leave confidence out, or use the median"
+            )
+
+
 def _list_limits(terms: BucketPolicy) -> list[str]:
     if terms.tier is not Tier.ADVISORY:
         return []

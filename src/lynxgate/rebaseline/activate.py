@@ -12,7 +12,7 @@ from typing import Final
 
 from lynxgate.decision.baseline import Baseline, Status, parse_baseline
 from lynxgate.decision.consistency import check_baseline
-from lynxgate.decision.enforceable import check_advisory_terms, check_enforceable
+from lynxgate.decision.enforceable import check_advisory_terms, check_enforceable, check_tested_statistics
 from lynxgate.decision.metrics.judge import judge_metrics
 from lynxgate.decision.outcome import Outcome
 from lynxgate.decision.policy import Tier
@@ -51,6 +51,7 @@ def activate(data: bytes, *, accept_zero: Collection[str] = (), where: str = "th
     _check_scales(baseline, where)
     try:
         check_advisory_terms(baseline.policy)
+        check_tested_statistics(baseline.policy)
         check_enforceable(baseline, baseline.policy)
         check_baseline(baseline)
     except CannotJudge as error:
