@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -120,3 +121,14 @@ def test_a_proof_of_a_statistic_that_is_not_tested_is_refused(statistic: str | N
     for decide in (lambda: judge(measured, agreed), lambda: activate(write(agreed | {"status": "report-only"}))):
         with pytest.raises(CannotJudge, match=f"confidence with statistic {statistic}"):
             decide()
+
+
+@pytest.mark.parametrize("confidence", ["0.9999999999999999", "0.9999999999999999999999"])
+def test_a_confidence_at_which_no_test_decides_is_refused(confidence: str) -> None:
+    """The second is the number 1 as a float, and was a traceback."""
+    side = {"n": 4, "correct": 4, "outcomes": pack_outcomes([True] * 4)}
+    agreed = baseline({"x": side}, aggregate=side, policy={"rule": "guard", "confidence": Decimal(confidence)})
+    with pytest.raises(CannotJudge, match=r"no test decides above 0\.999999"):
+        judge(evaluation({"x": side}, aggregate=side), agreed)
+    with pytest.raises(CannotJudge, match="no test decides above"):
+        activate(write(agreed | {"status": "report-only"}))

@@ -16,7 +16,13 @@ from typing import TypedDict, assert_never
 from lynxgate import __version__
 from lynxgate.decision.baseline import Baseline, Status
 from lynxgate.decision.consistency import check_evaluation, check_sizes
-from lynxgate.decision.enforceable import check_advisory_terms, check_enforceable, check_tested_statistics
+from lynxgate.decision.enforceable import (
+    RESOLVED,
+    check_advisory_terms,
+    check_confidence,
+    check_enforceable,
+    check_tested_statistics,
+)
 from lynxgate.decision.former import paired as former
 from lynxgate.decision.groups import Groups, check_groups_of, check_rows
 from lynxgate.decision.metrics.judge import judge_metrics
@@ -80,6 +86,7 @@ def compare(
     # First, because another eval set (exit 4) matters more than what is wrong with the policy.
     verdict = compare_again(evaluation, baseline, inputs=inputs, tolerance_pp=tolerance_pp, groups=groups)
     policy = _apply_tolerance(baseline, tolerance_pp)
+    check_confidence(policy)
     check_advisory_terms(policy)
     check_tested_statistics(policy)
     check_sizes(policy, evaluation, baseline)
@@ -108,6 +115,7 @@ def compare_again(
     if inputs is None:
         inputs = _hash_documents(evaluation, baseline)
     policy = _apply_tolerance(baseline, tolerance_pp)
+    check_confidence(policy, RESOLVED)
     conditions = [_check_eval_set(evaluation, baseline)]
     if (task := _check_task(evaluation, baseline)) is not None:
         conditions.append(task)

@@ -17,8 +17,11 @@ from lynxgate.decision.baseline import Baseline, Figures
 from lynxgate.decision.metrics.policy import RELATIVE, BaselineMetric, MetricPolicy, terms_of
 from lynxgate.decision.policy import BucketPolicy, Policy, Terms, Tier
 from lynxgate.errors import CannotJudge
+from lynxgate.figures import format_exactly
 
 NO_LIMIT_PP: Final = 99  # percentage points
+LEAST_LEVEL: Final = 1e-6  # of a test
+RESOLVED: Final = 1e-15  # a level below which a confidence is the float 1
 
 
 def check_enforceable(baseline: Baseline, policy: Policy) -> None:
@@ -43,6 +46,19 @@ def check_advisory_terms(policy: Policy) -> None:
                 f"policy.buckets: {glob!r} is advisory and sets {limits[0]}, which an advisory bucket never enforces; "
                 f"remove {limits[0]}, or give it another tier"
             )
+
+
+def check_confidence(policy: Policy, least: float = LEAST_LEVEL) -> None:
+    """Check that the tests can decide at the policy's confidence: sums of floats do not resolve a smaller level.
+
+    Raises:
+        CannotJudge: one minus the confidence is below ``least``.
+    """
+    if policy.rule.asks_proof and policy.alpha < least:
+        raise CannotJudge(
+            f"policy.confidence is {format_exactly(policy.confidence)[:40]}, and no test decides above "
+            f"{1 - LEAST_LEVEL:f}; give a smaller one"
+        )
 
 
 def check_tested_statistics(policy: Policy) -> None:

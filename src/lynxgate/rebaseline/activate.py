@@ -12,7 +12,12 @@ from typing import Final
 
 from lynxgate.decision.baseline import Baseline, Status, parse_baseline
 from lynxgate.decision.consistency import check_baseline
-from lynxgate.decision.enforceable import check_advisory_terms, check_enforceable, check_tested_statistics
+from lynxgate.decision.enforceable import (
+    check_advisory_terms,
+    check_confidence,
+    check_enforceable,
+    check_tested_statistics,
+)
 from lynxgate.decision.metrics.judge import judge_metrics
 from lynxgate.decision.outcome import Outcome
 from lynxgate.decision.policy import Tier
@@ -50,6 +55,7 @@ def activate(data: bytes, *, accept_zero: Collection[str] = (), where: str = "th
     _judge_own_metrics(baseline, where)
     _check_scales(baseline, where)
     try:
+        check_confidence(baseline.policy)
         check_advisory_terms(baseline.policy)
         check_tested_statistics(baseline.policy)
         check_enforceable(baseline, baseline.policy)

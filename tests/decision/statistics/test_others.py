@@ -48,6 +48,7 @@ from lynxgate.decision.statistics import (
     unpaired_z,
     wilson,
 )
+from lynxgate.decision.statistics.exact import critical_z, holding_limits, holding_probability
 
 # --- Holm
 
@@ -233,34 +234,64 @@ def test_the_smallest_bucket_passes_and_one_smaller_does_not(margin: float) -> N
 
 
 def test_published_examples_needed() -> None:
-    assert [examples_needed(0.10, margin) for margin in (0.01, 0.02, 0.03, 0.05)] == [6183, 1546, 687, 248]
+    """By independent code the exact row test needs 726 and 271 at 3 and 5 pp; the normal formula gives 687 and 248."""
+    for margin, needed in ((0.03, 726), (0.05, 271)):
+        assert examples_needed(0.10, margin) == pytest.approx(needed, rel=0.02)
     assert examples_needed(0.0, 0.01) == 299
     assert examples_needed(0.1, 0.0) is None
 
 
 def test_examples_needed_have_about_the_power_they_promise() -> None:
-    for margin in (0.02, 0.03):
-        n = examples_needed(0.10, margin)
+    """At 3 % disagreement the normal formula gave 59 to 78 % where 80 were promised."""
+    for disagreement, margin in itertools.product((0.03, 0.10), (0.02, 0.03, 0.05)):
+        n = examples_needed(disagreement, margin)
         assert n is not None
-        assert chance_of_holding(n, margin, 0.10) == pytest.approx(0.8, abs=0.02)
+        # A bucket that has to have so many that anything is proved may have more power.
+        most = 0.83 if n > smallest_n(margin) + 1 else 1
+        assert 0.8 <= chance_of_holding(n, margin, disagreement) <= most
+
+
+def smallest_n(margin: float) -> int:
+    n = smallest_n_ever(margin)
+    assert n is not None
+    return n
+
+
+@pytest.mark.parametrize(("n", "margin"), [(20, 0.05), (100, 0.03), (500, 0.0)])
+def test_the_smallest_drop_is_seen_with_the_power_and_a_smaller_one_is_not(n: int, margin: float) -> None:
+    drop = minimum_detectable_drop(n, 0.05, margin)
+    assert drop is not None
+    for each, seen in ((drop, True), (drop - 2e-4, False)):
+        z = -critical_z(n, margin, 0.05, -1)
+        inside, unseen = holding_probability(holding_limits(n, margin, z, strict=True), max(each, 0.05), -each)
+        assert (1 - inside - unseen >= 0.8) is seen
+
+
+@pytest.mark.parametrize("n", [10_000, 10**6])
+def test_a_plan_of_many_examples_takes_a_second_or_two(n: int) -> None:
+    """It took more than a minute for a million."""
+    start = time.process_time()
+    assert chance_of_holding(n, 0.01, 0.05) > 0.8
+    assert minimum_detectable_drop(n, 0.05, 0.01, 1 - 0.05 / 20) is not None
+    assert examples_needed(0.05, 0.01) == pytest.approx(3100, rel=0.05)
+    assert time.process_time() - start < 6
 
 
 def test_a_drop_that_is_seen_is_seen_about_as_often_as_promised() -> None:
-    drop = minimum_detectable_drop(500, 0.10)
-    assert drop == pytest.approx((quantile(0.95) + quantile(0.8)) * math.sqrt(0.10 / 500))
-    beyond = minimum_detectable_drop(500, 0.0, 0.02)
-    assert beyond is not None
-    assert beyond == pytest.approx(0.02 + (quantile(0.95) + quantile(0.8)) * math.sqrt(beyond / 500))
+    normal = (quantile(0.95) + quantile(0.8)) * math.sqrt(0.10 / 500)
+    assert minimum_detectable_drop(500, 0.10) == pytest.approx(normal, rel=0.1)
     assert minimum_detectable_drop(3, 0.5, 0.5) is None
 
 
 def test_what_would_settle_a_row_settles_it() -> None:
-    for pairs in (Pairs(100, 0, 0), Pairs(500, 10, 12), Pairs(200, 3, 8), Pairs(60, 0, 3)):
-        n = examples_to_settle(pairs, 0.02)
+    for pairs, family in itertools.product(
+        (Pairs(100, 0, 0), Pairs(500, 10, 12), Pairs(200, 3, 8), Pairs(60, 0, 3)), (1, 20)
+    ):
+        n = examples_to_settle(pairs, 0.02, family=family)
         assert n is not None
         assert n > pairs.n
         grown = Pairs(n, round(pairs.gains * n / pairs.n), round(pairs.losses * n / pairs.n))
-        assert noninferior(grown, 0.02) or proved_worse(grown, 0.02)
+        assert noninferior(grown, 0.02) or proved_worse(grown, 0.02, 1 - 0.05 / family, exact=True)
     assert examples_to_settle(Pairs(100, 0, 2), 0.02) is None
 
 

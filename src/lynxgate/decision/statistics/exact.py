@@ -22,9 +22,11 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 from lynxgate.decision.statistics.normal import check_margin, quantile
+from lynxgate.decision.statistics.paired import root
 
 SLACK = 1e-9  # outcomes whose statistic equals the limit up to rounding are all on one side of it
 _NEGLIGIBLE = 1e-12  # terms below this share of a sum are left out
+_NEVER = 40.0  # no sum of floats resolves a smaller probability
 _GOLDEN = (math.sqrt(5) - 1) / 2
 _REFINEMENTS = 18  # to 1e-4 of a standard deviation, and f to 1e-9
 
@@ -34,10 +36,22 @@ def holding_limits(n: int, margin: float, z: float, correction: float = 0.0, *, 
 
     With ``strict`` the condition is ``> z``. ``correction`` is that of `tango_z`, in examples.
     """
+    return _limits_between(n, margin, z, 0, n, correction=correction, strict=strict)
+
+
+def _limits_between(
+    n: int, margin: float, z: float, first: int, last: int, *, correction: float, strict: bool
+) -> list[int]:
     limit = z + SLACK if strict else z - SLACK
-    limits: list[int] = []
-    losses = -1
-    for m in range(n + 1):
+    low, losses = -1, first
+    while low < losses:
+        middle = (low + losses + 1) // 2
+        if middle < 0 or _holds(n, first, middle, margin, limit=limit, correction=correction):
+            low = middle
+        else:
+            losses = middle - 1
+    limits = [losses]
+    for m in range(first + 1, last + 1):
         # One more disagreement admits the same number of losses, or one more.
         if losses < m and _holds(n, m, losses + 1, margin, limit=limit, correction=correction):
             losses += 1
@@ -65,7 +79,40 @@ def holding_probability(limits: Sequence[int], disagreement: float, difference: 
     Raises:
         ValueError: ``abs(difference) <= disagreement <= 1`` does not hold.
     """
-    n = len(limits) - 1
+    return probability_within(len(limits) - 1, lambda first, last: limits[first : last + 1], disagreement, difference)
+
+
+def holding_chance(
+    n: int,
+    margin: float,
+    z: float,
+    disagreement: float,
+    difference: float,
+    *,
+    correction: float = 0.0,
+    strict: bool = False,
+) -> tuple[float, float]:
+    """Return `holding_probability` of `holding_limits`, in a time that grows with ``sqrt(n)``.
+
+    Raises:
+        ValueError: as `holding_probability`.
+    """
+    return probability_within(
+        n,
+        lambda first, last: _limits_between(n, margin, z, first, last, correction=correction, strict=strict),
+        disagreement,
+        difference,
+    )
+
+
+def probability_within(
+    n: int, limits_between: Callable[[int, int], Sequence[int]], disagreement: float, difference: float
+) -> tuple[float, float]:
+    """Return `holding_probability` of limits that are computed for the numbers of disagreements first..last.
+
+    Raises:
+        ValueError: as `holding_probability`.
+    """
     if not abs(difference) <= disagreement <= 1:
         raise ValueError(f"models that differ by {difference} cannot disagree on {disagreement} of the examples")
     # Of the disagreements, losses have the share (disagreement - difference) / 2 / disagreement.
@@ -77,31 +124,31 @@ def holding_probability(limits: Sequence[int], disagreement: float, difference: 
     first, last = max(0, math.floor(mean - reach)), min(n, math.ceil(mean + reach))
     if disagreement in (0.0, 1.0):
         first = last = round(mean)
-    inside, seen = _sum_by_disagreements(limits, disagreement, share, first, last)
+    inside, seen = _sum_by_disagreements(n, limits_between(first, last), disagreement, share, first)
     return min(inside, 1.0), max(1 - seen, 0.0)
 
 
 def _sum_by_disagreements(
-    limits: Sequence[int], disagreement: float, share: float, first: int, last: int
+    n: int, limits: Sequence[int], disagreement: float, share: float, first: int
 ) -> tuple[float, float]:
     """Return the sums over m of P(m disagreements) P(losses within the limit | m), and of P(m), by recurrence.
 
-    This is the innermost loop of every supremum.
+    ``limits`` are those of ``first`` and more disagreements. This is the innermost loop of every supremum.
     """
-    n, k, gain = len(limits) - 1, limits[first], 1 - share
+    k, gain = limits[0], 1 - share
     odds = disagreement / (1 - disagreement) if disagreement < 1 else 0.0
     weight = _binomial(n, disagreement, first)
     # ``point`` is P(losses = k | m), ``below`` is P(losses <= k | m).
     point = _binomial(first, share, k)
     below = _lower_sum(first, share, k, point)
     inside, seen = weight * below, weight
-    for m in range(first + 1, last + 1):
+    for m, limit in enumerate(limits[1:], first + 1):
         weight *= (n - m + 1) / m * odds
         # One more disagreement under the same limit: the mass at k moves out with chance ``share``. Then the limit may
         # grow by one.
         below -= share * point
         point *= m / (m - k) * gain
-        if limits[m] > k:
+        if limit > k:
             k += 1
             point = point * (m + 1 - k) / k * share / gain if k and gain else _binomial(m, share, k)
             below += point
@@ -231,7 +278,7 @@ def critical_z(n: int, margin: float, alpha: float, toward: int = 1) -> float:
     """Return the smallest limit, at least the normal quantile, at which Tango's statistic holds the level exactly.
 
     ``toward`` 1: `size` of the limit is at most ``alpha``. ``toward`` -1: `worse_size` of minus the limit is. The
-    result is at most 1e-5 too large, never too small.
+    result is at most 1e-5 too large, never too small; infinite where rounding alone exceeds the level.
 
     Raises:
         ValueError: ``n`` is below 1, the margin is outside [0, 1), or the level is outside (0, 1).
@@ -246,10 +293,13 @@ def critical_z(n: int, margin: float, alpha: float, toward: int = 1) -> float:
     low, high = normal, normal + 0.1
     while level(high) > alpha:
         low, high = high, high + 2 * (high - normal)
-    while high - low > 1e-5:
-        middle = (low + high) / 2
-        low, high = (low, middle) if level(middle) <= alpha else (middle, high)
-    return high
+        if high > _NEVER:
+            return math.inf
+    found = root(lambda limit: level(limit) - alpha, low, high, accuracy=3e-6)
+    # The level falls in steps, and the root may lie on either side of one.
+    while level(found) > alpha:
+        found += 3e-6
+    return found
 
 
 def _check(n: int, margin: float) -> None:
