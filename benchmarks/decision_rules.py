@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from lynxgate.decision.statistics import Pairs, Score, holm, inferiority, noninferior, quantile, tango_z, wilson
+from lynxgate.decision.statistics import Pairs, Score, inferiority, noninferior, quantile, tango_z, wilson
 from lynxgate.decision.statistics.decision import EXACT_ROWS
 from lynxgate.decision.statistics.exact import critical_z
 
@@ -153,11 +153,20 @@ def passes_point(tolerance_pp: int) -> Callable[[Counts, Counts, int], Counts]:
     return lambda gains, losses, n: ((losses - gains) * 100 <= tolerance_pp * n).all(axis=1)
 
 
-def passes_guard(gains: Counts, losses: Counts, n: int) -> Counts:
-    """Overall non-inferior, and no bucket proved worse than its margin after Holm (every bucket is `standard`)."""
+def blocks(gains: Counts, losses: Counts, n: int, *, exact: bool) -> Counts:
+    """Some bucket is proved worse than its margin after Holm, by the exact test or by Tango's.
+
+    Holm rejects one or more hypotheses exactly where the smallest p times their number is at most the level.
+    """
     alpha = 1 - CONFIDENCE
-    proofs = each(lambda pairs: inferiority(pairs, BUCKET_MARGIN).p, gains, losses, n)
-    clear = np.array([row.min() > alpha or not any(holm(row.tolist(), alpha)) for row in proofs])
+    strict = alpha / gains.shape[1]
+    proofs = each(lambda pairs: inferiority(pairs, BUCKET_MARGIN, strict, exact=exact).p, gains, losses, n)
+    return proofs.min(axis=1) <= strict
+
+
+def passes_guard(gains: Counts, losses: Counts, n: int, *, exact: bool = True) -> Counts:
+    """Overall non-inferior, and no bucket proved worse than its margin after Holm (every bucket is `standard`)."""
+    clear = ~blocks(gains, losses, n, exact=exact)
     together = each(
         lambda pairs: holds(pairs, OVERALL_MARGIN), gains.sum(axis=1), losses.sum(axis=1), n * gains.shape[1]
     )
@@ -221,7 +230,7 @@ RULES = (
     Rule(
         "guard",
         passes_guard,
-        "overall proved within 1 pp, and no bucket proved to have fallen by more than 3 pp (Tango, Holm)",
+        "overall proved within 1 pp, and no bucket proved to have fallen by more than 3 pp (exact test, Holm)",
     ),
     Rule("noninferior", passes_noninferior, "every bucket proved within 3 pp (exact level)"),
     Rule("t interval", passes_t_interval, "every bucket's 95 % t limit of the paired difference above -3 pp"),

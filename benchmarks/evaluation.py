@@ -10,11 +10,9 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
 from pathlib import Path
 
 from processes import Cost, run
@@ -143,9 +141,7 @@ def _report_before(folder: Path, bundle: Path, commit: str, slope: float, small:
             _evaluate(folder, bundle, write_rows(folder, "jsonl", n), source=source) for n in (SMALL // 5, SMALL)
         )
         before = (many.cpu_s - few.cpu_s) / (SMALL - SMALL // 5) * 1e6
-        start = min(
-            _evaluate(folder, bundle, folder / "rows-1000.jsonl", source=source).cpu_s for _ in range(3)
-        )
+        start = min(_evaluate(folder, bundle, folder / "rows-1000.jsonl", source=source).cpu_s for _ in range(3))
     finally:
         subprocess.run(["git", "worktree", "remove", "--force", str(source)], cwd=ROOT, check=True)
     print(f"{f'{commit}: JSONL':<34}{before:>16.2f}{many.peak_mb:>13.0f}  now {slope / before:.3f} x")

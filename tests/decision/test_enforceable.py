@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 
 from lynxgate.decision.baseline import Baseline
+from lynxgate.decision.effective_policy import digest_policy
 from lynxgate.errors import CannotJudge
 from lynxgate.rebaseline.activate import activate
 from minieval.contract.documents import parse_document
 from minieval.contract.outcome_bits import pack_outcomes
-from tests.samples import baseline, evaluation, judge, judge_again, write
+from tests.samples import baseline, evaluation, judge, judge_again, parse_agreed, write
 
 FEW = {"n": 500, "correct": 470}
 ADVISORY = {"buckets": {"*": {"tier": "advisory"}}}
@@ -132,3 +133,19 @@ def test_a_confidence_at_which_no_test_decides_is_refused(confidence: str) -> No
         judge(evaluation({"x": side}, aggregate=side), agreed)
     with pytest.raises(CannotJudge, match="no test decides above"):
         activate(write(agreed | {"status": "report-only"}))
+
+
+def test_a_hard_limit_on_the_drop_is_a_gate() -> None:
+    agreed = baseline({"x": FEW}, policy={"tolerance_pp": 100, "buckets": {"x": {"max_drop_pp": 5}}})
+    assert activate(write(agreed | {"status": "report-only"}))
+    idle = baseline({"x": FEW}, policy={"buckets": {"x": {"max_drop_pp": 5, "tier": "advisory"}}})
+    with pytest.raises(CannotJudge, match="sets max_drop_pp, which an advisory bucket never enforces"):
+        judge(evaluation({"x": FEW}), idle)
+
+
+def test_equal_policies_have_one_hash() -> None:
+    hashes = {
+        digest_policy(parse_agreed(baseline({"x": FEW}, policy={"tolerance_pp": Decimal(points)})).policy)
+        for points in ("2", "2.0", "2.00")
+    }
+    assert len(hashes) == 1

@@ -11,7 +11,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from fractions import Fraction
 from types import MappingProxyType
@@ -34,6 +34,7 @@ from minieval.contract.score_bytes import FULL_SCORE
 SCHEMA: Final = "lynxgate.verdict/2"
 RuleVersion = Literal[1, 2]
 RULE_VERSION: Final = 2  # by which decisions are taken
+_MOST_SLIPPED = 10  # rows in a summary
 _MOST_REASONS = 3  # in a summary
 
 
@@ -265,14 +266,16 @@ class Verdict(Document):
             return self._summarise_failure() + warned
         word = "would pass (report-only)" if self.status is Status.REPORT_ONLY else "passed"
         held = sum(row.outcome is Outcome.HELD for row in self.rows)
-        terms = f"{self.tolerance_pp} pp" + (f", {self.confidence_percent} confidence" if self.rule.asks_proof else "")
+        terms = self._name_tolerances() + (f", {self.confidence_percent} confidence" if self.rule.asks_proof else "")
         text = f"{word}: {held} of {len(self.rows)} buckets held (rule {self.rule}, {terms})"
         undecided = sum(row.tolerated and row.tier is not Tier.ADVISORY for row in self.rows)
         if undecided:
             text += f", {undecided} inconclusive, which {self.rule} lets pass"
-        slipped = len(self.rows) - held - undecided
-        if slipped:
-            text += f", {slipped} advisory did not"
+        if self.slipped:
+            text += f"; worse if each were the only bucket: {_join([describe_move(row) for row in self.slipped])}"
+        advisory = len(self.rows) - held - undecided
+        if advisory:
+            text += f", {advisory} advisory did not"
         if self.metrics:
             text += f"; {self._summarise_metrics()}"
         return text + warned + (f"; {describe_move(self.aggregate)}" if self.aggregate else "")
@@ -303,6 +306,13 @@ class Verdict(Document):
     def to_json(self) -> bytes:
         """Return the document; `parse_verdict` gives the same value back."""
         return pretty_json(self.to_tree())
+
+    def _name_tolerances(self) -> str:
+        """Return the tolerance that is in force, or the range of those of the rows that may block."""
+        found = sorted({row.tolerance_pp for row in self.rows if row.tier is not Tier.ADVISORY}, key=Fraction)
+        if not found:
+            return f"{self.tolerance_pp} pp"
+        return f"{found[0]} pp" if len(found) == 1 else f"{found[0]} to {found[-1]} pp"
 
     def _summarise_failure(self) -> str:
         word = "would fail" if self.status is Status.REPORT_ONLY else "failed"
@@ -358,6 +368,11 @@ def parse_verdict(data: bytes, *, where: str = "the verdict") -> Verdict:
 
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _join(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:_MOST_SLIPPED])
+    return shown if len(names) <= _MOST_SLIPPED else f"{shown} and {len(names) - _MOST_SLIPPED} more"
 
 
 def describe_move(row: Row) -> str:
