@@ -133,8 +133,8 @@ def each(decide: Callable[[Pairs], float | bool], gains: Counts, losses: Counts,
 
 
 @lru_cache(maxsize=256)
-def _critical(n: int, margin: float) -> float:
-    return critical_z(n, margin, 1 - CONFIDENCE)
+def _critical(n: int, margin: float, level: float = 1 - CONFIDENCE, toward: int = 1) -> float:
+    return critical_z(n, margin, level, toward)
 
 
 def holds(pairs: Pairs, margin: float) -> bool:
@@ -158,10 +158,16 @@ def blocks(gains: Counts, losses: Counts, n: int, *, exact: bool) -> Counts:
 
     Holm rejects one or more hypotheses exactly where the smallest p times their number is at most the level.
     """
-    alpha = 1 - CONFIDENCE
-    strict = alpha / gains.shape[1]
-    proofs = each(lambda pairs: inferiority(pairs, BUCKET_MARGIN, strict, exact=exact).p, gains, losses, n)
-    return proofs.min(axis=1) <= strict
+    strict = (1 - CONFIDENCE) / gains.shape[1]
+    limit = _critical(n, BUCKET_MARGIN, strict, -1) if exact else quantile(1 - strict)
+
+    def is_worse(pairs: Pairs) -> bool:
+        z = -tango_z(pairs, -BUCKET_MARGIN)
+        # Near the limit the gate's own test decides.
+        near = abs(z - limit) < 1e-4
+        return inferiority(pairs, BUCKET_MARGIN, strict, exact=exact).p <= strict if near else z > limit
+
+    return each(is_worse, gains, losses, n).any(axis=1)
 
 
 def passes_guard(gains: Counts, losses: Counts, n: int, *, exact: bool = True) -> Counts:

@@ -100,9 +100,12 @@ def _check_scales(baseline: Baseline, where: str) -> None:
         if figures.scale is Scale.RIGHT_OR_WRONG or terms.tier is Tier.ADVISORY:
             continue
         scale = describe_scale(figures)
-        if baseline.policy.rule.asks_proof:
+        if baseline.policy.rule.asks_proof and figures.counts is None and figures.scores is None:
             rule = baseline.policy.rule
-            raise CannotJudge(f"{where}: bucket {name!r} is {scale}, which rule {rule} cannot judge; use rule point")
+            raise CannotJudge(
+                f"{where}: bucket {name!r} is {scale}, and rule {rule} needs the score of each row; rebaseline from an "
+                "evaluation of minieval, or use rule point"
+            )
         if terms.max_negative_flip_rate is not None:
             raise CannotJudge(f"{where}: bucket {name!r} is {scale}, which max_negative_flip_rate cannot judge")
 
