@@ -197,4 +197,5 @@ def test_the_readme_repeats_what_the_page_says() -> None:
     for rule, figures in said.items():
         equal, worse = figures.split(" % | ")
         assert blocks["point 2 pp" if rule == "point" else rule] == (float(equal), float(worse))
-    assert blocks["guard"][0] <= 7 and blocks["guard"][1] <= 11
+    # Blocking by the exact test keeps its level and misses more: by Tango's test, which exceeds it, 9.9 % were missed.
+    assert blocks["guard"][0] <= 7 and blocks["guard"][1] <= 16

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from lynxgate.decision.baseline import Baseline
+from lynxgate.decision.effective_policy import digest_policy
 from lynxgate.errors import CannotJudge
 from lynxgate.rebaseline.activate import activate
 from minieval.contract.documents import parse_document
 from minieval.contract.outcome_bits import pack_outcomes
-from tests.samples import baseline, evaluation, judge, judge_again, write
+from tests.samples import baseline, evaluation, judge, judge_again, parse_agreed, write
 
 FEW = {"n": 500, "correct": 470}
 ADVISORY = {"buckets": {"*": {"tier": "advisory"}}}
@@ -103,3 +105,47 @@ def test_an_advisory_bucket_with_a_limit_is_refused(limit: dict[str, Any]) -> No
         with pytest.raises(CannotJudge, match=f"'x' is advisory and sets {key}"):
             call()
     assert judge_again(evaluation(figures), agreed).passed
+
+
+@pytest.mark.parametrize(("statistic", "refused"), [("p95", True), ("mean", True), ("median", False), (None, False)])
+def test_a_proof_of_a_statistic_that_is_not_tested_is_refused(statistic: str | None, refused: bool) -> None:
+    """The rank test finds p 1.0 for a tail ten times worse beside a better body."""
+    before, now = [10.0] * 19 + [20.0], [9.0] * 19 + [200.0]
+    terms = {"max_pct": 5, "confidence": 0.95} | ({} if statistic is None else {"statistic": statistic})
+    agreed = baseline({"x": FEW}, policy={"metrics": {"m": terms}})
+    agreed["metrics"] = {"m": {"value": 10, "direction": "lower", "machine": False, "samples": before}}
+    measured = evaluation({"x": FEW}, metrics={"m": {"value": 9, "samples": now}})
+    assert judge_again(measured, agreed).metrics
+    if not refused:
+        assert judge(measured, agreed).metrics
+        return
+    for decide in (lambda: judge(measured, agreed), lambda: activate(write(agreed | {"status": "report-only"}))):
+        with pytest.raises(CannotJudge, match=f"confidence with statistic {statistic}"):
+            decide()
+
+
+@pytest.mark.parametrize("confidence", ["0.9999999999999999", "0.9999999999999999999999"])
+def test_a_confidence_at_which_no_test_decides_is_refused(confidence: str) -> None:
+    """The second is the number 1 as a float, and was a traceback."""
+    side = {"n": 4, "correct": 4, "outcomes": pack_outcomes([True] * 4)}
+    agreed = baseline({"x": side}, aggregate=side, policy={"rule": "guard", "confidence": Decimal(confidence)})
+    with pytest.raises(CannotJudge, match=r"no test decides above 0\.999999"):
+        judge(evaluation({"x": side}, aggregate=side), agreed)
+    with pytest.raises(CannotJudge, match="no test decides above"):
+        activate(write(agreed | {"status": "report-only"}))
+
+
+def test_a_hard_limit_on_the_drop_is_a_gate() -> None:
+    agreed = baseline({"x": FEW}, policy={"tolerance_pp": 100, "buckets": {"x": {"max_drop_pp": 5}}})
+    assert activate(write(agreed | {"status": "report-only"}))
+    idle = baseline({"x": FEW}, policy={"buckets": {"x": {"max_drop_pp": 5, "tier": "advisory"}}})
+    with pytest.raises(CannotJudge, match="sets max_drop_pp, which an advisory bucket never enforces"):
+        judge(evaluation({"x": FEW}), idle)
+
+
+def test_equal_policies_have_one_hash() -> None:
+    hashes = {
+        digest_policy(parse_agreed(baseline({"x": FEW}, policy={"tolerance_pp": Decimal(points)})).policy)
+        for points in ("2", "2.0", "2.00")
+    }
+    assert len(hashes) == 1

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from lynxgate.analysis.replay import replay
 from lynxgate.decision.decide import decide_bytes
 from lynxgate.decision.outcome import Outcome
+from lynxgate.decision.verdict import Method
 from lynxgate.errors import CannotJudge, Exit, IntegrityFailure
 from lynxgate.reports.baseline_table import render_baseline
 from lynxgate.reports.explanation import render_verdict
@@ -77,15 +78,70 @@ def test_a_mean_is_shown_and_never_rounded_to_the_tolerance_that_it_missed() -> 
 
 @pytest.mark.parametrize("rule", ["guard", "noninferior"])
 @pytest.mark.parametrize(
-    ("before", "now", "trials"),
-    [(graded(9000, 9000), graded(9000, 9000), None), (tried(3, 3, 3), tried(3, 3, 3), 3)],
+    ("before", "now", "trials", "outcome"),
+    [
+        (graded(*[9000] * 60), graded(*[9000] * 60), None, Outcome.HELD),
+        (graded(*[9000] * 58), graded(*[9000] * 58), None, Outcome.INCONCLUSIVE),
+        (graded(*[9000] * 200), graded(*[7000] * 200), None, Outcome.REGRESSED),
+        (graded(*[2000, 8000] * 200), graded(*[1900, 7900] * 200), None, Outcome.HELD),
+        (tried(3, *[3] * 60), tried(3, *[3] * 60), 3, Outcome.HELD),
+        (tried(3, *[3] * 20), tried(3, *[3] * 20), 3, Outcome.INCONCLUSIVE),
+        (tried(3, *[3] * 100), tried(3, *[2] * 100), 3, Outcome.REGRESSED),
+    ],
 )
-def test_a_rule_that_proves_something_cannot_judge_them_yet(rule: str, before: Any, now: Any, trials: Any) -> None:
-    agreed = baseline({"x": before}, aggregate=before, policy={"rule": rule})
+def test_a_mean_is_proved_within_a_margin_in_points_of_the_score(
+    rule: str, before: Any, now: Any, trials: Any, outcome: Outcome
+) -> None:
+    """At 5 pp, 59 rows without a difference are the fewest that prove anything."""
+    agreed = baseline({"x": before}, aggregate=before, policy={"rule": rule, "tolerance_pp": 5})
     verdict = judge(newer({"x": now}, aggregate=now, trials=trials), agreed)
-    assert verdict.exit is Exit.CANNOT_JUDGE
-    assert {row.outcome for row in (*verdict.rows, verdict.aggregate) if row} == {Outcome.UNMEASURED}
-    assert f"rule {rule} cannot judge" in verdict.rows[0].reason
+    (row,) = verdict.rows
+    assert row.outcome is outcome
+    assert row.evidence is not None
+    assert row.evidence.method is Method.UNITS
+    assert row.evidence.units == before["n"]
+    assert (row.evidence.units_to_settle is not None) == (outcome is Outcome.INCONCLUSIVE)
+    if outcome is Outcome.INCONCLUSIVE:
+        assert "are too few: without a difference it takes 59" in row.reason
+
+
+def test_the_p_of_a_mean_is_that_of_independent_code() -> None:
+    """The oracles of the unit test, through `compare`: 3 trials, and graded scores; 10 pp."""
+    before = tried(3, *[1] * 10, *[2] * 8, *[3] * 2, *[3] * 80)
+    now = tried(3, *[2] * 10, *[1] * 8, *[0] * 2, *[3] * 80)
+    policy = {"rule": "noninferior", "tolerance_pp": 10}
+    (row,) = judge(newer({"x": now}, trials=3), baseline({"x": before}, policy=policy)).rows
+    assert row.evidence is not None
+    assert (row.evidence.p_within, row.evidence.p_within_theorem) == ("0.002204", "0.030640")
+    assert row.outcome is Outcome.HELD
+    changes = [1000, -2000, 3000, 0, 500] * 20
+    before, now = graded(*[5000] * 100), graded(*(5000 + change for change in changes))
+    (row,) = judge(newer({"x": now}), baseline({"x": before}, policy=policy)).rows
+    assert row.evidence is not None
+    assert (row.evidence.p_within, row.evidence.p_within_theorem) == ("0.000001", "0.000003")
+
+
+def test_a_theorem_decides_where_the_policy_demands_one() -> None:
+    """60 rows that never differ are proved within 5 pp by Gaffke's p, and not by the betting p."""
+    before, policy = graded(*[9000] * 60), {"rule": "noninferior", "tolerance_pp": 5}
+    outcomes = {
+        proof: judge(newer({"x": before}), baseline({"x": before}, policy=policy | proof_of(proof))).rows[0]
+        for proof in (None, "gaffke", "theorem")
+    }
+    assert [row.outcome for row in outcomes.values()] == [Outcome.HELD, Outcome.HELD, Outcome.INCONCLUSIVE]
+    assert "60 examples are too few: without a difference it takes 86" in outcomes["theorem"].reason
+
+
+def proof_of(proof: str | None) -> dict[str, str]:
+    return {} if proof is None else {"proof": proof}
+
+
+def test_a_mean_without_its_rows_is_not_judged_by_a_proof() -> None:
+    whole = graded(*[9000] * 60)
+    short = {key: value for key, value in whole.items() if key != "scores"}
+    (row,) = judge(newer({"x": whole}), baseline({"x": short}, policy={"rule": "noninferior"})).rows
+    assert row.outcome is Outcome.UNMEASURED
+    assert row.reason == "rule noninferior needs each row of both sides (graded), and the baseline has no scores"
 
 
 def test_a_cap_on_flips_cannot_judge_them_yet() -> None:

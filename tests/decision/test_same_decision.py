@@ -32,7 +32,7 @@ def decided_again(name: str) -> Verdict:
     groups = read_groups(folder / "eval.jsonl") if case["eval_set"] else None
     tolerance = parse_tolerance(case["tolerance"]) if case["tolerance"] else None
     documents = (folder / "evaluation.json").read_bytes(), (folder / "baseline.json").read_bytes()
-    return decide_bytes_again(*documents, tolerance, groups=groups)[0]
+    return decide_bytes_again(*documents, tolerance, groups=groups, version=1)[0]
 
 
 def stored(name: str) -> Any:

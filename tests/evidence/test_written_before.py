@@ -45,6 +45,9 @@ CASES: Mapping[str, Any] = json.loads((VERDICTS / "cases.json").read_bytes())
 WITH_GROUPS = sorted(name for name, case in CASES.items() if case["eval_set"])
 ENTRIES = sorted(path.relative_to(REGISTRIES).as_posix() for path in REGISTRIES.glob("registry*/entries/**/*.json"))
 FILES, DIGEST = 146, "88a3bbdc4963fe22621a322bd17dc282ee04404a65ac5500382a86c173817abb"
+# Replay repeats a decision by version 1 of the rules; a new one is taken by version 2, for which 60 groups with three
+# losses are too few.
+DECIDED_TODAY = {"groups-passed": Exit.CANNOT_JUDGE}
 NOWHERE = ["--tracking-uri", "http://127.0.0.1:9"]  # for commands that have nothing to change in MLflow
 A, B, C, D = (
     "78c97be8e6b1c7746e8dd4f5f8c34fbcd5d284ff6acf84167c307fb6ee3bde9f",
@@ -122,7 +125,7 @@ def test_the_commands_read_it(name: str, tmp_path: Path) -> None:
     assert run(["explain", files[0]]) == Exit.OK
     again = ["compare", *arguments(name)[2:], "--output", str(tmp_path / "verdict.json")]
     again += ["--tolerance", CASES[name]["tolerance"]] if CASES[name]["tolerance"] else []
-    assert run(again) == CASES[name]["exit"]
+    assert run(again) == DECIDED_TODAY.get(name, CASES[name]["exit"])
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -119,9 +119,20 @@ def test_an_advisory_bucket_may_be_at_zero() -> None:
 
 @pytest.mark.parametrize(
     ("policy", "said"),
-    [({"rule": "guard"}, "use rule point"), ({"max_negative_flip_rate": 0.1}, "max_negative_flip_rate cannot judge")],
+    [
+        ({"rule": "guard"}, "rule guard needs the score of each row"),
+        ({"max_negative_flip_rate": 0.1}, "max_negative_flip_rate cannot judge"),
+    ],
 )
 def test_a_policy_that_could_never_judge_graded_scores_is_not_activated(policy: Any, said: str) -> None:
-    tree = baseline({"x": GRADED}, aggregate=GRADED, policy=policy, status="report-only")
+    bare = {key: value for key, value in GRADED.items() if key != "scores"}
+    tree = baseline({"x": bare}, aggregate=bare, policy=policy, status="report-only")
     with pytest.raises(CannotJudge, match=said):
         activate(write(tree))
+
+
+@pytest.mark.parametrize("rule", ["guard", "noninferior"])
+def test_a_rule_that_proves_something_judges_graded_scores_with_their_rows(rule: str) -> None:
+    rows = {"n": 3, "points": 24_000, "scores": pack_scores([8000, 7000, 9000])}
+    tree = baseline({"x": rows}, aggregate=rows, policy={"rule": rule}, status="report-only")
+    assert json.loads(activate(write(tree)))["status"] == "active"

@@ -13,9 +13,10 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from lynxgate.analysis.resample import Copy, draw_equal_pair, find_units, make_worse, pair_rows
+from lynxgate.analysis.resample import Copy, draw_equal_pair, find_strata, make_worse, pair_rows
 from lynxgate.decision.baseline import Baseline, Figures
 from lynxgate.decision.compare import compare_again
+from lynxgate.decision.enforceable import check_confidence
 from lynxgate.decision.groups import Groups
 from lynxgate.decision.policy import Tier
 from lynxgate.decision.statistics import Score
@@ -59,18 +60,19 @@ def calibrate(
         IntegrityFailure: the three do not name the same eval set.
         CannotJudge: a side has no outcomes over all rows, or nothing may block.
     """
+    check_confidence(baseline.policy)
     rows = pair_rows(evaluation, baseline, labels)
-    units = find_units(rows, respected=baseline.policy.rule.asks_proof)
+    strata = find_strata(rows, respected=baseline.policy.rule.asks_proof)
     gated = [name for name in sorted(baseline.buckets) if baseline.policy.terms_of(name).tier is not Tier.ADVISORY]
     if not gated:
         raise CannotJudge("every bucket is advisory, so nothing could fail")
     rng = random.Random(seed)  # noqa: S311 - a simulation, not a secret
-    blocked = sum(not _judge(draw_equal_pair(units, rng), baseline).passed for _ in range(repetitions))
+    blocked = sum(not _judge(draw_equal_pair(strata, rng), baseline).passed for _ in range(repetitions))
     passed = {name: [0, 0] for name in gated}
     for number in range(repetitions):
         bucket = gated[number % len(gated)]
         fall = 2 * float(baseline.policy.terms_of(bucket).tolerance_pp) / 100 if drop is None else drop
-        verdict = _judge(make_worse(draw_equal_pair(units, rng), bucket, fall, rng), baseline)
+        verdict = _judge(make_worse(draw_equal_pair(strata, rng), bucket, fall, rng), baseline)
         passed[bucket][0] += verdict.passed
         passed[bucket][1] += 1
     return Calibration(

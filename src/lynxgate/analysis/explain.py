@@ -8,13 +8,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
 from lynxgate.decision.baseline import Baseline
+from lynxgate.decision.rules.bucket_comparison import BucketComparison
 from lynxgate.decision.same_eval_set import EvalSetOf, check_same_eval_set, of_identity
-from lynxgate.decision.statistics import cluster_pairs, clustered_interval
+from lynxgate.decision.statistics.units import units_interval
 from lynxgate.decision.verdict import Row, Verdict
 from lynxgate.errors import CannotJudge, IntegrityFailure
 from lynxgate.escape import visible
@@ -88,12 +90,20 @@ def find_examples(
     groups = [labels.groups[each] for each in members]
     if len(set(groups)) == len(groups):
         return Examples(lost, gained)
-    clusters = cluster_pairs(old, new, groups)
-    if len(clusters) < 2:
-        return Examples(lost, gained, len(clusters))
+    policy = baseline.policy
+    sides = BucketComparison(
+        row.bucket,
+        policy.terms_of(row.bucket),
+        before,
+        now,
+        float(policy.confidence),
+        tuple(groups),
+        policy.group_cap or 1,
+    )
+    units = sides.units or Counter()
     # The interval is two-sided, so that each end is one-sided at the confidence.
-    low, high = clustered_interval(clusters, 2 * float(Fraction(verdict.confidence)) - 1)
-    return Examples(lost, gained, len(clusters), (100 * low, 100 * high))
+    low, high = units_interval(units, 2 * float(Fraction(verdict.confidence)) - 1, proof=policy.proof or "gaffke")
+    return Examples(lost, gained, units.total(), (100 * low, 100 * high))
 
 
 def check_eval_set(verdict: Verdict, labels: Labels) -> None:

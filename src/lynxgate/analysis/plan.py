@@ -2,8 +2,8 @@
 
 - Every figure holds for one assumed disagreement: the share of examples on which exactly one of the two models is
   right. The report names it, because a real pair of models has its own.
-- Chances are exact sums over a binomial or trinomial distribution. The examples needed and the smallest drop are normal
-  approximations (`lynxgate.decision.statistics.planning`).
+- Chances are sums over a binomial or trinomial distribution, and the examples needed and the smallest drop are solved
+  with them (`lynxgate.decision.statistics.planning`).
 - The formulas are of examples that are right or wrong. A bucket with trials or graded scores has a row without figures.
 - Only the policy and the sizes of the baseline's buckets are used, none of its measured figures.
 - `lynxgate.reports.plan_text` renders a plan.
@@ -14,9 +14,11 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 
 from lynxgate.decision.baseline import Baseline, Figures
 from lynxgate.decision.compare import ALL_ROWS
+from lynxgate.decision.enforceable import check_confidence
 from lynxgate.decision.policy import Policy, Rule, Terms, Tier
 from lynxgate.decision.statistics import (
     chance_of_holding,
@@ -26,7 +28,8 @@ from lynxgate.decision.statistics import (
     shelf_life,
     smallest_n_ever,
 )
-from lynxgate.decision.statistics.exact import holding_probability
+from lynxgate.decision.statistics.exact import probability_within
+from lynxgate.decision.statistics.planning import find_smallest_drop
 from minieval.contract.report import Scale
 
 STEADY = 0.05  # the disagreement up to which a shelf life is stated
@@ -72,8 +75,13 @@ class Plan:
 
 
 def make_plan(baseline: Baseline, *, disagreement: float, power: float) -> Plan:
-    """Return the plan of a baseline's policy; ``disagreement`` and ``power`` are shares in (0, 1)."""
+    """Return the plan of a baseline's policy; ``disagreement`` and ``power`` are shares in (0, 1).
+
+    Raises:
+        CannotJudge: no test decides at the policy's confidence.
+    """
     policy = baseline.policy
+    check_confidence(policy)
     buckets = [(name, policy.terms_of(name), baseline.buckets[name]) for name in sorted(baseline.buckets)]
     # Holm corrects the buckets that may block together; its strictest step divides the level by their number.
     family = sum(terms.tier is not Tier.ADVISORY and _size(figures) is not None for _, terms, figures in buckets)
@@ -101,12 +109,20 @@ def gates_carried(policy: Policy, rows: int) -> int:
     return shelf_life(rows, epsilon, policy.alpha, STEADY) if epsilon else 0
 
 
-def chance_of_falling(n: int, tolerance: Fraction, disagreement: float) -> float:
-    """Return the exact chance that an equal model falls by more than ``tolerance`` (a share) on ``n`` examples."""
+def chance_of_falling(n: int, tolerance: Fraction, disagreement: float, difference: float = 0.0) -> float:
+    """Return the exact chance that a model falls by more than ``tolerance`` (a share) on ``n`` examples.
+
+    ``difference`` is the true one, 0 for an equal model.
+    """
+
     # With m disagreeing examples, of which l are losses, the model falls by (2 l - m) / n. It stays within the
     # tolerance while l <= (m + n tolerance) / 2.
-    limits = [min(m, math.floor((m + n * tolerance) / 2)) for m in range(n + 1)]
-    inside, unseen = holding_probability(limits, disagreement, 0.0)
+    over, under = n * tolerance.numerator, tolerance.denominator
+
+    def limits_between(first: int, last: int) -> list[int]:
+        return [min(m, (m * under + over) // (2 * under)) for m in range(first, last + 1)]
+
+    inside, unseen = probability_within(n, limits_between, disagreement, difference)
     return max(1 - inside - unseen, 0.0)
 
 
@@ -131,7 +147,7 @@ def _plan(bucket: str, terms: Terms, n: int | None, family: int, assumed: _Assum
         return PlannedRow(bucket, terms.tier, None, float(points), None, None, None, None)
     if policy.rule is Rule.POINT:
         falling = chance_of_falling(n, points / 100, disagreement)
-        drop = minimum_detectable_drop(n, disagreement, margin, 0.5, power)
+        drop = find_smallest_drop(partial(chance_of_falling, n, points / 100), disagreement, power)
         blocks = 0.0 if terms.tier is Tier.ADVISORY else falling
         return PlannedRow(bucket, terms.tier, n, float(points), drop, blocks, None, None)
     strict = 1 - (1 - confidence) / family

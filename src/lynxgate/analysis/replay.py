@@ -53,7 +53,9 @@ def replay(
     elif groups.sha256 != expected:
         raise IntegrityFailure(f"{where} names groups {expected}, and the eval set has {groups.sha256}")
     try:
-        again, _, _ = decide_bytes_again(evaluation, baseline, _given_tolerance(stored), groups=groups)
+        again, _, _ = decide_bytes_again(
+            evaluation, baseline, _given_tolerance(stored), groups=groups, version=stored.rule_version
+        )
     except Refused as error:
         raise IntegrityFailure(f"{where} cannot have been made from these documents: {error}") from error
     if difference := find_difference(parse_json(verdict, where=where), again):

@@ -2,6 +2,7 @@
 
 - A copy draws as many units of the eval set, with replacement, as there are (the bootstrap: B. Efron and R. Tibshirani,
   An Introduction to the Bootstrap, 1993). A unit is a row, or where groups are respected a whole group.
+- Rows are drawn from those in the same buckets, so that every bucket of a copy has its size. Groups are drawn from all.
 - A row keeps both outcomes and its buckets.
 """
 
@@ -20,6 +21,7 @@ from minieval.contract.report import Evaluation, Scale
 from minieval.data.labels import Labels
 
 Units = Sequence[Sequence["Answered"]]
+Strata = Sequence[Units]
 
 
 class Answered(NamedTuple):
@@ -61,21 +63,26 @@ def pair_rows(evaluation: Evaluation, baseline: Baseline, labels: Labels) -> Cop
     return [Answered(before == "1", now == "1", tuple(names), group) for before, now, names, group in answered]
 
 
-def find_units(rows: Copy, *, respected: bool) -> Units:
-    """Return what is drawn: with ``respected`` groups the groups, each whole, else each row alone."""
+def find_strata(rows: Copy, *, respected: bool) -> Strata:
+    """Return what is drawn, and from which: with ``respected`` groups the groups, each whole, else each row alone."""
     units: dict[int, Copy] = {}
     for number, row in enumerate(rows):
         units.setdefault(row.group if respected else number, []).append(row)
-    return list(units.values())
+    if len(units) < len(rows):
+        return [list(units.values())]
+    strata: dict[tuple[str, ...], list[Copy]] = {}
+    for row in rows:
+        strata.setdefault(row.buckets, []).append([row])
+    return list(strata.values())
 
 
-def draw_equal_pair(units: Units, rng: random.Random) -> Copy:
+def draw_equal_pair(strata: Strata, rng: random.Random) -> Copy:
     """Draw a copy in which both models are equal: where they disagree, a fair coin decides which one was right.
 
     One coin decides for all rows of a unit, so that their dependence stays.
     """
     drawn: Copy = []
-    for number, unit in enumerate(rng.choices(units, k=len(units))):
+    for number, unit in enumerate(unit for units in strata for unit in rng.choices(units, k=len(units))):
         right = rng.random() < 0.5
         # The first row on which the models disagree is set as the coin says, and the whole unit is swapped with it.
         differing = next((row for row in unit if row.before != row.now), None)

@@ -11,12 +11,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import assert_never
+from typing import TypedDict, assert_never
 
 from lynxgate import __version__
 from lynxgate.decision.baseline import Baseline, Status
 from lynxgate.decision.consistency import check_evaluation, check_sizes
-from lynxgate.decision.enforceable import check_advisory_terms, check_enforceable
+from lynxgate.decision.enforceable import (
+    RESOLVED,
+    check_advisory_terms,
+    check_confidence,
+    check_enforceable,
+    check_tested_statistics,
+)
+from lynxgate.decision.former import paired as former
 from lynxgate.decision.groups import Groups, check_groups_of, check_rows
 from lynxgate.decision.metrics.judge import judge_metrics
 from lynxgate.decision.outcome import Outcome
@@ -25,7 +32,19 @@ from lynxgate.decision.rules import paired, point
 from lynxgate.decision.rules.bucket_comparison import BucketComparison
 from lynxgate.decision.same_eval_set import check_same_eval_set, of_baseline, of_identity
 from lynxgate.decision.same_task import check_same_task
-from lynxgate.decision.verdict import SCHEMA, Condition, Gate, Inputs, Row, Verdict, VerdictV2, parse_verdict
+from lynxgate.decision.statistics.units import Proof
+from lynxgate.decision.verdict import (
+    RULE_VERSION,
+    SCHEMA,
+    Condition,
+    Gate,
+    Inputs,
+    Row,
+    RuleVersion,
+    Verdict,
+    VerdictV2,
+    parse_verdict,
+)
 from lynxgate.errors import CannotJudge, Refused, UsageFailure
 from lynxgate.figures import format_exactly
 from minieval.contract.digests import digest_bytes
@@ -67,7 +86,9 @@ def compare(
     # First, because another eval set (exit 4) matters more than what is wrong with the policy.
     verdict = compare_again(evaluation, baseline, inputs=inputs, tolerance_pp=tolerance_pp, groups=groups)
     policy = _apply_tolerance(baseline, tolerance_pp)
+    check_confidence(policy)
     check_advisory_terms(policy)
+    check_tested_statistics(policy)
     check_sizes(policy, evaluation, baseline)
     if baseline.status is Status.ACTIVE:
         check_enforceable(baseline, policy)
@@ -81,11 +102,12 @@ def compare_again(
     inputs: Inputs | None = None,
     tolerance_pp: Decimal | None = None,
     groups: Groups | None = None,
+    version: RuleVersion = RULE_VERSION,
 ) -> Verdict:
     """Judge as `compare` does, and accept what earlier gates accepted.
 
     Only for a decision that was taken before (`replay`, `verify`) and for resampled copies: a document that `compare`
-    refuses today must stay readable.
+    refuses today must stay readable. ``version`` is that of the rules by which it was taken.
 
     Raises:
         IntegrityFailure, Refused, CannotJudge, UsageFailure: as `compare`, without its checks of figures and policy.
@@ -93,6 +115,7 @@ def compare_again(
     if inputs is None:
         inputs = _hash_documents(evaluation, baseline)
     policy = _apply_tolerance(baseline, tolerance_pp)
+    check_confidence(policy, RESOLVED)
     conditions = [_check_eval_set(evaluation, baseline)]
     if (task := _check_task(evaluation, baseline)) is not None:
         conditions.append(task)
@@ -113,6 +136,7 @@ def compare_again(
             evaluation.buckets.get(name),
             float(policy.confidence),
             None if respected is None else respected.buckets.get(name),
+            **_unit_terms(policy),
         )
         for name in names
     ]
@@ -120,6 +144,7 @@ def compare_again(
         schema=SCHEMA,
         gate=Gate(name="lynxgate", version=__version__),
         rule=policy.rule,
+        rule_version=version,
         status=baseline.status,
         tolerance_pp=format_exactly(policy.tolerance_pp),
         policy_tolerance_pp=format_exactly(baseline.policy.tolerance_pp),
@@ -128,13 +153,14 @@ def compare_again(
         candidate=evaluation.candidate,
         baseline=baseline.source,
         conditions=tuple(conditions),
-        aggregate=_judge_aggregate(policy, baseline.aggregate, evaluation.aggregate, respected),
-        rows=_judge_buckets(policy, buckets),
+        aggregate=_judge_aggregate(policy, baseline.aggregate, evaluation.aggregate, respected, version),
+        rows=_judge_buckets(policy, buckets, version),
         metrics=judge_metrics(
             policy.metrics,
             baseline.metrics,
             evaluation.metrics,
             fingerprints=(baseline.environment.fingerprint, evaluation.environment.fingerprint),
+            permutes_ties=version > 1,
         ),
     )
 
@@ -224,26 +250,39 @@ def _check_isolation(evaluation: Evaluation, required: str) -> Condition:
     return Condition(name="isolation", outcome=Outcome.UNMEASURED, reason=reason)
 
 
+class _UnitTerms(TypedDict):
+    group_cap: int
+    proof: Proof
+
+
+def _unit_terms(policy: Policy) -> _UnitTerms:
+    return _UnitTerms(group_cap=policy.group_cap or 1, proof=policy.proof or "gaffke")
+
+
 def _judge_aggregate(
-    policy: Policy, before: Measured | None, now: Measured | None, groups: Groups | None
+    policy: Policy, before: Measured | None, now: Measured | None, groups: Groups | None, version: RuleVersion
 ) -> Row | None:
     if not policy.gates_all_rows and before is None and now is None:
         return None
     numbers = None if groups is None else groups.aggregate
-    comparison = BucketComparison(ALL_ROWS, policy.overall_terms, before, now, float(policy.confidence), numbers)
+    comparison = BucketComparison(
+        ALL_ROWS, policy.overall_terms, before, now, float(policy.confidence), numbers, **_unit_terms(policy)
+    )
     if before is None or now is None:
         reason = f"the {'baseline' if before is None else 'evaluation'} has no aggregate"
         return comparison.row(Outcome.UNMEASURED, reason)
     if policy.rule is Rule.POINT:
         return point.judge(comparison)
-    return paired.judge_all_rows(policy.rule, comparison, policy.alpha)
+    judge_all_rows = former.judge_all_rows if version == 1 else paired.judge_all_rows
+    return judge_all_rows(policy.rule, comparison, policy.alpha)
 
 
-def _judge_buckets(policy: Policy, buckets: Sequence[BucketComparison]) -> tuple[Row, ...]:
+def _judge_buckets(policy: Policy, buckets: Sequence[BucketComparison], version: RuleVersion) -> tuple[Row, ...]:
     match policy.rule:
         case Rule.POINT:
             return tuple(point.judge(comparison) for comparison in buckets)
         case Rule.GUARD | Rule.NONINFERIOR:
-            return paired.judge_buckets(policy.rule, buckets, policy.alpha)
+            judge_buckets = former.judge_buckets if version == 1 else paired.judge_buckets
+            return judge_buckets(policy.rule, buckets, policy.alpha)
         case _:
             assert_never(policy.rule)

@@ -13,7 +13,7 @@ from lynxgate.decision.agreed_task import read_agreed_groups
 from lynxgate.decision.baseline import CREATE_IT, Baseline, parse_baseline
 from lynxgate.decision.compare import compare, compare_again
 from lynxgate.decision.groups import Groups
-from lynxgate.decision.verdict import Inputs, Verdict
+from lynxgate.decision.verdict import RULE_VERSION, Inputs, RuleVersion, Verdict
 from lynxgate.errors import UsageFailure
 from minieval.contract.digests import digest_bytes
 from minieval.contract.documents import parse_document, read_bytes
@@ -63,15 +63,22 @@ def decide_bytes(
 
 
 def decide_bytes_again(
-    evaluation: bytes, baseline: bytes, tolerance_pp: Decimal | None = None, *, groups: Groups | None = None
+    evaluation: bytes,
+    baseline: bytes,
+    tolerance_pp: Decimal | None = None,
+    *,
+    groups: Groups | None = None,
+    version: RuleVersion = RULE_VERSION,
 ) -> tuple[Verdict, Evaluation, Baseline]:
     """Judge two documents on which a decision was taken before (`lynxgate.decision.compare.compare_again`).
+
+    ``version`` is that of the rules by which it was taken.
 
     Raises:
         CannotJudge, IntegrityFailure, Refused: as `decide_bytes`.
     """
     measured, agreed, inputs = _parse(evaluation, baseline, ("the evaluation", "the baseline"))
-    verdict = compare_again(measured, agreed, inputs=inputs, tolerance_pp=tolerance_pp, groups=groups)
+    verdict = compare_again(measured, agreed, inputs=inputs, tolerance_pp=tolerance_pp, groups=groups, version=version)
     return verdict, measured, agreed
 
 

@@ -7,6 +7,9 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+from enum import StrEnum
+
 from lynxgate.decision.baseline import Baseline
 from lynxgate.decision.metrics.policy import terms_of
 from lynxgate.decision.policy import Policy
@@ -15,8 +18,18 @@ from minieval.contract.documents import Json, canonical_json
 
 
 def digest_policy(policy: Policy) -> str:
-    """Return the SHA-256 of a policy's parsed terms in canonical form."""
-    return digest_bytes(canonical_json(policy.model_dump(mode="json", exclude_none=True)))
+    """Return the SHA-256 of a policy's parsed terms in canonical form; 2, 2.0 and 2.00 are one value."""
+    return digest_bytes(canonical_json(_write_numbers(policy.model_dump(exclude_none=True))))
+
+
+def _write_numbers(value: object) -> Json:
+    """Return a value as JSON, each number in the form that a baseline of `init` has: 2.0, 0.95."""
+    if isinstance(value, dict):
+        return {key: _write_numbers(entry) for key, entry in value.items()}
+    if isinstance(value, Decimal):
+        text = format(value.normalize(), "f")
+        return text if "." in text else f"{text}.0"
+    return str(value) if isinstance(value, StrEnum) else value
 
 
 def describe_policy(baseline: Baseline) -> dict[str, Json]:

@@ -17,8 +17,11 @@ from lynxgate.decision.baseline import Baseline, Figures
 from lynxgate.decision.metrics.policy import RELATIVE, BaselineMetric, MetricPolicy, terms_of
 from lynxgate.decision.policy import BucketPolicy, Policy, Terms, Tier
 from lynxgate.errors import CannotJudge
+from lynxgate.figures import format_exactly
 
 NO_LIMIT_PP: Final = 99  # percentage points
+LEAST_LEVEL: Final = 1e-6  # of a test
+RESOLVED: Final = 1e-15  # a level below which a confidence is the float 1
 
 
 def check_enforceable(baseline: Baseline, policy: Policy) -> None:
@@ -45,10 +48,40 @@ def check_advisory_terms(policy: Policy) -> None:
             )
 
 
+def check_confidence(policy: Policy, least: float = LEAST_LEVEL) -> None:
+    """Check that the tests can decide at the policy's confidence: sums of floats do not resolve a smaller level.
+
+    Raises:
+        CannotJudge: one minus the confidence is below ``least``.
+    """
+    if policy.rule.asks_proof and policy.alpha < least:
+        raise CannotJudge(
+            f"policy.confidence is {format_exactly(policy.confidence)[:40]}, and no test decides above "
+            f"{1 - LEAST_LEVEL:f}; give a smaller one"
+        )
+
+
+def check_tested_statistics(policy: Policy) -> None:
+    """Check that no metric demands the proof of a change in a statistic that the rank test does not test.
+
+    Mann-Whitney's test is about a shift of all samples. A tail that is ten times worse beside a better body is no such
+    shift, so that a percentile, an extreme or a mean would never be proved worse.
+
+    Raises:
+        CannotJudge: an entry of ``policy.metrics`` does.
+    """
+    for name, terms in policy.metrics.items():
+        if terms.confidence is not None and terms.statistic not in (None, "median"):
+            raise CannotJudge(
+                f"policy.metrics: {name!r} has confidence with statistic {terms.statistic}, and the rank test proves a "
+                "shift of all samples only; leave confidence out, or use the median"
+            )
+
+
 def _list_limits(terms: BucketPolicy) -> list[str]:
     if terms.tier is not Tier.ADVISORY:
         return []
-    return [key for key in ("min", "max_negative_flip_rate") if getattr(terms, key) is not None]
+    return [key for key in ("min", "max_negative_flip_rate", "max_drop_pp") if getattr(terms, key) is not None]
 
 
 def _list_gates(baseline: Baseline, policy: Policy) -> Iterator[bool]:
@@ -71,6 +104,8 @@ def _is_gate(terms: Terms, figures: Figures | None) -> bool:
         return True
     # The worst candidate loses everything that the baseline has right, and each of these examples is a negative flip.
     if terms.max_negative_flip_rate is not None and share > Fraction(terms.max_negative_flip_rate):
+        return True
+    if terms.max_drop_pp is not None and share * 100 > Fraction(terms.max_drop_pp):
         return True
     return terms.tolerance_pp < NO_LIMIT_PP and share * 100 > Fraction(terms.tolerance_pp)
 

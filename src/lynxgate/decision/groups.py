@@ -1,4 +1,4 @@
-"""Which examples of an eval set belong together, as numbers: what the clustered tests need of its labels.
+"""Which examples of an eval set belong together, as numbers: what the tests over units need of its labels.
 
 - Rows of one `group` have one number, from 0 in the order in which the groups appear. A row without a group is a group
   of its own. Names of groups, ids and answers are not included, so that it can be stored with a decision.

@@ -11,17 +11,19 @@ from __future__ import annotations
 from collections.abc import Iterable
 from decimal import Decimal
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import Field, StringConstraints, WithJsonSchema, model_validator
 
 from lynxgate.decision.globs import find_idle, find_most_specific
 from lynxgate.decision.metrics.policy import MetricPolicy
+from lynxgate.decision.statistics.units import Proof
 from minieval.contract.documents import Document, Json, is_note
 from minieval.contract.fields import Number, Share, Table
 
 DEFAULT_TOLERANCE_PP = Decimal("2.0")
 MOST_MARGIN_PP = Decimal(100)
+MOST_GROUP_CAP = 1_000_000
 DEFAULT_CONFIDENCE = Decimal("0.95")
 ISOLATIONS = ("external", "process", "bwrap")  # from the weaker to the stronger
 STRONGEST_ISOLATION = ISOLATIONS[-1]
@@ -35,6 +37,10 @@ Confidence = Annotated[
     Field(gt=0.5, lt=1),
     WithJsonSchema({"type": "number", "exclusiveMinimum": 0.5, "exclusiveMaximum": 1}),
 ]  # one-sided
+
+T = TypeVar("T")
+# A key that documents without it must not gain, so that their hash stays.
+Optional = Annotated[T | None, Field(exclude_if=lambda value: value is None)]
 
 RegisteredModel = Annotated[str, StringConstraints(pattern=r"^models:/[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
 
@@ -82,22 +88,32 @@ class _Rules(Document):
 
 
 class BucketPolicy(_Rules):
-    """The terms of the buckets that a glob matches; ``min`` is an accuracy that the candidate must always reach."""
+    """The terms of the buckets that a glob matches; ``min`` is an accuracy that the candidate must always reach.
+
+    ``max_drop_pp`` is the largest drop that may be observed, whatever it proves.
+    """
 
     tier: Annotated[Tier, Field(strict=False)] | None = None
     tolerance_pp: Points | None = None
     max_negative_flip_rate: Share | None = None
     min: Share | None = None
+    max_drop_pp: Optional[Points] = None
 
     @model_validator(mode="after")
     def _has_an_effect(self) -> BucketPolicy:
-        if all(value is None for value in (self.tier, self.tolerance_pp, self.max_negative_flip_rate, self.min)):
-            raise ValueError("sets nothing; give it tier, tolerance_pp, max_negative_flip_rate or min, or remove it")
+        if all(getattr(self, key) is None for key in BucketPolicy.model_fields):
+            raise ValueError(
+                "sets nothing; give it tier, tolerance_pp, max_negative_flip_rate, min or max_drop_pp, or remove it"
+            )
         return self
 
 
 class Policy(_Rules):
-    """The reviewed terms of a decision."""
+    """The reviewed terms of a decision.
+
+    ``group_cap`` is the number of rows that a group counts as, at most; without it every group counts once. ``proof``
+    is ``theorem`` where only a proved test may decide about groups, trials and graded scores.
+    """
 
     rule: Annotated[Rule, Field(strict=False)]
     tolerance_pp: Points = DEFAULT_TOLERANCE_PP
@@ -107,6 +123,9 @@ class Policy(_Rules):
     min_isolation: Literal["external", "process", "bwrap"] | None = None
     shelf_life: Annotated[ShelfLife | None, Field(strict=False)] = None
     registered_model: RegisteredModel | None = None
+    max_drop_pp: Optional[Points] = None
+    group_cap: Optional[Annotated[int, Field(ge=1, le=MOST_GROUP_CAP)]] = None
+    proof: Optional[Proof] = None
     buckets: Annotated[Table[BucketPolicy], Field(default_factory=dict, validate_default=True)]
     metrics: Annotated[
         Table[MetricPolicy],
@@ -123,8 +142,9 @@ class Policy(_Rules):
         if self.shelf_life is not None and not self.overall_terms.tolerance_pp:
             raise ValueError("shelf_life counts gates by the overall tolerance, which is 0 here; give it one above 0")
         if not self.rule.asks_proof:
-            if "confidence" in self.model_fields_set:
-                raise ValueError("rule 'point' proves nothing, so `confidence` has no effect; leave it out")
+            for key in ("confidence", "group_cap", "proof"):
+                if key in self.model_fields_set:
+                    raise ValueError(f"rule 'point' proves nothing, so `{key}` has no effect; leave it out")
             return self
         margins = {"tolerance_pp": self.tolerance_pp, "overall_tolerance_pp": self.overall_tolerance_pp}
         margins |= {f"buckets.{glob}.tolerance_pp": terms.tolerance_pp for glob, terms in self.buckets.items()}
@@ -152,6 +172,7 @@ class Policy(_Rules):
             tolerance_pp=self.tolerance_pp if overall is None else overall,
             max_negative_flip_rate=self.max_negative_flip_rate if self.gates_all_rows else None,
             min=None,
+            max_drop_pp=self.max_drop_pp if self.gates_all_rows else None,
         )
 
     def terms_of(self, bucket: str) -> Terms:
@@ -159,12 +180,13 @@ class Policy(_Rules):
         glob = find_most_specific(self.buckets, bucket)
         special = _NOTHING_SPECIAL if glob is None else self.buckets[glob]
         # A cap of 0 is a cap, so `or` would be wrong here.
-        flips = special.max_negative_flip_rate
+        flips, drop = special.max_negative_flip_rate, special.max_drop_pp
         return Terms(
             tier=special.tier or Tier.STANDARD,
             tolerance_pp=self.tolerance_pp if special.tolerance_pp is None else special.tolerance_pp,
             max_negative_flip_rate=self.max_negative_flip_rate if flips is None else flips,
             min=special.min,
+            max_drop_pp=self.max_drop_pp if drop is None else drop,
         )
 
     def idle_globs(self, buckets: Iterable[str]) -> tuple[str, ...]:
@@ -179,6 +201,7 @@ class Terms(Document):
     tolerance_pp: Decimal
     max_negative_flip_rate: Decimal | None
     min: Decimal | None
+    max_drop_pp: Optional[Decimal] = None
 
 
-_NOTHING_SPECIAL = BucketPolicy.model_construct(tier=None, tolerance_pp=None, max_negative_flip_rate=None, min=None)
+_NOTHING_SPECIAL = BucketPolicy.model_construct(**dict.fromkeys(BucketPolicy.model_fields))

@@ -11,7 +11,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from fractions import Fraction
 from types import MappingProxyType
@@ -32,6 +32,9 @@ from minieval.contract.report import Candidate
 from minieval.contract.score_bytes import FULL_SCORE
 
 SCHEMA: Final = "lynxgate.verdict/2"
+RuleVersion = Literal[1, 2]
+RULE_VERSION: Final = 2  # by which decisions are taken
+_MOST_SLIPPED = 10  # rows in a summary
 _MOST_REASONS = 3  # in a summary
 
 
@@ -88,7 +91,8 @@ class Method(StrEnum):
     """How the two sides were compared, where a probability was computed."""
 
     PAIRED = "paired"
-    CLUSTERED = "clustered"
+    CLUSTERED = "clustered"  # of version 1 of the rules
+    UNITS = "units"
     UNPAIRED = "unpaired"
 
 
@@ -106,20 +110,30 @@ class BucketStatistics(Document):
     the level ``2 confidence - 1``, so that each end is one-sided at the confidence. ``p_within`` is the p value of the
     test that the candidate is worse by the margin or more: a small one proves that it is within the margin.
     ``p_beyond`` is the p value of the opposite test, corrected for the number of buckets: a small one proves that it is
-    beyond. Only rules that prove something have them. Intervals have four decimals, p values six. ``groups`` is the
-    number of groups of the examples, where some examples share one and the rule respected it.
+    beyond; ``p_beyond_alone`` is the same without that correction, where there is one. Only rules that prove something
+    have them. Intervals have four decimals, p values six.
+
+    Where the method is ``units``, ``p_within`` is Gaffke's p or, where the policy demands a theorem, the betting p, and
+    ``p_within_theorem`` the latter in both cases. ``units`` is the number of units, ``units_to_settle`` an estimate of
+    how many would decide. ``groups`` is the number of groups of the examples, where some examples share one and the
+    rule respected it; ``groups_difference_pp`` is then the mean over groups, which is what the interval is about.
     """
 
     method: Annotated[Method, Field(strict=False)]
     gains: Count | None = None
     losses: Count | None = None
-    baseline_percent: Interval
-    candidate_percent: Interval
+    baseline_percent: Annotated[Interval | None, Field(exclude_if=_is_none)] = None
+    candidate_percent: Annotated[Interval | None, Field(exclude_if=_is_none)] = None
     difference_pp: Interval
     p_within: Exact | None = None
     p_beyond: Exact | None = None
     examples_to_settle: Positive | None = None
     groups: Annotated[Positive | None, Field(exclude_if=_is_none)] = None
+    groups_difference_pp: Annotated[Exact | None, Field(exclude_if=_is_none)] = None
+    units: Annotated[Positive | None, Field(exclude_if=_is_none)] = None
+    units_to_settle: Annotated[Positive | None, Field(exclude_if=_is_none)] = None
+    p_within_theorem: Annotated[Exact | None, Field(exclude_if=_is_none)] = None
+    p_beyond_alone: Annotated[Exact | None, Field(exclude_if=_is_none)] = None
 
 
 class Row(Document):
@@ -137,6 +151,7 @@ class Row(Document):
     max_negative_flip_rate: Exact | None = None
     demand: Annotated[Demand | None, Field(strict=False)] = None
     evidence: BucketStatistics | None = None
+    max_drop_pp: Annotated[Exact | None, Field(exclude_if=_is_none)] = None
 
     @property
     def blocks(self) -> bool:
@@ -176,11 +191,13 @@ class Verdict(Document):
     """The decision on one candidate, as evidence: what every version of the document has.
 
     ``tolerance_pp`` is the general tolerance in force, ``policy_tolerance_pp`` the one the policy names; they differ
-    where the command line set a smaller one (or, under a report-only baseline, a larger one).
+    where the command line set a smaller one (or, under a report-only baseline, a larger one). ``rule_version`` is that
+    of the rules (`RULE_VERSION`); a document without it was decided by version 1.
     """
 
     schema_: str = Field(alias="schema")
     rule: Annotated[Rule, Field(strict=False)]
+    rule_version: Annotated[RuleVersion, Field(exclude_if=lambda version: version == 1)] = 1
     status: Annotated[Status, Field(strict=False)]
     tolerance_pp: Exact
     policy_tolerance_pp: Exact
@@ -249,17 +266,32 @@ class Verdict(Document):
             return self._summarise_failure() + warned
         word = "would pass (report-only)" if self.status is Status.REPORT_ONLY else "passed"
         held = sum(row.outcome is Outcome.HELD for row in self.rows)
-        terms = f"{self.tolerance_pp} pp" + (f", {self.confidence_percent} confidence" if self.rule.asks_proof else "")
+        terms = self._name_tolerances() + (f", {self.confidence_percent} confidence" if self.rule.asks_proof else "")
         text = f"{word}: {held} of {len(self.rows)} buckets held (rule {self.rule}, {terms})"
         undecided = sum(row.tolerated and row.tier is not Tier.ADVISORY for row in self.rows)
         if undecided:
             text += f", {undecided} inconclusive, which {self.rule} lets pass"
-        slipped = len(self.rows) - held - undecided
-        if slipped:
-            text += f", {slipped} advisory did not"
+        if self.slipped:
+            text += f"; worse if each were the only bucket: {_join([describe_move(row) for row in self.slipped])}"
+        advisory = len(self.rows) - held - undecided
+        if advisory:
+            text += f", {advisory} advisory did not"
         if self.metrics:
             text += f"; {self._summarise_metrics()}"
         return text + warned + (f"; {describe_move(self.aggregate)}" if self.aggregate else "")
+
+    @property
+    def slipped(self) -> tuple[Row, ...]:
+        """Return the rows that block nothing and would be proved worse if each were the only bucket."""
+        alpha = 1 - Fraction(self.confidence)
+        return tuple(
+            row
+            for row in self.rows
+            if row.tolerated
+            and row.evidence is not None
+            and row.evidence.p_beyond_alone is not None
+            and Fraction(row.evidence.p_beyond_alone) <= alpha
+        )
 
     @property
     def confidence_percent(self) -> str:
@@ -274,6 +306,13 @@ class Verdict(Document):
     def to_json(self) -> bytes:
         """Return the document; `parse_verdict` gives the same value back."""
         return pretty_json(self.to_tree())
+
+    def _name_tolerances(self) -> str:
+        """Return the tolerance that is in force, or the range of those of the rows that may block."""
+        found = sorted({row.tolerance_pp for row in self.rows if row.tier is not Tier.ADVISORY}, key=Fraction)
+        if not found:
+            return f"{self.tolerance_pp} pp"
+        return f"{found[0]} pp" if len(found) == 1 else f"{found[0]} to {found[-1]} pp"
 
     def _summarise_failure(self) -> str:
         word = "would fail" if self.status is Status.REPORT_ONLY else "failed"
@@ -329,6 +368,11 @@ def parse_verdict(data: bytes, *, where: str = "the verdict") -> Verdict:
 
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _join(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:_MOST_SLIPPED])
+    return shown if len(names) <= _MOST_SLIPPED else f"{shown} and {len(names) - _MOST_SLIPPED} more"
 
 
 def describe_move(row: Row) -> str:

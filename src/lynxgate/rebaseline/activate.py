@@ -12,7 +12,12 @@ from typing import Final
 
 from lynxgate.decision.baseline import Baseline, Status, parse_baseline
 from lynxgate.decision.consistency import check_baseline
-from lynxgate.decision.enforceable import check_advisory_terms, check_enforceable
+from lynxgate.decision.enforceable import (
+    check_advisory_terms,
+    check_confidence,
+    check_enforceable,
+    check_tested_statistics,
+)
 from lynxgate.decision.metrics.judge import judge_metrics
 from lynxgate.decision.outcome import Outcome
 from lynxgate.decision.policy import Tier
@@ -50,7 +55,9 @@ def activate(data: bytes, *, accept_zero: Collection[str] = (), where: str = "th
     _judge_own_metrics(baseline, where)
     _check_scales(baseline, where)
     try:
+        check_confidence(baseline.policy)
         check_advisory_terms(baseline.policy)
+        check_tested_statistics(baseline.policy)
         check_enforceable(baseline, baseline.policy)
         check_baseline(baseline)
     except CannotJudge as error:
@@ -93,9 +100,12 @@ def _check_scales(baseline: Baseline, where: str) -> None:
         if figures.scale is Scale.RIGHT_OR_WRONG or terms.tier is Tier.ADVISORY:
             continue
         scale = describe_scale(figures)
-        if baseline.policy.rule.asks_proof:
+        if baseline.policy.rule.asks_proof and figures.counts is None and figures.scores is None:
             rule = baseline.policy.rule
-            raise CannotJudge(f"{where}: bucket {name!r} is {scale}, which rule {rule} cannot judge; use rule point")
+            raise CannotJudge(
+                f"{where}: bucket {name!r} is {scale}, and rule {rule} needs the score of each row; rebaseline from an "
+                "evaluation of minieval, or use rule point"
+            )
         if terms.max_negative_flip_rate is not None:
             raise CannotJudge(f"{where}: bucket {name!r} is {scale}, which max_negative_flip_rate cannot judge")
 

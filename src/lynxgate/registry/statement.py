@@ -17,7 +17,7 @@ from lynxgate.decision.baseline import Baseline
 from lynxgate.decision.decide import decide_bytes_again
 from lynxgate.decision.groups import parse_groups
 from lynxgate.decision.same_decision import find_difference, written_by
-from lynxgate.decision.verdict import Gate, Verdict, parse_verdict
+from lynxgate.decision.verdict import RULE_VERSION, Gate, Verdict, parse_verdict
 from lynxgate.errors import CannotJudge
 from lynxgate.identity import SemverText
 from lynxgate.registry.layout import Environment, RegistryId
@@ -98,14 +98,23 @@ class Statement(Document):
         return self
 
     def decide(self) -> tuple[Verdict, Evaluation, Baseline]:
-        """Decide again from the documents in it; return the verdict, the evaluation and the baseline.
+        """Decide again from the documents in it, by the version of the rules that the verdict in it names.
+
+        Return the verdict, the evaluation and the baseline.
 
         Raises:
             GateError: as `lynxgate.decision.decide.decide_bytes_again`.
         """
         documents = self.predicate.documents
         groups = None if documents.groups is None else parse_groups(documents.groups.encode())
-        return decide_bytes_again(documents.evaluation.encode(), documents.baseline.encode(), groups=groups)
+        verdict = self.predicate.verdict
+        version = verdict.get("rule_version") if isinstance(verdict, dict) else None
+        return decide_bytes_again(
+            documents.evaluation.encode(),
+            documents.baseline.encode(),
+            groups=groups,
+            version=2 if version == RULE_VERSION else 1,
+        )
 
     def follows(self, verdict: Verdict) -> bool:
         """Return whether the verdict in it is the decision ``verdict`` (`lynxgate.decision.same_decision`)."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 from lynxgate.decision.baseline import Baseline
 from lynxgate.decision.metrics.policy import MetricPolicy, terms_of
 from lynxgate.escape import visible
@@ -51,12 +53,17 @@ def _describe_rule(baseline: Baseline) -> str:
     return f"{text} (all rows {policy.overall_terms.tolerance_pp:f} pp), confidence {policy.confidence:f}"
 
 
+def _write_share(share: Fraction | None) -> str:
+    """Return a share that follows from counts, with four decimals as documents state it."""
+    return "none" if share is None else f"{float(share):.4f}"
+
+
 def _bucket_rows(baseline: Baseline) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = []
     for name, figure in sorted(baseline.buckets.items()):
         terms = baseline.policy.terms_of(name)
         stated = figure.mean if figure.scale is Scale.GRADED else figure.accuracy
-        share = "none" if stated is None else f"{stated:f}"
+        share = f"{stated:f}" if stated is not None else _write_share(figure.share)
         rows.append((visible(name), str(figure.n or ""), share, terms.tier.value, f"{terms.tolerance_pp:f} pp"))
     return rows
 

@@ -67,8 +67,9 @@ def render_markdown(verdict: Verdict, *, every: bool = False) -> str:
 
 
 def render_table(verdict: Verdict) -> str:
-    """Return the summary, all rows in aligned columns for a terminal, and the warnings about metrics."""
-    warnings = [f"warning: {visible(row.metric)} {visible(row.warning or '')}" for row in verdict.warnings]
+    """Return the summary, all rows in aligned columns for a terminal, and the warnings."""
+    warnings = [f"warning: {visible(row.bucket)} {visible(row.reason)}" for row in verdict.slipped]
+    warnings += [f"warning: {visible(row.metric)} {visible(row.warning or '')}" for row in verdict.warnings]
     tables = ["\n".join(aligned_lines(grid.columns, grid.rows, left=LEFT)) for grid in tabulate(verdict)]
     return "\n\n".join(block for block in (verdict.summary, *tables, "\n".join(warnings)) if block)
 
@@ -92,13 +93,13 @@ def _markdown_name(row: Row) -> str:
 
 
 def _plain_summary(verdict: Verdict) -> str:
-    """Return the summary of a pass with its only name, that of the aggregate, escaped for Markdown."""
-    whole = verdict.aggregate
-    if whole is None or whole.bucket == ALL_ROWS:
-        return verdict.summary
+    """Return the summary of a pass with the names of the aggregate and of rows in it escaped for Markdown."""
     # Through a copy, because the summary is built from the verdict.
-    named = whole.model_copy(update={"bucket": as_code(whole.bucket)})
-    return verdict.model_copy(update={"aggregate": named}).summary
+    rows = tuple(row.model_copy(update={"bucket": as_code(row.bucket)}) for row in verdict.rows)
+    whole = verdict.aggregate
+    if whole is not None:
+        whole = whole.model_copy(update={"bucket": _markdown_name(whole)})
+    return verdict.model_copy(update={"aggregate": whole, "rows": rows}).summary
 
 
 def _columns(verdict: Verdict) -> tuple[str, ...]:
@@ -170,7 +171,8 @@ def _list_reasons(verdict: Verdict) -> list[str]:
 
 
 def _list_warnings(verdict: Verdict) -> list[str]:
-    return [f"{as_code(row.metric)} warning: {_sentence(row.warning or '')}" for row in verdict.warnings]
+    slipped = [f"{as_code(row.bucket)} warning: {_sentence(row.reason)}" for row in verdict.slipped]
+    return [*slipped, *(f"{as_code(row.metric)} warning: {_sentence(row.warning or '')}" for row in verdict.warnings)]
 
 
 def _sentence(text: str) -> str:

@@ -16,6 +16,7 @@ from lynxgate.decision.statistics import Pairs, holm, inferiority, noninferior, 
 from lynxgate.decision.statistics.proportions import Score
 from lynxgate.decision.verdict import Demand, Method, Row, Verdict, parse_verdict
 from lynxgate.errors import CannotJudge, Exit, UsageFailure
+from lynxgate.reports.verdict_table import render_markdown, render_table
 from minieval.contract.outcome_bits import pack_outcomes
 from tests.samples import baseline, evaluation, judge, judge_again
 
@@ -116,14 +117,19 @@ def test_an_inconclusive_bucket_blocks_where_the_rule_requires_proof(rule: str, 
 
 
 def test_one_bad_bucket_among_many_may_be_chance() -> None:
-    unlucky = (500, 10, 36)
-    assert inferiority(Pairs(*unlucky), 0.03).p <= 0.05
+    unlucky = (500, 10, 38)
+    assert inferiority(Pairs(*unlucky), 0.03, exact=True).p <= 0.05
     alone = decide({"a": unlucky})
     assert row(alone, "a").outcome is Outcome.REGRESSED
     among = decide({"a": unlucky, **{f"b{number}": (500, 10, 10) for number in range(19)}})
     assert row(among, "a").outcome is Outcome.INCONCLUSIVE
     assert "but not proved among 20 buckets" in row(among, "a").reason
     assert among.passed
+    # It is named, with its drop, in the summary, the comment and the terminal.
+    assert among.slipped == (row(among, "a"),)
+    assert "; worse if each were the only bucket: a 98.00 % -> 92.40 % (-5.60 pp)" in among.summary
+    for shown in (render_markdown(among), render_markdown(among, every=True), render_table(among)):
+        assert "not proved among 20 buckets" in shown
     # What blocks nothing does not blunt the rest.
     advisory = decide(
         {"a": unlucky, **{f"b{number}": (500, 10, 10) for number in range(19)}}, buckets={"b*": {"tier": "advisory"}}
@@ -155,7 +161,9 @@ def test_the_verdict_has_the_figures_of_the_statistics(
     )
     margin, level, names = float(points) / 100, float(1 - confidence), sorted(table)
     pairs = {name: Pairs(*table[name]) for name in names}
-    worse = dict(zip(names, holm([inferiority(pairs[name], margin).p for name in names], level), strict=True))
+    worse = dict(
+        zip(names, holm([inferiority(pairs[name], margin, exact=True).p for name in names], level), strict=True)
+    )
     fine = {name: noninferior(pairs[name], margin, float(confidence)) for name in names}
     for name in names:
         found, each = row(verdict, name), pairs[name]
@@ -275,3 +283,22 @@ def test_a_minimum_holds_under_a_rule_that_proves() -> None:
     verdict = decide({"a": (500, 10, 10)}, buckets={"a": {"min": 0.99}})
     assert row(verdict, "a").outcome is Outcome.REGRESSED
     assert "is below the minimum of 99.00 %" in row(verdict, "a").reason
+
+
+@pytest.mark.parametrize("rule", ["point", "guard", "noninferior"])
+def test_a_drop_beyond_the_hard_limit_regresses_whatever_it_proves(rule: str) -> None:
+    """8 of 8 to 4 of 8 is a drop of 50 pp, which 20 buckets do not prove beyond every margin."""
+    table = {"a": (8, 0, 4), "b": (400, 4, 4)}
+    loose = {"tolerance_pp": 60, "overall_tolerance_pp": 1}
+    assert row(decide(table, rule, **loose), "a").outcome in (Outcome.HELD, Outcome.INCONCLUSIVE)
+    for where in ({"max_drop_pp": 49.9}, {"buckets": {"a": {"max_drop_pp": 49.9}}}):
+        found = row(decide(table, rule, **loose, **where), "a")
+        assert (found.outcome, found.max_drop_pp) == (Outcome.REGRESSED, "49.9")
+        assert found.reason.endswith("and it may fall by at most 49.9 pp" + found.reason.partition("49.9 pp")[2])
+    exact = row(decide(table, rule, **loose, max_drop_pp=50), "a")
+    assert exact.outcome in (Outcome.HELD, Outcome.INCONCLUSIVE)
+
+
+def test_the_summary_names_the_tolerances_in_force() -> None:
+    verdict = decide({"a": (500, 5, 5), "b": (1000, 20, 22)}, tolerance_pp=3, buckets={"a": {"tolerance_pp": 20}})
+    assert "(rule guard, 3.0 to 20.0 pp, 95 % confidence)" in verdict.summary

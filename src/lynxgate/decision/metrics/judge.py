@@ -52,10 +52,12 @@ def judge_metrics(
     candidate: Mapping[str, Metric],
     *,
     fingerprints: tuple[str | None, str | None],
+    permutes_ties: bool = True,
 ) -> tuple[MetricRow, ...]:
     """Return a row for every metric of either side; none where neither the policy nor the baseline names metrics.
 
-    ``fingerprints`` identify the machine of the baseline and that of the candidate.
+    ``fingerprints`` identify the machine of the baseline and that of the candidate. ``permutes_ties`` is that of
+    `lynxgate.decision.statistics.mann_whitney`.
 
     Raises:
         CannotJudge: the policy names metrics that neither side has, or a limit that would block an improvement.
@@ -73,6 +75,7 @@ def judge_metrics(
             now=candidate.get(name),
             fingerprints=fingerprints,
             is_named=name in policy,
+            permutes_ties=permutes_ties,
         )
         for name in sorted(names)
     ]
@@ -92,6 +95,7 @@ class _MetricComparison:
     now: Metric | None
     fingerprints: tuple[str | None, str | None]
     is_named: bool
+    permutes_ties: bool
 
     @property
     def unit(self) -> str:
@@ -153,7 +157,7 @@ def _judge(comparison: _MetricComparison) -> MetricRow:
     if problem := _incomparable(comparison, terms, before, now):
         return comparison.row(Outcome.UNMEASURED, problem)
     try:
-        measured = _measure(terms, before, now)
+        measured = _measure(terms, before, now, permutes_ties=comparison.permutes_ties)
     except TooFew as error:
         return comparison.row(Outcome.UNMEASURED, str(error))
     return _judge_figures(comparison, terms, before.direction, measured)
@@ -216,7 +220,7 @@ def _incomparable(
     return None
 
 
-def _measure(terms: MetricPolicy, before: BaselineMetric, now: Metric) -> _Measured:
+def _measure(terms: MetricPolicy, before: BaselineMetric, now: Metric, *, permutes_ties: bool) -> _Measured:
     was, became = Fraction(before.value or 0), Fraction(now.value)
     if before.samples is None or now.samples is None:
         return _Measured((was, became))
@@ -228,7 +232,8 @@ def _measure(terms: MetricPolicy, before: BaselineMetric, now: Metric) -> _Measu
     if before.direction == "info":
         return _Measured((was, became), None, outliers)
     worse: Literal["higher", "lower"] = "higher" if before.direction == "lower" else "lower"
-    return _Measured((was, became), measure_shift(ours, theirs, worse=worse), outliers)
+    shift = measure_shift(ours, theirs, worse=worse, permutes_ties=permutes_ties)
+    return _Measured((was, became), shift, outliers)
 
 
 def _broken(

@@ -90,10 +90,15 @@ def count_outliers(samples: Sequence[Fraction]) -> Outliers:
 
 
 def measure_shift(
-    baseline: Sequence[Fraction], candidate: Sequence[Fraction], *, worse: Literal["higher", "lower"]
+    baseline: Sequence[Fraction],
+    candidate: Sequence[Fraction],
+    *,
+    worse: Literal["higher", "lower"],
+    permutes_ties: bool = True,
 ) -> Shift:
     """Test whether the candidate's samples are worse (Mann-Whitney, one-sided)."""
-    test = mann_whitney([float(x) for x in baseline], [float(x) for x in candidate], worse=worse)
+    ours, theirs = ([float(x) for x in side] for side in (baseline, candidate))
+    test = mann_whitney(ours, theirs, worse=worse, permutes_ties=permutes_ties)
     p, share = (format_exactly(Fraction(round(value * 10**6), 10**6)) for value in (test.p, test.share))
     return Shift(n_baseline=len(baseline), n_candidate=len(candidate), p=p, share=share, method=test.method)
 

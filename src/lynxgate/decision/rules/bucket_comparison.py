@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -14,24 +16,27 @@ from lynxgate.decision.policy import Terms
 from lynxgate.decision.statistics import (
     Pairs,
     Score,
-    cluster_pairs,
-    clustered_interval,
     newcombe_unpaired,
     pair,
     tango_interval,
     wilson,
 )
+from lynxgate.decision.statistics.units import Proof, Unit, Units, units_interval, units_mean
 from lynxgate.decision.verdict import BucketStatistics, Demand, Figure, Method, Row
 from lynxgate.figures import format_exactly, format_percent, format_points
 from minieval.contract.outcome_bits import unpack_outcomes
 from minieval.contract.report import Measured, Scale
+from minieval.contract.score_bytes import FULL_SCORE, unpack_counts, unpack_scores
+
+_ROWS_OF = {Scale.RIGHT_OR_WRONG: "outcomes", Scale.TRIALS: "counts", Scale.GRADED: "scores"}
 
 
 @dataclass(frozen=True)
 class BucketComparison:
     """A bucket (or all rows) as the baseline and the evaluation have it; ``confidence`` is one-sided, in (0.5, 1).
 
-    ``groups`` has the number of the group of each row, where the rule respects groups.
+    ``groups`` has the number of the group of each row, where the rule respects groups. A group counts as many rows as
+    it has, and at most ``group_cap``. ``proof`` names the p value that decides about units.
     """
 
     bucket: str
@@ -40,6 +45,8 @@ class BucketComparison:
     now: Measured | None
     confidence: float
     groups: tuple[int, ...] | None = None
+    group_cap: int = 1
+    proof: Proof = "gaffke"
 
     @property
     def shares(self) -> tuple[Fraction, Fraction] | None:
@@ -80,23 +87,52 @@ class BucketComparison:
         return pair(unpack_outcomes(self.before.outcomes, n), unpack_outcomes(self.now.outcomes, n), n)
 
     @property
-    def clusters(self) -> tuple[Pairs, ...] | None:
-        """Return gains and losses of each group; `None` without outcomes, or where no two examples share a group."""
-        if self.groups is None or self.pairs is None or len(set(self.groups)) == len(self.groups):
+    def shares_groups(self) -> bool:
+        """Whether two rows are of one group, so that rows are not independent."""
+        return self.groups is not None and len(set(self.groups)) < len(self.groups)
+
+    @property
+    def units(self) -> Units | None:
+        """Return the units of evidence; `None` where a side has no outcomes, counts or scores.
+
+        A unit is a group of rows, or a row, with the mean of candidate minus baseline.
+        """
+        moves = self._moves
+        if moves is None:
             return None
-        n = len(self.groups)
-        before, now = (side.outcomes or "" for side in (self.before, self.now) if side is not None)
-        return cluster_pairs(unpack_outcomes(before, n), unpack_outcomes(now, n), self.groups)
+        changes, full = moves
+        if not self.shares_groups or self.groups is None:
+            return Counter({Unit(change / full): count for change, count in Counter(changes).items()})
+        sums: dict[int, list[int]] = {}
+        for group, change in zip(self.groups, changes, strict=True):
+            total = sums.setdefault(group, [0, 0])
+            total[0] += change
+            total[1] += 1
+        return Counter(
+            Unit(change / (n * full), min(n, self.group_cap) / self.group_cap) for change, n in sums.values()
+        )
+
+    @property
+    def _moves(self) -> tuple[list[int], int] | None:
+        """Return the change of each row as a whole number, and the number that is a change from 0 to 1."""
+        if self.before is None or self.now is None or self.before.n != self.now.n or self.now.n is None:
+            return None
+        before, now = (_read_rows(side, side.n or 0) for side in (self.before, self.now))
+        if before is None or now is None:
+            return None
+        full = FULL_SCORE if self.now.scale is Scale.GRADED else self.now.trials or 1
+        return [new - old for old, new in zip(before, now, strict=True)], full
 
     @property
     def without_outcomes(self) -> str:
-        """Return a clause that names the sides without outcomes."""
+        """Return a clause that names the sides without outcomes (or counts, or scores) of each row."""
         missing = [
             name
             for name, side in (("baseline", self.before), ("evaluation", self.now))
-            if side is not None and side.outcomes is None
+            if side is not None and side.outcomes is None and side.counts is None and side.scores is None
         ]
-        return f"the {' and the '.join(missing)} {'has' if len(missing) == 1 else 'have'} no outcomes"
+        of = "outcomes" if self.now is None else _ROWS_OF[self.now.scale]
+        return f"the {' and the '.join(missing)} {'has' if len(missing) == 1 else 'have'} no {of}"
 
     def row(
         self,
@@ -125,6 +161,7 @@ class BucketComparison:
             ),
             demand=demand,
             evidence=evidence,
+            max_drop_pp=None if terms.max_drop_pp is None else format_exactly(terms.max_drop_pp),
         )
 
 
@@ -147,14 +184,12 @@ def refuse_incomparable(comparison: BucketComparison) -> Row | None:
 
 
 def refuse_beyond_limits(comparison: BucketComparison, moved: str) -> tuple[Outcome, str] | None:
-    """Return outcome and reason where the bucket is below its minimum or flips more than its cap; else `None`.
+    """Return outcome and reason where a limit on the figures themselves does not hold; else `None`.
 
     ``moved`` is the difference in words (`describe_move`).
     """
-    terms, shares, pairs = comparison.terms, comparison.shares, comparison.pairs
-    if shares is not None and terms.min is not None and shares[1] < Fraction(terms.min):
-        floor = Fraction(terms.min)
-        below = f"{format_percent(shares[1], floor)} is below the minimum of {format_percent(floor)}"
+    terms, pairs = comparison.terms, comparison.pairs
+    if below := _name_broken_floor(comparison):
         return Outcome.REGRESSED, f"{moved}, and {below}"
     if terms.max_negative_flip_rate is None:
         return None
@@ -174,26 +209,54 @@ def refuse_beyond_limits(comparison: BucketComparison, moved: str) -> tuple[Outc
     return None
 
 
+def _name_broken_floor(comparison: BucketComparison) -> str:
+    """Return a clause where the bucket is below its minimum, or fell by more than it may; else an empty one."""
+    terms, shares = comparison.terms, comparison.shares
+    if shares is None:
+        return ""
+    if terms.min is not None and shares[1] < (floor := Fraction(terms.min)):
+        return f"{format_percent(shares[1], floor)} is below the minimum of {format_percent(floor)}"
+    if terms.max_drop_pp is not None and (shares[0] - shares[1]) * 100 > (most := Fraction(terms.max_drop_pp)):
+        return f"it may fall by at most {format_exactly(most)} pp"
+    return ""
+
+
 def describe_evidence(comparison: BucketComparison) -> BucketStatistics | None:
-    """Return the statistics that every rule shows; `None` where a side has no counts.
+    """Return the statistics of a bucket for a rule that proves something; `None` where nothing could be proved.
 
     Intervals have the two-sided level ``2 confidence - 1``, so that each end is one-sided at the confidence.
     """
-    if (scores := comparison.scores) is None:
-        return None
-    pairs, clusters, level = comparison.pairs, comparison.clusters, 2 * comparison.confidence - 1
-    interval = newcombe_unpaired(*scores, level) if pairs is None else tango_interval(pairs, level)
-    method = Method.UNPAIRED if pairs is None else Method.PAIRED
-    if clusters is not None:
-        interval, method = _widen(interval, clusters, level), Method.CLUSTERED
+    if (comparison.is_right_or_wrong and not comparison.shares_groups) or comparison.units is None:
+        return describe_counts(comparison)
+    units, level = comparison.units, 2 * comparison.confidence - 1
+    counts, pairs = describe_counts(comparison), comparison.pairs
+    grouped = comparison.shares_groups
     return BucketStatistics(
-        method=method,
+        method=Method.UNITS,
         gains=None if pairs is None else pairs.gains,
         losses=None if pairs is None else pairs.losses,
-        baseline_percent=_hundredfold(wilson(scores[0], level)),
-        candidate_percent=_hundredfold(wilson(scores[1], level)),
-        difference_pp=_hundredfold(interval),
-        groups=None if clusters is None else len(clusters),
+        baseline_percent=None if counts is None else counts.baseline_percent,
+        candidate_percent=None if counts is None else counts.candidate_percent,
+        difference_pp=to_percent(units_interval(units, level, proof=comparison.proof)),
+        groups=units.total() if grouped else None,
+        groups_difference_pp=f"{100 * units_mean(units) + 0.0:.4f}" if grouped else None,
+        units=units.total(),
+    )
+
+
+def describe_counts(comparison: BucketComparison) -> BucketStatistics | None:
+    """Return the statistics of independent rows that are right or wrong; `None` where a side has no counts."""
+    if (scores := comparison.scores) is None:
+        return None
+    pairs, level = comparison.pairs, 2 * comparison.confidence - 1
+    interval = newcombe_unpaired(*scores, level) if pairs is None else tango_interval(pairs, level)
+    return BucketStatistics(
+        method=Method.UNPAIRED if pairs is None else Method.PAIRED,
+        gains=None if pairs is None else pairs.gains,
+        losses=None if pairs is None else pairs.losses,
+        baseline_percent=to_percent(wilson(scores[0], level)),
+        candidate_percent=to_percent(wilson(scores[1], level)),
+        difference_pp=to_percent(interval),
     )
 
 
@@ -204,13 +267,8 @@ def describe_move(comparison: BucketComparison) -> str:
     return f"{format_points((shares[1] - shares[0]) * 100, -Fraction(comparison.terms.tolerance_pp))} pp"
 
 
-def _widen(interval: tuple[float, float], clusters: tuple[Pairs, ...], level: float) -> tuple[float, float]:
-    """Return the smallest interval with both ``interval`` and the clustered one; with one group, all differences."""
-    low, high = clustered_interval(clusters, level) if len(clusters) > 1 else (-1.0, 1.0)
-    return min(low, interval[0]), max(high, interval[1])
-
-
-def _hundredfold(interval: tuple[float, float]) -> tuple[str, str]:
+def to_percent(interval: tuple[float, float]) -> tuple[str, str]:
+    """Return the ends of an interval of shares in percent, with four decimals."""
     # Adding 0.0 turns -0.0 into 0.0, so that equal intervals have equal text.
     low, high = (f"{100 * end + 0.0:.4f}" for end in interval)
     return low, high
@@ -221,6 +279,16 @@ def describe_scale(side: Measured | None) -> str:
     if side is None or side.scale is not Scale.TRIALS:
         return str(Scale.RIGHT_OR_WRONG if side is None else side.scale)
     return f"right or wrong in each of {side.trials} trials"
+
+
+def _read_rows(side: Measured, n: int) -> Sequence[int] | None:
+    """Return the outcome, count or score of each row, the first row first; `None` where the side has none."""
+    if side.outcomes is not None:
+        bits = f"{unpack_outcomes(side.outcomes, n):0{n}b}"
+        return [int(bit) for bit in bits]
+    if side.counts is not None and side.trials is not None:
+        return unpack_counts(side.counts, n, side.trials)
+    return None if side.scores is None else unpack_scores(side.scores, n)
 
 
 def _figure(side: Measured | None) -> Figure | None:

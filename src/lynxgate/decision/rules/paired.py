@@ -5,9 +5,11 @@
   proof among all buckets that may block at the level. In all other cases a bucket is inconclusive.
 - ``noninferior`` requires the first proof of every bucket that is not advisory. ``guard`` requires it of critical
   buckets and of all rows together; the other buckets must only not be proved worse.
-- Examples of one group are not independent. Where the groups are given, both proofs must also hold by the clustered
-  test: no p is smaller and no interval narrower than for independent examples.
+- Independent rows that are right or wrong go through the exact test of counts. Rows in groups, graded scores and
+  several trials of a row go through the test over bounded units (`lynxgate.decision.statistics.units`): a unit is a
+  group, or a row, and a group counts as at most ``group_cap`` rows.
 - Without outcomes the two sides are compared as if on different examples. The row names that, and that it is weaker.
+  Rows in groups prove nothing then.
 - Floats decide here, unlike under `point`; a p value within rounding of the level would be a coincidence.
 """
 
@@ -29,9 +31,6 @@ from lynxgate.decision.rules.bucket_comparison import (
     refuse_incomparable,
 )
 from lynxgate.decision.statistics import (
-    Pairs,
-    Score,
-    clustered_z,
     examples_to_settle,
     holm_adjusted,
     inferiority,
@@ -40,26 +39,24 @@ from lynxgate.decision.statistics import (
     unpaired_z,
     upper_tail,
 )
+from lynxgate.decision.statistics.units import fewest_units, units_beyond, units_to_settle, units_within
 from lynxgate.decision.verdict import BucketStatistics, Demand, Method, Row
-from lynxgate.figures import format_exactly, format_interval
-
-FEW_GROUPS = 30  # below it a cluster-robust variance tends to be too small
-ONE_GROUP = "all its examples are of one group, and one group proves nothing"
+from lynxgate.figures import format_exactly, format_interval, format_points
 
 
 @dataclass(frozen=True)
 class Tested:
     """Both one-sided p values of a bucket: for being within its margin, and for being beyond it.
 
-    ``beyond`` is corrected for the ``family`` of buckets that were tested together, ``alone`` is not. ``settled_by`` is
-    the number of examples that would probably decide an undecided bucket.
+    ``beyond`` is corrected for the ``family`` of buckets that were tested together, ``alone`` is not. ``theorem``
+    is the proved p of being within, where units were tested.
     """
 
     within: float
     beyond: float
     alone: float
-    settled_by: int | None
     family: int = 1
+    theorem: float | None = None
 
 
 def judge_buckets(rule: Rule, buckets: Sequence[BucketComparison], alpha: float) -> tuple[Row, ...]:
@@ -94,55 +91,34 @@ def correct_together(tiers: Sequence[Tier], tested: Sequence[Tested | None]) -> 
 
 def run_tests(comparison: BucketComparison, alpha: float) -> Tested | None:
     """Run both tests on a bucket whose sides are comparable; `None` where a side has no counts."""
-    margin = float(Fraction(comparison.terms.tolerance_pp) / 100)
-    if (pairs := comparison.pairs) is not None:
-        test, clusters = _test_pairs(pairs, margin, alpha), comparison.clusters
-        return test if clusters is None else _respect_groups(test, clusters, margin, alpha)
-    if (scores := comparison.scores) is not None:
-        return _test_scores(*scores, margin, alpha)
-    return None
+    margin = _share(comparison)
+    if (pairs := comparison.pairs) is not None and not comparison.shares_groups:
+        beyond = inferiority(pairs, margin, alpha, exact=True).p
+        return Tested(noninferiority(pairs, margin, alpha).p, beyond, beyond)
+    if (units := comparison.units) is not None:
+        within, beyond = units_within(units, margin), units_beyond(units, margin).p(comparison.proof)
+        beyond = min(beyond, 1.0)
+        return Tested(min(within.p(comparison.proof), 1.0), beyond, beyond, theorem=within.theorem)
+    if (scores := comparison.scores) is None:
+        return None
+    if comparison.shares_groups:
+        return Tested(1.0, 1.0, 1.0)  # the variance between groups is not known
+    z = unpaired_z(*scores, -margin)
+    return Tested(upper_tail(z), upper_tail(-z), upper_tail(-z))
 
 
-def _test_pairs(pairs: Pairs, margin: float, alpha: float) -> Tested:
-    within, beyond = noninferiority(pairs, margin, alpha).p, inferiority(pairs, margin, alpha).p
-    undecided = within >= alpha and beyond > alpha
-    return Tested(within, beyond, beyond, examples_to_settle(pairs, margin, 1 - alpha) if undecided else None)
-
-
-def _respect_groups(test: Tested, clusters: Sequence[Pairs], margin: float, alpha: float) -> Tested:
-    """Repeat both tests on clusters; return the larger p of each pair, so that a proof must hold either way."""
-    if len(clusters) < 2:
-        # One group shows no variance between groups, so nothing is proved.
-        return Tested(1.0, 1.0, 1.0, None)
-    z, n = clustered_z(clusters, -margin), sum(cluster.n for cluster in clusters)
-    within, beyond = max(test.within, upper_tail(z)), max(test.alone, upper_tail(-z))
-    if within < alpha or beyond <= alpha:
-        return Tested(within, beyond, beyond, None)
-    # Z grows with sqrt(n), so n (z_alpha / Z)^2 examples would reach z_alpha; near the margin no number would.
-    needed = math.ceil(n * (quantile(1 - alpha) / z) ** 2) if abs(z) > 1e-3 else None
-    return Tested(within, beyond, beyond, None if needed is None else max(needed, test.settled_by or 0))
-
-
-def _test_scores(baseline: Score, candidate: Score, margin: float, alpha: float) -> Tested:
-    z = unpaired_z(baseline, candidate, -margin)
-    within, beyond = upper_tail(z), upper_tail(-z)
-    needed = math.ceil(candidate.n * (quantile(1 - alpha) / z) ** 2) if abs(z) > 1e-3 else None
-    undecided = within >= alpha and beyond > alpha
-    return Tested(within, beyond, beyond, needed if undecided else None)
+def _share(comparison: BucketComparison) -> float:
+    """Return the margin as a share."""
+    return float(Fraction(comparison.terms.tolerance_pp) / 100)
 
 
 def _judge(comparison: BucketComparison, test: Tested | None, demand: Demand, rule: Rule, alpha: float) -> Row:
     if incomparable := refuse_incomparable(comparison):
         return incomparable
-    if not comparison.is_right_or_wrong:
-        scale = describe_scale(comparison.now)
-        return comparison.row(Outcome.UNMEASURED, f"rule {rule} cannot judge rows that are {scale} yet; use rule point")
     found = describe_evidence(comparison)
     if test is None or found is None:
-        needs = f"rule {rule} needs `n` and `correct` of both sides, and better `outcomes`; evaluate with minieval"
-        return comparison.row(Outcome.UNMEASURED, needs)
-    proofs = {"p_within": _write_p(test.within), "p_beyond": _write_p(test.beyond)}
-    evidence = found.model_copy(update={**proofs, "examples_to_settle": test.settled_by})
+        return comparison.row(Outcome.UNMEASURED, _name_needs(comparison, rule))
+    evidence = _add_proofs(found, comparison, test, alpha)
     moved = _describe(comparison, evidence)
     if test.beyond <= alpha:
         outcome = Outcome.REGRESSED
@@ -152,8 +128,7 @@ def _judge(comparison: BucketComparison, test: Tested | None, demand: Demand, ru
     elif test.within < alpha:
         outcome, reason = Outcome.HELD, f"{moved}: proved within {_margin(comparison)} (p {_short_p(test.within)})"
     else:
-        doubt = ONE_GROUP if evidence.groups == 1 else _explain_doubt(comparison, test, alpha)
-        outcome, reason = Outcome.INCONCLUSIVE, f"{moved}: {doubt}"
+        outcome, reason = Outcome.INCONCLUSIVE, f"{moved}: {_explain_doubt(comparison, evidence, test, alpha)}"
         if demand is Demand.NO_PROOF_OF_HARM:
             reason += f"; {rule} requires no proof of this bucket"
     return comparison.row(outcome, reason + _explain_weakness(comparison, evidence), demand=demand, evidence=evidence)
@@ -163,29 +138,79 @@ def _demand(rule: Rule, tier: Tier) -> Demand:
     return Demand.PROOF if rule is Rule.NONINFERIOR or tier is Tier.CRITICAL else Demand.NO_PROOF_OF_HARM
 
 
-def _explain_doubt(comparison: BucketComparison, test: Tested, alpha: float) -> str:
+def _name_needs(comparison: BucketComparison, rule: Rule) -> str:
+    if comparison.is_right_or_wrong:
+        return f"rule {rule} needs `n` and `correct` of both sides, and better `outcomes`; evaluate with minieval"
+    scale = describe_scale(comparison.now)
+    return f"rule {rule} needs each row of both sides ({scale}), and {comparison.without_outcomes}"
+
+
+def _add_proofs(found: BucketStatistics, comparison: BucketComparison, test: Tested, alpha: float) -> BucketStatistics:
+    """Return the statistics with the p values, and with the number that would settle an undecided bucket."""
+    proofs: dict[str, str | int | None] = {"p_within": _write_p(test.within), "p_beyond": _write_p(test.beyond)}
+    if test.family > 1:
+        proofs["p_beyond_alone"] = _write_p(test.alone)
+    if test.theorem is not None:
+        proofs["p_within_theorem"] = _write_p(test.theorem)
+    if test.within >= alpha and test.beyond > alpha:
+        key = "examples_to_settle" if found.method is not Method.UNITS else "units_to_settle"
+        proofs[key] = _settle(comparison, test, alpha)
+    return found.model_copy(update=proofs)
+
+
+def _settle(comparison: BucketComparison, test: Tested, alpha: float) -> int | None:
+    margin = _share(comparison)
+    if (pairs := comparison.pairs) is not None and not comparison.shares_groups:
+        return examples_to_settle(pairs, margin, 1 - alpha, test.family)
+    if (units := comparison.units) is not None:
+        return units_to_settle(units, margin, alpha, proof=comparison.proof, family=test.family)
+    if (scores := comparison.scores) is None or comparison.shares_groups:
+        return None
+    z = unpaired_z(*scores, -margin)
+    level = alpha if z > 0 else alpha / test.family
+    # Z grows with sqrt(n), so n (z_alpha / Z)^2 examples would reach z_alpha; near the margin no number would.
+    return math.ceil(scores[1].n * (quantile(1 - level) / z) ** 2) if abs(z) > 1e-3 else None
+
+
+def _explain_doubt(comparison: BucketComparison, evidence: BucketStatistics, test: Tested, alpha: float) -> str:
+    if comparison.shares_groups and evidence.method is Method.UNPAIRED:
+        return "its examples are in groups, which prove nothing without the outcomes of both sides"
     if test.alone <= alpha:
         alone = f"if it were the only bucket (p {_short_p(test.alone)})"
         return f"worse than {_margin(comparison)} {alone}, but not proved among {test.family} buckets"
     doubt = f"neither proved within {_margin(comparison)} (p {_short_p(test.within)}) nor proved beyond"
-    if test.settled_by is None:
-        return f"{doubt}, and no number of examples would settle a difference on the margin"
-    return f"{doubt}; about {test.settled_by} examples would settle it"
+    noun = "examples" if evidence.groups is None else "groups"
+    settled_by = evidence.units_to_settle if evidence.method is Method.UNITS else evidence.examples_to_settle
+    if settled_by is None:
+        return f"{doubt}, and no number of {noun} would settle a difference on the margin"
+    return f"{doubt}; about {settled_by} {noun} would settle it{_name_fewest(comparison, evidence, noun, alpha)}"
+
+
+def _name_fewest(comparison: BucketComparison, evidence: BucketStatistics, noun: str, alpha: float) -> str:
+    """Return a clause where there are fewer units than any proof needs that is not helped by gains."""
+    fewest = fewest_units(_share(comparison), alpha, proof=comparison.proof)
+    if evidence.units is None or fewest is None or evidence.units >= fewest:
+        return ""
+    return f" ({evidence.units} {noun} are too few: without a difference it takes {fewest})"
 
 
 def _explain_weakness(comparison: BucketComparison, evidence: BucketStatistics) -> str:
-    if evidence.method is Method.PAIRED:
+    if evidence.groups is not None:
+        cap = comparison.group_cap
+        each = "each counts once" if cap == 1 else f"each counts as its rows, at most {cap}"
+        return f" (in {evidence.groups} groups of examples, of which {each})"
+    if evidence.method is not Method.UNPAIRED:
         return ""
-    if evidence.method is Method.CLUSTERED and evidence.groups is not None:
-        few = ", which are few: the interval is probably too narrow" if evidence.groups < FEW_GROUPS else ""
-        return f" (in {evidence.groups} groups of examples{few})" if evidence.groups > 1 else ""
-    apart = ", and takes examples of one group as independent" if comparison.groups is not None else ""
-    return f" (unpaired, since {comparison.without_outcomes}: weaker, and of approximate level{apart})"
+    return f" (unpaired, since {comparison.without_outcomes}: weaker, and of approximate level)"
 
 
 def _describe(comparison: BucketComparison, evidence: BucketStatistics) -> str:
     level = f"{100 * (2 * comparison.confidence - 1):.6g} %"
-    return f"{describe_move(comparison)} ({level} interval {format_interval(evidence.difference_pp, signed=True)})"
+    interval = f"{level} interval {format_interval(evidence.difference_pp, signed=True)}"
+    if evidence.groups_difference_pp is None:
+        return f"{describe_move(comparison)} ({interval})"
+    over_groups = format_points(Fraction(evidence.groups_difference_pp), -Fraction(comparison.terms.tolerance_pp))
+    return f"{describe_move(comparison)} ({over_groups} pp as groups count, {interval})"
 
 
 def _margin(comparison: BucketComparison) -> str:

@@ -12,7 +12,7 @@ from fractions import Fraction
 from lynxgate.decision.outcome import Outcome
 from lynxgate.decision.rules.bucket_comparison import (
     BucketComparison,
-    describe_evidence,
+    describe_counts,
     describe_move,
     refuse_beyond_limits,
     refuse_incomparable,
@@ -28,7 +28,7 @@ def judge(comparison: BucketComparison) -> Row:
     # `refuse_incomparable` has made sure that there are shares; without them this would regress.
     agreed, reached = comparison.shares or (Fraction(1), Fraction(0))
     moved, tolerance = describe_move(comparison), f"{format_exactly(comparison.terms.tolerance_pp)} pp"
-    evidence = describe_evidence(comparison)
+    evidence = describe_counts(comparison)
     if (reached - agreed) * 100 < -Fraction(comparison.terms.tolerance_pp):
         return comparison.row(Outcome.REGRESSED, f"{moved}, and the tolerance is {tolerance}", evidence=evidence)
     if beyond := refuse_beyond_limits(comparison, moved):

@@ -1,7 +1,8 @@
 """The statistics of the gate's decisions: pure functions over frozen values, standard library only.
 
 `paired` Tango's score test | `decision` the gate's two tests at an exact level | `exact` sums over every outcome |
-`mcnemar` | `proportions` Wilson and Newcombe | `multiple` Holm | `clusters` | `planning` examples needed |
+`mcnemar` | `proportions` Wilson and Newcombe | `multiple` Holm | `units` groups, trials, graded scores | `clusters` |
+`planning` examples needed |
 `shelf_life` of an eval set | `ranks` Mann-Whitney. docs/statistics.md describes the method.
 
 - Shares, not percentage points: a margin of 0.02 is 2 pp. Differences are candidate minus baseline.

@@ -5,6 +5,7 @@ Source: the cluster-robust variance of a mean without small-sample factor, as in
 
 - ``Var(d) = sum over clusters of (sum in the cluster of (d_i - d))^2 / n^2``. Where Tango's variance under ``d0`` is
   larger, it is used instead: a variance estimated as zero must not pass anything.
+- Version 1 of the rules decides by it (`lynxgate.decision.former`); version 2 has `lynxgate.decision.statistics.units`.
 - A bucket is not a cluster: fewer than two clusters are refused. With few (under about 30) the variance is itself
   uncertain and tends to be too small; the exact level of `decision` does not hold here.
 """

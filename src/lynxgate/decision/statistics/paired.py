@@ -132,8 +132,10 @@ def _lower_limit(n: int, gains: int, losses: int, z: float) -> float:
     return root(above, -1.0, net / n)
 
 
-def root(f: Callable[[float], float], low: float, high: float) -> float:
+def root(f: Callable[[float], float], low: float, high: float, *, accuracy: float = 1e-15) -> float:
     """Return where ``f`` falls through zero between ``low`` and ``high``; ``low`` when it is not positive there.
+
+    The result is at most ``accuracy`` away, beside the rounding of floats.
 
     T. R. Chandrupatla's method (Advances in Engineering Software 28 (1997) 145-149): inverse quadratic interpolation
     where that is safe, else bisection, so that it ends for any shape of ``f``.
@@ -154,7 +156,7 @@ def root(f: Callable[[float], float], low: float, high: float) -> float:
             c, b, fc, fb = b, a, fb, fa
         a, fa = x, fx
         nearest = a if abs(fa) < abs(fb) else b
-        finest = (2e-16 * abs(nearest) + 1e-15) / abs(b - a)
+        finest = (2e-16 * abs(nearest) + accuracy) / abs(b - a)
         if finest > 0.5 or fa == 0:
             return nearest
         part = 0.5

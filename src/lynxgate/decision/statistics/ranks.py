@@ -3,12 +3,14 @@
 Source: H. B. Mann, D. R. Whitney, Annals of Mathematical Statistics 18 (1947) 50-60.
 
 - The test is one-sided. The side is the worse direction and never depends on the data.
-- Exact for up to `EXACT_SAMPLES` samples on each side without ties; else normal with tie and continuity correction.
+- Exact for up to `EXACT_SAMPLES` samples on each side: with ties, every choice of the candidate's samples among all is
+  counted (a permutation test). Else normal with tie and continuity correction.
 """
 
 from __future__ import annotations
 
 import math
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -16,6 +18,7 @@ from typing import Literal
 from lynxgate.decision.statistics.normal import upper_tail
 
 EXACT_SAMPLES = 20
+_SLOT = 40  # bits: there are at most C(40, 20) choices, which is below 2^38
 
 
 @dataclass(frozen=True)
@@ -32,9 +35,15 @@ class RankTest:
 
 
 def mann_whitney(
-    baseline: Sequence[float], candidate: Sequence[float], *, worse: Literal["higher", "lower"]
+    baseline: Sequence[float],
+    candidate: Sequence[float],
+    *,
+    worse: Literal["higher", "lower"],
+    permutes_ties: bool = True,
 ) -> RankTest:
     """Test whether the candidate's samples are shifted towards ``worse``; a small p proves that they are.
+
+    Without ``permutes_ties`` samples with ties go through the normal approximation, as in version 1 of the rules.
 
     Raises:
         ValueError: a side has no sample, or a sample is not finite.
@@ -45,9 +54,11 @@ def mann_whitney(
         raise ValueError("samples are finite numbers")
     sign = 1 if worse == "higher" else -1
     m, n = len(candidate), len(baseline)
-    u, ties = _u([sign * x for x in candidate], [sign * x for x in baseline])
-    if not ties and max(m, n) <= EXACT_SAMPLES:
-        return RankTest(u, _exact_tail(m, n, round(u)), u / (m * n), "exact")
+    ours, theirs = [sign * x for x in candidate], [sign * x for x in baseline]
+    u, ties = _u(ours, theirs)
+    if max(m, n) <= EXACT_SAMPLES and (permutes_ties or not ties):
+        p = _permutation_tail(ours, theirs) if ties else _exact_tail(m, n, round(u))
+        return RankTest(u, p, u / (m * n), "exact")
     # Normal approximation: the variance of U is smaller by the ties, and 0.5 corrects for continuity.
     total = m + n
     variance = m * n / 12 * (total + 1 - ties / (total * (total - 1)))
@@ -86,3 +97,25 @@ def _exact_tail(m: int, n: int, u: int) -> float:
         for j in range(i, m * n + 1):
             ways[j] += ways[j - i]
     return sum(ways[u:]) / math.comb(m + n, m)
+
+
+def _permutation_tail(candidate: list[float], baseline: list[float]) -> float:
+    """Return P(rank sum >= the candidate's) over all choices of its samples among those of both sides.
+
+    The number of choices of k samples with each sum of doubled ranks is a polynomial. It is kept as one whole number,
+    with a slot of `_SLOT` bits for each sum, so that adding a rank is a shift.
+    """
+    pooled, m = sorted(candidate + baseline), len(candidate)
+    # Twice the mean rank of each sample: the ranks of its first and of its last equal.
+    doubled = [bisect_left(pooled, x) + 1 + bisect_right(pooled, x) for x in pooled]
+    rank_sum = sum(bisect_left(pooled, x) + 1 + bisect_right(pooled, x) for x in candidate)
+    ways = [1] + [0] * m
+    for rank in doubled:
+        for k in range(m, 0, -1):
+            ways[k] += ways[k - 1] << (_SLOT * rank)
+    above = ways[m] >> (_SLOT * rank_sum)
+    count = 0
+    while above:
+        count += above & ((1 << _SLOT) - 1)
+        above >>= _SLOT
+    return count / math.comb(len(pooled), m)
