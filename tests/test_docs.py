@@ -32,7 +32,7 @@ from minieval.contract.documents import parse_document
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("docs/**/*.md"), ROOT / "README.md"])
-SLOW = ("adopt",)  # it makes a database of MLflow's, and a model in it
+SLOW = ("adopt", "adopt-sklearn")  # they make a database of MLflow's, and models in it
 FENCE = re.compile(
     r"(?:^<!-- (?P<above>[^\n]*=[^\n]*) -->\n)?^```(?P<info>\w[^\n`]*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL
 )

@@ -338,7 +338,10 @@ def _match_names(schema: Any, columns: Sequence[Column]) -> dict[str, Any]:
 def _refuse_missing(required: Iterable[str], names: Sequence[str]) -> None:
     missing = [name for name in required if name not in names]
     if missing:
-        raise UnfitFeatures(f"the model's signature needs {_list(missing)}, and the features are {_list(names)}")
+        raise UnfitFeatures(
+            f"the model's signature needs {_list(missing)}, which the task does not name as `features`; they are "
+            f"{_list(names)}"
+        )
 
 
 def _find_lone(kind: Any, columns: Sequence[Column]) -> str:
@@ -609,8 +612,10 @@ def _describe(error: BaseException) -> str:
     """Return an error's class and its end, which is where MLflow and others put the cause."""
     try:
         text = str(error)
-        short = text if len(text) <= MAX_REASON else f"... {text[-MAX_REASON:]}"
-        words = short if isinstance(error, UnfitFeatures) else f"{type(error).__name__}: {short}"
+        if isinstance(error, UnfitFeatures):
+            words = text[:MAX_REASON]  # ours, and begins with what is wrong
+        else:
+            words = f"{type(error).__name__}: {text if len(text) <= MAX_REASON else f'... {text[-MAX_REASON:]}'}"
         return words.encode(errors="replace").decode()
     except BaseException:
         # An exception of the candidate's own class may raise another one when it is printed.

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -60,12 +61,15 @@ def assign_roles(task: Task, names: Sequence[str], *, where: str) -> Roles:
             raise CannotJudge(f"{where}: the column {name[:80]!r} is `{role}` and `{other}`; name another for one")
     columns = tuple(name for name in task.buckets.named if name not in task.buckets.lists)
     named = {*labels.values(), *task.buckets.named}
-    features = task.features or tuple(name for name in names if name not in named)
+    hidden = {labels.get("id"), labels["expected"], labels.get("accepted"), *task.buckets.lists}
+    if task.features is None:
+        features = [name for name in names if name not in named]
+    else:
+        features = _expand(task.features, [name for name in names if name not in hidden])
     wanted = (*labels.values(), *task.buckets.named, *features, *task.files.columns, *task.types)
     known = set(names)
     if absent := [name for name in wanted if name not in known]:
         raise CannotJudge(f"{where}: no column {absent[0][:80]!r}; it has {list_names(names)}")
-    hidden = {labels.get("id"), labels["expected"], labels.get("accepted"), *task.buckets.lists}
     if shown := [name for name in features if name in hidden]:
         raise CannotJudge(f"{where}: the column {shown[0][:80]!r} is an id or a label; take it out of `features`")
     if not features:
@@ -82,6 +86,15 @@ def assign_roles(task: Task, names: Sequence[str], *, where: str) -> Roles:
         features=tuple(features),
         files=task.files.columns,
     )
+
+
+def _expand(features: Sequence[str], names: Sequence[str]) -> list[str]:
+    """Return the features by name: ``*`` in one stands for any characters, and is never an id or a label."""
+    found: list[str] = []
+    for feature in features:
+        pattern = re.compile(".*".join(map(re.escape, feature.split("*"))), re.DOTALL)
+        found += [name for name in names if pattern.fullmatch(name)] if "*" in feature else [feature]
+    return list(dict.fromkeys(found))
 
 
 def list_names(names: Sequence[str]) -> str:

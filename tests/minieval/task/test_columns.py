@@ -66,3 +66,14 @@ WRONG = {
 def test_a_column_that_does_not_fit_is_named(text: str, names: list[str], words: str) -> None:
     with pytest.raises(CannotJudge, match=f"^set.csv: .*{words}"):
         assign_roles(task(text), names, where="set.csv")
+
+
+def test_a_star_in_features_stands_for_columns_that_are_no_labels() -> None:
+    task = Task.model_validate(
+        {"id": "id", "expected": "label", "features": ["mean_*", "age", "*"], "buckets": {"columns": ["age"]}}
+    )
+    names = ["id", "label", "worst_a", "mean_b", "age", "mean_a"]
+    assert assign_roles(task, names, where="set.csv").features == ("mean_b", "mean_a", "age", "worst_a")
+    nothing = task.model_copy(update={"features": ("none_*",)})
+    with pytest.raises(CannotJudge, match="no features"):
+        assign_roles(nothing, names, where="set.csv")
