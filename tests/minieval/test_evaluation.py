@@ -246,3 +246,13 @@ def test_an_eval_set_inside_the_bundle_is_refused(tmp_path: Path) -> None:
     for path in (rows, rows.parent, link):
         with pytest.raises(CannotJudge, match="inside the bundle"):
             evaluate(bundle, path)
+
+
+@pytest.mark.parametrize("pair", ["=x", "a=" + "b" * 201, "a=\x1b[31mred", "commit=a\nb", "k" * 201 + "=1"])
+def test_a_context_that_no_document_holds_is_wrong_usage(
+    pair: str, rows: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bundle, output = write_bundle(tmp_path / "bundle", UPPER), tmp_path / "o.json"
+    assert run(arguments(bundle, rows, output, "--context", pair)) == 64
+    err = capsys.readouterr().err
+    assert err.startswith("minieval: --context: ") and err.count("\n") == 1 and "\x1b" not in err
