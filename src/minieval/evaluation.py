@@ -195,8 +195,10 @@ def _predict_all(plan: _Plan, predictor: Predictor, stream: EvalSetStream, score
     for batch in stream.batches(plan.batch_size):
         rows, codes = buckets.read(batch.table, batch.where)
         with sandbox.show_files(plan.scratch / "files", batch.files):
-            trials = [predictor.predict(batch.features, first=batch.start + 1) for _ in range(task.trials)]
-        tally.add(marker.mark(read_truth(batch), trials), rows, codes)
+            # Marked one by one: the answers to all trials of a batch could fill the memory.
+            trials = (predictor.predict(batch.features, first=batch.start + 1) for _ in range(task.trials))
+            marks = marker.mark(read_truth(batch), trials)
+        tally.add(marks, rows, codes)
         plan.progress(batch.start + len(batch.table))
     marker.check_kinds(roles.expected)
     return _Measured(stream, predictor.timing, tally.measure(), marker.missing, marker.classes(), scorer.metrics())
