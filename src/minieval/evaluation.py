@@ -110,8 +110,8 @@ def evaluate(
     `PROCESS`, or when a feature is the answer in nearly all rows.
 
     Raises:
-        CannotJudge: the eval set, the task or the bundle is invalid, the eval set is inside the bundle, a feature is the answer in every row, the
-            candidate fails or answers in the wrong form, or the scorer fails.
+        CannotJudge: the eval set, the task or the bundle is invalid, the eval set is inside the bundle, a feature is
+            the answer in every row, the candidate fails or answers in the wrong form, or the scorer fails.
         IntegrityFailure: the bundle holds a link or a special file, or the eval set changed while it was read.
         UsageFailure: ``run_id`` is not a run id, or ``batch_size`` is less than 1.
     """

@@ -139,7 +139,12 @@ def name_class(value: Scalar) -> str:
 
 def _check_class(name: str) -> None:
     """Refuse a class that the evaluation could not name, after the model has predicted every row."""
-    if not name or len(name) > LONGEST_CLASS or any(ord(each) < 32 or ord(each) == 127 for each in name) or is_note(name):
+    if (
+        not name
+        or len(name) > LONGEST_CLASS
+        or any(ord(each) < 32 or ord(each) == 127 for each in name)
+        or is_note(name)
+    ):
         raise ValueError(
             f"gate_classes has {name[:80]!r}; the name of a class has 1 to {LONGEST_CLASS} characters, no control "
             "characters, and is none of a comment"
