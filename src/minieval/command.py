@@ -112,13 +112,20 @@ def run(argv: Sequence[str] | None = None) -> int:
 
 
 def _parse_context(pairs: Sequence[str]) -> Context | None:
+    from pydantic import ValidationError  # noqa: PLC0415 - --help stays fast
+
+    from minieval.contract.documents import list_reasons  # noqa: PLC0415
     from minieval.contract.report import Context  # noqa: PLC0415
 
     named = dict(pair.partition("=")[::2] for pair in pairs)
     if wrong := [pair for pair in pairs if not pair.partition("=")[2]]:
         raise UsageFailure(f"--context {wrong[0][:80]!r}: write KEY=VALUE, as commit=0a1b2c3")
     known = {key: named.pop(key) for key in ("commit", "branch", "time") if key in named}
-    return Context.model_validate({**known, "tags": named}) if pairs else None
+    try:
+        return Context.model_validate({**known, "tags": named}) if pairs else None
+    except ValidationError as error:
+        place, reason = list_reasons(error)[0]
+        raise UsageFailure(f"--context: {place}: {reason}") from error
 
 
 @contextlib.contextmanager

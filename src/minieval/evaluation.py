@@ -110,13 +110,14 @@ def evaluate(
     `PROCESS`, or when a feature is the answer in nearly all rows.
 
     Raises:
-        CannotJudge: the eval set, the task or the bundle is invalid, a feature is the answer in every row, the
-            candidate fails or answers in the wrong form, or the scorer fails.
+        CannotJudge: the eval set, the task or the bundle is invalid, the eval set is inside the bundle, a feature is
+            the answer in every row, the candidate fails or answers in the wrong form, or the scorer fails.
         IntegrityFailure: the bundle holds a link or a special file, or the eval set changed while it was read.
         UsageFailure: ``run_id`` is not a run id, or ``batch_size`` is less than 1.
     """
     batch_size = task.task.model.batch_size if batch_size is None else batch_size
     _check_request(run_id, batch_size)
+    _refuse_inside(eval_set, bundle)
     with tempfile.TemporaryDirectory(prefix="minieval-", ignore_cleanup_errors=True) as name:
         scratch = Path(name)
         manifest = stage(bundle, scratch / "bundle")
@@ -153,6 +154,14 @@ def _check_request(run_id: str | None, batch_size: int) -> None:
         raise UsageFailure(f"a batch size of {batch_size}: give at least 1")
 
 
+def _refuse_inside(eval_set: Path, bundle: Path) -> None:
+    """Refuse an eval set that the candidate would get as a part of its bundle."""
+    if eval_set.resolve().is_relative_to(bundle.resolve()):
+        raise CannotJudge(
+            f"{eval_set}: is inside the bundle {bundle}, which is visible to the candidate; move the eval set out of it"
+        )
+
+
 def _measure(plan: _Plan, eval_set: Path) -> _Measured:
     """Predict and score all rows; a second time where a later chunk has values of a wider kind than the first had."""
     stream: EvalSetStream | None = None
@@ -186,8 +195,10 @@ def _predict_all(plan: _Plan, predictor: Predictor, stream: EvalSetStream, score
     for batch in stream.batches(plan.batch_size):
         rows, codes = buckets.read(batch.table, batch.where)
         with sandbox.show_files(plan.scratch / "files", batch.files):
-            trials = [predictor.predict(batch.features, first=batch.start + 1) for _ in range(task.trials)]
-        tally.add(marker.mark(read_truth(batch), trials), rows, codes)
+            # Marked one by one: the answers to all trials of a batch could fill the memory.
+            trials = (predictor.predict(batch.features, first=batch.start + 1) for _ in range(task.trials))
+            marks = marker.mark(read_truth(batch), trials)
+        tally.add(marks, rows, codes)
         plan.progress(batch.start + len(batch.table))
     marker.check_kinds(roles.expected)
     return _Measured(stream, predictor.timing, tally.measure(), marker.missing, marker.classes(), scorer.metrics())

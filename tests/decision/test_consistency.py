@@ -50,6 +50,26 @@ CONTRADICTIONS: Mapping[str, tuple[dict[str, Any], dict[str, Any], str]] = {
         {"aggregate": {"n": 100, "correct": 90}},
         "the buckets have 85 of 100 rows right, and the aggregate 90 of 100",
     ),
+    "accuracies that do not add up": (
+        {"x": {"n": 50, "accuracy": 1}, "y": {"n": 50, "accuracy": 0.98}},
+        {"aggregate": {"n": 100, "correct": 90}},
+        "the buckets together have a share of 0.99, and the aggregate 0.9",
+    ),
+    "means that do not add up": (
+        {"x": {"n": 50, "mean": 1}, "y": {"n": 50, "mean": 1}},
+        {"schema": "minieval.evaluation/2", "aggregate": {"n": 100, "points": 900_000}},
+        "the buckets together have a share of 1, and the aggregate 0.9",
+    ),
+    "more missing answers than wrong ones": (
+        {"x": {"n": 50, "trials": 2, "correct": 99}},
+        {
+            "schema": "minieval.evaluation/2",
+            "trials": 2,
+            "missing_answers": 2,
+            "aggregate": {"n": 50, "trials": 2, "correct": 99},
+        },
+        "the aggregate has 99 of 100 answers right, and missing_answers is 2",
+    ),
     "other outcomes of the same rows": ({"x": right(9, 1)}, {"aggregate": right(9, 2)}, "the same 9 rows and other"),
     "fewer rows than a bucket": (X, rows(10), "eval_set.rows is 10, and bucket 'x' has n 1599"),
     "other rows than the aggregate": (
@@ -86,6 +106,12 @@ def test_an_evaluation_that_contradicts_itself_is_not_judged(name: str) -> None:
     [
         ({"x": right(9, 1), "y": right(4, 0)}, {"aggregate": right(9, 1), **rows(9, groups=9)}),
         ({"x": {"n": 50, "correct": 40}, "y": {"n": 50, "correct": 45}}, {"aggregate": {"n": 100, "correct": 85}}),
+        # Rounded to four decimals: 33 and 34 of 67, and 2 of 3.
+        (
+            {"x": {"n": 67, "accuracy": 0.4925}, "y": {"n": 67, "accuracy": 0.5075}},
+            {"aggregate": {"n": 134, "correct": 67}},
+        ),
+        ({"x": {"n": 1, "correct": 0}, "y": {"n": 2, "correct": 2}}, {"aggregate": {"n": 3, "accuracy": 0.6667}}),
         # Rows in two buckets, and rows in none.
         ({"x": {"n": 70, "correct": 60}, "y": {"n": 50, "correct": 45}}, {"aggregate": {"n": 100, "correct": 88}}),
         ({"x": {"n": 20, "correct": 20}}, {"aggregate": {"n": 100, "correct": 50}, **rows(100)}),

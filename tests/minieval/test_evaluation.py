@@ -12,7 +12,7 @@ from minieval.command import run
 from minieval.contract.bundle import read_manifest, settle
 from minieval.contract.documents import parse_document
 from minieval.contract.evalset import identify
-from minieval.contract.exits import UsageFailure
+from minieval.contract.exits import CannotJudge, UsageFailure
 from minieval.contract.outcome_bits import unpack_outcomes
 from minieval.contract.report import Evaluation
 from minieval.contract.run_note import RunNote, write_run_note
@@ -236,3 +236,23 @@ def test_an_exception_that_cannot_be_printed_is_still_reported() -> None:
 
     assert _describe(Mute()) == "an exception that cannot be printed"
     assert _describe(ValueError("x" * 10**6 + " the cause")) == "ValueError: ... " + "x" * 390 + " the cause"
+
+
+def test_an_eval_set_inside_the_bundle_is_refused(tmp_path: Path) -> None:
+    bundle = write_bundle(tmp_path / "bundle", UPPER)
+    rows = write_rows(bundle / "data" / "eval.jsonl", upper_rows(3))
+    link = tmp_path / "eval.jsonl"
+    link.symlink_to(rows)
+    for path in (rows, rows.parent, link):
+        with pytest.raises(CannotJudge, match="inside the bundle"):
+            evaluate(bundle, path)
+
+
+@pytest.mark.parametrize("pair", ["=x", "a=" + "b" * 201, "a=\x1b[31mred", "commit=a\nb", "k" * 201 + "=1"])
+def test_a_context_that_no_document_holds_is_wrong_usage(
+    pair: str, rows: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bundle, output = write_bundle(tmp_path / "bundle", UPPER), tmp_path / "o.json"
+    assert run(arguments(bundle, rows, output, "--context", pair)) == 64
+    err = capsys.readouterr().err
+    assert err.startswith("minieval: --context: ") and err.count("\n") == 1 and "\x1b" not in err

@@ -94,10 +94,12 @@ def _find_in_answers(evaluation: Evaluation) -> Iterator[str]:
         return
     if rows is not None and missing > rows:
         yield f"eval_set.rows is {rows}, and missing_answers is {missing}"
-    if whole is None or whole.scale is not Scale.RIGHT_OR_WRONG or whole.correct is None or whole.n is None:
+    if whole is None or whole.scale is Scale.GRADED or whole.correct is None or whole.reachable is None:
         return
-    if whole.correct + missing > whole.n:
-        yield f"the aggregate has {whole.correct} of {whole.n} rows right, and missing_answers is {missing}"
+    if whole.correct + missing > whole.reachable:  # a row with a missing answer has at least one that is wrong
+        yield (
+            f"the aggregate has {whole.correct} of {whole.reachable} {_unit(whole)}, and missing_answers is {missing}"
+        )
 
 
 def _find_in_classes(evaluation: Evaluation) -> Iterator[str]:
@@ -124,6 +126,7 @@ def _find_in_buckets(buckets: Mapping[str, Measured], whole: Measured | None, *,
     for name, part in named.items():
         if part.n is not None:
             yield from _find_in_part(name, part, part.n, whole, whole.n)
+    yield from _find_in_shares(buckets, whole, whole.n, is_median=is_median)
     # Where the sizes of the buckets add up to the number of rows, each row is in exactly one of them.
     counted = [each.reached if each.scale is whole.scale else None for each in buckets.values()]
     total = sum(each.n or 0 for each in buckets.values())
@@ -133,6 +136,36 @@ def _find_in_buckets(buckets: Mapping[str, Measured], whole: Measured | None, *,
         unit = _unit(whole)
         most = sum(each.reachable or 0 for each in buckets.values())
         yield f"the buckets have {reached} of {most} {unit}, and the aggregate {whole.reached} of {whole.reachable}"
+
+
+def _find_in_shares(buckets: Mapping[str, Measured], whole: Measured, rows: int, *, is_median: bool) -> Iterator[str]:
+    """Yield that buckets of `rows` rows together cannot have the share of all rows, where one states a share alone."""
+    sides = [*buckets.values(), whole]
+    if (
+        is_median
+        or sum(each.n or 0 for each in buckets.values()) != rows
+        or all(each.reached is not None for each in sides)
+    ):
+        return
+    ranges = [_range_of(each) for each in sides if (each.scale, each.trials) == (whole.scale, whole.trials)]
+    known = [each for each in ranges if each is not None]
+    if len(known) < len(sides):
+        return
+    *parts, (low, high) = known
+    if sum(part[1] for part in parts) < low or sum(part[0] for part in parts) > high:
+        reached = format_figure(sum(((part[0] + part[1]) / 2 for part in parts), Fraction(0)) / (whole.reachable or 1))
+        stated = format_figure(whole.written or Fraction(0))
+        yield f"the buckets together have a share of {reached}, and the aggregate {stated}"
+
+
+def _range_of(side: Measured) -> tuple[Fraction, Fraction] | None:
+    """Return the least and the most that the rows of a side reached: a share alone is rounded to four decimals."""
+    if side.reachable is None or side.written is None:
+        return None
+    if side.reached is not None:
+        return Fraction(side.reached), Fraction(side.reached)
+    slack = Fraction(ACCURACY_SLACK) * side.reachable
+    return side.written * side.reachable - slack, side.written * side.reachable + slack
 
 
 def _find_in_accuracy(side: Measured) -> str | None:

@@ -100,7 +100,32 @@ def _column(field: pa.Field, files: Mapping[str, Path]) -> Column:
             kind = Kind.NUMBER if kind is Kind.INTEGER and seen.exact else Kind.JSON
         elif not seen.signed:
             kind = Kind.JSON
-    return Column(field.name, kind, TYPES.get(kind, found))
+    return Column(field.name, kind, TYPES.get(kind, _bare(found)))
+
+
+def _bare(found: pa.DataType) -> pa.DataType:  # noqa: PLR0911 - one line a kind
+    """Return a type that carries nothing but its own rows' values.
+
+    Fields of objects and lists have metadata, which may name anything; a dictionary holds the values of other rows,
+    and so does the buffer behind views.
+    """
+    types = pa.types
+    if isinstance(found, pa.BaseExtensionType):
+        return _bare(found.storage_type)
+    if types.is_dictionary(found):
+        return _bare(found.value_type)
+    if types.is_string_view(found) or types.is_binary_view(found):
+        return pa.string() if types.is_string_view(found) else pa.binary()
+    if types.is_struct(found):
+        return pa.struct([pa.field(each.name, _bare(each.type), each.nullable) for each in found])
+    if types.is_map(found):
+        return pa.map_(_bare(found.key_type), _bare(found.item_type), found.keys_sorted)
+    if not any(is_of(found) for is_of in LISTS):
+        return found
+    item = pa.field("item", _bare(found.value_type), found.value_field.nullable)
+    if types.is_fixed_size_list(found):
+        return pa.list_(item, found.list_size)
+    return pa.large_list(item) if types.is_large_list(found) else pa.list_(item)
 
 
 KINDS: tuple[tuple[Callable[[pa.DataType], bool], Kind], ...] = (

@@ -106,6 +106,8 @@ class Child:
 
     def ask(self, request: bytes, *, doing: str) -> bytes:
         """Send ``request`` (may be empty) and return the line of the answer; ``doing`` names the work in messages."""
+        if request:
+            self._look_for_early_answer(doing)
         if self._inbox:
             raise CannotJudge(f"{self._name} answered before it got a request")
         unsent = memoryview(request)
@@ -131,6 +133,11 @@ class Child:
         line, _, rest = bytes(self._inbox).partition(b"\n")
         self._inbox[:] = rest
         return line
+
+    def _look_for_early_answer(self, doing: str) -> None:
+        """Read what already lies in the pipe: an answer that waits there was not made from the request."""
+        with contextlib.suppress(BlockingIOError):
+            self._receive(doing)
 
     @property
     def _stdin(self) -> IO[bytes]:

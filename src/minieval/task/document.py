@@ -21,12 +21,13 @@ from typing import Annotated, Final, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
 
 from minieval.contract.digests import digest_bytes
-from minieval.contract.documents import MAX_NUMBER_DIGITS, Document, Json, list_reasons, read_bytes
+from minieval.contract.documents import MAX_NUMBER_DIGITS, Document, Json, is_note, list_reasons, read_bytes
 from minieval.contract.exits import CannotJudge
 from minieval.contract.fields import Name, Number, Table
 
 SCHEMA: Final = "minieval.task/1"
 MAX_BUCKETS: Final = 10_000
+LONGEST_CLASS: Final = 180  # characters: a metric is named after it, as "precision.yes", and a name has 200
 
 
 def _once(names: tuple[str, ...]) -> tuple[str, ...]:
@@ -136,6 +137,20 @@ def name_class(value: Scalar) -> str:
     return value if isinstance(value, str) else str(value).lower()
 
 
+def _check_class(name: str) -> None:
+    """Refuse a class that the evaluation could not name, after the model has predicted every row."""
+    if (
+        not name
+        or len(name) > LONGEST_CLASS
+        or any(ord(each) < 32 or ord(each) == 127 for each in name)
+        or is_note(name)
+    ):
+        raise ValueError(
+            f"gate_classes has {name[:80]!r}; the name of a class has 1 to {LONGEST_CLASS} characters, no control "
+            "characters, and is none of a comment"
+        )
+
+
 class Scoring(Document):
     """How a row is scored, and the classes whose precision and F1 are kept."""
 
@@ -169,6 +184,8 @@ class Scoring(Document):
             raise ValueError(f"kind {self.kind.value!r} needs {needed}")
         # Two of one name, as 1 and "1", could not be told apart in the evaluation.
         _once(tuple(map(name_class, self.gate_classes)))
+        for value in self.gate_classes:
+            _check_class(name_class(value))
         if self.gate_classes and self.kind is not Kind.EXACT:
             raise ValueError("gate_classes are read from answers that are classes: kind 'exact'")
         return self
@@ -270,6 +287,8 @@ def parse_task(data: bytes, *, where: str) -> Task:
         raise CannotJudge(f"{where}: {error}") from error
     except (ValueError, RecursionError) as error:  # also of bytes that are not UTF-8, and of numbers too long to read
         raise CannotJudge(f"{where}: not TOML: {error}") from error
+    if _has_long_integer(tree):
+        raise CannotJudge(f"{where}: an integer has more than {MAX_NUMBER_DIGITS} digits")
     try:
         if tree.get("schema") != SCHEMA:
             raise CannotJudge(f'{where}: schema is {str(tree.get("schema"))[:80]!r}; write schema = "{SCHEMA}"')
@@ -277,6 +296,17 @@ def parse_task(data: bytes, *, where: str) -> Task:
     except ValidationError as error:
         place, reason = list_reasons(error)[0]
         raise CannotJudge(f"{where}: {f'{place}: ' if place else ''}{reason}") from error
+
+
+def _has_long_integer(tree: Json) -> bool:
+    """Return whether a value holds an integer of more digits than any number of a document, as only TOML's hex can."""
+    level = [tree]
+    while level:
+        if any(isinstance(node, int) and abs(node) >= 10**MAX_NUMBER_DIGITS for node in level):
+            return True
+        nested = [node.values() if isinstance(node, dict) else node for node in level if isinstance(node, dict | list)]
+        level = list(itertools.chain.from_iterable(nested))
+    return False
 
 
 class _OutOfRange(ValueError):

@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,20 +45,28 @@ class Marker:
         self._right = False
         self.missing = 0
 
-    def mark(self, truth: Truth, trials: Sequence[Sequence[Json]]) -> Integers:
-        """Return the mark of each row, from its answers in each trial.
+    def mark(self, truth: Truth, trials: Iterable[Sequence[Json]]) -> Integers:
+        """Return the mark of each row, from its answers in each trial; those of one trial are held at once.
 
         Raises:
             CannotJudge: an answer has not the form that the task reads, or the scorer fails; the message names the row.
         """
         refuse_unlabelled(truth.expected, truth.where)
-        read = [read_answers(self._task.prediction, answers, truth.where) for answers in trials]
-        scores = [self._score(truth, answers) for answers in read]
-        self.missing += _count_missing(read)
-        for each in self._classes:
-            each.add(truth.expected, read[0])
+        scores: list[Scores] = []
+        kinds: set[type] = set()
+        missing = np.zeros(len(truth.expected), np.bool_)
+        for answers in trials:
+            read = read_answers(self._task.prediction, answers, truth.where)
+            scores.append(self._score(truth, read))
+            if None in read:
+                missing |= np.fromiter((answer is None for answer in read), np.bool_, len(read))
+            if not self._right:
+                kinds.update(_kind(answer) for answer in read if answer is not None)
+            for each in self._classes:  # there is one trial
+                each.add(truth.expected, read)
+        self.missing += int(missing.sum())
         marks = _join(scores, graded=self._scorer.graded)
-        self._note_kinds(truth, read, marks)
+        self._note_kinds(truth, kinds, marks)
         return marks
 
     def classes(self) -> dict[str, ClassCounts]:
@@ -82,12 +90,12 @@ class Marker:
     def _score(self, truth: Truth, answers: Sequence[Json]) -> Scores:
         return self._scorer.score(truth.expected, truth.accepted, answers, truth.features, truth.where)
 
-    def _note_kinds(self, truth: Truth, read: Sequence[Sequence[Json]], marks: Integers) -> None:
+    def _note_kinds(self, truth: Truth, kinds: set[type], marks: Integers) -> None:
         if self._right or marks.any():
             self._right = True
             return
         self._kinds[0].update(map(_kind, truth.expected))
-        self._kinds[1].update(_kind(answer) for answers in read for answer in answers if answer is not None)
+        self._kinds[1].update(kinds)
 
 
 def refuse_unlabelled(expected: Sequence[Json], where: Places) -> None:
@@ -99,13 +107,6 @@ def refuse_unlabelled(expected: Sequence[Json], where: Places) -> None:
     for index, label in enumerate(expected):
         if label is None or label != label:  # noqa: PLR0124 - NaN alone differs from itself
             raise CannotJudge(f"{where(index)}: no expected answer; fill it in, or remove the row")
-
-
-def _count_missing(trials: Sequence[list[Json]]) -> int:
-    """Return the number of rows with a trial that has no answer."""
-    if not any(None in answers for answers in trials):
-        return 0
-    return sum(None in row for row in zip(*trials, strict=True))
 
 
 class _ClassTally:

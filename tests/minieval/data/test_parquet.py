@@ -17,6 +17,8 @@ from minieval.contract.evalset import identify
 from minieval.contract.exits import CannotJudge
 from minieval.data.labels import read_labels
 from minieval.data.schema import Kind
+from minieval.data.stream import open_eval_set
+from minieval.runner.wire import pack_rows, pack_setup
 from minieval.task.document import Task, parse_task
 from tests.minieval.data.sets import BY_COLUMN, read_all
 
@@ -180,3 +182,36 @@ def test_files_of_other_types_are_refused(tmp_path: Path) -> None:
     parquet.write_table(pa.table(BASE | {"x": ["1", "2", "3"]}), tmp_path / "b.parquet")
     with pytest.raises(CannotJudge, match=r"b.parquet: has other columns or types than .*a.parquet"):
         read_all(tmp_path, BY_COLUMN)
+
+
+NOTED = {"metadata": {b"hint": b"NOTED"}}
+NESTED: dict[str, pa.DataType] = {
+    "an object": pa.struct([pa.field("t", pa.string(), **NOTED)]),
+    "an object of categories": pa.struct([pa.field("t", pa.dictionary(pa.int32(), pa.string()))]),
+    "an object of views": pa.struct([pa.field("t", pa.string_view())]),
+    "a list of objects": pa.list_(pa.struct([pa.field("t", pa.dictionary(pa.int32(), pa.string()), **NOTED)])),
+    "bytes": pa.binary_view(),
+    "a map": pa.map_(pa.string(), pa.field("value", pa.dictionary(pa.int32(), pa.string()), **NOTED)),
+}
+
+
+@pytest.mark.parametrize("kind", NESTED.values(), ids=NESTED)
+def test_a_model_gets_neither_metadata_nor_other_rows_with_a_nested_feature(kind: pa.DataType, tmp_path: Path) -> None:
+    def cell(number: int) -> Any:
+        text = f"a value of row number {number}"
+        if pa.types.is_binary_view(kind):
+            return text.encode()
+        if pa.types.is_map(kind):
+            return [("t", text)]
+        return [{"t": text}] if pa.types.is_list(kind) else {"t": text}
+
+    ids = [f"row-{number}" for number in range(9)]
+    cells = pa.array([cell(number) for number in range(9)], kind)
+    path = save(tmp_path, {"id": ids, "label": ["x", "y", "z"] * 3, "region": ["eu"] * 9, "x": cells})
+    stream = open_eval_set(path, task())
+    columns = [column for column in stream.schema if column.name == "x"]
+    first, *_ = stream.batches(2)
+    sent = pack_setup(columns, {}, []) + pack_rows(first.features, columns, first=1, arrow=True)
+    assert b"row number 0" in sent and b"row number 1" in sent
+    assert not any(b"row number %d" % number in sent for number in range(2, 9))
+    assert b"NOTED" not in sent

@@ -126,3 +126,12 @@ def test_limits_that_limit_nothing_are_refused(bounds: dict[str, float]) -> None
 
 def test_printable_is_one_bounded_line() -> None:
     assert printable("a\x1b[2J\n\tb\u202e" + "c" * 1000, limit=10) == "a [2J b cc"
+
+
+def test_an_answer_that_waits_in_the_pipe_before_its_request_is_refused(tmp_path: Path) -> None:
+    script = "print('1', flush=True); time.sleep(0.2); print('2', flush=True); time.sleep(9)"
+    with start(script, tmp_path) as child:
+        assert child.ask(b"first\n", doing="asking") == b"1"
+        time.sleep(0.5)
+        with pytest.raises(CannotJudge, match="answered before it got a request"):
+            child.ask(b"second\n", doing="asking")

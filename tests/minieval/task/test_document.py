@@ -117,6 +117,11 @@ REFUSED = {
     "another Python": (f"{B}[model]\npython = '3.9'", "model.python: "),
     "a date as a param": (f"{B}[model.params]\nday = 2025-01-01", "is a date, which JSON does not have"),
     "an infinite param": (f"{B}[model.params]\na = inf", "is not finite"),
+    "a class without a name": (f"{B}[score]\ngate_classes = ['']", "the name of a class has"),
+    "a class of a control character": (f'{B}[score]\ngate_classes = ["a\\u001b"]', "the name of a class has"),
+    "a class too long for its metric": (f"{B}[score]\ngate_classes = ['{'a' * 181}']", "the name of a class has"),
+    "a class that is a comment": (f"{B}[score]\ngate_classes = ['_comment']", "the name of a class has"),
+    "a long integer": (f"{B}[model.params]\na = [0x{'f' * 5000}]", "an integer has more than 40 digits"),
     "a control character": (f'expected = "a\\u001b"\n{B}', "expected: a name has"),
 }  # fmt: skip
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -45,6 +45,25 @@ def test_a_row_without_an_answer_is_wrong_and_counted_once() -> None:
     assert marker.missing == 3
     marker.mark(truth(["a"]), [["a"], ["a"]])
     assert marker.missing == 3
+
+
+def test_the_answers_of_few_trials_are_held_at_once() -> None:
+    held, most = 0, 0
+
+    class Answers(list[Any]):
+        def __del__(self) -> None:
+            nonlocal held
+            held -= 1
+
+    def trials() -> Iterator[Sequence[Any]]:
+        nonlocal held, most
+        for _ in range(20):
+            held += 1
+            most = max(most, held)
+            yield Answers(["a"])
+
+    assert make_marker(trials=20).mark(truth(["a"]), trials()).tolist() == [20]
+    assert most <= 2
 
 
 @pytest.mark.parametrize("label", [None, float("nan")])

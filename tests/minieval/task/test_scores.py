@@ -204,6 +204,13 @@ def test_long_lists_are_not_compared_pair_by_pair() -> None:
     assert one({"kind": "set"}, many, many[::-1]) == 1
 
 
+@pytest.mark.parametrize("scoring", [{"kind": "set"}, {"kind": "overlap", "of": "items"}])
+def test_numbers_of_one_hash_do_not_hold_up_the_scoring(scoring: dict[str, Any]) -> None:
+    colliding = [number * (2**61 - 1) for number in range(1, 100_000)]
+    assert one(scoring, [0, 1], colliding) == 0
+    assert one(scoring, [float("inf")], [2**53]) == 0
+
+
 @pytest.mark.parametrize("answer", [10**40 - 1, -9.99e39, 123456789012345678901234.5, 1e-300, 0.0, -0.0])
 def test_the_mean_error_of_any_answer_is_a_figure_that_a_document_holds(answer: Any) -> None:
     scorer = make_scorer(Scoring.model_validate({"kind": "error", "cap": Decimal("1e-40")}))
