@@ -22,6 +22,11 @@ def digest_policy(policy: Policy) -> str:
     return digest_bytes(canonical_json(_write_numbers(policy.model_dump(exclude_none=True))))
 
 
+def digest_policy_as_written(policy: Policy) -> str:
+    """Return the SHA-256 by which gates on an eval set are counted: 2 and 2.0 differ in it, as they always did."""
+    return digest_bytes(canonical_json(policy.model_dump(mode="json", exclude_none=True)))
+
+
 def _write_numbers(value: object) -> Json:
     """Return a value as JSON, each number in the form that a baseline of `init` has: 2.0, 0.95."""
     if isinstance(value, dict):

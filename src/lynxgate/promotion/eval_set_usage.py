@@ -19,7 +19,7 @@ from pydantic import Field
 
 from lynxgate.analysis.plan import gates_carried
 from lynxgate.decision.baseline import Baseline
-from lynxgate.decision.effective_policy import digest_policy
+from lynxgate.decision.effective_policy import digest_policy_as_written
 from lynxgate.decision.policy import ShelfLife
 from lynxgate.errors import CannotJudge, Refused
 from lynxgate.ports import RegistryStore, Store
@@ -89,7 +89,7 @@ def build_entry(evaluation: Evaluation, baseline: Baseline) -> UsageEntry:
     return UsageEntry(
         canonical_sha=evaluation.candidate.canonical_sha,
         eval_set_dvc_md5=evaluation.eval_set.dvc_md5,
-        policy_sha256=digest_policy(baseline.policy),
+        policy_sha256=digest_policy_as_written(baseline.policy),
     )
 
 
