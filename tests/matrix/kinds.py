@@ -225,7 +225,7 @@ def numbers_signature(*kinds: str) -> ModelSignature:
 UNFIT: dict[str, tuple[Any, list[Column], dict[str, list[Any]], str]] = {
     "a missing column": (
         numbers_signature("double", "double"), [column("a", Kind.NUMBER)], {"a": [1.0]},
-        "cannot take these features: the model's signature needs 'b', which the task does not name as `features`; they are 'a'$",
+        "needs 'b', which the task does not name as `features`; they are 'a'$",
     ),
     "a fraction as an integer": (
         numbers_signature("long"), [column("a", Kind.NUMBER)], {"a": [1.0, 1.5]},

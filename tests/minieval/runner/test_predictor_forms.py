@@ -257,7 +257,7 @@ def test_type_hints_are_a_signature(name: str, tmp_path: Path) -> None:
 UNFIT = {
     "a missing feature": (
         [column("x", Kind.TEXT)], {"x": ["?"]},
-        "cannot take these features: the model's signature needs 'a', 'b', which the task does not name as `features`; they are 'x'$",
+        "needs 'a', 'b', which the task does not name as `features`; they are 'x'$",
     ),
     "a fraction": (
         [column("a", Kind.NUMBER), column("b", Kind.NUMBER)], {"a": [1.0, 1.5], "b": [0.0, 0.0]},
