@@ -296,7 +296,7 @@ def test_a_drop_beyond_the_hard_limit_regresses_whatever_it_proves(rule: str) ->
     for where in limits:
         found = row(decide(table, rule, **loose, **where), "a")
         assert (found.outcome, found.max_drop_pp) == (Outcome.REGRESSED, "49.9")
-        assert found.reason.endswith("and it may fall by at most 49.9 pp" + found.reason.partition("49.9 pp")[2])
+        assert "and it may fall by at most 49.9 pp" in found.reason
     exact = row(decide(table, rule, **loose, max_drop_pp=50), "a")
     assert exact.outcome in (Outcome.HELD, Outcome.INCONCLUSIVE)
 
