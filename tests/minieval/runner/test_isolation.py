@@ -5,6 +5,7 @@ The same spy without bwrap finds them, which shows that its probes are real, and
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
@@ -99,23 +100,32 @@ def send_spy(isolation: Isolation, folder: Path) -> Heist:
     return Heist(right, {name: json.loads(text) for name, text in zip(PROBES, texts[LABELLED:], strict=True)})
 
 
+@contextlib.contextmanager
+def secret_environment() -> Iterator[None]:
+    """Let this process's environment hold a secret while a spy runs."""
+    secret = "ENVSECRET-" + secrets.token_hex(16)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LYNX_TEST_TOKEN", secret)
+        patch.setenv("MLFLOW_TRACKING_PASSWORD", secret)
+        yield
+
+
 @pytest.fixture(scope="module")
-def vault(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A folder for the runs below, while this process's environment holds a secret."""
-    os.environ["LYNX_TEST_TOKEN"] = "ENVSECRET-" + secrets.token_hex(16)
-    os.environ["MLFLOW_TRACKING_PASSWORD"] = os.environ["LYNX_TEST_TOKEN"]
-    yield tmp_path_factory.mktemp("vault")
-    del os.environ["LYNX_TEST_TOKEN"], os.environ["MLFLOW_TRACKING_PASSWORD"]
+def vault(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for the runs below."""
+    return tmp_path_factory.mktemp("vault")
 
 
 @pytest.fixture(scope="module")
 def under_bwrap(vault: Path) -> Heist:
-    return send_spy(Isolation.BWRAP, vault / "bwrap")
+    with secret_environment():
+        return send_spy(Isolation.BWRAP, vault / "bwrap")
 
 
 @pytest.fixture(scope="module")
 def in_process(vault: Path) -> Heist:
-    return send_spy(Isolation.PROCESS, vault / "process")
+    with secret_environment():
+        return send_spy(Isolation.PROCESS, vault / "process")
 
 
 def test_under_bwrap_the_spy_scores_like_guessing(under_bwrap: Heist) -> None:
