@@ -15,6 +15,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pyarrow import parquet
+
 from minieval.contract.documents import Json
 from minieval.contract.exits import CannotJudge
 from minieval.data.files import list_data_files
@@ -27,7 +29,7 @@ MOST_VALUES = 20  # distinct ones that are kept
 BOOLEANS = frozenset({"true", "false", "True", "False", "TRUE", "FALSE"})
 # A number that begins with a zero, as a postal code does, is text: its zero would be lost.
 INTEGER = re.compile(r"-?(?:0|[1-9][0-9]{0,17})")
-NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)?(?:\.[0-9]+|\.)?(?:[eE][+-]?[0-9]{1,3})?")
+NUMBER = re.compile(r"-?(?:(?:0|[1-9][0-9]*)(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,2})?")
 FLOATS = frozenset({"halffloat", "float", "double"})
 
 
@@ -102,8 +104,6 @@ def read_numbers(eval_set: Path, task: Task, names: Sequence[str]) -> dict[str, 
 
 def _read_names(path: Path, suffix: str) -> Iterable[str]:
     if suffix == ".parquet":
-        from pyarrow import parquet
-
         return list(parquet.read_schema(path).names)
     with path.open(encoding="utf-8-sig", newline="") as file:
         if suffix == ".csv":
@@ -152,7 +152,7 @@ def _is_of(kind: str, cell: str) -> bool:
         return cell in BOOLEANS
     if kind == "integer":
         return INTEGER.fullmatch(cell) is not None
-    return NUMBER.fullmatch(cell) is not None and any(each.isdigit() for each in cell)
+    return NUMBER.fullmatch(cell) is not None
 
 
 def _survey(stream: EvalSetStream, *, untyped: bool) -> Survey:
@@ -178,8 +178,8 @@ def _survey(stream: EvalSetStream, *, untyped: bool) -> Survey:
 def _read_numbers(stream: EvalSetStream, names: Sequence[str]) -> dict[str, list[float]]:
     found: dict[str, list[float]] = {name: [] for name in names}
     for batch in stream.batches(BATCH):
-        for name, numbers in found.items():
-            numbers += _list_numbers(batch.values(name))
+        for name in names:
+            found[name] += _list_numbers(batch.values(name))
     return {name: sorted(numbers) for name, numbers in found.items()}
 
 
