@@ -14,6 +14,7 @@ from lynxgate.decision.policy import DEFAULT_TOLERANCE_PP
 from lynxgate.errors import CannotJudge, UsageFailure
 from lynxgate.setup.init import AgreedTask, EvalSet
 from lynxgate.setup.proposal import (
+    check_names,
     choose_bins,
     choose_cap,
     choose_expected,
@@ -56,6 +57,7 @@ def read_eval_set(root: Path, path: str, *, task: str | None = None, expected: s
     names = list_columns(data)
     if follows_conventions(names) and expected in (None, CONVENTIONS.expected):
         return _describe(root, path, CONVENTIONS, survey(data, CONVENTIONS), None)
+    check_names(names, where=str(data))
     made, seen = _propose(data, choose_expected(names, expected, where=str(data)), names)
     return _describe(
         root, path, parse_task(made, where=beside), seen, AgreedTask(beside, digest_bytes(made), proposed=made)
@@ -73,7 +75,7 @@ def _read_named(root: Path, path: str, expected: str | None) -> tuple[TaskFile, 
 
 
 def _propose(data: Path, expected: str, names: tuple[str, ...]) -> tuple[bytes, Survey]:
-    found = survey(data, make_provisional_task(names, expected))
+    found = survey(data, make_provisional_task(names, expected), infer=True)
     plan = plan_task(found, expected)
     wanted = [*plan.binned, *([expected] if plan.is_regression else [])]
     typed = make_provisional_task(names, expected, list_types(found))
@@ -95,7 +97,7 @@ def _describe(root: Path, path: str, task: Task, seen: Survey, agreed: AgreedTas
 
 
 def _list_lines(seen: Survey, roles: Roles, task: Task, sizes: Mapping[str, int]) -> Iterator[str]:
-    types = {column.name: task.types.get(column.name, column.type) for column in seen.columns}
+    types = {column.name: column.type for column in seen.columns}
     yield f"  id: {'the number of the row' if roles.id is None else f'{roles.id} ({types[roles.id]})'}"
     values = {column.name: column.values for column in seen.columns}[roles.expected]
     known = f", {len(values)} values" if values else ""

@@ -7,31 +7,46 @@
 
 from __future__ import annotations
 
+import bisect
+import itertools
 import json
 import math
+import re
+import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
+from pydantic import TypeAdapter, ValidationError
+
 from lynxgate.errors import CannotJudge
 from lynxgate.setup.survey import MOST_VALUES, Survey, Surveyed
+from minieval.contract.documents import list_reasons
+from minieval.contract.fields import Name
 from minieval.task.document import SCHEMA, Task
 
 EXPECTED = ("label", "target", "expected", "class", "y")
 LABELS = ("id", "expected", "buckets")  # the columns that an eval set of the conventions has
 LISTS = "texts"
-MOST_COLUMNS = 5  # that make buckets: further ones are left to a person
-ROWS_A_BUCKET = 5  # on average, for a column to make buckets
+MOST_COLUMNS = 5  # that make buckets, or are tried for bins: further ones are left to a person
+ROWS_A_BUCKET = 5  # in half of its values, for a feature to make buckets
+ROWS_A_CLASS = 2  # in half of the values, for right answers to be classes
 DIGITS = 3  # of the edge of a bin
 NUMBERS = ("integer", "number")
 WIDTH = 100
+NAMED = TypeAdapter(Name)
+BARE = re.compile("[A-Za-z0-9_-]+")  # a key of TOML that needs no quotes
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Which columns the proposal is about: the label, the id, those that make buckets, and candidates for bins."""
+    """Which columns the proposal is about: the label, the id, those that make buckets, and candidates for bins.
+
+    ``is_regression``: the right answers are numbers that are no classes.
+    """
 
     expected: Surveyed
+    is_regression: bool
     id: str | None
     accepted: str | None
     group: str | None
@@ -40,15 +55,26 @@ class Plan:
     binned: tuple[str, ...]
     features: tuple[str, ...]
 
-    @property
-    def is_regression(self) -> bool:
-        """Whether the right answers are numbers that are no classes."""
-        return self.expected.type in NUMBERS and not is_class(self.expected)
-
 
 def follows_conventions(names: Sequence[str]) -> bool:
     """Return whether the columns are those that need no task file."""
     return set(LABELS) <= set(names)
+
+
+def check_names(names: Sequence[str], *, where: str) -> None:
+    """Check that a task file can name every column.
+
+    Raises:
+        CannotJudge: one is empty, too long, or has control characters.
+    """
+    for name in names:
+        try:
+            NAMED.validate_python(name)
+        except ValidationError as error:
+            reason = list_reasons(error)[0][1]
+            raise CannotJudge(
+                f"{where}: a task file cannot name the column {name[:80]!r}: {reason}; rename it"
+            ) from error
 
 
 def choose_expected(names: Sequence[str], wanted: str | None, *, where: str) -> str:
@@ -70,7 +96,7 @@ def choose_expected(names: Sequence[str], wanted: str | None, *, where: str) -> 
 
 
 def make_provisional_task(names: Sequence[str], expected: str, types: Mapping[str, str] | None = None) -> Task:
-    """Return a task that reads every column, to look at them."""
+    """Return a task that reads every column, to look at them; the names are those that `check_names` takes."""
     others = [name for name in names if name != expected]
     document = {"expected": expected, "types": types or {}, "buckets": {"columns": [expected]}}
     return Task.model_validate(document | ({"features": others} if others else {}))
@@ -78,15 +104,9 @@ def make_provisional_task(names: Sequence[str], expected: str, types: Mapping[st
 
 def list_types(survey: Survey) -> dict[str, str]:
     """Return the types to state for columns of CSV that are no text; other formats have types of their own."""
-    if not survey.untyped:
+    if not survey.inferred:
         return {}
     return {column.name: column.type for column in survey.columns if column.type != "text"}
-
-
-def is_class(column: Surveyed) -> bool:
-    """Return whether a column has few values, none of them a fraction."""
-    values = column.values
-    return values is not None and 2 <= len(values) <= MOST_VALUES and not any(map(_is_fraction, values))
 
 
 def plan_task(survey: Survey, expected: str) -> Plan:
@@ -100,16 +120,20 @@ def plan_task(survey: Survey, expected: str) -> Plan:
     )
     group = "group" if "group" in by_name and expected != "group" else None
     taken = {expected, identity, accepted, lists, group}
+    classes = _has_classes(label, ROWS_A_CLASS)
     features = [column for column in survey.columns if column.name not in taken]
-    few = [column.name for column in features if _makes_buckets(column, survey.rows)][:MOST_COLUMNS]
+    few = [column.name for column in features if _has_classes(column, ROWS_A_BUCKET)][:MOST_COLUMNS]
     return Plan(
         expected=label,
+        is_regression=label.type in NUMBERS and not classes,
         id=identity,
         accepted=accepted,
         group=group,
         lists=(lists,) if lists else (),
-        columns=(*few, *([expected] if is_class(label) else [])),
-        binned=() if few or lists else tuple(column.name for column in features if column.type in NUMBERS),
+        columns=(*few, *([expected] if classes else [])),
+        binned=()
+        if few or lists
+        else tuple(column.name for column in features if column.type in NUMBERS)[:MOST_COLUMNS],
         features=tuple(column.name for column in features),
     )
 
@@ -124,7 +148,7 @@ def choose_bins(numbers: Mapping[str, Sequence[float]]) -> dict[str, tuple[Decim
             continue
         edges = [cells[len(cells) * part // 4] for part in (1, 2, 3)]
         for rounded in ([_round(edge) for edge in edges], [Decimal(repr(edge)) for edge in edges]):
-            if cells[0] < rounded[0] < rounded[1] < rounded[2] <= cells[-1]:
+            if _fills_every_bin(cells, rounded):
                 return {name: tuple(rounded)}
     return {}
 
@@ -151,20 +175,29 @@ def write_task(survey: Survey, plan: Plan, bins: Mapping[str, Sequence[Decimal]]
     lines += [f"{role} = {_quote(name)}" for role, name in roles.items() if name is not None]
     lines += _write_list("features", plan.features)
     if types := list_types(survey):
-        lines += ["", "[types]", *(f"{_quote(name)} = {_quote(kind)}" for name, kind in types.items())]
+        lines += ["", "[types]", *(f"{_key(name)} = {_quote(kind)}" for name, kind in types.items())]
     lines += ["", "[buckets]"]
     lines += _write_list("lists", plan.lists) if plan.lists else []
     lines += _write_list("columns", plan.columns) if plan.columns else []
     for name, edges in bins.items():
-        lines.append(f"bins = {{ {_quote(name)} = [{', '.join(f'{edge:f}' for edge in edges)}] }}  # at the quartiles")
+        lines.append(f"bins = {{ {_key(name)} = [{', '.join(f'{edge:f}' for edge in edges)}] }}  # at the quartiles")
     if cap is not None:
         lines += ["", "[score]", 'kind = "error"']
         lines.append(f"cap = {cap:f}  # an error of this size or more scores 0; choose what is useless to you")
     return ("\n".join(lines) + "\n").encode()
 
 
-def _makes_buckets(column: Surveyed, rows: int) -> bool:
-    return is_class(column) and column.values is not None and len(column.values) * ROWS_A_BUCKET <= rows
+def _has_classes(column: Surveyed, rows_a_class: int) -> bool:
+    """Return whether a column has few values, most of them in several rows, and none of them a fraction."""
+    values = column.values
+    if values is None or not 2 <= len(values) <= MOST_VALUES or statistics.median(values.values()) < rows_a_class:
+        return False
+    return not any(map(_is_fraction, values))
+
+
+def _fills_every_bin(cells: Sequence[float], edges: Sequence[Decimal]) -> bool:
+    starts = [bisect.bisect_left(cells, float(edge)) for edge in edges]
+    return all(start < end for start, end in itertools.pairwise([0, *starts, len(cells)]))
 
 
 def _is_fraction(value: object) -> bool:
@@ -183,6 +216,10 @@ def _round(number: float, digits: int = DIGITS) -> Decimal:
 def _quote(text: str) -> str:
     # A basic string of TOML is one of JSON, but that TOML escapes the delete character too.
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007F")
+
+
+def _key(name: str) -> str:
+    return name if BARE.fullmatch(name) else _quote(name)
 
 
 def _write_list(key: str, names: Sequence[str]) -> Iterator[str]:

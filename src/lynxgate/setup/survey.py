@@ -48,10 +48,10 @@ class Surveyed:
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """The columns of an eval set in order, its number of rows, and whether its file has no types of its own (CSV)."""
+    """The columns of an eval set in order, its number of rows, and whether its types were inferred (CSV)."""
 
     rows: int
-    untyped: bool
+    inferred: bool
     columns: tuple[Surveyed, ...]
 
 
@@ -75,18 +75,18 @@ def list_columns(eval_set: Path) -> tuple[str, ...]:
     raise CannotJudge(f"{eval_set}: its columns cannot be read; check that this is an eval set")
 
 
-def survey(eval_set: Path, task: Task) -> Survey:
-    """Read all rows, and return what the columns hold that ``task`` reads.
+def survey(eval_set: Path, task: Task, *, infer: bool = False) -> Survey:
+    """Read all rows, and return what the columns hold that ``task`` reads; ``infer`` the types of columns of CSV.
 
     Raises:
         CannotJudge, IntegrityFailure: as `minieval.data.stream.EvalSetStream.batches`.
     """
-    untyped = list_data_files(eval_set)[0] == ".csv"
+    inferred = infer and list_data_files(eval_set)[0] == ".csv"
     stream = open_eval_set(eval_set, task)
     try:
-        return _survey(stream, untyped=untyped)
+        return _survey(stream, inferred=inferred)
     except WiderSchema:
-        return _survey(stream.widen(), untyped=untyped)
+        return _survey(stream.widen(), inferred=inferred)
 
 
 def read_numbers(eval_set: Path, task: Task, names: Sequence[str]) -> dict[str, list[float]]:
@@ -116,7 +116,7 @@ class _Cells:
     """What was seen in a column so far. ``left`` are the types that every cell of a column of CSV has."""
 
     column: Column
-    untyped: bool
+    inferred: bool
     values: Counter[Json] | None = field(default_factory=Counter)
     ids: set[Json] | None = None
     rows: int = 0
@@ -131,7 +131,7 @@ class _Cells:
             self.values.update(cells)
             if len(self.values) > MOST_VALUES:
                 self.values = None
-        if self.untyped:
+        if self.inferred:
             self.missing = self.missing or "" in cells
             self.left = [kind for kind in self.left if all(_is_of(kind, cell) for cell in cells if cell)]
 
@@ -140,7 +140,7 @@ class _Cells:
         return Surveyed(self.column.name, self._type(), self.values or None, unique)
 
     def _type(self) -> str:
-        if not self.untyped:
+        if not self.inferred:
             return "number" if str(self.column.type) in FLOATS else self.column.kind.value
         # A column of integers or booleans has no empty cell: the readers refuse one.
         left = [kind for kind in self.left if kind == "number" or not self.missing]
@@ -155,12 +155,12 @@ def _is_of(kind: str, cell: str) -> bool:
     return NUMBER.fullmatch(cell) is not None
 
 
-def _survey(stream: EvalSetStream, *, untyped: bool) -> Survey:
+def _survey(stream: EvalSetStream, *, inferred: bool) -> Survey:
     plain = (Kind.BOOLEAN, Kind.INTEGER, Kind.NUMBER, Kind.TEXT)
     found = [
         _Cells(
             column,
-            untyped,
+            inferred,
             values=Counter() if column.kind in plain else None,
             ids=set() if may_be_id(column.name) and column.kind in (Kind.INTEGER, Kind.TEXT) else None,
         )
@@ -172,7 +172,7 @@ def _survey(stream: EvalSetStream, *, untyped: bool) -> Survey:
         for each in found:
             if each.values is not None or each.ids is not None or each.left:
                 each.add(batch.values(each.column.name))
-    return Survey(rows, untyped, tuple(each.describe() for each in found))
+    return Survey(rows, inferred, tuple(each.describe() for each in found))
 
 
 def _read_numbers(stream: EvalSetStream, names: Sequence[str]) -> dict[str, list[float]]:
