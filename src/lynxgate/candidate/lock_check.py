@@ -25,7 +25,10 @@ def check_lock(lock: Path) -> int:
     try:
         pins = dict(_read_pins(lock.read_text(encoding="utf-8")))
     except (OSError, UnicodeDecodeError) as error:
-        raise CannotJudge(f"{lock}: cannot be read ({type(error).__name__}); name the lock file with --lock") from error
+        raise CannotJudge(
+            f"{lock}: cannot be read ({type(error).__name__}); name the lock file with --lock, make one (pip freeze > "
+            f"{lock}), or skip the check with --no-lock"
+        ) from error
     if not pins:
         raise CannotJudge(f"{lock}: pins nothing; name a pip lock file (lines name==version)")
     installed = {_plain(found.metadata["Name"]): found.version for found in metadata.distributions()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,6 +12,7 @@ import typer
 
 from lynxgate.cli.commands import Panel, add_command
 from lynxgate.cli.output import note, print_text
+from lynxgate.escape import visible
 from minieval.contract.exits import Exit
 
 if TYPE_CHECKING:
@@ -27,6 +29,14 @@ def init(
     eval_set: Annotated[str, typer.Option("--eval-set", help="The path of the eval set in the repository.")] = (
         "data/eval/eval.jsonl"
     ),
+    task: Annotated[
+        str | None,
+        typer.Option("--task", help="The path of its task file. [default: the .toml beside it, else one is proposed]"),
+    ] = None,
+    expected: Annotated[
+        str | None,
+        typer.Option("--expected", help="The column of the right answers. [default: label, target, class, y]"),
+    ] = None,
     repository: Annotated[
         str | None, typer.Option("--repository", help="The GitHub repository, owner/name. [default: git's origin]")
     ] = None,
@@ -43,11 +53,13 @@ def init(
 ) -> int:
     """Set up the gate in a repository.
 
-    It writes a report-only baseline, two workflows and lines of .gitignore. An existing file is not overwritten.
+    It reads the eval set (JSONL, CSV or Parquet), and writes a task file where the set needs one, a report-only
+    baseline, two workflows and lines of .gitignore. An existing file is not overwritten.
     """
     from importlib import metadata
 
     from lynxgate.errors import UsageFailure
+    from lynxgate.setup.eval_set import read_eval_set
     from lynxgate.setup.init import (
         FILES,
         UNKNOWN_ACTION,
@@ -70,7 +82,7 @@ def init(
         action or read_action(installed.read_text("direct_url.json")) or UNKNOWN_ACTION,
         installed.version,
     )
-    found = _read_eval_set(root, eval_set)
+    found = read_eval_set(root, eval_set, task=task, expected=expected)
     # Not an error: `init` may come before the data. A mistyped path must still be seen.
     if not os.path.lexists(root / eval_set):
         note(f"lynxgate: warning: {eval_set} does not exist; the baseline gets an example bucket")
@@ -82,6 +94,8 @@ def init(
             _write(root / each.path, each.data)
         print_text(f"{each.path}: {each.status}")
     if any(each.data is not None for each in planned):
+        if found.seen:
+            print_text("\n" + "\n".join(map(visible, found.seen)))
         _print_next_steps(place, found)
     return Exit.OK
 
@@ -92,20 +106,6 @@ def _read_origin(root: Path) -> str:
         return subprocess.run(command, capture_output=True, text=True, check=False, timeout=10).stdout
     except (OSError, subprocess.TimeoutExpired):
         return ""
-
-
-def _read_eval_set(root: Path, eval_set: str) -> EvalSet:
-    """Return the eval set; with hashes and buckets when its file is there."""
-    from lynxgate.errors import UsageFailure
-    from lynxgate.setup.init import EvalSet
-    from minieval.data.labels import read_labels
-
-    if Path(eval_set).is_absolute() or ".." in Path(eval_set).parts:
-        raise UsageFailure(f"--eval-set {eval_set[:200]!r} is not a path inside the repository")
-    if not (root / eval_set).exists():
-        return EvalSet(eval_set)
-    labels = read_labels(root / eval_set)
-    return EvalSet(eval_set, labels.identity, tuple(sorted(labels.buckets)))
 
 
 def _write(path: Path, data: bytes) -> None:
@@ -119,20 +119,27 @@ def _write(path: Path, data: bytes) -> None:
 
 
 def _print_next_steps(place: Place, eval_set: EvalSet) -> None:
-    from lynxgate.setup.init import CALLER, EXAMPLE, GATE, UNKNOWN_ACTION, UNKNOWN_REPOSITORY
+    from lynxgate.setup.init import BASELINE, CALLER, EXAMPLE, GATE, UNKNOWN_ACTION, UNKNOWN_REPOSITORY
 
     steps = []
     if place.action == UNKNOWN_ACTION:
         steps.append(f"In {CALLER} and {GATE}, replace {'0' * 40} by the commit of a Lynxgate release.")
     if place.repository == UNKNOWN_REPOSITORY:
         steps.append(f"In {CALLER}, replace {UNKNOWN_REPOSITORY} by the name of this repository.")
+    task = "" if eval_set.task is None else f" --task {shlex.quote(eval_set.task.path)}"
+    if eval_set.task is not None and eval_set.task.proposed is not None:
+        steps.append(
+            f"Read {eval_set.task.path}, and check it: minieval check {shlex.quote(eval_set.task.path)} --eval-set "
+            f"{shlex.quote(eval_set.path)}. After an edit, delete {BASELINE} and run init again: it names the task by "
+            "its digest."
+        )
     remove = "" if eval_set.buckets else f" --remove {EXAMPLE}"
     steps += [
-        f"Version the eval set: dvc add {eval_set.path}; dvc push; commit its .dvc file.",
+        f"Version the eval set: dvc add {shlex.quote(eval_set.path)}; dvc push; commit its .dvc file.",
         "Measure the model that is in production, and take its figures as the baseline:\n"
         "     lynxgate fetch --run-id RUN_ID\n"
-        f"     python -m minieval --bundle candidate --eval-set {eval_set.path} --output candidate_eval.json "
-        "--run-id RUN_ID\n"
+        f"     python -m minieval --bundle candidate --eval-set {shlex.quote(eval_set.path)}{task} "
+        "--output candidate_eval.json --run-id RUN_ID\n"
         f"     lynxgate baseline rebaseline{remove}",
         "On GitHub, create the label deploy-candidate, the variable MLFLOW_TRACKING_URI, and the environment "
         "production with reviewers and the variables LYNXGATE_PROMOTION_TRACKING_URI and LYNXGATE_REGISTRY.",

@@ -1,4 +1,4 @@
-"""The files that `lynxgate init` adds to a repository: baseline, workflows, lines of .gitignore. Pure.
+"""The files that `lynxgate init` adds to a repository: task file, baseline, workflows, lines of .gitignore. Pure.
 
 - It overwrites no file. To a .gitignore it adds missing lines only, at the end.
 - For the same repository it makes the same plan; the second time there is nothing to write.
@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
 from importlib import resources
 
 from lynxgate.decision.baseline import SCHEMA, Status, parse_baseline
@@ -36,12 +36,23 @@ _COMMENT = "Figures of the production model, per bucket. Change it only in a pul
 
 
 @dataclass(frozen=True)
+class AgreedTask:
+    """The task file: its path in the repository, its digest, and its bytes where it is to be written."""
+
+    path: str
+    sha256: str
+    proposed: bytes | None = None
+
+
+@dataclass(frozen=True)
 class EvalSet:
-    """The path of the eval set; its hashes and buckets if the file exists."""
+    """The path of the eval set; hashes, numbers of rows by bucket, and what was seen (text) if the file exists."""
 
     path: str
     identity: EvalSetIdentity | None = None
-    buckets: tuple[str, ...] = ()
+    buckets: Mapping[str, int] = field(default_factory=dict)
+    task: AgreedTask | None = None
+    seen: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -88,7 +99,7 @@ def plan_scaffold(present: Mapping[str, bytes], eval_set: EvalSet, place: Place)
         GATE: (_workflow(GATE, place), "created"),
     }
     files = (_keep_or_write(path, data, status, present.get(path)) for path, (data, status) in made.items())
-    return (*files, _plan_ignore(present.get(IGNORE)))
+    return (*_plan_task(eval_set.task), *files, _plan_ignore(present.get(IGNORE)))
 
 
 def read_repository(remote: str) -> str | None:
@@ -114,6 +125,12 @@ def missing_lines(text: str, lines: Collection[str] = IGNORED) -> list[str]:
     return [line for line in lines if line.strip("/") not in there]
 
 
+def _plan_task(task: AgreedTask | None) -> Iterator[Planned]:
+    if task is not None:
+        status = "unchanged" if task.proposed is None else "created, a proposal: read it before you go on"
+        yield Planned(task.path, task.proposed, status)
+
+
 def _keep_or_write(path: str, data: bytes, status: str, found: bytes | None) -> Planned:
     if found is None:
         return Planned(path, data, status)
@@ -129,8 +146,9 @@ def _baseline(eval_set: EvalSet) -> bytes:
         "eval_set": eval_set.path,
         "eval_set_dvc_hash": PLACEHOLDER if identity is None else identity.dvc_md5,
         "eval_set_sha256": PLACEHOLDER if identity is None else identity.sha256,
+        **({"task": {"path": eval_set.task.path, "sha256": eval_set.task.sha256}} if eval_set.task else {}),
         "policy": {"rule": "point", "tolerance_pp": DEFAULT_TOLERANCE_PP, "min_isolation": STRONGEST_ISOLATION},
-        "buckets": dict.fromkeys(eval_set.buckets or (EXAMPLE,), PLACEHOLDER),
+        "buckets": dict.fromkeys(sorted(eval_set.buckets) or (EXAMPLE,), PLACEHOLDER),
     }
     # Written by `format_value`, as rebaseline edits it later: the first diff shows numbers only.
     data = (format_value(document, "") + "\n").encode()
