@@ -54,12 +54,12 @@ def test_gate_promote_verify_and_replay_agree(
     scene: Scene,  # noqa: F811
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    group_rows(scene, size=4)
+    group_rows(scene, size=2)
     assert scene.gate(scene.clean) == 0
     verdict = json.loads((scene.root / "verdict.json").read_bytes())
-    assert verdict["aggregate"]["evidence"]["method"] == "clustered"
-    assert verdict["aggregate"]["evidence"]["groups"] == ROWS // 4
-    assert "(in 10 groups of examples, which are few" in verdict["aggregate"]["reason"]
+    assert verdict["aggregate"]["evidence"]["method"] == "units"
+    assert verdict["aggregate"]["evidence"]["groups"] == ROWS // 2
+    assert "(in 20 groups of examples, of which each counts once)" in verdict["aggregate"]["reason"]
     (path,) = evidence_files(scene)
     predicate = json.loads(path.read_bytes())["predicate"]
     assert predicate["verdict"] == verdict
@@ -73,7 +73,7 @@ def test_gate_promote_verify_and_replay_agree(
     assert (scene.root / "verdict.json").read_bytes() == stored
     assert run(["replay", "verdict.json", *given]) == 0
     assert run(["compare"]) == 3
-    assert "the rows come in 10 groups, which rule guard must know" in capfd.readouterr().out
+    assert "the rows come in 20 groups, which rule guard must know" in capfd.readouterr().out
 
     sha = verdict["candidate"]["canonical_sha"]
     again = ["promote", "--canonical-sha", sha, "--semver", "v0.2.0", "--tracking-uri", scene.url]
@@ -93,5 +93,5 @@ def test_one_group_is_never_enough_to_promote(
     """One group is all there is: whatever was lost or held, nothing is proved."""
     group_rows(scene, size=ROWS)
     assert scene.gate(scene.clean) == 3
-    assert "all its examples are of one group, and one group proves nothing" in capfd.readouterr().out
+    assert "1 groups are too few: without a difference it takes 11" in capfd.readouterr().out
     assert evidence_files(scene) == []
