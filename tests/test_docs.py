@@ -32,7 +32,7 @@ from minieval.contract.documents import parse_document
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("docs/**/*.md"), ROOT / "README.md"])
-SLOW = ("adopt", "adopt-sklearn")  # they make a database of MLflow's, and models in it
+SLOW = ("adopt", "adopt-regressor", "adopt-trials")  # they make a database of MLflow's, and models in it
 FENCE = re.compile(
     r"(?:^<!-- (?P<above>[^\n]*=[^\n]*) -->\n)?^```(?P<info>\w[^\n`]*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL
 )
@@ -71,7 +71,7 @@ def matches(expected: list[str], printed: list[str]) -> bool:
 
 def environment(home: Path) -> dict[str, str]:
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
-    return {"PATH": path, "HOME": str(home), "PYTHONPATH": str(ROOT), "LC_ALL": "C.UTF-8"}
+    return {"PATH": path, "HOME": str(home), "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'src'}", "LC_ALL": "C.UTF-8"}
 
 
 @pytest.mark.parametrize(
