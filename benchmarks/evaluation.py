@@ -14,7 +14,9 @@ import json
 import subprocess
 import sys
 import tempfile
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
+from multiprocessing import get_context
 from pathlib import Path
 
 from processes import Cost, run
@@ -66,7 +68,7 @@ def main() -> int:
         print(f"{'rows':<34}{'us of CPU a row':>16}{'MiB of minieval':>16}")
         slopes = {form: _measure(folder, bundle, form) for form in ("jsonl", "csv", "parquet")}
         _report_growth(folder, bundle, arguments.millions)
-        small = [_evaluate(folder, bundle, write_rows(folder, "jsonl", 1_000)) for _ in range(3)]
+        small = [_evaluate(folder, bundle, make_rows(folder, "jsonl", 1_000)) for _ in range(3)]
         print(f"{'1,000 rows of JSONL':<34}{min(cost.cpu_s for cost in small):>14.2f} s")
         if arguments.before:
             _report_before(folder, bundle, arguments.before, slopes["jsonl"], min(cost.cpu_s for cost in small))
@@ -79,6 +81,12 @@ def write_bundle(folder: Path) -> Path:
     (folder / "MLmodel").write_text(MLMODEL)
     (folder / "code" / "echo.py").write_text(MODEL)
     return folder
+
+
+def make_rows(folder: Path, form: str, rows: int) -> Path:
+    """Write an eval set in a process of its own: the peak memory of a child counts from that of its parent."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        return pool.submit(write_rows, folder, form, rows).result()
 
 
 def write_rows(folder: Path, form: str, rows: int) -> Path:
@@ -120,7 +128,7 @@ def _buckets(number: int) -> list[str]:
 
 def _measure(folder: Path, bundle: Path, form: str) -> float:
     """Print and return the CPU a row of one format, in microseconds."""
-    few, many = (_evaluate(folder, bundle, write_rows(folder, form, rows)) for rows in (SMALL, LARGE))
+    few, many = (_evaluate(folder, bundle, make_rows(folder, form, rows)) for rows in (SMALL, LARGE))
     slope = (many.cpu_s - few.cpu_s) / (LARGE - SMALL) * 1e6
     print(f"{f'{LARGE:,} of {form}':<34}{slope:>16.2f}{many.peak_mb:>16.0f}")
     return slope
@@ -128,7 +136,7 @@ def _measure(folder: Path, bundle: Path, form: str) -> float:
 
 def _report_growth(folder: Path, bundle: Path, millions: int) -> None:
     """Print how CPU and memory of Parquet grow from one million rows to many."""
-    one, many = (_evaluate(folder, bundle, write_rows(folder, "parquet", n * LARGE)) for n in (1, millions))
+    one, many = (_evaluate(folder, bundle, make_rows(folder, "parquet", n * LARGE)) for n in (1, millions))
     words = f"{many.cpu_s / one.cpu_s:.1f} x the CPU and {many.peak_mb / one.peak_mb:.2f} x the memory of {LARGE:,}"
     print(f"{f'{millions},000,000 of parquet':<34}{many.cpu_s / millions:>16.2f}{many.peak_mb:>16.0f}  {words}")
 
@@ -150,7 +158,7 @@ def _report_before(folder: Path, bundle: Path, commit: str, slope: float, small:
     subprocess.run(["git", "worktree", "add", "--quiet", "--detach", str(source), commit], cwd=ROOT, check=True)
     try:
         few, many = (
-            _evaluate(folder, bundle, write_rows(folder, "jsonl", n), source=source) for n in (SMALL // 5, SMALL)
+            _evaluate(folder, bundle, make_rows(folder, "jsonl", n), source=source) for n in (SMALL // 5, SMALL)
         )
         before = (many.cpu_s - few.cpu_s) / (SMALL - SMALL // 5) * 1e6
         start = min(_evaluate(folder, bundle, folder / "rows-1000.jsonl", source=source).cpu_s for _ in range(3))
