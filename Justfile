@@ -40,6 +40,7 @@ full: system setup mlflow-2 lint
 system:
     @missing=(); for pair in bwrap:bubblewrap rsync:rsync npm:npm "chromium-headless-shell:chromium-headless-shell fonts-liberation"; do \
       command -v "${pair%:*}" >/dev/null || missing+=(${pair#*:}); done; \
+      [[ "$(/sbin/ldconfig -p)" == *libgomp.so.1* ]] || missing+=(libgomp1); \
       ((${#missing[@]} == 0)) || { apt-get update -qq && apt-get install -qq --yes --no-install-recommends "${missing[@]}"; } >/dev/null
     @[[ tests/npm/node_modules/.package-lock.json -nt tests/npm/package-lock.json ]] || \
       npm ci --prefix tests/npm --silent --ignore-scripts --no-audit --no-fund
