@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from collections.abc import Callable
 
@@ -121,6 +122,14 @@ def counting(shelf_life: str, overall_tolerance_pp: float) -> dict[str, str]:
     return {"eval_baseline.json": json.dumps(document, indent=2) + "\n"}
 
 
+def find_usage(comment: str) -> str:
+    """The line on the use of the eval set; how many are allowed follows from how far the two models disagree."""
+    (found,) = re.findall(
+        r"^- ([1-9] of [1-9][0-9]* allowed comparisons on this eval set used)$", comment, re.MULTILINE
+    )
+    return str(found)
+
+
 @pytest.mark.heavy
 def test_counted(scene: Scene) -> None:
     """A refused gate is counted and told, and changes nothing else; so is the next, which passes and is promoted."""
@@ -133,9 +142,10 @@ def test_counted(scene: Scene) -> None:
     assert (ran.ran("count"), ran.ran("promote"), ran.ran("report")) == (COUNT, [], REPORT_COUNT)
     (comment,) = scene.comments
     assert "not promoted: a regression (exit 2)" in comment
-    assert "\n- 1 of 44 allowed comparisons on this eval set used\n" in comment
+    used = find_usage(comment)
+    assert used.startswith("1 of ")
     (check,) = scene.github.calls("POST", "/check-runs")
-    assert "1 of 44 allowed comparisons on this eval set used" in check.body["output"]["summary"]
+    assert used in check.body["output"]["summary"]
     after = scene.registry_bytes()
     (entry,) = after.keys() - before.keys()
     assert entry.startswith("/gates/")
@@ -149,7 +159,7 @@ def test_counted(scene: Scene) -> None:
     assert ran.ran("report") == [*REPORT_COUNT[:5], "Download the result of the promotion", *REPORT_COUNT[5:]]
     (comment,) = scene.comments
     assert f"### Lynxgate: promoted {SEMVER}" in comment
-    assert "\n- 2 of 44 allowed comparisons on this eval set used\n" in comment
+    assert find_usage(comment).startswith("2 of ")
     assert len([key for key in scene.registry_bytes() if key.startswith("/gates/")]) == 2
     hold("clean, counted", scene, ran, f"one entry below `gates/`, {SEMVER} promoted, MLflow tagged")
 

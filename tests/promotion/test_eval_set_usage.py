@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -13,7 +14,8 @@ from lynxgate.audit.verify import audit
 from lynxgate.cli.app import run
 from lynxgate.decision.baseline import Baseline, parse_baseline
 from lynxgate.decision.effective_policy import digest_policy
-from lynxgate.decision.statistics import shelf_life
+from lynxgate.decision.statistics import Score, wilson
+from lynxgate.decision.statistics.shelf_life import composed_life
 from lynxgate.errors import CannotJudge, Refused
 from lynxgate.ports import Store
 from lynxgate.promotion.authorization import CI_VARIABLES
@@ -26,7 +28,8 @@ from minieval.contract.report import Evaluation
 from tests.promotion.test_promote import snapshot
 from tests.promotion.workshop import DEV, EVAL_SET, Candidate, Workshop
 
-LIFE = shelf_life(1000, 0.05, 0.05, 0.05)
+# 50 rows wrong on each side, so at most 100 of 1,000 disagree. The policy's confidence is 95 %, one-sided.
+LIFE = composed_life(1000, 0.04, 0.05, wilson(Score(100, 1000), 0.9)[1], 1)
 
 
 def counting(action: str = "refuse", **policy: Any) -> bytes:
@@ -34,7 +37,7 @@ def counting(action: str = "refuse", **policy: Any) -> bytes:
     figures = {"n": 1000, "correct": 950}
     tree = {
         "schema": "lynxgate.baseline/1", "status": "active", "eval_set": "e.jsonl", "eval_set_dvc_hash": EVAL_SET,
-        "policy": {"rule": "point", "tolerance_pp": 5.0, "shelf_life": action, **policy},
+        "policy": {"rule": "point", "tolerance_pp": 4.0, "shelf_life": action, **policy},
         "aggregate": figures, "buckets": {"tense.past": figures},
     }  # fmt: skip
     return json.dumps(tree).encode()
@@ -69,12 +72,15 @@ def test_each_question_is_counted_once_and_asking_again_is_free(workshop: Worksh
     assert again == EvalSetUsage(1, LIFE, free=True)
     assert snapshot(workshop.folder) == before
     assert counted(store, "2" * 64, counting()) == EvalSetUsage(2, LIFE, free=False)
+    # Another answer of the same bundle is counted: a sampled model can be asked until it is lucky.
+    lucky = parse_document(measured("1" * 64, correct=951), Evaluation, where="e")
+    assert record_use(store, lucky, parse_baseline(counting())) == EvalSetUsage(3, LIFE, free=False)
     # Other terms are another question; another layout of the same terms is not.
-    assert counted(store, "1" * 64, counting(tolerance_pp=5.00)) == EvalSetUsage(2, LIFE, free=True)
-    assert counted(store, "1" * 64, counting(min_isolation="process")) == EvalSetUsage(3, LIFE, free=False)
+    assert counted(store, "1" * 64, counting(tolerance_pp=4.00)) == EvalSetUsage(3, LIFE, free=True)
+    assert counted(store, "1" * 64, counting(min_isolation="process")) == EvalSetUsage(4, LIFE, free=False)
     (one, *_) = keys(store)
     assert one.startswith(f"gates/{EVAL_SET}/")
-    assert len(keys(store)) == 3
+    assert len(keys(store)) == 4
 
 
 def test_without_shelf_life_nothing_is_counted_and_nothing_written(workshop: Workshop) -> None:
@@ -103,9 +109,12 @@ def test_a_life_follows_from_rows_tolerance_and_confidence() -> None:
     def policy(**changes: Any) -> Baseline:
         return parse_baseline(counting(**changes))
 
-    assert gates_carried(policy(tolerance_pp=2).policy, 5000) == 19
-    assert gates_carried(policy(tolerance_pp=2).policy, 10_000) == 44
-    assert gates_carried(policy(rule="guard", overall_tolerance_pp=1).policy, 10_000) < 44
+    assert LIFE == 6
+    carried = partial(gates_carried, policy(tolerance_pp=2).policy, 5000, 0.05)
+    # ln H = (n p h(epsilon / p) - ln(4 / delta)) / buckets = 13.41 / buckets
+    assert carried(told=1) == 649_044
+    assert [carried(told=told) for told in (5, 10, 20)] == [14, 3, 1]
+    assert [gates_carried(policy(tolerance_pp=1).policy, n, 0.05, told=5) for n in (4000, 5000)] == [0, 1]
     with pytest.raises(CannotJudge, match="shelf_life counts gates by the overall tolerance, which is 0"):
         policy(overall_tolerance_pp=0)
     with pytest.raises(CannotJudge, match="shelf_life"):
@@ -187,24 +196,28 @@ def test_a_gate_is_counted_by_itself_for_pipelines_that_only_compare(
     registry = str(workshop.folder / "registry")
     (workshop.folder / "eval_baseline.json").write_bytes(counting())
     count = ["registry", "count-gate", "--registry", registry]
-    (workshop.folder / "candidate_eval.json").write_bytes(measured("1" * 64, correct=800))
+    (workshop.folder / "candidate_eval.json").write_bytes(measured("1" * 64, correct=909))
     assert run(count) == 0
     printed = capfd.readouterr().out
-    assert printed == f"1 of {LIFE} allowed comparisons on this eval set used\n"
+    # Models that may differ on 141 rows are allowed fewer comparisons.
+    assert printed == "1 of 1 allowed comparisons on this eval set used\n"
     (workshop.folder / "counted").write_text(printed)
     assert run(["compare", "--output", "verdict.json"]) == 2
     told = ["--counted", "counted", "--exit-code", "2", "--head-sha", "a" * 40, "--dry-run"]
     for report in ("comment", "check"):
         capfd.readouterr()
         assert run(["ci", report, *told]) == 0
-        assert f"\n- 1 of {LIFE} allowed comparisons on this eval set used\n" in capfd.readouterr().out
+        assert "\n- 1 of 1 allowed comparisons on this eval set used\n" in capfd.readouterr().out
     assert run([*count, "--json"]) == 0
-    assert json.loads(capfd.readouterr().out) == {"used": 1, "life": LIFE, "free": True}
+    assert json.loads(capfd.readouterr().out) == {"used": 1, "life": 1, "free": True}
     for number in range(LIFE - 1):
         counted(workshop.store, f"{number:064x}", counting())
     (workshop.folder / "candidate_eval.json").write_bytes(measured("f" * 64))
     assert run(count) == 6
     assert "allowed comparisons on this eval set are used" in capfd.readouterr().err
+    (workshop.folder / "candidate_eval.json").write_bytes(measured("e" * 64, correct=800))
+    assert run(count) == 6
+    assert "is too small for a comparison of two models that differ this much" in capfd.readouterr().err
     monkeypatch.delenv("LYNX_ENV")
     for name in CI_VARIABLES:
         monkeypatch.delenv(name, raising=False)

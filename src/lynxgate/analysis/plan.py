@@ -20,19 +20,20 @@ from lynxgate.decision.baseline import Baseline, Figures
 from lynxgate.decision.compare import ALL_ROWS
 from lynxgate.decision.enforceable import check_confidence
 from lynxgate.decision.policy import Policy, Rule, Terms, Tier
+from lynxgate.decision.rules.bucket_comparison import BucketComparison
 from lynxgate.decision.statistics import (
+    Score,
     chance_of_holding,
     chance_of_regression,
     examples_needed,
     minimum_detectable_drop,
-    shelf_life,
     smallest_n_ever,
+    wilson,
 )
 from lynxgate.decision.statistics.exact import probability_within
 from lynxgate.decision.statistics.planning import find_smallest_drop
-from minieval.contract.report import Scale
-
-STEADY = 0.05  # the disagreement up to which a shelf life is stated
+from lynxgate.decision.statistics.shelf_life import composed_life
+from minieval.contract.report import Measured, Scale
 
 
 @dataclass(frozen=True)
@@ -94,19 +95,35 @@ def make_plan(baseline: Baseline, *, disagreement: float, power: float) -> Plan:
         together = family if terms.tier is not Tier.ADVISORY else 1
         rows.append(_plan(name, terms, _size(figures), together, assumed))
     whole = None if baseline.aggregate is None else _size(baseline.aggregate)
-    life = None if whole is None else gates_carried(policy, whole)
+    told = len(baseline.buckets)
+    life = None if whole is None else gates_carried(policy, whole, disagreement, told=told)
     return Plan(policy.rule, float(policy.confidence), disagreement, power, tuple(rows), life)
 
 
-def gates_carried(policy: Policy, rows: int) -> int:
-    """Return for how many gates an eval set of ``rows`` examples can be used.
+def gates_carried(policy: Policy, rows: int, disagreement: float, *, told: int) -> int:
+    """Return for how many gates an eval set of ``rows`` examples can be used, if each tells ``told`` buckets' figures.
 
     Up to that number, every measured difference of all rows is within the overall tolerance of the true difference, at
-    the policy's confidence, even if each result influences the next model. This holds for models that differ on at most
-    `STEADY` of the examples. Source: `lynxgate.decision.statistics.shelf_life`.
+    the policy's confidence, also of a model that is composed of the best one in each bucket. This holds for models that
+    differ on at most a share ``disagreement`` of the examples. Source: `lynxgate.decision.statistics.shelf_life`.
     """
     epsilon = float(policy.overall_terms.tolerance_pp) / 100
-    return shelf_life(rows, epsilon, policy.alpha, STEADY) if epsilon else 0
+    return composed_life(rows, epsilon, policy.alpha, disagreement, told) if epsilon else 0
+
+
+def bound_disagreement(policy: Policy, before: Measured | None, now: Measured | None, rows: int) -> float:
+    """Return the upper limit of the share of rows that two models score differently (Wilson, at the confidence).
+
+    Where a side has no outcomes, the models are taken to fail on different rows.
+    """
+    confidence = float(policy.confidence)
+    units = BucketComparison(ALL_ROWS, policy.overall_terms, before, now, confidence).units
+    if units is not None:
+        differing = sum(count for unit, count in units.items() if unit.difference)
+    else:
+        shares = [1.0 if side is None or side.share is None else float(1 - side.share) for side in (before, now)]
+        differing = min(math.ceil(rows * sum(shares)), rows)
+    return wilson(Score(differing, rows), 2 * confidence - 1)[1]
 
 
 def chance_of_falling(n: int, tolerance: Fraction, disagreement: float, difference: float = 0.0) -> float:

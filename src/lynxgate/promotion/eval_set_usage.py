@@ -1,9 +1,10 @@
 """Count how often an eval set was used: one entry in the registry for each distinct comparison.
 
-A comparison is a bundle, an eval set and a policy (`UsageEntry`); its entry is `gates/<eval set md5>/<SHA-256>.json`,
-named by the hash of its own bytes.
+A comparison is a bundle, an eval set, a task, a policy, and what the bundle answered (`UsageEntry`); its entry is
+`gates/<eval set md5>/<SHA-256>.json`, named by the hash of its own bytes.
 
-- The same comparison again is free, since its answer is known already. An entry is created once and never changes.
+- The same comparison again is free, since its result is known already. An entry is created once and never changes.
+- Other outcomes of the same bundle, as a sampled model has, are another comparison; other timings are not.
 - The count is the number of keys under one prefix: they are listed, none is read.
 - Only a policy with `shelf_life` is counted; without one a refusal writes nothing at all.
 - Two new comparisons at the same moment may both count as the last allowed one; the limit is no sharper than that.
@@ -15,9 +16,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from lynxgate.analysis.plan import gates_carried
+from lynxgate.analysis.plan import bound_disagreement, gates_carried
 from lynxgate.decision.baseline import Baseline
 from lynxgate.decision.effective_policy import digest_policy_as_written
 from lynxgate.decision.policy import ShelfLife
@@ -33,12 +34,20 @@ from minieval.contract.report import Evaluation
 
 
 class UsageEntry(Document):
-    """One comparison that used an eval set."""
+    """One comparison that used an eval set. Before ``lynxgate.gate/2``, an entry named neither answers nor task."""
 
-    schema_: Annotated[Literal["lynxgate.gate/1"], Field(alias="schema")] = "lynxgate.gate/1"
+    schema_: Annotated[Literal["lynxgate.gate/1", "lynxgate.gate/2"], Field(alias="schema")] = "lynxgate.gate/2"
     canonical_sha: Sha256
     eval_set_dvc_md5: DvcMd5
     policy_sha256: Sha256
+    task_sha256: Annotated[Sha256 | None, Field(exclude_if=lambda sha: sha is None)] = None
+    answers_sha256: Annotated[Sha256 | None, Field(exclude_if=lambda sha: sha is None)] = None
+
+    @model_validator(mode="after")
+    def _is_of_its_version(self) -> UsageEntry:
+        if (self.answers_sha256 is None) != (self.schema_ == "lynxgate.gate/1"):
+            raise ValueError("lynxgate.gate/2 names the answers by answers_sha256, and lynxgate.gate/1 does not")
+        return self
 
     @property
     def data(self) -> bytes:
@@ -90,7 +99,15 @@ def build_entry(evaluation: Evaluation, baseline: Baseline) -> UsageEntry:
         canonical_sha=evaluation.candidate.canonical_sha,
         eval_set_dvc_md5=evaluation.eval_set.dvc_md5,
         policy_sha256=digest_policy_as_written(baseline.policy),
+        task_sha256=None if evaluation.task is None else evaluation.task.sha256,
+        answers_sha256=digest_answers(evaluation),
     )
+
+
+def digest_answers(evaluation: Evaluation) -> str:
+    """Return the SHA-256 of what the bundle got right in each bucket, without metrics, times and context."""
+    answers = evaluation.model_dump(mode="json", include={"aggregate", "buckets", "classes"})
+    return digest_bytes(canonical_json(answers))
 
 
 def count_gate(
@@ -125,6 +142,11 @@ def record_use(store: Store, evaluation: Evaluation, baseline: Baseline) -> Eval
     if usage is None or usage.free:
         return usage
     if usage.over and baseline.policy.shelf_life is ShelfLife.REFUSE:
+        if not usage.life:
+            raise Refused(
+                "the eval set is too small for a comparison of two models that differ this much, at the overall "
+                "tolerance; build a larger eval set, or set a wider tolerance (the policy says shelf_life: refuse)"
+            )
         raise Refused(
             f"all {usage.life} allowed comparisons on this eval set are used ({usage.used - 1} were made); build a new "
             "eval set and rebaseline (the policy says shelf_life: refuse)"
@@ -149,7 +171,7 @@ def measure(store: Store, evaluation: Evaluation, baseline: Baseline) -> EvalSet
 
 
 def count_allowed(evaluation: Evaluation, baseline: Baseline) -> int:
-    """Return how many comparisons the policy allows on the eval set.
+    """Return how many comparisons the policy allows on the eval set, by how far these two models disagree.
 
     Raises:
         CannotJudge: the evaluation does not give the number of rows.
@@ -157,4 +179,5 @@ def count_allowed(evaluation: Evaluation, baseline: Baseline) -> int:
     rows = evaluation.eval_set.rows or (None if evaluation.aggregate is None else evaluation.aggregate.n)
     if rows is None:
         raise CannotJudge("the policy counts comparisons (shelf_life), and the evaluation gives no number of rows")
-    return gates_carried(baseline.policy, rows)
+    most = bound_disagreement(baseline.policy, baseline.aggregate, evaluation.aggregate, rows)
+    return gates_carried(baseline.policy, rows, most, told=len(evaluation.buckets))

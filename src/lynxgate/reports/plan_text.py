@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import asdict
 
-from lynxgate.analysis.plan import STEADY, Plan, PlannedRow
+from lynxgate.analysis.plan import Plan, PlannedRow
 from lynxgate.decision.policy import Rule, Tier
 from lynxgate.escape import visible
 from lynxgate.reports.layout import aligned_lines
@@ -62,8 +62,7 @@ def _assumptions(plan: Plan) -> Iterator[str]:
 def _conclusions(plan: Plan) -> Iterator[str]:
     yield f"An equal model is blocked in at most {100 * plan.blocks_equal_at_most:.1f} % of gates."
     if plan.shelf_life is not None:
-        steady = f"models that differ on at most {100 * STEADY:g} %"
-        yield f"The eval set can be used for {plan.shelf_life} gates, for {steady}."
+        yield f"The eval set can be used for {plan.shelf_life} gates that tell every bucket's figures."
     if plan.rule is Rule.POINT:
         yield "Rule point compares figures and proves nothing, so no number of examples is enough."
     too_small = [
