@@ -12,6 +12,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
@@ -72,7 +73,7 @@ class Plan:
     @property
     def blocks_equal_at_most(self) -> float:
         """Return the sum over the rows: at least the chance that an equal model is blocked (Boole's inequality)."""
-        return min(math.fsum(row.blocks_equal or 0.0 for row in self.rows), 1.0)
+        return sum_of_chances(self.rows)
 
 
 def make_plan(baseline: Baseline, *, disagreement: float, power: float) -> Plan:
@@ -86,14 +87,14 @@ def make_plan(baseline: Baseline, *, disagreement: float, power: float) -> Plan:
     buckets = [(name, policy.terms_of(name), baseline.buckets[name]) for name in sorted(baseline.buckets)]
     # Holm corrects the buckets that may block together; its strictest step divides the level by their number.
     family = sum(terms.tier is not Tier.ADVISORY and _size(figures) is not None for _, terms, figures in buckets)
-    assumed = _Assumed(policy, disagreement, power)
+    assumed = Assumptions(policy.rule, float(policy.confidence), disagreement, power)
     rows: list[PlannedRow] = []
     if baseline.aggregate is not None:
         terms = policy.overall_terms
-        rows.append(_plan(ALL_ROWS, terms, _size(baseline.aggregate), 1, assumed))
+        rows.append(plan_row(ALL_ROWS, terms, _size(baseline.aggregate), 1, assumed))
     for name, terms, figures in buckets:
         together = family if terms.tier is not Tier.ADVISORY else 1
-        rows.append(_plan(name, terms, _size(figures), together, assumed))
+        rows.append(plan_row(name, terms, _size(figures), together, assumed))
     whole = None if baseline.aggregate is None else _size(baseline.aggregate)
     told = len(baseline.buckets)
     life = None if whole is None else gates_carried(policy, whole, disagreement, told=told)
@@ -148,21 +149,30 @@ def _size(figures: Figures) -> int | None:
     return figures.n if figures.scale is Scale.RIGHT_OR_WRONG else None
 
 
+def sum_of_chances(rows: Iterable[PlannedRow]) -> float:
+    """Return the sum of the rows' chances to block an equal model, at most 1."""
+    return min(math.fsum(row.blocks_equal or 0.0 for row in rows), 1.0)
+
+
 @dataclass(frozen=True)
-class _Assumed:
-    policy: Policy
+class Assumptions:
+    """What a planned row assumes: the rule, its one-sided confidence, and two shares."""
+
+    rule: Rule
+    confidence: float
     disagreement: float
     power: float
 
 
-def _plan(bucket: str, terms: Terms, n: int | None, family: int, assumed: _Assumed) -> PlannedRow:
-    policy, disagreement, power = assumed.policy, assumed.disagreement, assumed.power
-    proof = bucket == ALL_ROWS or policy.rule is Rule.NONINFERIOR or terms.tier is Tier.CRITICAL
+def plan_row(bucket: str, terms: Terms, n: int | None, family: int, assumed: Assumptions) -> PlannedRow:
+    """Return what a bucket of ``n`` examples can detect among ``family`` buckets that may block."""
+    confidence, disagreement, power = assumed.confidence, assumed.disagreement, assumed.power
+    proof = bucket == ALL_ROWS or assumed.rule is Rule.NONINFERIOR or terms.tier is Tier.CRITICAL
     points = Fraction(terms.tolerance_pp)
-    margin, confidence = float(points / 100), float(policy.confidence)
+    margin = float(points / 100)
     if n is None:
         return PlannedRow(bucket, terms.tier, None, float(points), None, None, None, None)
-    if policy.rule is Rule.POINT:
+    if assumed.rule is Rule.POINT:
         falling = chance_of_falling(n, points / 100, disagreement)
         drop = find_smallest_drop(partial(chance_of_falling, n, points / 100), disagreement, power)
         blocks = 0.0 if terms.tier is Tier.ADVISORY else falling

@@ -19,6 +19,7 @@ from lynxgate.errors import CannotJudge, IntegrityFailure
 from lynxgate.escape import as_code
 from lynxgate.pull_request.forge import Conclusion
 from lynxgate.pull_request.receipt import ParsedReceipt
+from lynxgate.reports.own_error_text import describe_own_error
 from lynxgate.reports.verdict_table import render_markdown
 from minieval.contract.exits import Exit
 
@@ -152,7 +153,7 @@ def format_meaning(code: int) -> str:
 
 
 def render_facts(report: Report, context: Context) -> str:
-    """Return the list of what was gated: run, version, canonical SHA, head, and the use of the eval set."""
+    """Return the list of what was gated, the use of the eval set, and the error of the decision itself."""
     verdict, receipt = report.verdict, report.receipt
     run_id = context.run_id or (verdict.candidate.mlflow_run_id if verdict else None)
     # The receipt's values come first: they are what was promoted.
@@ -162,7 +163,8 @@ def render_facts(report: Report, context: Context) -> str:
         sha, semver = receipt.canonical_sha, str(receipt.semver)
     facts = {"run": run_id, "version": semver, "canonical SHA": sha, "head": context.head_sha}
     lines = [f"- {name}: {as_code(value)}" for name, value in facts.items() if value]
-    return "\n".join([*lines, *([f"- {report.usage}"] if report.usage else [])])
+    own_error = () if verdict is None else describe_own_error(verdict, as_code)
+    return "\n".join([*lines, *([f"- {report.usage}"] if report.usage else []), *(f"- {each}" for each in own_error)])
 
 
 def render_pending(report: Report) -> str:

@@ -26,6 +26,7 @@ from lynxgate.errors import CannotJudge, Refused, UsageFailure
 from lynxgate.escape import visible
 from lynxgate.jsonedit import Path, edit
 from lynxgate.rebaseline.entries import changed_entries
+from lynxgate.rebaseline.passable import check_passable
 from minieval.contract.documents import Json, parse_json
 from minieval.contract.report import Metric, Scale
 
@@ -43,8 +44,8 @@ def activate(data: bytes, *, accept_zero: Collection[str] = (), where: str = "th
         Refused: no answer is right in a bucket that may block, and ``accept_zero`` does not name it.
         UsageFailure: ``accept_zero`` names another bucket.
         CannotJudge: a placeholder is left, a glob of the policy matches nothing, a metric could never be judged, no
-            candidate could be refused, an advisory bucket has a limit, the figures contradict each other, or the rule
-            cannot judge the scale of a bucket.
+            candidate could be refused, none could pass, no source is named, an advisory bucket has a limit, the
+            figures contradict each other, or the rule cannot judge the scale of a bucket.
     """
     is_active = parse_baseline(data, where=where).status is Status.ACTIVE
     active = data if is_active else edit(data.decode(), {("status",): str(Status.ACTIVE)}).encode()
@@ -60,11 +61,24 @@ def activate(data: bytes, *, accept_zero: Collection[str] = (), where: str = "th
         check_tested_statistics(baseline.policy)
         check_enforceable(baseline, baseline.policy)
         check_baseline(baseline)
+        if not is_active:
+            _check_source(baseline)
+            check_passable(baseline)
     except CannotJudge as error:
         raise CannotJudge(f"{where}: {error}") from error
     # Asked once, when the status changes: an active baseline was activated by a person.
     zeros = () if is_active else _check_zeros(baseline, accept_zero, where)
     return edit(active.decode(), _note(parse_json(active, where=where), zeros)).encode() if zeros else active
+
+
+def _check_source(baseline: Baseline) -> None:
+    """Check that the baseline names the model of its figures: an auditor has to find it, and a champion is it."""
+    source = baseline.source
+    if not any((source.canonical_sha, source.semver, source.mlflow_run_id, source.median_of)):
+        raise CannotJudge(
+            "source names no model; measure the baseline with `lynxgate baseline rebaseline`, or write the model's "
+            "canonical_sha, semver or mlflow_run_id into source"
+        )
 
 
 def _check_zeros(baseline: Baseline, accept: Collection[str], where: str) -> tuple[str, ...]:
@@ -88,9 +102,8 @@ def _check_zeros(baseline: Baseline, accept: Collection[str], where: str) -> tup
 
 def _note(tree: Json, zeros: Collection[str]) -> dict[Path, Json]:
     """Return the edit that names the accepted buckets beside the source, so that the diff of the file has them."""
-    note = {ACCEPTED: ", ".join(visible(name) for name in zeros)}
-    source = tree.get("source")
-    return changed_entries(("source",), source, note) if isinstance(source, dict) else {("source",): note}
+    note: Json = {ACCEPTED: ", ".join(visible(name) for name in zeros)}
+    return changed_entries(("source",), tree["source"], note)
 
 
 def _check_scales(baseline: Baseline, where: str) -> None:

@@ -15,6 +15,7 @@ from typing import Final
 
 from lynxgate.decision.verdict import Verdict
 from lynxgate.escape import visible
+from lynxgate.reports.own_error_text import describe_own_error
 from lynxgate.reports.verdict_table import LEFT, Grid, tabulate
 
 _STYLE: Final = """
@@ -52,6 +53,7 @@ def render_page(verdict: Verdict) -> str:
         f"<p>{_text(verdict.summary)}</p>",
         *_list(sentences),
         *(line for grid in tabulate(verdict) for line in _table(grid)),
+        *_list(describe_own_error(verdict, str)),
         "<dl>",
         *(f"<dt>{_text(name)}</dt><dd>{_text(value)}</dd>" for name, value in _facts(verdict)),
         "</dl>",
