@@ -144,11 +144,80 @@ def test_a_mean_without_its_rows_is_not_judged_by_a_proof() -> None:
     assert row.reason == "rule noninferior needs each row of both sides (graded), and the baseline has no scores"
 
 
-def test_a_cap_on_flips_cannot_judge_them_yet() -> None:
+def test_a_cap_on_flips_asks_what_a_flip_of_a_score_is() -> None:
     agreed = baseline({"x": graded(9000)}, policy={"max_negative_flip_rate": 0.1})
     verdict = judge(newer({"x": graded(9000)}), agreed)
     assert verdict.exit is Exit.CANNOT_JUDGE
-    assert verdict.rows[0].reason == "max_negative_flip_rate cannot judge rows that are graded yet"
+    assert verdict.rows[0].reason == "max_negative_flip_rate needs flip_drop for rows that are graded"
+    with pytest.raises(CannotJudge, match="flip_drop has no effect without max_negative_flip_rate"):
+        parse_agreed(baseline({"x": graded(9000)}, policy={"flip_drop": 0.1}))
+
+
+@given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), min_size=1, max_size=9), st.integers(0, 3))
+def test_a_flip_is_a_fall_by_more_than_the_stated_share(rows: list[tuple[int, int]], quarters: int) -> None:
+    """Graded scores and four trials of the same means count alike."""
+    policy = {"max_negative_flip_rate": 0.25, "flip_drop": quarters / 4, "tolerance_pp": 100}
+    # A metric that could fail: under this tolerance no bucket could, and nothing would be compared.
+    policy |= {"buckets": {"y": {"tolerance_pp": 1}}}
+    flips = sum(before - now > quarters for before, now in rows)
+    for make, trials in ((lambda *values: graded(*(2500 * each for each in values)), None),
+                         (lambda *values: tried(4, *values), 4)):  # fmt: skip
+        before, now = (make(*side) for side in zip(*rows, strict=True))
+        guard = make(4)
+        agreed = baseline({"x": before, "y": guard}, policy=policy)
+        verdict = judge(newer({"x": now, "y": guard}, trials=trials), agreed)
+        (row, _) = verdict.rows
+        assert row.negative_flips == flips
+        assert row.negative_flip_rate == Fraction(flips, len(rows))
+        assert row.outcome is (Outcome.REGRESSED if 4 * flips > len(rows) else Outcome.HELD)
+
+
+def test_the_reason_and_the_table_have_the_flips() -> None:
+    policy = {"max_negative_flip_rate": 0.25, "flip_drop": 0.3, "tolerance_pp": 50}
+    agreed = baseline({"x": graded(9000, 9000, 5000)}, policy=policy)
+    measured = newer({"x": graded(5000, 6000, 9000)})
+    verdict, _, _ = decide_bytes(write(measured), write(agreed))
+    assert "1 of 3 examples were lost (fell by over 0.3), 33.33 %, and at most 25.00 % may be" in verdict.rows[0].reason
+    assert "33.3" in render_table(verdict)
+    assert replay(verdict.to_json(), write(measured), write(agreed)) == verdict
+
+
+def test_a_relative_tolerance_follows_the_mean_of_the_baseline() -> None:
+    """5 % of a mean of 0.04 are 0.2 pp; of a bucket that is all right they are 5 pp."""
+    terms = {"buckets": {"*": {"tolerance_pct": 5}}}
+    agreed = baseline({"low": graded(400), "whole": {"n": 100, "correct": 100}}, policy=terms)
+
+    def outcomes(low: int, whole: int) -> list[tuple[str, Outcome]]:
+        verdict = judge(newer({"low": graded(low), "whole": {"n": 100, "correct": whole}}), agreed)
+        return [(row.tolerance_pp, row.outcome) for row in verdict.rows]
+
+    assert outcomes(380, 95) == [("0.2", Outcome.HELD), ("5.0", Outcome.HELD)]
+    assert outcomes(379, 94) == [("0.2", Outcome.REGRESSED), ("5.0", Outcome.REGRESSED)]
+    with pytest.raises(CannotJudge, match="sets tolerance_pp and tolerance_pct"):
+        parse_agreed(baseline(policy={"buckets": {"*": {"tolerance_pct": 5, "tolerance_pp": 1}}}))
+
+
+def test_a_relative_tolerance_is_rounded_down() -> None:
+    agreed = baseline({"x": {"n": 3, "correct": 1}}, policy={"buckets": {"x": {"tolerance_pct": 10}}})
+    assert judge(evaluation({"x": {"n": 3, "correct": 1}}), agreed).rows[0].tolerance_pp == "3.333333"
+
+
+def test_a_bucket_in_its_warning_band_holds_and_is_named() -> None:
+    agreed = baseline({"x": {"n": 100, "correct": 90}, "y": {"n": 100, "correct": 90}}, policy={"warn_pp": 0.5})
+
+    def warned(x: int, y: int) -> tuple[str, ...]:
+        verdict = judge(evaluation({"x": {"n": 100, "correct": x}, "y": {"n": 100, "correct": y}}), agreed)
+        assert ("; 1 warning" in verdict.summary) == (len(verdict.warned_rows) == 1)
+        shown = render_table(verdict)
+        assert all(f"warning: {row.bucket} -1.00 pp, and a fall of over 0.5 pp" in shown for row in verdict.warned_rows)
+        return tuple(row.bucket for row in verdict.warned_rows)
+
+    assert warned(90, 90) == ()
+    assert warned(89, 91) == ("x",)
+    assert warned(89, 89) == ("x", "y")
+    assert warned(80, 89) == ("y",)  # what blocks is no warning
+    with pytest.raises(CannotJudge, match="warn_pp is no smaller than tolerance_pp"):
+        parse_agreed(baseline(policy={"warn_pp": 2}))
 
 
 @pytest.mark.parametrize(

@@ -71,7 +71,8 @@ def calibrate(
     passed = {name: [0, 0] for name in gated}
     for number in range(repetitions):
         bucket = gated[number % len(gated)]
-        fall = 2 * float(baseline.policy.terms_of(bucket).tolerance_pp) / 100 if drop is None else drop
+        terms = baseline.policy.terms_of(bucket).against(baseline.buckets[bucket])
+        fall = 2 * float(terms.tolerance_pp) / 100 if drop is None else drop
         verdict = _judge(make_worse(draw_equal_pair(strata, rng), bucket, fall, rng), baseline)
         passed[bucket][0] += verdict.passed
         passed[bucket][1] += 1

@@ -93,7 +93,7 @@ def find_examples(
     policy = baseline.policy
     sides = BucketComparison(
         row.bucket,
-        policy.terms_of(row.bucket),
+        policy.terms_of(row.bucket).against(before),
         before,
         now,
         float(policy.confidence),

@@ -84,7 +84,9 @@ def make_plan(baseline: Baseline, *, disagreement: float, power: float) -> Plan:
     """
     policy = baseline.policy
     check_confidence(policy)
-    buckets = [(name, policy.terms_of(name), baseline.buckets[name]) for name in sorted(baseline.buckets)]
+    buckets = [
+        (name, policy.terms_of(name).against(figures), figures) for name, figures in sorted(baseline.buckets.items())
+    ]
     # Holm corrects the buckets that may block together; its strictest step divides the level by their number.
     family = sum(terms.tier is not Tier.ADVISORY and _size(figures) is not None for _, terms, figures in buckets)
     assumed = Assumptions(policy.rule, float(policy.confidence), disagreement, power)

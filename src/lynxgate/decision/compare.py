@@ -131,7 +131,7 @@ def compare_again(
     buckets = [
         BucketComparison(
             name,
-            policy.terms_of(name),
+            policy.terms_of(name).against(baseline.buckets.get(name)),
             baseline.buckets.get(name),
             evaluation.buckets.get(name),
             float(policy.confidence),

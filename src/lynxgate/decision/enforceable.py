@@ -81,7 +81,8 @@ def check_tested_statistics(policy: Policy) -> None:
 def _list_limits(terms: BucketPolicy) -> list[str]:
     if terms.tier is not Tier.ADVISORY:
         return []
-    return [key for key in ("min", "max_negative_flip_rate", "max_drop_pp") if getattr(terms, key) is not None]
+    limits = ("min", "max_negative_flip_rate", "max_drop_pp", "flip_drop")
+    return [key for key in limits if getattr(terms, key) is not None]
 
 
 def _list_gates(baseline: Baseline, policy: Policy) -> Iterator[bool]:
@@ -89,7 +90,7 @@ def _list_gates(baseline: Baseline, policy: Policy) -> Iterator[bool]:
     if policy.gates_all_rows:
         yield _is_gate(policy.overall_terms, baseline.aggregate)
     for name, figures in baseline.buckets.items():
-        yield _is_gate(policy.terms_of(name), figures)
+        yield _is_gate(policy.terms_of(name).against(figures), figures)
     for name, metric in baseline.metrics.items():
         terms = terms_of(policy.metrics, name)
         # A metric without terms is not judged, so it blocks every candidate and guards nothing.

@@ -8,9 +8,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from decimal import Decimal
 from enum import StrEnum
+from fractions import Fraction
 from typing import Annotated, Literal, TypeVar
 
 from pydantic import Field, StringConstraints, WithJsonSchema, model_validator
@@ -20,6 +22,7 @@ from lynxgate.decision.metrics.policy import MetricPolicy
 from lynxgate.decision.statistics.units import Proof
 from minieval.contract.documents import Document, Json, is_note
 from minieval.contract.fields import Number, Share, Table
+from minieval.contract.report import Measured
 
 DEFAULT_TOLERANCE_PP = Decimal("2.0")
 MOST_MARGIN_PP = Decimal(100)
@@ -90,7 +93,10 @@ class _Rules(Document):
 class BucketPolicy(_Rules):
     """The terms of the buckets that a glob matches; ``min`` is an accuracy that the candidate must always reach.
 
-    ``max_drop_pp`` is the largest drop that may be observed, whatever it proves.
+    ``tolerance_pct`` is a tolerance in percent of the baseline's accuracy or mean, instead of ``tolerance_pp``.
+    ``max_drop_pp`` is the largest drop that may be observed, whatever it proves. ``flip_drop`` is the fall of a score
+    (from 0 to 1) beyond which a row with trials or a graded score counts as a negative flip. A bucket that falls by
+    more than ``warn_pp`` and holds is a warning.
     """
 
     tier: Annotated[Tier, Field(strict=False)] | None = None
@@ -98,6 +104,9 @@ class BucketPolicy(_Rules):
     max_negative_flip_rate: Share | None = None
     min: Share | None = None
     max_drop_pp: Optional[Points] = None
+    tolerance_pct: Optional[Points] = None
+    flip_drop: Optional[Share] = None
+    warn_pp: Optional[Points] = None
 
     @model_validator(mode="after")
     def _has_an_effect(self) -> BucketPolicy:
@@ -105,6 +114,8 @@ class BucketPolicy(_Rules):
             raise ValueError(
                 "sets nothing; give it tier, tolerance_pp, max_negative_flip_rate, min or max_drop_pp, or remove it"
             )
+        if self.tolerance_pp is not None and self.tolerance_pct is not None:
+            raise ValueError("sets tolerance_pp and tolerance_pct; leave one of them out")
         return self
 
 
@@ -124,6 +135,8 @@ class Policy(_Rules):
     shelf_life: Annotated[ShelfLife | None, Field(strict=False)] = None
     registered_model: RegisteredModel | None = None
     max_drop_pp: Optional[Points] = None
+    flip_drop: Optional[Share] = None
+    warn_pp: Optional[Points] = None
     group_cap: Optional[Annotated[int, Field(ge=1, le=MOST_GROUP_CAP)]] = None
     proof: Optional[Proof] = None
     buckets: Annotated[Table[BucketPolicy], Field(default_factory=dict, validate_default=True)]
@@ -141,7 +154,15 @@ class Policy(_Rules):
     def _is_decidable(self) -> Policy:
         if self.shelf_life is not None and not self.overall_terms.tolerance_pp:
             raise ValueError("shelf_life counts gates by the overall tolerance, which is 0 here; give it one above 0")
+        entries: dict[str, Policy | BucketPolicy] = {"policy": self}
+        entries |= {f"buckets.{glob}": terms for glob, terms in self.buckets.items()}
+        self._check_flips(entries.values())
         if not self.rule.asks_proof:
+            for place, terms in entries.items():
+                # Beyond the tolerance a bucket regressed, so it never warns; under the other rules it may be undecided.
+                warns, tolerates = terms.warn_pp, terms.tolerance_pp
+                if warns is not None and tolerates is not None and warns >= tolerates:
+                    raise ValueError(f"{place}: warn_pp is no smaller than tolerance_pp, so it would never warn")
             for key in ("confidence", "group_cap", "proof"):
                 if key in self.model_fields_set:
                     raise ValueError(f"rule 'point' proves nothing, so `{key}` has no effect; leave it out")
@@ -152,6 +173,13 @@ class Policy(_Rules):
             if margin is not None and margin >= MOST_MARGIN_PP:
                 raise ValueError(f"{place} is 100, and no outcome could be worse; rule {self.rule.value!r} needs less")
         return self
+
+    @staticmethod
+    def _check_flips(entries: Iterable[Policy | BucketPolicy]) -> None:
+        found = list(entries)
+        capped = any(each.max_negative_flip_rate is not None for each in found)
+        if not capped and any(each.flip_drop is not None for each in found):
+            raise ValueError("flip_drop has no effect without max_negative_flip_rate; set that too, or leave it out")
 
     @property
     def alpha(self) -> float:
@@ -173,6 +201,8 @@ class Policy(_Rules):
             max_negative_flip_rate=self.max_negative_flip_rate if self.gates_all_rows else None,
             min=None,
             max_drop_pp=self.max_drop_pp if self.gates_all_rows else None,
+            flip_drop=self.flip_drop if self.gates_all_rows else None,
+            warn_pp=self.warn_pp,
         )
 
     def terms_of(self, bucket: str) -> Terms:
@@ -187,6 +217,9 @@ class Policy(_Rules):
             max_negative_flip_rate=self.max_negative_flip_rate if flips is None else flips,
             min=special.min,
             max_drop_pp=self.max_drop_pp if drop is None else drop,
+            tolerance_pct=special.tolerance_pct,
+            flip_drop=self.flip_drop if special.flip_drop is None else special.flip_drop,
+            warn_pp=self.warn_pp if special.warn_pp is None else special.warn_pp,
         )
 
     def idle_globs(self, buckets: Iterable[str]) -> tuple[str, ...]:
@@ -195,13 +228,30 @@ class Policy(_Rules):
 
 
 class Terms(Document):
-    """The terms of one bucket, every default filled in."""
+    """The terms of one bucket, every default filled in.
+
+    With ``tolerance_pct`` the tolerance in points depends on the baseline's figure (`against`).
+    """
 
     tier: Tier
     tolerance_pp: Decimal
     max_negative_flip_rate: Decimal | None
     min: Decimal | None
     max_drop_pp: Optional[Decimal] = None
+    tolerance_pct: Optional[Decimal] = None
+    flip_drop: Optional[Decimal] = None
+    warn_pp: Optional[Decimal] = None
+
+    def against(self, baseline: Measured | None) -> Terms:
+        """Return the terms with the tolerance in percentage points, for a bucket with this figure of the baseline.
+
+        It is rounded down to a millionth of a point. Without a figure there is nothing to compare, and nothing changes.
+        """
+        share = None if baseline is None else baseline.share
+        if self.tolerance_pct is None or share is None:
+            return self
+        millionths = math.floor(share * Fraction(self.tolerance_pct) * 10**6)
+        return self.model_copy(update={"tolerance_pp": Decimal(millionths).scaleb(-6).normalize()})
 
 
 _NOTHING_SPECIAL = BucketPolicy.model_construct(**dict.fromkeys(BucketPolicy.model_fields))

@@ -152,6 +152,18 @@ class Row(Document):
     demand: Annotated[Demand | None, Field(strict=False)] = None
     evidence: BucketStatistics | None = None
     max_drop_pp: Annotated[Exact | None, Field(exclude_if=_is_none)] = None
+    flip_drop: Annotated[Exact | None, Field(exclude_if=_is_none)] = None
+    negative_flips: Annotated[Count | None, Field(exclude_if=_is_none)] = None
+    warn_pp: Annotated[Exact | None, Field(exclude_if=_is_none)] = None
+
+    @property
+    def warning(self) -> str | None:
+        """Return why a row that blocks nothing is in its warning band, as a clause; `None` where it is not."""
+        if self.blocks or self.warn_pp is None or self.difference_pp is None:
+            return None
+        if Fraction(self.difference_pp) >= -Fraction(self.warn_pp):
+            return None
+        return f"{describe_difference(self)}, and a fall of over {self.warn_pp} pp is a warning"
 
     @property
     def blocks(self) -> bool:
@@ -165,11 +177,10 @@ class Row(Document):
 
     @property
     def negative_flip_rate(self) -> Fraction | None:
-        """Return the share of examples that only the baseline has right; `None` without outcomes."""
-        n = None if self.candidate is None else self.candidate.n
-        if n is None or self.evidence is None or self.evidence.losses is None:
-            return None
-        return Fraction(self.evidence.losses, n)
+        """Return the share of examples that only the baseline has right, or that fell; `None` where unknown."""
+        n, evidence = None if self.candidate is None else self.candidate.n, self.evidence
+        flips = self.negative_flips if evidence is None or evidence.losses is None else evidence.losses
+        return None if n is None or flips is None else Fraction(flips, n)
 
 
 class Condition(Document):
@@ -233,6 +244,11 @@ class Verdict(Document):
         return tuple(row for row in self.metrics if row.warns)
 
     @property
+    def warned_rows(self) -> tuple[Row, ...]:
+        """Return the rows of buckets in their warning band, which block nothing, the aggregate first."""
+        return tuple(row for row in self._all_rows if row.warning is not None)
+
+    @property
     def reasons(self) -> tuple[str, ...]:
         """Return why the candidate does not pass, a sentence for each reason; empty when it passes."""
         conditions = [
@@ -261,7 +277,8 @@ class Verdict(Document):
     @property
     def summary(self) -> str:
         """Return one line for people."""
-        warned = f"; {_count(len(self.warnings), 'warning')}" if self.warnings else ""
+        number = len(self.warnings) + len(self.warned_rows)
+        warned = f"; {_count(number, 'warning')}" if number else ""
         if not self.passed:
             return self._summarise_failure() + warned
         word = "would pass (report-only)" if self.status is Status.REPORT_ONLY else "passed"

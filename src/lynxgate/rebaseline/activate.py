@@ -119,8 +119,11 @@ def _check_scales(baseline: Baseline, where: str) -> None:
                 f"{where}: bucket {name!r} is {scale}, and rule {rule} needs the score of each row; rebaseline from an "
                 "evaluation of minieval, or use rule point"
             )
-        if terms.max_negative_flip_rate is not None:
-            raise CannotJudge(f"{where}: bucket {name!r} is {scale}, which max_negative_flip_rate cannot judge")
+        if terms.max_negative_flip_rate is not None and terms.flip_drop is None:
+            raise CannotJudge(
+                f"{where}: bucket {name!r} is {scale}, which max_negative_flip_rate cannot judge without flip_drop; "
+                "set the fall of a score beyond which a row counts"
+            )
 
 
 def _judge_own_metrics(baseline: Baseline, where: str) -> None:

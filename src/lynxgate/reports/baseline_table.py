@@ -61,7 +61,7 @@ def _write_share(share: Fraction | None) -> str:
 def _bucket_rows(baseline: Baseline) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = []
     for name, figure in sorted(baseline.buckets.items()):
-        terms = baseline.policy.terms_of(name)
+        terms = baseline.policy.terms_of(name).against(figure)
         stated = figure.mean if figure.scale is Scale.GRADED else figure.accuracy
         share = f"{stated:f}" if stated is not None else _write_share(figure.share)
         rows.append((visible(name), str(figure.n or ""), share, terms.tier.value, f"{terms.tolerance_pp:f} pp"))

@@ -37,7 +37,9 @@ _HASH: Final = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode
 def render_page(verdict: Verdict) -> str:
     """Return the whole page, without a newline at its end."""
     title = f"Lynxgate: {verdict.summary.partition(':')[0]}"
-    sentences = [*verdict.reasons, *(f"{row.metric} warning: {row.warning}" for row in verdict.warnings)]
+    warned = [*((row.bucket, row.warning) for row in verdict.warned_rows)]
+    warned += [(row.metric, row.warning) for row in verdict.warnings]
+    sentences = [*verdict.reasons, *(f"{name} warning: {warning}" for name, warning in warned)]
     return "\n".join((
         "<!doctype html>",
         '<html lang="en">',

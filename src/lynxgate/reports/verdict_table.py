@@ -69,6 +69,7 @@ def render_markdown(verdict: Verdict, *, every: bool = False) -> str:
 def render_table(verdict: Verdict) -> str:
     """Return the summary, all rows in aligned columns for a terminal, and the warnings."""
     warnings = [f"warning: {visible(row.bucket)} {visible(row.reason)}" for row in verdict.slipped]
+    warnings += [f"warning: {visible(row.bucket)} {row.warning}" for row in verdict.warned_rows]
     warnings += [f"warning: {visible(row.metric)} {visible(row.warning or '')}" for row in verdict.warnings]
     tables = ["\n".join(aligned_lines(grid.columns, grid.rows, left=LEFT)) for grid in tabulate(verdict)]
     return "\n\n".join(block for block in (verdict.summary, *tables, "\n".join(warnings)) if block)
@@ -172,6 +173,7 @@ def _list_reasons(verdict: Verdict) -> list[str]:
 
 def _list_warnings(verdict: Verdict) -> list[str]:
     slipped = [f"{as_code(row.bucket)} warning: {_sentence(row.reason)}" for row in verdict.slipped]
+    slipped += [f"{as_code(row.bucket)} warning: {_sentence(row.warning or '')}" for row in verdict.warned_rows]
     return [*slipped, *(f"{as_code(row.metric)} warning: {_sentence(row.warning or '')}" for row in verdict.warnings)]
 
 

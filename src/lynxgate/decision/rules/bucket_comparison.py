@@ -124,6 +124,17 @@ class BucketComparison:
         return [new - old for old, new in zip(before, now, strict=True)], full
 
     @property
+    def negative_flips(self) -> int | None:
+        """Return the rows that were lost, or whose score fell by more than ``flip_drop``; `None` where unknown."""
+        if self.is_right_or_wrong:
+            return None if self.pairs is None else self.pairs.losses
+        if self.terms.flip_drop is None or self._moves is None:
+            return None
+        changes, full = self._moves
+        least = -Fraction(self.terms.flip_drop) * full
+        return sum(change < least for change in changes)
+
+    @property
     def without_outcomes(self) -> str:
         """Return a clause that names the sides without outcomes (or counts, or scores) of each row."""
         missing = [
@@ -162,6 +173,9 @@ class BucketComparison:
             demand=demand,
             evidence=evidence,
             max_drop_pp=None if terms.max_drop_pp is None else format_exactly(terms.max_drop_pp),
+            flip_drop=None if terms.flip_drop is None or self.is_right_or_wrong else format_exactly(terms.flip_drop),
+            negative_flips=None if self.is_right_or_wrong or not compared else self.negative_flips,
+            warn_pp=None if terms.warn_pp is None else format_exactly(terms.warn_pp),
         )
 
 
@@ -188,22 +202,23 @@ def refuse_beyond_limits(comparison: BucketComparison, moved: str) -> tuple[Outc
 
     ``moved`` is the difference in words (`describe_move`).
     """
-    terms, pairs = comparison.terms, comparison.pairs
+    terms = comparison.terms
     if below := _name_broken_floor(comparison):
         return Outcome.REGRESSED, f"{moved}, and {below}"
     if terms.max_negative_flip_rate is None:
         return None
-    cap = Fraction(terms.max_negative_flip_rate)
-    if not comparison.is_right_or_wrong:
-        return (
-            Outcome.UNMEASURED,
-            f"max_negative_flip_rate cannot judge rows that are {describe_scale(comparison.now)} yet",
-        )
-    if pairs is None:
-        needs = f"max_negative_flip_rate needs the outcomes of both sides, and {comparison.without_outcomes}"
+    cap, n = Fraction(terms.max_negative_flip_rate), 0 if comparison.now is None else comparison.now.n
+    if not comparison.is_right_or_wrong and terms.flip_drop is None:
+        scale = describe_scale(comparison.now)
+        return Outcome.UNMEASURED, f"max_negative_flip_rate needs flip_drop for rows that are {scale}"
+    flips = comparison.negative_flips
+    if flips is None or not n:
+        rows = "outcomes" if comparison.now is None else _ROWS_OF[comparison.now.scale]
+        needs = f"max_negative_flip_rate needs the {rows} of both sides, and {comparison.without_outcomes}"
         return Outcome.UNMEASURED, needs
-    if (rate := Fraction(pairs.losses, pairs.n)) > cap:
-        lost = f"{pairs.losses} of {pairs.n} examples were lost"
+    if (rate := Fraction(flips, n)) > cap:
+        fell = "" if terms.flip_drop is None or comparison.is_right_or_wrong else f" (fell by over {terms.flip_drop})"
+        lost = f"{flips} of {n} examples were lost{fell}"
         over = f"{format_percent(rate, cap)}, and at most {format_percent(cap)} may be"
         return Outcome.REGRESSED, f"{moved}; {lost}, {over}"
     return None
