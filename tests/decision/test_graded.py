@@ -6,19 +6,23 @@ import json
 from fractions import Fraction
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import binom
 
 from lynxgate.analysis.replay import replay
 from lynxgate.decision.decide import decide_bytes
 from lynxgate.decision.outcome import Outcome
+from lynxgate.decision.statistics.class_rates import rate_floor_p
 from lynxgate.decision.verdict import Method
 from lynxgate.errors import CannotJudge, Exit, IntegrityFailure
 from lynxgate.reports.baseline_table import render_baseline
 from lynxgate.reports.explanation import render_verdict
 from lynxgate.reports.verdict_table import render_table
 from minieval.contract.outcome_bits import pack_outcomes
+from minieval.contract.report import ClassCounts, measure_classes
 from minieval.contract.score_bytes import pack_counts, pack_scores
 from tests.samples import MD5, baseline, evaluation, judge, parse_agreed, write
 
@@ -156,12 +160,20 @@ def test_a_cap_on_flips_asks_what_a_flip_of_a_score_is() -> None:
 @given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), min_size=1, max_size=9), st.integers(0, 3))
 def test_a_flip_is_a_fall_by_more_than_the_stated_share(rows: list[tuple[int, int]], quarters: int) -> None:
     """Graded scores and four trials of the same means count alike."""
-    policy = {"max_negative_flip_rate": 0.25, "flip_drop": quarters / 4, "tolerance_pp": 100}
-    # A metric that could fail: under this tolerance no bucket could, and nothing would be compared.
-    policy |= {"buckets": {"y": {"tolerance_pp": 1}}}
+    policy = {
+        "max_negative_flip_rate": 0.25, "flip_drop": quarters / 4, "tolerance_pp": 100,
+        # Under the general tolerance no bucket could fail, and nothing would be compared.
+        "buckets": {"y": {"tolerance_pp": 1}},
+    }  # fmt: skip
     flips = sum(before - now > quarters for before, now in rows)
-    for make, trials in ((lambda *values: graded(*(2500 * each for each in values)), None),
-                         (lambda *values: tried(4, *values), 4)):  # fmt: skip
+
+    def quarter_scores(*values: int) -> dict[str, Any]:
+        return graded(*(2500 * each for each in values))
+
+    def four_trials(*values: int) -> dict[str, Any]:
+        return tried(4, *values)
+
+    for make, trials in ((quarter_scores, None), (four_trials, 4)):
         before, now = (make(*side) for side in zip(*rows, strict=True))
         guard = make(4)
         agreed = baseline({"x": before, "y": guard}, policy=policy)
@@ -339,6 +351,61 @@ YES = {
 def test_classes_that_contradict_the_rest_are_not_judged(changes: Any, said: str) -> None:
     with pytest.raises(CannotJudge, match=f"contradicts itself: {said}"):
         judge(newer({"x": {"accuracy": 1}}, classes={"yes": YES}, **changes), baseline({"x": {"accuracy": 1}}))
+
+
+def rate_of(kind: str, tp: int, fp: int, fn: int, **limits: Any) -> Any:
+    """The verdict's row of one rate of one class, 300 rows in all."""
+    share = {"precision": tp / (tp + fp), "recall": tp / (tp + fn), "f1": 2 * tp / (2 * tp + fp + fn)}[kind]
+    metric = {"value": round(share, 6), "direction": "higher", "machine": False}
+    counts = {"n": 300, "true_positives": tp, "false_positives": fp, "false_negatives": fn}
+    x = {"n": 300, "correct": 300 - fp - fn}
+    agreed = baseline({"x": x}, metrics={f"{kind}.yes": metric}, policy={"metrics": {f"{kind}.*": limits}})
+    measured = {name: {"value": value} for name, value in rates(tp, fp, fn).items()}
+    policy = {"metrics": {f"{kind}.*": limits, "default": {"tier": "advisory"}}}
+    agreed["policy"] |= policy
+    agreed["metrics"] |= {name: {**metric, **value} for name, value in measured.items()}
+    verdict = judge(newer({"x": x}, classes={"yes": counts}, metrics=measured), agreed)
+    return next(row for row in verdict.metrics if row.metric == f"{kind}.yes")
+
+
+def rates(tp: int, fp: int, fn: int) -> dict[str, float]:
+    """The metrics that minieval writes for one class."""
+    counts = ClassCounts(n=300, true_positives=tp, false_positives=fp, false_negatives=fn)
+    return {name: float(metric.value) for name, metric in measure_classes({"yes": counts}).items()}
+
+
+@pytest.mark.parametrize(("kind", "wrong"), [("precision", (8, 0)), ("recall", (0, 8))])
+def test_precision_and_recall_are_proved_by_the_binomial_test(kind: str, wrong: tuple[int, int]) -> None:
+    row = rate_of(kind, 92, *wrong, min=0.85, min_confidence=0.95)
+    p = binom.sf(91, 100, 0.85)  # 92 of 100 or more, at a true rate of 85 %
+    assert float(row.p_above_min) == pytest.approx(p, abs=1e-6)
+    assert (row.outcome, p < 0.05) == (Outcome.HELD, True)
+    row = rate_of(kind, 92, *wrong, min=0.88, min_confidence=0.95)
+    assert (row.outcome, "not proved at least 0.88" in row.reason) == (Outcome.INCONCLUSIVE, True)
+    assert rate_of(kind, 92, *wrong, min=0.93, min_confidence=0.95).outcome is Outcome.REGRESSED
+
+
+def test_f1_at_its_floor_is_seldom_proved() -> None:
+    """At a true F1 of 0.8 (tp 20 %, fp and fn 5 % each), at most 5 % of samples prove more."""
+    generator, proved = np.random.default_rng(7), 0
+    for _ in range(2_000):
+        tp, fp, fn, _ = map(int, generator.multinomial(300, [0.2, 0.05, 0.05, 0.7]))
+        counts = ClassCounts(n=300, true_positives=tp, false_positives=fp, false_negatives=fn)
+        proved += rate_floor_p(counts, "f1", 0.8) <= 0.05
+    assert 0.015 <= proved / 2_000 <= 0.06
+    row = rate_of("f1", 60, 3, 4, min=0.8, min_confidence=0.95)
+    assert (row.outcome, row.p_above_min is not None) == (Outcome.HELD, True)
+
+
+def test_what_no_rows_can_prove_is_unmeasured() -> None:
+    metric = {"value": 0.9, "direction": "higher", "machine": False}
+    policy = {"metrics": {"bleu": {"min": 0.5, "min_confidence": 0.95}}}
+    agreed = baseline({"x": {"accuracy": 1}}, metrics={"bleu": metric}, policy=policy)
+    verdict = judge(newer({"x": {"accuracy": 1}}, metrics={"bleu": {"value": 0.9}}), agreed)
+    assert (verdict.metrics[0].outcome, verdict.exit) == (Outcome.UNMEASURED, Exit.CANNOT_JUDGE)
+    for limits in ({"min_confidence": 0.9}, {"min_confidence": 0.9, "min": 1}, {"min_confidence": 0.9, "max": 0.5}):
+        with pytest.raises(CannotJudge, match=r"min_confidence is about a min between 0 and 1|limits nothing"):
+            parse_agreed(baseline({"x": {"accuracy": 1}}, policy={"metrics": {"bleu": limits}}))
 
 
 def test_precision_of_a_class_is_gated_as_a_metric() -> None:

@@ -161,6 +161,8 @@ def compare_again(
             evaluation.metrics,
             fingerprints=(baseline.environment.fingerprint, evaluation.environment.fingerprint),
             permutes_ties=version > 1,
+            classes=evaluation.classes,
+            in_groups=evaluation.eval_set.groups is not None,
         ),
     )
 

@@ -134,7 +134,11 @@ def _judge_own_metrics(baseline: Baseline, where: str) -> None:
         for name, each in baseline.metrics.items()
     }
     fingerprint = baseline.environment.fingerprint
-    rows = judge_metrics(baseline.policy.metrics, baseline.metrics, same, fingerprints=(fingerprint, fingerprint))
+    # A proof needs the rows of a candidate, which a baseline does not hold.
+    policy = {
+        name: terms.model_copy(update={"min_confidence": None}) for name, terms in baseline.policy.metrics.items()
+    }
+    rows = judge_metrics(policy, baseline.metrics, same, fingerprints=(fingerprint, fingerprint))
     for row in rows:
         if row.blocks and row.outcome is Outcome.UNMEASURED:
             raise CannotJudge(f"{where}: metric {row.metric!r} could never be judged: {row.reason}")

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from fractions import Fraction
 from typing import Literal
 
@@ -38,10 +39,11 @@ from lynxgate.decision.metrics.samples import (
     summarise,
 )
 from lynxgate.decision.outcome import Outcome
+from lynxgate.decision.statistics.class_rates import RATES, rate_floor_p
 from lynxgate.errors import CannotJudge
 from lynxgate.escape import visible
 from lynxgate.figures import format_exactly, format_figure, format_points
-from minieval.contract.report import Metric
+from minieval.contract.report import ClassCounts, Metric
 
 _Figures = tuple[Fraction, Fraction]  # the baseline's, the candidate's
 
@@ -53,11 +55,14 @@ def judge_metrics(
     *,
     fingerprints: tuple[str | None, str | None],
     permutes_ties: bool = True,
+    classes: Mapping[str, ClassCounts] | None = None,
+    in_groups: bool = False,
 ) -> tuple[MetricRow, ...]:
     """Return a row for every metric of either side; none where neither the policy nor the baseline names metrics.
 
     ``fingerprints`` identify the machine of the baseline and that of the candidate. ``permutes_ties`` is that of
-    `lynxgate.decision.statistics.mann_whitney`.
+    `lynxgate.decision.statistics.mann_whitney`. ``classes`` are the counts of the candidate's classes;
+    ``in_groups`` is whether its rows come in groups, with which no rate of a class is proved.
 
     Raises:
         CannotJudge: the policy names metrics that neither side has, or a limit that would block an improvement.
@@ -76,6 +81,8 @@ def judge_metrics(
             fingerprints=fingerprints,
             is_named=name in policy,
             permutes_ties=permutes_ties,
+            classes=classes or {},
+            in_groups=in_groups,
         )
         for name in sorted(names)
     ]
@@ -96,6 +103,8 @@ class _MetricComparison:
     fingerprints: tuple[str | None, str | None]
     is_named: bool
     permutes_ties: bool
+    classes: Mapping[str, ClassCounts]
+    in_groups: bool
 
     @property
     def unit(self) -> str:
@@ -107,7 +116,12 @@ class _MetricComparison:
         return None if before is None else Fraction(before), None if now is None else Fraction(now)
 
     def row(
-        self, outcome: Outcome, reason: str, measured: _Measured | None = None, warning: str | None = None
+        self,
+        outcome: Outcome,
+        reason: str,
+        measured: _Measured | None = None,
+        warning: str | None = None,
+        p_above_min: float | None = None,
     ) -> MetricRow:
         was, became = self._stated if measured is None else measured.figures
         return MetricRow(
@@ -121,6 +135,7 @@ class _MetricComparison:
             change=None if was is None or became is None else format_exactly(became - was),
             limits={name: format_exactly(limit) for name, limit in self.terms.limits.items()} if self.terms else {},
             shift=measured.shift if measured else None,
+            p_above_min=None if p_above_min is None else f"{p_above_min:.6f}",
             outliers_baseline=measured.outliers[0] if measured else None,
             outliers_candidate=measured.outliers[1] if measured else None,
             warning=warning,
@@ -176,6 +191,9 @@ def _judge_figures(
     warning = None if warned is None else f"{moved}: {warned[1]}"
     description = measured.describe(comparison.unit)
     broken = next(_broken(direction, measured.figures, terms), None)
+    if broken is None and terms.min_confidence is not None:
+        outcome, reason, p = _prove_minimum(comparison, terms, float(terms.min_confidence))
+        return comparison.row(outcome, f"{description}: {reason}", measured, warning, p)
     if broken is None:
         return comparison.row(Outcome.HELD, f"{description}: within its limits", measured, warning)
     name, text = broken
@@ -183,6 +201,23 @@ def _judge_figures(
         reason = f"{description}: {text}, but the samples do not prove it; measure more"
         return comparison.row(Outcome.INCONCLUSIVE, reason, measured, warning)
     return comparison.row(Outcome.REGRESSED, f"{description}: {text}", measured, warning)
+
+
+def _prove_minimum(
+    comparison: _MetricComparison, terms: MetricPolicy, confidence: float
+) -> tuple[Outcome, str, float | None]:
+    """Return whether the rows prove that a rate of a class is at least its minimum, why, and the p value."""
+    kind, _, name = comparison.name.partition(".")
+    rate, counts = RATES.get(kind), comparison.classes.get(name)
+    if rate is None or counts is None:
+        return Outcome.UNMEASURED, "min_confidence needs precision, recall or f1 of a class that the task gates", None
+    if comparison.in_groups:
+        return Outcome.UNMEASURED, "min_confidence takes rows as independent, and these come in groups", None
+    least = terms.min or Decimal(0)
+    p, floor = rate_floor_p(counts, rate, float(least)), format_exactly(least)
+    if p <= 1 - confidence:
+        return Outcome.HELD, f"proved at least {floor} (p {p:.4f}), and within its limits", p
+    return Outcome.INCONCLUSIVE, f"not proved at least {floor} (p {p:.4f}); evaluate more rows", p
 
 
 def _refuse_misdirected(name: str, before: BaselineMetric, terms: MetricPolicy, *, named: bool) -> None:

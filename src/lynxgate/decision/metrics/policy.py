@@ -52,7 +52,8 @@ class MetricPolicy(Document):
     ``statistic`` of the samples is used instead of the stated value, after the first ``warmup`` of them are dropped.
     ``confidence`` is one-sided: a limit is then broken only if the samples prove a shift in the worse direction
     (Mann-Whitney), else the outcome is inconclusive. ``min_samples`` counts after the warm-up. ``across_machines``
-    allows a comparison with a figure from another machine.
+    allows a comparison with a figure from another machine. ``min_confidence`` is one-sided: the rows have to prove that
+    ``precision.``, ``recall.`` or ``f1.`` of a class is at least ``min``.
     """
 
     tier: Literal["standard", "advisory"] = "standard"
@@ -71,6 +72,7 @@ class MetricPolicy(Document):
     min_samples: HashedPositive | None = None
     confidence: OneSided | None = None
     across_machines: bool = False
+    min_confidence: Annotated[OneSided | None, Field(exclude_if=lambda value: value is None)] = None
 
     @model_validator(mode="after")
     def _no_key_is_idle(self) -> MetricPolicy:
@@ -84,6 +86,8 @@ class MetricPolicy(Document):
             raise ValueError("warmup and min_samples are about samples; give statistic or confidence too")
         if self.confidence is not None and not any(name in RELATIVE for name in blocking):
             raise ValueError("confidence is about a change from the baseline; give max_ratio, max_pct or max_abs too")
+        if self.min_confidence is not None and not (self.min is not None and 0 < self.min < 1):
+            raise ValueError("min_confidence is about a min between 0 and 1; set that, or leave min_confidence out")
         if self.min is not None and self.max is not None and self.min > self.max:
             raise ValueError(f"min {self.min} is above max {self.max}, and nothing could pass")
         for name in (*RELATIVE, *ABSOLUTE):

@@ -39,7 +39,11 @@ class Outliers(Document):
 
 
 class MetricRow(Document):
-    """One metric: both figures, the change (candidate minus baseline), the limits in force, and the outcome."""
+    """One metric: both figures, the change (candidate minus baseline), the limits in force, and the outcome.
+
+    ``p_above_min`` is the p value of the hypothesis that a rate of a class is at most its ``min``, where the policy
+    demands a proof that it is not.
+    """
 
     metric: Name
     tier: Literal["standard", "advisory"]
@@ -51,6 +55,7 @@ class MetricRow(Document):
     change: Exact | None
     limits: Table[Exact]
     shift: Shift | None = None
+    p_above_min: Annotated[Exact | None, Field(exclude_if=lambda p: p is None)] = None
     outliers_baseline: Outliers | None = None
     outliers_candidate: Outliers | None = None
     warning: str | None = None
