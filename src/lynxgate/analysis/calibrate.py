@@ -12,8 +12,18 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import assert_never
 
-from lynxgate.analysis.resample import Copy, draw_equal_pair, find_strata, make_worse, pair_rows
+from lynxgate.analysis.resample import (
+    Copy,
+    Scoring,
+    draw_equal_pair,
+    find_scoring,
+    find_strata,
+    make_worse,
+    pair_rows,
+)
 from lynxgate.decision.baseline import Baseline, Figures
 from lynxgate.decision.compare import compare_again
 from lynxgate.decision.enforceable import check_confidence
@@ -23,7 +33,8 @@ from lynxgate.decision.statistics import Score
 from lynxgate.decision.verdict import Inputs, Verdict
 from lynxgate.errors import CannotJudge
 from minieval.contract.outcome_bits import pack_outcomes
-from minieval.contract.report import SCHEMA, Evaluation, Measured
+from minieval.contract.report import SCHEMA, Evaluation, Measured, Scale
+from minieval.contract.score_bytes import pack_counts, pack_scores
 from minieval.data.labels import Labels
 
 _NO_HASH = "0" * 64
@@ -58,22 +69,24 @@ def calibrate(
 
     Raises:
         IntegrityFailure: the three do not name the same eval set.
-        CannotJudge: a side has no outcomes over all rows, or nothing may block.
+        CannotJudge: a side has no score of each row, or nothing may block.
     """
     check_confidence(baseline.policy)
     rows = pair_rows(evaluation, baseline, labels)
+    scoring = find_scoring(baseline.aggregate)
     strata = find_strata(rows, respected=baseline.policy.rule.asks_proof)
     gated = [name for name in sorted(baseline.buckets) if baseline.policy.terms_of(name).tier is not Tier.ADVISORY]
     if not gated:
         raise CannotJudge("every bucket is advisory, so nothing could fail")
     rng = random.Random(seed)  # noqa: S311 - a simulation, not a secret
-    blocked = sum(not _judge(draw_equal_pair(strata, rng), baseline).passed for _ in range(repetitions))
+    blocked = sum(not _judge(draw_equal_pair(strata, rng), baseline, scoring).passed for _ in range(repetitions))
     passed = {name: [0, 0] for name in gated}
     for number in range(repetitions):
         bucket = gated[number % len(gated)]
         terms = baseline.policy.terms_of(bucket).against(baseline.buckets[bucket])
         fall = 2 * float(terms.tolerance_pp) / 100 if drop is None else drop
-        verdict = _judge(make_worse(draw_equal_pair(strata, rng), bucket, fall, rng), baseline)
+        worse = make_worse(draw_equal_pair(strata, rng), bucket, fall, rng, scoring.full)
+        verdict = _judge(worse, baseline, scoring)
         passed[bucket][0] += verdict.passed
         passed[bucket][1] += 1
     return Calibration(
@@ -86,25 +99,27 @@ def calibrate(
     )
 
 
-def _judge(rows: Copy, baseline: Baseline) -> Verdict:
+def _judge(rows: Copy, baseline: Baseline, scoring: Scoring) -> Verdict:
+    measure = partial(_measure, scoring)
     names = sorted({name for row in rows for name in row.buckets} & baseline.buckets.keys())
     members = {name: [row for row in rows if name in row.buckets] for name in names}
     agreed = baseline.model_copy(
         update={
-            "aggregate": Figures.model_validate(_measure([row.before for row in rows])),
+            "aggregate": Figures.model_validate(measure([row.before for row in rows])),
             "buckets": {
-                name: Figures.model_validate(_measure([row.before for row in pairs])) for name, pairs in members.items()
+                name: Figures.model_validate(measure([row.before for row in pairs])) for name, pairs in members.items()
             },
         }
     )
-    whole = Measured.model_validate(_measure([row.now for row in rows]))
+    whole = Measured.model_validate(measure([row.now for row in rows]))
     measured = Evaluation.model_validate(
         {
             "schema": SCHEMA,
             "eval_set": {"dvc_md5": baseline.eval_set_dvc_hash, "sha256": baseline.eval_set_sha256},
+            "trials": scoring.trials,
             "aggregate": whole,
             "buckets": {
-                name: Measured.model_validate(_measure([row.now for row in pairs])) for name, pairs in members.items()
+                name: Measured.model_validate(measure([row.now for row in pairs])) for name, pairs in members.items()
             },
         }
     )
@@ -128,5 +143,14 @@ def _number(rows: Copy, members: Mapping[str, Copy], measured: Evaluation) -> Gr
     )
 
 
-def _measure(outcomes: Sequence[bool]) -> dict[str, int | str]:
-    return {"n": len(outcomes), "correct": sum(outcomes), "outcomes": pack_outcomes(outcomes)}
+def _measure(scoring: Scoring, scores: Sequence[int]) -> dict[str, int | str | None]:
+    n, reached = len(scores), sum(scores)
+    match scoring.scale:
+        case Scale.GRADED:
+            return {"n": n, "points": reached, "scores": pack_scores(scores)}
+        case Scale.TRIALS:
+            return {"n": n, "trials": scoring.trials, "correct": reached, "counts": pack_counts(scores)}
+        case Scale.RIGHT_OR_WRONG:
+            return {"n": n, "correct": reached, "outcomes": pack_outcomes([score > 0 for score in scores])}
+        case _:
+            assert_never(scoring.scale)

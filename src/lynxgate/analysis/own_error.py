@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal
 
-from lynxgate.analysis.plan import Assumptions, PlannedRow, plan_row, sum_of_chances
+from lynxgate.analysis.plan import Assumptions, PlannedRow, Sample, plan_row, sum_of_chances
 from lynxgate.decision.policy import Terms, Tier
 from lynxgate.decision.verdict import Figure, Row, Verdict
 
@@ -47,7 +47,7 @@ def measure_own_error(verdict: Verdict) -> OwnError | None:
     return OwnError(
         disagreement,
         tuple(
-            plan_row(row.bucket, _terms(row), _size(row), 1 if row is verdict.aggregate else family, assumed)
+            plan_row(row.bucket, _terms(row), Sample(_size(row)), 1 if row is verdict.aggregate else family, assumed)
             for row in gated
         ),
     )

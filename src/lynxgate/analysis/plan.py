@@ -4,7 +4,8 @@
   right. The report names it, because a real pair of models has its own.
 - Chances are sums over a binomial or trinomial distribution, and the examples needed and the smallest drop are solved
   with them (`lynxgate.decision.statistics.planning`).
-- The formulas are of examples that are right or wrong. A bucket with trials or graded scores has a row without figures.
+- A bucket with trials or graded scores, and one whose rows come in groups, is planned by units
+  (`lynxgate.decision.statistics.unit_planning`), as if each moved by everything or nothing.
 - Only the policy and the sizes of the baseline's buckets are used, none of its measured figures.
 - `lynxgate.reports.plan_text` renders a plan.
 """
@@ -16,8 +17,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
+from typing import NamedTuple
 
-from lynxgate.decision.baseline import Baseline, Figures
+from lynxgate.decision.baseline import Baseline
 from lynxgate.decision.compare import ALL_ROWS
 from lynxgate.decision.enforceable import check_confidence
 from lynxgate.decision.policy import Policy, Rule, Terms, Tier
@@ -29,12 +31,34 @@ from lynxgate.decision.statistics import (
     examples_needed,
     minimum_detectable_drop,
     smallest_n_ever,
+    upper_tail,
     wilson,
 )
 from lynxgate.decision.statistics.exact import probability_within
 from lynxgate.decision.statistics.planning import find_smallest_drop
 from lynxgate.decision.statistics.shelf_life import composed_life
+from lynxgate.decision.statistics.unit_planning import (
+    unit_chance_of_holding,
+    unit_chance_of_regression,
+    units_needed,
+)
+from lynxgate.decision.statistics.units import fewest_units
 from minieval.contract.report import Measured, Scale
+
+
+@dataclass(frozen=True)
+class Grouping:
+    """How rows come in groups: as many rows a group, whose changes have this correlation (0 to 1) inside a group."""
+
+    rows: int = 1
+    correlation: float = 1.0
+
+    def spread(self, disagreement: float) -> float:
+        """Return the variance of a group's mean change, if rows gain or lose everything or nothing."""
+        return disagreement * (self.correlation + (1 - self.correlation) / self.rows)
+
+
+ALONE = Grouping()
 
 
 @dataclass(frozen=True)
@@ -69,6 +93,7 @@ class Plan:
     power: float
     rows: tuple[PlannedRow, ...]
     shelf_life: int | None
+    grouping: Grouping = ALONE
 
     @property
     def blocks_equal_at_most(self) -> float:
@@ -76,7 +101,7 @@ class Plan:
         return sum_of_chances(self.rows)
 
 
-def make_plan(baseline: Baseline, *, disagreement: float, power: float) -> Plan:
+def make_plan(baseline: Baseline, *, disagreement: float, power: float, grouping: Grouping = ALONE) -> Plan:
     """Return the plan of a baseline's policy; ``disagreement`` and ``power`` are shares in (0, 1).
 
     Raises:
@@ -88,19 +113,19 @@ def make_plan(baseline: Baseline, *, disagreement: float, power: float) -> Plan:
         (name, policy.terms_of(name).against(figures), figures) for name, figures in sorted(baseline.buckets.items())
     ]
     # Holm corrects the buckets that may block together; its strictest step divides the level by their number.
-    family = sum(terms.tier is not Tier.ADVISORY and _size(figures) is not None for _, terms, figures in buckets)
-    assumed = Assumptions(policy.rule, float(policy.confidence), disagreement, power)
+    family = sum(terms.tier is not Tier.ADVISORY and figures.n is not None for _, terms, figures in buckets)
+    assumed = Assumptions(policy.rule, float(policy.confidence), disagreement, power, grouping)
     rows: list[PlannedRow] = []
     if baseline.aggregate is not None:
         terms = policy.overall_terms
-        rows.append(plan_row(ALL_ROWS, terms, _size(baseline.aggregate), 1, assumed))
+        rows.append(plan_row(ALL_ROWS, terms, Sample.of(baseline.aggregate), 1, assumed))
     for name, terms, figures in buckets:
         together = family if terms.tier is not Tier.ADVISORY else 1
-        rows.append(plan_row(name, terms, _size(figures), together, assumed))
-    whole = None if baseline.aggregate is None else _size(baseline.aggregate)
+        rows.append(plan_row(name, terms, Sample.of(figures), together, assumed))
+    whole = None if baseline.aggregate is None else baseline.aggregate.n
     told = len(baseline.buckets)
     life = None if whole is None else gates_carried(policy, whole, disagreement, told=told)
-    return Plan(policy.rule, float(policy.confidence), disagreement, power, tuple(rows), life)
+    return Plan(policy.rule, float(policy.confidence), disagreement, power, tuple(rows), life, grouping)
 
 
 def gates_carried(policy: Policy, rows: int, disagreement: float, *, told: int) -> int:
@@ -146,9 +171,17 @@ def chance_of_falling(n: int, tolerance: Fraction, disagreement: float, differen
     return max(1 - inside - unseen, 0.0)
 
 
-def _size(figures: Figures) -> int | None:
-    """Return the number of examples; `None` where they are not right or wrong, to which every formula here applies."""
-    return figures.n if figures.scale is Scale.RIGHT_OR_WRONG else None
+@dataclass(frozen=True)
+class Sample:
+    """The examples of a bucket: how many, and whether each is right or wrong."""
+
+    n: int | None
+    right_or_wrong: bool = True
+
+    @classmethod
+    def of(cls, figures: Measured) -> Sample:
+        """Return the sample of a bucket of the baseline."""
+        return cls(figures.n, figures.scale is Scale.RIGHT_OR_WRONG)
 
 
 def sum_of_chances(rows: Iterable[PlannedRow]) -> float:
@@ -158,39 +191,85 @@ def sum_of_chances(rows: Iterable[PlannedRow]) -> float:
 
 @dataclass(frozen=True)
 class Assumptions:
-    """What a planned row assumes: the rule, its one-sided confidence, and two shares."""
+    """What a planned row assumes: the rule, its one-sided confidence, two shares, and how rows come in groups."""
 
     rule: Rule
     confidence: float
     disagreement: float
     power: float
+    grouping: Grouping = ALONE
 
 
-def plan_row(bucket: str, terms: Terms, n: int | None, family: int, assumed: Assumptions) -> PlannedRow:
-    """Return what a bucket of ``n`` examples can detect among ``family`` buckets that may block."""
-    confidence, disagreement, power = assumed.confidence, assumed.disagreement, assumed.power
-    proof = bucket == ALL_ROWS or assumed.rule is Rule.NONINFERIOR or terms.tier is Tier.CRITICAL
+def plan_row(bucket: str, terms: Terms, sample: Sample, family: int, assumed: Assumptions) -> PlannedRow:
+    """Return what a bucket can detect among ``family`` buckets that may block."""
     points = Fraction(terms.tolerance_pp)
-    margin = float(points / 100)
-    if n is None:
+    if sample.n is None:
         return PlannedRow(bucket, terms.tier, None, float(points), None, None, None, None)
+    proof = bucket == ALL_ROWS or assumed.rule is Rule.NONINFERIOR or terms.tier is Tier.CRITICAL
     if assumed.rule is Rule.POINT:
-        falling = chance_of_falling(n, points / 100, disagreement)
-        drop = find_smallest_drop(partial(chance_of_falling, n, points / 100), disagreement, power)
-        blocks = 0.0 if terms.tier is Tier.ADVISORY else falling
-        return PlannedRow(bucket, terms.tier, n, float(points), drop, blocks, None, None)
+        found = _plan_point(sample, points / 100, assumed)
+    elif sample.right_or_wrong and assumed.grouping.rows == 1:
+        found = _plan_examples(sample.n, float(points / 100), family, proof=proof, assumed=assumed)
+    else:
+        found = _plan_units(sample.n, float(points / 100), family, proof=proof, assumed=assumed)
+    blocks = 0.0 if terms.tier is Tier.ADVISORY else found.blocks_equal
+    return PlannedRow(
+        bucket, terms.tier, sample.n, float(points), found.drop, blocks, found.identical_passes, found.needed
+    )
+
+
+class _Detected(NamedTuple):
+    drop: float | None
+    blocks_equal: float
+    identical_passes: bool | None = None
+    needed: int | None = None
+
+
+def _plan_point(sample: Sample, tolerance: Fraction, assumed: Assumptions) -> _Detected:
+    n = sample.n or 0
+    chance = partial(chance_of_falling if sample.right_or_wrong else _chance_of_mean_falling, n, tolerance)
+    drop = find_smallest_drop(chance, assumed.disagreement, assumed.power)
+    return _Detected(drop, chance(assumed.disagreement))
+
+
+def _chance_of_mean_falling(n: int, tolerance: Fraction, disagreement: float, difference: float = 0.0) -> float:
+    """Return about the chance that a mean score falls by more than ``tolerance``, as a normal sum."""
+    deviation = math.sqrt(max(disagreement - difference**2, 0.0) / n)
+    return upper_tail((float(tolerance) + difference) / deviation) if deviation else float(-difference > tolerance)
+
+
+def _plan_examples(n: int, margin: float, family: int, *, proof: bool, assumed: Assumptions) -> _Detected:
+    confidence, disagreement, power = assumed.confidence, assumed.disagreement, assumed.power
     strict = 1 - (1 - confidence) / family
-    blocks = chance_of_regression(n, margin, disagreement, 0.0, strict)
     if proof:
         blocks = 1 - chance_of_holding(n, margin, disagreement, 0.0, confidence)
+    else:
+        blocks = chance_of_regression(n, margin, disagreement, 0.0, strict)
     smallest = smallest_n_ever(margin, confidence)
-    return PlannedRow(
-        bucket,
-        terms.tier,
-        n,
-        float(points),
+    return _Detected(
         minimum_detectable_drop(n, disagreement, margin, strict, power),
-        0.0 if terms.tier is Tier.ADVISORY else blocks,
+        blocks,
         smallest is not None and n >= smallest,
         examples_needed(disagreement, margin, confidence, power),
+    )
+
+
+def _plan_units(n: int, margin: float, family: int, *, proof: bool, assumed: Assumptions) -> _Detected:
+    confidence, grouping = assumed.confidence, assumed.grouping
+    spread, units = grouping.spread(assumed.disagreement), max(n // grouping.rows, 1)
+    strict = 1 - (1 - confidence) / family
+    if proof:
+        blocks = 1 - unit_chance_of_holding(units, margin, spread, 0.0, confidence)
+    else:
+        blocks = unit_chance_of_regression(units, margin, spread, 0.0, strict)
+
+    def sees(disagreement: float, difference: float) -> float:
+        return unit_chance_of_regression(units, margin, grouping.spread(disagreement), difference, strict)
+
+    fewest, needed = fewest_units(margin, 1 - confidence), units_needed(spread, margin, confidence, assumed.power)
+    return _Detected(
+        find_smallest_drop(sees, assumed.disagreement, assumed.power),
+        blocks,
+        fewest is not None and units >= fewest,
+        None if needed is None else needed * grouping.rows,
     )

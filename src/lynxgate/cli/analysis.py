@@ -112,19 +112,30 @@ def plan(
         str, typer.Option("--disagreement", help="The assumed share of examples on which the two models differ.")
     ] = "0.10",
     power: Annotated[str, typer.Option("--power", help="The chance of detection that is enough.")] = "0.80",
+    rows_per_group: Annotated[
+        int, typer.Option("--rows-per-group", min=1, help="The assumed number of rows that share a group.")
+    ] = 1,
+    correlation: Annotated[
+        float, typer.Option("--correlation", min=0, max=1, help="The assumed correlation of changes inside a group.")
+    ] = 1.0,
     as_json: Annotated[bool, typer.Option("--json", help="Print the plan as JSON.")] = False,
 ) -> int:
     """Show which regressions the policy can detect.
 
     This needs the baseline only, no evaluation.
     """
-    from lynxgate.analysis.plan import make_plan
+    from lynxgate.analysis.plan import Grouping, make_plan
     from lynxgate.decision.baseline import CREATE_IT, parse_baseline
     from lynxgate.reports.plan_text import render_plan, render_plan_json
     from minieval.contract.documents import read_bytes
 
     agreed = parse_baseline(read_bytes(baseline, missing=CREATE_IT), where=str(baseline))
-    made = make_plan(agreed, disagreement=_parse_fraction(disagreement), power=_parse_fraction(power))
+    made = make_plan(
+        agreed,
+        disagreement=_parse_fraction(disagreement),
+        power=_parse_fraction(power),
+        grouping=Grouping(rows_per_group, correlation),
+    )
     print_text(render_plan_json(made).decode().rstrip() if as_json else render_plan(made))
     return Exit.OK
 

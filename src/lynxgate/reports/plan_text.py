@@ -56,6 +56,8 @@ def _proof_cells(rule: Rule, row: PlannedRow) -> tuple[str, str]:
 def _assumptions(plan: Plan) -> Iterator[str]:
     proof = "" if plan.rule is Rule.POINT else f", confidence {plan.confidence:g} (one-sided)"
     yield f"rule {plan.rule}{proof}; assumed: the models differ on {100 * plan.disagreement:g} % of the examples;"
+    if plan.grouping.rows > 1:
+        yield f"{plan.grouping.rows} rows share a group, with a correlation of {plan.grouping.correlation:g};"
     yield f"a drop counts as seen, and examples as enough, at a chance of {100 * plan.power:g} %"
 
 

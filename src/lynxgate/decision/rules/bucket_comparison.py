@@ -117,7 +117,7 @@ class BucketComparison:
         """Return the change of each row as a whole number, and the number that is a change from 0 to 1."""
         if self.before is None or self.now is None or self.before.n != self.now.n or self.now.n is None:
             return None
-        before, now = (_read_rows(side, side.n or 0) for side in (self.before, self.now))
+        before, now = (read_rows(side, side.n or 0) for side in (self.before, self.now))
         if before is None or now is None:
             return None
         full = FULL_SCORE if self.now.scale is Scale.GRADED else self.now.trials or 1
@@ -296,7 +296,7 @@ def describe_scale(side: Measured | None) -> str:
     return f"right or wrong in each of {side.trials} trials"
 
 
-def _read_rows(side: Measured, n: int) -> Sequence[int] | None:
+def read_rows(side: Measured, n: int) -> Sequence[int] | None:
     """Return the outcome, count or score of each row, the first row first; `None` where the side has none."""
     if side.outcomes is not None:
         bits = f"{unpack_outcomes(side.outcomes, n):0{n}b}"
