@@ -45,3 +45,22 @@ def test_schemas_are_listed_printed_and_written(folder: Path, capfd: pytest.Capt
     assert len(written) == len(names)
     assert printed in written.values()
     assert run(["schema", "lynxgate.baseline/9"]) == Exit.USAGE
+
+
+@pytest.mark.parametrize("status", ["active", "report-only"])
+@pytest.mark.parametrize("command", ["validate", "policy show --baseline", "plan --baseline"])
+def test_a_misspelt_glob_is_an_error(
+    command: str, status: str, folder: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = folder / "b.json"
+    call = [*command.split(), str(path)]
+    path.write_bytes(write(baseline(policy={"buckets": {"tenes.*": {"tier": "critical"}}}, status=status)))
+    assert run(call) == Exit.CANNOT_JUDGE
+    assert f"{path}: policy.buckets: 'tenes.*' matches no bucket" in "".join(capfd.readouterr())
+    agreed = {"m": {"value": 1, "direction": "lower", "machine": False}}
+    limits = {"metrics": {"m": {"max_pct": 5}, "n": {"max_pct": 5}}}
+    path.write_bytes(write(baseline(policy=limits, metrics=agreed, status=status)))
+    assert run(call) == Exit.CANNOT_JUDGE
+    assert f"{path}: policy.metrics: 'n' matches no metric" in "".join(capfd.readouterr())
+    path.write_bytes(write(baseline(policy={"buckets": {"*": {"tier": "critical"}}}, status=status)))
+    assert run(call) == Exit.OK

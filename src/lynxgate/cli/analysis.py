@@ -126,10 +126,12 @@ def plan(
     """
     from lynxgate.analysis.plan import Grouping, make_plan
     from lynxgate.decision.baseline import CREATE_IT, parse_baseline
+    from lynxgate.decision.enforceable import check_globs
     from lynxgate.reports.plan_text import render_plan, render_plan_json
     from minieval.contract.documents import read_bytes
 
     agreed = parse_baseline(read_bytes(baseline, missing=CREATE_IT), where=str(baseline))
+    check_globs(agreed, where=str(baseline))
     made = make_plan(
         agreed,
         disagreement=_parse_fraction(disagreement),

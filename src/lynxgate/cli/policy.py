@@ -18,11 +18,13 @@ def register(app: typer.Typer) -> None:
 def show(baseline: BaselinePath = BASELINE) -> None:
     """Print the effective policy as JSON.
 
-    It has every default, the terms of each bucket, and the policy's hash.
+    It has every default, the terms of each bucket, and the policy's hash. A glob that matches nothing is refused.
     """
     from lynxgate.decision.baseline import CREATE_IT, parse_baseline
     from lynxgate.decision.effective_policy import describe_policy
+    from lynxgate.decision.enforceable import check_globs
     from minieval.contract.documents import pretty_json, read_bytes
 
     agreed = parse_baseline(read_bytes(baseline, missing=CREATE_IT), where=str(baseline))
+    check_globs(agreed, where=str(baseline))
     print_document(pretty_json(describe_policy(agreed)))

@@ -2,6 +2,7 @@
 
 - A published JSON Schema admits every document that the reader admits. The reader refuses more, which JSON Schema
   cannot express: `correct` above `n`, duplicate keys, a placeholder in an active baseline.
+- A glob of a policy that matches nothing is a problem too. The reader admits it: a candidate may have what it names.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from types import MappingProxyType
 from pydantic import ValidationError
 
 from lynxgate.decision.baseline import PLACEHOLDERS, SCHEMA, Baseline
+from lynxgate.decision.enforceable import list_idle_globs
 from lynxgate.decision.verdict import VERDICTS
 from lynxgate.errors import CannotJudge
 from minieval.contract.documents import Document, Json, list_reasons, parse_json, pretty_json
@@ -69,10 +71,11 @@ def find_problems(data: bytes, *, where: str) -> tuple[str | None, tuple[Problem
     if not isinstance(schema, str) or schema not in KINDS:
         return None, (Problem("schema", f"should be one of {', '.join(KINDS)}"),)
     try:
-        KINDS[schema].model_validate(tree)
+        document = KINDS[schema].model_validate(tree)
     except ValidationError as error:
         return schema, tuple(Problem(place, reason) for place, reason in list_reasons(error))
-    return schema, ()
+    idle = list_idle_globs(document) if isinstance(document, Baseline) else ()
+    return schema, tuple(Problem(place, reason) for place, reason in idle)
 
 
 def _drop_later_fields(tree: Json) -> None:

@@ -13,8 +13,8 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Final
 
-from lynxgate.decision.baseline import Baseline, Figures
-from lynxgate.decision.metrics.policy import RELATIVE, BaselineMetric, MetricPolicy, terms_of
+from lynxgate.decision.baseline import Baseline, Figures, Status
+from lynxgate.decision.metrics.policy import RELATIVE, BaselineMetric, MetricPolicy, idle_globs, terms_of
 from lynxgate.decision.policy import BucketPolicy, Policy, Terms, Tier
 from lynxgate.errors import CannotJudge
 from lynxgate.figures import format_exactly
@@ -32,6 +32,28 @@ def check_enforceable(baseline: Baseline, policy: Policy) -> None:
     """
     if not any(_list_gates(baseline, policy)):
         raise CannotJudge(f"no candidate could be refused: {_explain(baseline, policy)}; correct the policy")
+
+
+def list_idle_globs(baseline: Baseline) -> Iterator[tuple[str, str]]:
+    """Yield the place of each glob of the policy that matches nothing in the baseline, and the reason.
+
+    A report-only baseline may have limits for metrics before it has its first metric.
+    """
+    for glob in baseline.policy.idle_globs(baseline.buckets):
+        yield "policy.buckets", f"{glob!r} matches no bucket; correct or remove it"
+    if baseline.metrics or baseline.status is Status.ACTIVE:
+        for glob in idle_globs(baseline.policy.metrics, baseline.metrics):
+            yield "policy.metrics", f"{glob!r} matches no metric; correct or remove it"
+
+
+def check_globs(baseline: Baseline, *, where: str) -> None:
+    """Check that each glob of the policy matches a name in the baseline: another one is probably misspelt.
+
+    Raises:
+        CannotJudge: one matches nothing.
+    """
+    for place, reason in list_idle_globs(baseline):
+        raise CannotJudge(f"{where}: {place}: {reason}")
 
 
 def check_advisory_terms(policy: Policy) -> None:

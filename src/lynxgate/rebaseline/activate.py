@@ -16,6 +16,7 @@ from lynxgate.decision.enforceable import (
     check_advisory_terms,
     check_confidence,
     check_enforceable,
+    check_globs,
     check_tested_statistics,
 )
 from lynxgate.decision.metrics.judge import judge_metrics
@@ -51,8 +52,7 @@ def activate(data: bytes, *, accept_zero: Collection[str] = (), where: str = "th
     active = data if is_active else edit(data.decode(), {("status",): str(Status.ACTIVE)}).encode()
     # An active baseline is parsed by stricter rules: it may have no placeholder.
     baseline = parse_baseline(active, where=where)
-    if idle := baseline.policy.idle_globs(baseline.buckets):
-        raise CannotJudge(f"{where}: policy.buckets: {idle[0]!r} matches no bucket; correct or remove it")
+    check_globs(baseline, where=where)
     _judge_own_metrics(baseline, where)
     _check_scales(baseline, where)
     try:
