@@ -236,7 +236,7 @@ def test_a_declared_size_is_bounded_before_a_cell_is_read(tmp_path: Path) -> Non
 
 
 def declare(data: bytes, old: int, new: int) -> bytes:
-    """A Parquet file with another number in its metadata, which are Thrift's compact protocol before eight last bytes."""
+    """A Parquet file with another number in its metadata (Thrift's compact protocol, before the last eight bytes)."""
     size = int.from_bytes(data[-8:-4], "little")
     footer = data[-8 - size : -8]
     assert footer.count(varint(old)) >= 1
