@@ -45,7 +45,7 @@ def test_it_gets_the_same_where_its_environment_has_no_pyarrow(name: str, tmp_pa
     check(KINDS[name](tmp_path / "bundle"), tmp_path / "bundle", arrow=False)
 
 
-@pytest.mark.parametrize("name", ["code", "loader"])
+@pytest.mark.parametrize("name", heavy_but(("code", "loader"), {"code"}))
 def test_what_mlflow_2_22_logged_answers(name: str) -> None:
     from tests.matrix.kinds import PROMPTS, prompts
 
