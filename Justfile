@@ -33,7 +33,7 @@ quick: setup lint
 test: system setup check
 
 # All of it: every fault, every race, and what else takes minutes (about an hour)
-full: system setup mlflow-2 lint
+full: system setup mlflow-2 torch python-3-9 lint
     pytest -n 3 --dist loadgroup -m ""
 
 # What the tests need from Debian and, by hash, from npm; nothing when it is there
@@ -56,6 +56,37 @@ mlflow-2:
 lock-mlflow-2:
     @UV_CUSTOM_COMPILE_COMMAND="just lock-mlflow-2" uv pip compile tests/mlflow_2/requirements.in --generate-hashes \
       --no-emit-index-url --python-version 3.11 --quiet --output-file tests/mlflow_2/requirements.lock
+
+# torch and transformers with minieval in an environment of their own, for their test in `just full` (1.9 GB); nothing when it is there
+torch:
+    @[[ .venv-torch/installed -nt tests/torch_models/requirements.lock ]] || \
+      { uv venv --quiet --clear --python 3.11 .venv-torch && \
+        { {{install-torch}} 2>/dev/null || {{install-torch}} --torch-backend cpu; } && \
+        uv pip install --quiet --no-deps --no-build-isolation --python .venv-torch/bin/python --editable . && \
+        touch .venv-torch/installed; }
+
+# Resolve what `just torch` installs anew
+lock-torch:
+    @UV_CUSTOM_COMPILE_COMMAND="just lock-torch" {{compile-torch}} 2>/dev/null || \
+      UV_CUSTOM_COMPILE_COMMAND="just lock-torch" {{compile-torch}} --torch-backend cpu
+
+# The wheel of torch for CPUs is not on the default index: a folder of wheels that pip knows has it, or else its makers' own index
+wheels := 'UV_FIND_LINKS="${UV_FIND_LINKS:-${PIP_FIND_LINKS:-}}"'
+install-torch := wheels + ' uv pip install --quiet --require-hashes --python .venv-torch/bin/python -r tests/torch_models/requirements.lock'
+compile-torch := wheels + ' uv pip compile pyproject.toml tests/torch_models/requirements.in --extra mlflow --group build --constraints requirements.lock --generate-hashes --no-emit-index-url --no-emit-find-links --python-version 3.11 --quiet --output-file tests/torch_models/requirements.lock'
+
+# Python 3.9 with MLflow 2.9, the oldest that a model's environment may have, for a test in `just full` (600 MB); nothing when it is there
+python-3-9:
+    @[[ .venv-python-3-9/installed -nt tests/python_3_9/requirements.lock ]] || \
+      { python="$(compgen -G "$HOME/.pyenv/versions/3.9.*/bin/python" | head -n 1 || true)" && \
+        uv venv --quiet --clear --python "${python:-3.9}" .venv-python-3-9 && \
+        uv pip install --quiet --require-hashes --python .venv-python-3-9/bin/python -r tests/python_3_9/requirements.lock && \
+        touch .venv-python-3-9/installed; }
+
+# Resolve what `just python-3-9` installs anew
+lock-python-3-9:
+    @UV_CUSTOM_COMPILE_COMMAND="just lock-python-3-9" uv pip compile tests/python_3_9/requirements.in --generate-hashes \
+      --no-emit-index-url --python-version 3.9 --quiet --output-file tests/python_3_9/requirements.lock
 
 # Lint, types, layers, and the tests that are not heavy
 check: lint

@@ -23,6 +23,13 @@ def samples(value: float, *samples: float) -> dict[str, Any]:
     return {"metrics": {"m": {"value": value, "samples": list(samples)}}}
 
 
+def classes(right: int, **counts: tuple[int, int, int]) -> dict[str, Any]:
+    """The counts of classes over ten rows (true positives, false positives, false negatives), and an aggregate."""
+    names = ("true_positives", "false_positives", "false_negatives")
+    found = {name: {"n": 10, **dict(zip(names, each, strict=True))} for name, each in counts.items()}
+    return {"schema": "minieval.evaluation/2", "aggregate": {"n": 10, "correct": right}, "classes": found}
+
+
 def rows(number: int, **more: Any) -> dict[str, Any]:
     return {"eval_set": {"dvc_md5": MD5, "rows": number, **more}}
 
@@ -83,6 +90,21 @@ CONTRADICTIONS: Mapping[str, tuple[dict[str, Any], dict[str, Any], str]] = {
         {},
         "'x' has accuracy 0.9, and no number of 1 rows",
     ),
+    "more true positives than right rows": (
+        {"x": {"n": 10, "correct": 4}},
+        classes(4, yes=(3, 1, 2), no=(2, 1, 1)),
+        "the classes have 5 true positives, and the aggregate 4 rows right",
+    ),
+    "classes expected in too many rows": (
+        {"x": {"n": 10, "correct": 6}},
+        classes(6, yes=(3, 0, 4), no=(3, 0, 1)),
+        "the classes are expected in 11 rows, and the eval set has 10",
+    ),
+    "classes answered in too many rows": (
+        {"x": {"n": 10, "correct": 6}},
+        {**classes(6, yes=(3, 2, 0), no=(3, 1, 0)), "missing_answers": 2},
+        "the classes were answered in 9 rows and 2 have no answer, and the eval set has 10 rows",
+    ),
     "a value above its samples": (X, samples(950, 700, 701), "metric 'm' has value 950, and its samples lie in 700 to"),
     "a value below its samples": (X, samples(0.5, 1, 2), "metric 'm' has value 0.5, and its samples lie in 1 to 2"),
 }
@@ -119,6 +141,8 @@ def test_an_evaluation_that_contradicts_itself_is_not_judged(name: str) -> None:
         ({"x": {"n": 20000, "accuracy": 0.1234}}, {}),
         (X, samples(700.0004, 700, 700)),
         (X, samples(-1.5, -2, -1)),
+        # A false positive can be right, where a row accepts a further class.
+        ({"x": {"n": 10, "correct": 10}}, classes(10, yes=(4, 2, 0), no=(2, 0, 2))),
     ],
 )
 def test_figures_that_can_all_be_true_are_judged(buckets: dict[str, Any], more: dict[str, Any]) -> None:

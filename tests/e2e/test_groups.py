@@ -93,5 +93,5 @@ def test_one_group_is_never_enough_to_promote(
     """One group is all there is: whatever was lost or held, nothing is proved."""
     group_rows(scene, size=ROWS)
     assert scene.gate(scene.clean) == 3
-    assert "1 groups are too few: without a difference it takes 11" in capfd.readouterr().out
+    assert "1 group is too few: without a difference it takes 11" in capfd.readouterr().out
     assert evidence_files(scene) == []

@@ -1,4 +1,7 @@
-"""pyfunc models of every kind: how they are written decides what they get, and batches of any size answer alike."""
+"""pyfunc models: how they are written decides what they get, and batches of any size answer alike.
+
+`test_promotion` asks the models of all kinds in the same way, as served from a registry.
+"""
 
 from __future__ import annotations
 
@@ -10,51 +13,39 @@ from minieval.contract.exits import CannotJudge
 from minieval.data.schema import Kind
 from minieval.runner.sandbox import Isolation, show_files
 from tests.matrix.cases import check
+from tests.matrix.names import ANSWERED, UNFIT, heavy_but
+from tests.matrix.names import KINDS as NAMES
 from tests.minieval.runner.tables import column, predict_in_batches, predictor, table
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "mlflow_2_22"
-# The names are not from `kinds`, which imports MLflow: collecting the tests would take seconds longer.
-NAMES = (
-    "a class",
-    "a model from code",
-    "a hint of texts",
-    "a hint of dicts",
-    "a hint of pydantic models",
-    "with code",
-    "with artifacts",
-    "with params",
-    "every type of a signature",
-    "types of Parquet",
-)
-UNFIT = (
-    "a missing column",
-    "a fraction as an integer",
-    "an integer that is too large",
-    "a missing integer",
-    "a word as a number",
-    "a word as a truth",
-    "another number of columns",
-    "two texts for one",
-)
 
 
-@pytest.mark.parametrize("name", NAMES)
+def test_the_names_are_those_of_the_models() -> None:
+    from tests.matrix import kinds
+
+    assert tuple(kinds.KINDS) == NAMES
+    assert tuple(kinds.UNFIT) == UNFIT
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name in ANSWERED])
 def test_a_kind_of_model_gets_what_it_was_written_for(name: str, tmp_path: Path) -> None:
     from tests.matrix.kinds import KINDS
 
-    assert tuple(KINDS) == NAMES
     check(KINDS[name](tmp_path / "bundle"), tmp_path / "bundle")
 
 
-@pytest.mark.parametrize("name", ["every type of a signature", "types of Parquet", "a hint of pydantic models"])
+@pytest.mark.parametrize(
+    "name",
+    heavy_but(("every type of a signature", "types of Parquet", "a hint of pydantic models"), {"types of Parquet"}),
+)
 def test_it_gets_the_same_where_its_environment_has_no_pyarrow(name: str, tmp_path: Path) -> None:
     from tests.matrix.kinds import KINDS
 
     check(KINDS[name](tmp_path / "bundle"), tmp_path / "bundle", arrow=False)
 
 
-@pytest.mark.parametrize("name", ["code", "loader"])
+@pytest.mark.parametrize("name", heavy_but(("code", "loader"), {"code"}))
 def test_what_mlflow_2_22_logged_answers(name: str) -> None:
     from tests.matrix.kinds import PROMPTS, prompts
 
@@ -67,17 +58,17 @@ def test_what_mlflow_2_22_logged_answers(name: str) -> None:
     assert len(set(words[1])) == len(PROMPTS)
 
 
-@pytest.mark.parametrize("name", UNFIT)
+@pytest.mark.parametrize("name", heavy_but(UNFIT, {"a fraction as an integer"}))
 def test_features_that_do_not_fit_are_one_sentence(name: str, tmp_path: Path) -> None:
     from tests.matrix import kinds
 
-    assert tuple(kinds.UNFIT) == UNFIT
     signature, columns, cells, words = kinds.UNFIT[name]
     kinds.save(tmp_path / "bundle", kinds.Cut(), signature=signature)
     with predictor(tmp_path / "bundle") as found, pytest.raises(CannotJudge, match=words):
         predict_in_batches(found, columns, table(columns, cells), 10)
 
 
+@pytest.mark.heavy
 def test_params_that_the_signature_does_not_name_are_refused(tmp_path: Path) -> None:
     from tests.matrix.kinds import save_with_params
 
@@ -87,7 +78,7 @@ def test_params_that_the_signature_does_not_name_are_refused(tmp_path: Path) -> 
             predict_in_batches(found, case.columns, case.features, 10, params)
 
 
-@pytest.mark.parametrize("isolation", [Isolation.BWRAP, Isolation.PROCESS])
+@pytest.mark.parametrize("isolation", heavy_but((Isolation.BWRAP, Isolation.PROCESS), {Isolation.BWRAP}))
 def test_files_of_a_batch_are_shown_read_only_and_removed(isolation: Isolation, tmp_path: Path) -> None:
     from tests.matrix.kinds import Read, save
 

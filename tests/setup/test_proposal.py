@@ -21,6 +21,7 @@ from lynxgate.decision.baseline import Baseline, parse_baseline
 from lynxgate.setup.eval_set import read_eval_set
 from lynxgate.setup.init import BASELINE, FILES
 from lynxgate.setup.proposal import choose_bins, choose_cap
+from minieval.check import find_eval_set
 from minieval.contract.exits import CannotJudge, Exit
 from minieval.data.labels import read_labels
 from minieval.task.document import Kind, Task, read_task
@@ -249,6 +250,32 @@ def test_a_folder_has_its_task_file_beside_it(tmp_path: Path) -> None:
         write_csv(tmp_path / f"set/{part}.csv", CHURN[:6] if part == 1 else CHURN[6:])
     assert init(tmp_path, "--eval-set", "set") == 0
     assert proposed(tmp_path).expected == "label"
+
+
+def test_a_dot_in_a_folder_s_name_starts_no_suffix(tmp_path: Path) -> None:
+    write_csv(tmp_path / "v1.2/rows.csv", CHURN)
+    assert init(tmp_path, "--eval-set", "v1.2") == 0
+    assert read_task(tmp_path / "v1.2.toml").task.expected == "label"
+    assert find_eval_set(tmp_path / "v1.2.toml") == tmp_path / "v1.2"
+
+
+def test_another_toml_of_the_eval_set_s_name_is_no_task_file(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    write_csv(tmp_path / "pyproject.csv", CHURN)
+    (tmp_path / "pyproject.toml").write_text("[project]\nname = 'x'\n")
+    assert init(tmp_path, "--eval-set", "pyproject.csv") == Exit.CANNOT_JUDGE
+    assert "pyproject.toml: has the name of the eval set's task file, and is no task file" in capfd.readouterr().err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["pyproject.csv", "pyproject.toml"]
+    # Beside another eval set it does not matter.
+    write_csv(tmp_path / "rows.csv", CHURN)
+    assert init(tmp_path, "--eval-set", "rows.csv") == 0
+    assert (tmp_path / "rows.toml").exists()
+
+
+def test_the_repository_itself_is_no_eval_set(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    write_csv(tmp_path / "rows.csv", CHURN)
+    assert init(tmp_path, "--eval-set", ".") == Exit.USAGE
+    assert "--eval-set is the top of the repository" in capfd.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["rows.csv"]
 
 
 HOSTILE = '"]  [score] kind = "python", python = "x.py" \\ #\u2028.\''

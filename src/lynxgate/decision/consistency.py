@@ -114,6 +114,27 @@ def _find_in_classes(evaluation: Evaluation) -> Iterator[str]:
             if stated is not None and abs(Fraction(stated.value) - share) > Fraction(ACCURACY_SLACK):
                 found = format_figure(share)
                 yield f"metric '{rate}.{name}' is {format_figure(stated.value)}, and its class gives {found}"
+    yield from _find_in_rows_of_classes(evaluation, rows)
+
+
+def _find_in_rows_of_classes(evaluation: Evaluation, rows: int | None) -> Iterator[str]:
+    """Yield what all classes together contradict: a row has one expected class and one answer.
+
+    A false positive can be right, where the row accepts a further class; so false positives are not compared with the
+    wrong rows.
+    """
+    if not evaluation.classes:
+        return
+    counts, whole = evaluation.classes.values(), evaluation.aggregate
+    right, wrong = sum(each.true_positives for each in counts), sum(each.false_positives for each in counts)
+    expected, missing = right + sum(each.false_negatives for each in counts), evaluation.missing_answers or 0
+    if rows is not None and expected > rows:
+        yield f"the classes are expected in {expected} rows, and the eval set has {rows}"
+    if rows is not None and right + wrong + missing > rows:
+        without = f" and {missing} have no answer" if missing else ""
+        yield f"the classes were answered in {right + wrong} rows{without}, and the eval set has {rows} rows"
+    if whole is not None and whole.correct is not None and right > whole.correct:
+        yield f"the classes have {right} true positives, and the aggregate {whole.correct} rows right"
 
 
 def _find_in_buckets(buckets: Mapping[str, Measured], whole: Measured | None, *, is_median: bool) -> Iterator[str]:

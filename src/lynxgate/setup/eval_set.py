@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -26,6 +27,7 @@ from lynxgate.setup.proposal import (
 )
 from lynxgate.setup.survey import Survey, list_columns, read_numbers, survey
 from minieval.contract.digests import digest_bytes
+from minieval.contract.documents import read_bytes
 from minieval.data.labels import read_labels
 from minieval.task.columns import Roles, assign_roles
 from minieval.task.document import CONVENTIONS, Task, TaskFile, parse_task, read_task
@@ -50,9 +52,12 @@ def read_eval_set(root: Path, path: str, *, task: str | None = None, expected: s
         if task is not None:
             raise CannotJudge(f"{data}: no such file, and --task needs it; name the eval set with --eval-set")
         return EvalSet(path)
-    beside = str(Path(path).with_suffix(".toml"))
-    if task is not None or (root / beside).exists():
-        found = _read_named(root, task or beside, expected)
+    beside = _name_task(root, path)
+    if task is None and (root / beside).exists():
+        _refuse_other_toml(root / beside)
+        task = beside
+    if task is not None:
+        found = _read_named(root, task, expected)
         return _describe(root, path, found[0].task, survey(data, found[0].task), found[1])
     names = list_columns(data)
     if follows_conventions(names) and expected in (None, CONVENTIONS.expected):
@@ -62,6 +67,32 @@ def read_eval_set(root: Path, path: str, *, task: str | None = None, expected: s
     return _describe(
         root, path, parse_task(made, where=beside), seen, AgreedTask(beside, digest_bytes(made), proposed=made)
     )
+
+
+def _name_task(root: Path, path: str) -> str:
+    """Return the path of the task file beside an eval set: a folder's name, or a file's without suffix, and `.toml`."""
+    place = Path(path)
+    if not place.name:
+        raise UsageFailure("--eval-set is the top of the repository; name a file or a folder in it")
+    stem = place.name if (root / place).is_dir() else place.stem  # a folder `v1.2` has no suffix
+    return str(place.with_name(f"{stem}.toml"))
+
+
+def _refuse_other_toml(path: Path) -> None:
+    """Refuse a file that has the name of the task file and another purpose, as a `pyproject.toml`.
+
+    Raises:
+        CannotJudge: it is TOML and has no ``schema``. What is no TOML is refused by the reader of task files.
+    """
+    try:
+        found = tomllib.loads(read_bytes(path).decode())
+    except (UnicodeError, tomllib.TOMLDecodeError):
+        return
+    if "schema" not in found:
+        raise CannotJudge(
+            f"{path}: has the name of the eval set's task file, and is no task file; rename the eval set, or name its "
+            "task file with --task"
+        )
 
 
 def _read_named(root: Path, path: str, expected: str | None) -> tuple[TaskFile, AgreedTask]:

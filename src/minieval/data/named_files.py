@@ -2,7 +2,8 @@
 
 - A row names a file of the eval set's folder by its path; a link, a path that leaves the folder, and the files of rows,
   which hold the answers, are refused.
-- The model gets opaque names, of row number and suffix: ``cat/1.jpg`` would name the answer.
+- The model gets opaque names, of row number and suffix: ``cat/1.jpg`` would name the answer. A set has few suffixes:
+  one of its own for each row could name the answer too.
 - The hash of a file counts with the set; a file that changes between its use and the end is noticed.
 """
 
@@ -21,6 +22,7 @@ from minieval.contract.exits import CannotJudge, IntegrityFailure
 from minieval.data.batch import Batch
 
 LONGEST_SUFFIX = 10
+MOST_SUFFIXES = 8  # of a set, in lower case: jpg, jpeg, png, gif, bmp, webp, tif and tiff
 
 Stamp = tuple[int, int, int, int]  # inode, size, and the times of the last changes of content and of the entry
 
@@ -31,12 +33,14 @@ class NamedFiles:
     def __init__(self, files: Mapping[str, Path], rows: Mapping[str, Path]) -> None:
         self._files, self._rows = files, rows
         self._shown: dict[str, Stamp] = {}
+        self._suffixes: set[str] = set()
 
     def show(self, batch: Batch) -> Batch:
         """Return the batch with opaque names in the place of paths, and the files that they stand for.
 
         Raises:
-            CannotJudge: a path is no file of the set; the message names row and column.
+            CannotJudge: a path is no file of the set, or the files have too many suffixes; the message names row and
+                column.
         """
         files: list[tuple[str, Path]] = []
         table = batch.table
@@ -47,7 +51,8 @@ class NamedFiles:
                     shown.append(None)
                     continue
                 path = self._find(value, column, batch.where(index))
-                name = f"{batch.start + index + 1:08d}{f'-{number}' if number else ''}{_suffix(path)}"
+                suffix = self._note_suffix(path, column, batch.where(index))
+                name = f"{batch.start + index + 1:08d}{f'-{number}' if number else ''}{suffix}"
                 files.append((name, path))
                 shown.append(name)
             place = table.schema.get_field_index(column)
@@ -85,6 +90,17 @@ class NamedFiles:
             )
         self._shown[name] = stamp
         return self._files[name]
+
+    def _note_suffix(self, path: Path, column: str, where: str) -> str:
+        """Return the suffix that is shown of a file."""
+        suffix = _suffix(path)
+        self._suffixes.add(suffix)
+        if len(self._suffixes) > MOST_SUFFIXES:
+            raise CannotJudge(
+                f"{where}: the column {column[:80]!r} names files of more than {MOST_SUFFIXES} suffixes (here "
+                f"{suffix[:LONGEST_SUFFIX]!r}), which the model gets; rename them, since a suffix could name the answer"
+            )
+        return suffix
 
 
 def _stamp(path: Path) -> Stamp | None:

@@ -3,11 +3,12 @@
 - Integers become 64 bits wide. A column of them with nulls becomes fractional where every value is exact as a float,
   else cells of JSON, as in JSONL.
 - A file is hashed before it is read, and refused if it changed meanwhile: its parts are not read in order.
+- What a file declares to unpack is bounded before a cell of it is read: a few kilobytes can declare terabytes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,6 +26,8 @@ from minieval.task.columns import Roles, assign_roles
 from minieval.task.document import Task
 
 ROWS, BYTES = 16_384, 16 * 1024 * 1024  # in a chunk at most; long rows come in smaller ones
+GIB = 1024**3
+LARGEST_PART = 2 * GIB  # of one column in one row group, unpacked; Arrow's texts have 32-bit offsets
 DAMAGED = "cannot be read as Parquet; write it again"
 
 
@@ -38,6 +41,7 @@ class ParquetReader:
         if typed := [name for name in task.types if name in fields.names]:
             raise CannotJudge(f"{where}: types.{typed[0][:80]}: a Parquet file has types of its own; remove it")
         used = [field for field in fields if field.name in self.roles.used]
+        _refuse_vast(files, {field.name for field in used})
         self.schema: Schema = tuple(_column(field, files) for field in used)
         self.digests: dict[str, FileDigests] = {}
 
@@ -89,6 +93,32 @@ def _read_schema(files: Mapping[str, Path]) -> pa.Schema:
     if len(set(first[1].names)) != len(first[1].names):
         raise CannotJudge(f"{first[0]}: two columns have one name; rename one")
     return first[1]
+
+
+def _refuse_vast(files: Mapping[str, Path], used: Collection[str]) -> None:
+    """Refuse a file that declares more bytes than `LARGEST_PART` in one part of a column that is used.
+
+    A column that is not used is not read, so it may declare anything.
+
+    Raises:
+        CannotJudge: a part of a file is larger, or has a negative size.
+    """
+    for path in files.values():
+        with open_data(path) as file:
+            try:
+                metadata = parquet.ParquetFile(file).metadata
+                groups = [metadata.row_group(index) for index in range(metadata.num_row_groups)]
+                parts = [(n, group.column(i)) for n, group in enumerate(groups, 1) for i in range(group.num_columns)]
+                sizes = [(n, str(part.path_in_schema), int(part.total_uncompressed_size)) for n, part in parts]
+            except (pa.ArrowException, OSError, UnicodeError) as error:
+                raise CannotJudge(f"{path}: {DAMAGED}") from error
+        for number, leaf, size in sizes:
+            if 0 <= size <= LARGEST_PART or not any(leaf == name or leaf.startswith(f"{name}.") for name in used):
+                continue
+            raise CannotJudge(
+                f"{path}: the column {leaf[:80]!r} declares {size} bytes in row group {number}, and at most "
+                f"{LARGEST_PART} can be read at once; write smaller row groups"
+            )
 
 
 def _column(field: pa.Field, files: Mapping[str, Path]) -> Column:

@@ -44,6 +44,17 @@ def test_the_model_gets_names_that_tell_nothing(tmp_path: Path) -> None:
     assert stream.identity == identify(folder).model_copy(update={"rows": 5})
 
 
+def test_a_suffix_for_each_answer_is_refused(tmp_path: Path) -> None:
+    names = [f"cat/{index}.A{index}" for index in range(9)]
+    few, many = make(tmp_path / "few", *names[:8]), make(tmp_path / "many", *names)
+    for folder in (few, many):
+        for name in names:
+            (folder / name).write_bytes(b"a picture")
+    assert len(list(open_eval_set(few, TASK).batches(2))) == 4
+    with pytest.raises(CannotJudge, match=r"line 9: the column 'image' names .* 8 suffixes \(here '.a8'\)"):
+        list(open_eval_set(many, TASK).batches(2))
+
+
 def test_the_identity_covers_the_files(tmp_path: Path) -> None:
     folder = make(tmp_path / "set", "cat/1.PNG")
     before = read_all(folder, TASK).stream.identity

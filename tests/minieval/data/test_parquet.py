@@ -215,3 +215,40 @@ def test_a_model_gets_neither_metadata_nor_other_rows_with_a_nested_feature(kind
     assert b"row number 0" in sent and b"row number 1" in sent
     assert not any(b"row number %d" % number in sent for number in range(2, 9))
     assert b"NOTED" not in sent
+
+
+def test_a_declared_size_is_bounded_before_a_cell_is_read(tmp_path: Path) -> None:
+    long = ["".join(f"{row} {word}," for word in range(3000)) for row in range(3)]
+    path = save(tmp_path, BASE | {"x": long})
+    found = parquet.ParquetFile(path).metadata.row_group(0).column(3)
+    assert found.path_in_schema == "x"
+    whole = path.read_bytes()
+    path.write_bytes(declare(whole, found.total_uncompressed_size, 2**40))
+    assert parquet.ParquetFile(path).metadata.row_group(0).column(3).total_uncompressed_size == 2**40
+    sentence = rf"the column 'x' declares {2**40} bytes in row group 1, and at most {2**31} can be read at once"
+    with pytest.raises(CannotJudge, match=sentence):
+        open_eval_set(path, task())
+    # A column that the task leaves out is not read.
+    assert read_all(path, task('features = ["region"]')).stream.identity.rows == 3
+    path.write_bytes(declare(whole, found.total_uncompressed_size, -1))
+    with pytest.raises(CannotJudge, match="the column 'x' declares -1 bytes"):
+        open_eval_set(path, task())
+
+
+def declare(data: bytes, old: int, new: int) -> bytes:
+    """A Parquet file with another number in its metadata (Thrift's compact protocol, before the last eight bytes)."""
+    size = int.from_bytes(data[-8:-4], "little")
+    footer = data[-8 - size : -8]
+    assert footer.count(varint(old)) >= 1
+    footer = footer.replace(varint(old), varint(new))
+    return data[: -8 - size] + footer + len(footer).to_bytes(4, "little") + data[-4:]
+
+
+def varint(value: int) -> bytes:
+    """An integer as the compact protocol writes it: zigzag, seven bits a byte, the lowest first."""
+    value = value << 1 if value >= 0 else ~(value << 1)
+    written = bytearray()
+    while value > 127:
+        written.append(value & 127 | 128)
+        value >>= 7
+    return bytes([*written, value])

@@ -191,7 +191,8 @@ def _name_fewest(comparison: BucketComparison, evidence: BucketStatistics, noun:
     fewest = fewest_units(_share(comparison), alpha, proof=comparison.proof)
     if evidence.units is None or fewest is None or evidence.units >= fewest:
         return ""
-    return f" ({evidence.units} {noun} are too few: without a difference it takes {fewest})"
+    few = f"1 {noun.removesuffix('s')} is" if evidence.units == 1 else f"{evidence.units} {noun} are"
+    return f" ({few} too few: without a difference it takes {fewest})"
 
 
 def _explain_weakness(comparison: BucketComparison, evidence: BucketStatistics) -> str:

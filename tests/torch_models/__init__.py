@@ -1,0 +1,1 @@
+"""Models of torch and transformers, in an environment of their own (`just torch`)."""
