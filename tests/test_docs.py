@@ -32,7 +32,8 @@ from minieval.contract.documents import parse_document
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("docs/**/*.md"), ROOT / "README.md"])
-SLOW = ("adopt", "adopt-regressor", "adopt-trials")  # they make a database of MLflow's, and models in it
+# They make a database of MLflow's, and models in it.
+MARKS = {"adopt": pytest.mark.slow, "adopt-regressor": pytest.mark.heavy, "adopt-trials": pytest.mark.heavy}
 FENCE = re.compile(
     r"(?:^<!-- (?P<above>[^\n]*=[^\n]*) -->\n)?^```(?P<info>\w[^\n`]*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL
 )
@@ -77,7 +78,7 @@ def environment(home: Path) -> dict[str, str]:
 @pytest.mark.parametrize(
     "page",
     [
-        pytest.param(each, marks=[pytest.mark.slow] if each.stem in SLOW else [], id=each.stem)
+        pytest.param(each, marks=[MARKS[each.stem]] if each.stem in MARKS else [], id=each.stem)
         for each in PAGES
         if any(block.options or block.language == "console" for block in blocks(each))
     ],
