@@ -18,7 +18,7 @@ from lynxgate.candidate.eval_set_check import check_eval_set
 from lynxgate.candidate.evaluator import run_evaluator
 from lynxgate.candidate.fetch import Fetched, fetch
 from lynxgate.candidate.lock_check import check_lock
-from lynxgate.decision.agreed_task import list_files, read_agreed_task
+from lynxgate.decision.agreed_task import list_files, list_named_files, read_agreed_task
 from lynxgate.decision.baseline import Baseline
 from lynxgate.decision.compare import Verdict
 from lynxgate.decision.decide import decide_bytes
@@ -118,7 +118,8 @@ def gate(
         Refused: promotion is not authorised, the semver is taken, or another process changed the registry (6).
     """
     # Before anything can fail: a verdict of an earlier gate must not be taken for the result of this one.
-    replaced = discard_output(paths.verdict, inputs=(paths.baseline, paths.evaluation)) or replaced
+    named = list_named_files(paths.baseline)
+    replaced = discard_output(paths.verdict, inputs=(paths.baseline, paths.evaluation, *named)) or replaced
     check_environment(paths, notify)
     # Read first: a promotion that another process makes while this candidate is evaluated must be noticed.
     expected = ExpectedProduction(find_production(services.context.store))

@@ -168,6 +168,28 @@ def test_an_output_that_is_an_input_is_neither_removed_nor_written(folder: Folde
         assert (code, Path(inputs[option]).read_bytes()) == (64, before)
 
 
+@pytest.mark.parametrize("valid", [True, False], ids=["valid", "invalid"])
+@pytest.mark.parametrize("name", ["eval.jsonl", "eval.jsonl.dvc", "task.toml", "scorer.py"])
+def test_an_output_that_the_baseline_names_is_neither_removed_nor_written(
+    name: str, valid: bool, folder: Folder
+) -> None:
+    """Nothing is read from the eval set without `--eval-set`, and it is an input of the gate all the same."""
+    for each in ("eval.jsonl", "eval.jsonl.dvc", "scorer.py"):
+        (folder.path / each).write_text("rows")
+    parts = ('schema = "minieval.task/1"', 'id = "id"', 'expected = "y"', 'features = ["x"]')
+    tables = ("[buckets]", 'columns = ["x"]', "[score]", 'python = "scorer.py"')
+    (folder.path / "task.toml").write_text("\n".join((*parts, *tables)))
+    before = (folder.path / name).read_bytes()
+    agreed = baseline(eval_set="eval.jsonl", task={"path": "task.toml", "sha256": "0" * 64})
+    named = ["--baseline", str(folder.path / "agreed.json")]
+    (folder.path / "agreed.json").write_bytes(write(agreed if valid else agreed | {"policy": 1}))
+    output = str(folder.path / name)
+    gate = ["gate", "--run-id", "0" * 32, "--semver", "v1.0.0", "--verdict", output, *named]
+    for command in (["compare", "--output", output, *named], gate):
+        assert run(command) == 64
+        assert (folder.path / name).read_bytes() == before
+
+
 @pytest.mark.parametrize("tolerance", ["nan", "inf", "-0.1", "2", "true", "", "1e-2"])
 def test_a_malformed_tolerance_is_a_usage_error(folder: Folder, tolerance: str) -> None:
     assert folder.compare(evaluation(FALLEN), baseline(), "--tolerance", tolerance).code == 64

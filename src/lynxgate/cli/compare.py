@@ -60,13 +60,15 @@ def compare(
 
     Every bucket and metric is compared. Exit 2 reports a regression; the failing rows are then on stdout.
     """
+    from lynxgate.decision.agreed_task import list_named_files
     from lynxgate.decision.decide import decide, parse_tolerance
     from minieval.contract.writes import discard_output, write_output
 
     earlier = None
     if output is not None:
         # Before anything can fail: an earlier verdict must not be taken for the one that could not be reached.
-        earlier = discard_output(output, inputs=[candidate, baseline, *([] if eval_set is None else [eval_set])])
+        given = [] if eval_set is None else [eval_set]
+        earlier = discard_output(output, inputs=[candidate, baseline, *given, *list_named_files(baseline)])
     shown = None if form is None else _parse_format(form)
     tolerance_pp = None if tolerance is None else parse_tolerance(tolerance)
     verdict = decide(candidate, baseline, tolerance_pp, eval_set)

@@ -54,6 +54,7 @@ def gate(
 
     The stages: environment, eval set, candidate, evaluation, comparison, promotion.
     """
+    from lynxgate.decision.agreed_task import list_named_files
     from lynxgate.identity import parse_run_id, parse_semver
     from lynxgate.pipeline import GatePaths
     from lynxgate.pipeline import gate as run_gate
@@ -63,7 +64,7 @@ def gate(
     from minieval.contract.writes import discard_output
 
     # Before anything can fail: a verdict of an earlier gate must not be taken for the result of this one.
-    replaced = discard_output(verdict, inputs=(baseline, evaluation, lock))
+    replaced = discard_output(verdict, inputs=(baseline, evaluation, lock, bundle, *list_named_files(baseline)))
     run_id, semver = parse_run_id(run_id), str(parse_semver(semver))
     # Before anything is downloaded: a shell that may not promote learns so at once.
     authorise(os.environ)

@@ -6,11 +6,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 from lynxgate.decision.baseline import Baseline, parse_baseline
 from lynxgate.decision.groups import Groups, read_groups
 from lynxgate.errors import CannotJudge, IntegrityFailure
+from minieval.contract.documents import parse_json, read_bytes
 from minieval.task.document import CONVENTIONS, Task, TaskFile, read_task
 
 
@@ -71,6 +73,30 @@ def list_task_files(baseline: Baseline, folder: Path) -> tuple[Path, ...]:
     if baseline.task is None:
         return ()
     return list_files(read_task(folder / baseline.task.path))
+
+
+def list_named_files(path: Path) -> tuple[Path, ...]:
+    """Return the files that the baseline at ``path`` names: its eval set with its .dvc file, its task and its scorer.
+
+    For a check of outputs, before anything is parsed: a baseline or a task that is missing or invalid names what can be
+    read of it, and reading it has its own message.
+    """
+    try:
+        if not path.is_file():  # a pipe can be read once only
+            return ()
+        tree = parse_json(read_bytes(path), where=str(path))
+    except (CannotJudge, OSError):
+        return ()
+    tree = tree if isinstance(tree, dict) else {}
+    eval_set, task = tree.get("eval_set"), tree.get("task")
+    found = []
+    if isinstance(eval_set, str):
+        found += [path.parent / eval_set, path.parent / f"{eval_set}.dvc"]
+    if isinstance(task, dict) and isinstance(named := task.get("path"), str):
+        found.append(path.parent / named)
+        with suppress(CannotJudge, ValueError):
+            found += list_files(read_task(path.parent / named))
+    return tuple(found)
 
 
 def list_files(task: TaskFile) -> tuple[Path, ...]:

@@ -121,7 +121,7 @@ def discard_output(path: Path, *, inputs: Iterable[Path] = ()) -> os.stat_result
 def check_output(output: Path, inputs: Iterable[Path | None]) -> None:
     """Refuse an output that is one of the inputs, by any name, or that lies in an input directory.
 
-    A missing input is no reason: reading it has its own message. Devices and pipes have nothing to lose.
+    An input may be missing: an eval set that is pulled later. Devices and pipes have nothing to lose.
 
     Raises:
         UsageFailure: naming both.
@@ -132,9 +132,12 @@ def check_output(output: Path, inputs: Iterable[Path | None]) -> None:
 
 
 def _is_same_or_inside(output: Path, source: Path) -> bool:
-    with contextlib.suppress(OSError):
+    # What cannot be a path, such as a name with a NUL, is no file; reading it has its own message.
+    with contextlib.suppress(OSError, ValueError):
         read, written = _stat(source), _stat(output)
-        if read is None or not (stat.S_ISREG(read.st_mode) or stat.S_ISDIR(read.st_mode)):
+        if read is None:
+            return written is None and os.path.realpath(output) == os.path.realpath(source)
+        if not (stat.S_ISREG(read.st_mode) or stat.S_ISDIR(read.st_mode)):
             return False
         if written is not None and os.path.samestat(read, written):
             return True
