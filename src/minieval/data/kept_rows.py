@@ -22,6 +22,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 from pyarrow import parquet
 
@@ -94,7 +96,7 @@ class RowsWriter:
         """Take the batch whose answers come next."""
         self._batch = batch
 
-    def keep(self, trial: int, answers: Sequence[Json], scores: Sequence[float]) -> None:
+    def keep(self, trial: int, answers: Sequence[Json], scores: npt.NDArray[np.float64]) -> None:
         """Keep the answers of one trial, counted from 1, to the rows of the batch."""
         batch = self._batch
         assert batch is not None, "called after `begin`"  # noqa: S101 - for the type checker
@@ -105,7 +107,7 @@ class RowsWriter:
             numbers,
             ids,
             [trial] * len(answers),
-            map(float, scores),
+            scores.tolist(),
             map(write_value, answers),
             map(write_value, batch.values(batch.roles.expected)),
         ]

@@ -24,6 +24,7 @@ from minieval.contract.exits import CannotJudge, IntegrityFailure
 from minieval.contract.report import RowsIdentity
 from minieval.data.files import hashed_before
 from minieval.data.kept_rows import COLUMNS, INPUTS, SCHEMA, SCHEMA_KEY
+from minieval.task.marking import join_trials
 
 MAX_LINES: Final = 50_000_000
 MAX_FOOTER: Final = 64 * 1024 * 1024
@@ -137,6 +138,13 @@ class KeptRows:
         if np.isnan(scores).any():
             raise CannotJudge(f"{self._path}: has a row twice, and another not at all")
         return scores
+
+    def read_marks(self, rows: int, trials: int, *, graded: bool) -> tuple[int, ...]:
+        """Return the mark of each row, as an evaluation has it: right answers, or the mean score in ten-thousandths."""
+        scores = self.read_scores(rows, trials)
+        if not graded and not ((scores == 0) | (scores == 1)).all():
+            raise CannotJudge(f"{self._path}: has a score between 0 and 1, and the evaluation counts right answers")
+        return tuple(join_trials(list(scores.T), graded=graded).tolist())
 
     def read_lines(self, rows: frozenset[int]) -> Mapping[int, tuple[Line, ...]]:
         """Return the lines of these rows (numbered from 1), by row, in the order of their trials."""

@@ -72,7 +72,7 @@ class Marker:
             for each in self._classes:  # there is one trial
                 each.add(truth.expected, read)
         self.missing += int(missing.sum())
-        marks = _join(scores, graded=self._scorer.graded)
+        marks = join_trials(scores, graded=self._scorer.graded)
         self._note_kinds(truth, kinds, marks)
         return marks
 
@@ -141,7 +141,7 @@ class _ClassTally:
         )
 
 
-def _join(scores: Sequence[Scores], *, graded: bool) -> Integers:
+def join_trials(scores: Sequence[Scores], *, graded: bool) -> Integers:
     """Return one mark a row from the scores of each trial: the sum, or the mean of graded ones in units."""
     if not graded:
         return np.asarray(np.sum(scores, axis=0), np.int64)
