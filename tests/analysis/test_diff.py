@@ -128,7 +128,7 @@ def test_lost_and_gained_rows_are_shown_side_by_side(written: Written, capsys: p
 
     words = (str(written.before), str(written.now), "--eval-set", str(written.eval_set), "--bucket", "odd")
     assert run(["diff", *words, "--limit", "0"]) == 0
-    assert "lost in odd (0 of 1; --limit shows more)" in capsys.readouterr().out
+    assert "lost in odd (0 of 1)" in capsys.readouterr().out
     found = shown(capsys, *words)
     assert [each["id"] for each in found["lost"]] == ["r4"]
     assert found["lost"][0]["input"] == {"prompt": "word 4"}
@@ -245,3 +245,36 @@ def test_evaluations_that_cannot_be_compared_are_refused(
     both = write_side(tmp_path / "ids2", eval_set, [[1]] * 6, id=[f"z{n}" for n in range(6)])
     assert "not that of the eval set" in failed(capsys, both, other_ids, "--eval-set", eval_set, code=4)
     assert "name no task file" in failed(capsys, written.before, written.now, "--task", eval_set, code=64)
+
+
+def test_explain_shows_examples_in_the_same_way(
+    written: Written, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    measured = json.loads(written.before.read_text())
+    for side in (measured["aggregate"], *measured["buckets"].values()):
+        side["accuracy"] = round(side["correct"] / side["n"], 4)
+    baseline = tmp_path / "eval_baseline.json"
+    tree = {
+        "schema": "lynxgate.baseline/1",
+        "status": "active",
+        "eval_set": "eval.jsonl",
+        "eval_set_dvc_hash": measured["eval_set"]["dvc_md5"],
+        "eval_set_sha256": measured["eval_set"]["sha256"],
+        "policy": {"rule": "point"},
+        "aggregate": measured["aggregate"],
+        "buckets": measured["buckets"],
+    }
+    baseline.write_text(json.dumps(tree))
+    verdict = tmp_path / "verdict.json"
+    made = ["--candidate", str(written.now), "--baseline", str(baseline)]
+    assert run(["compare", *made, "--output", str(verdict)]) == 2
+    words = ["explain", str(verdict), *made, "--eval-set", str(written.eval_set), "--bucket", "even"]
+    capsys.readouterr()
+    assert run([*words, "--before", str(written.before)]) == 0
+    out = capsys.readouterr().out
+    assert "lost       r1" in out
+    assert 'r1 (row 2)  even\n    input     {"prompt": "word 1"}\n    expected  "x"\n    before    "before 1"' in out
+    assert run([*words, "--before", str(written.now)]) == 4
+    assert "not scored as in the baseline" in capsys.readouterr().err
+    assert run(["explain", str(verdict), *made, "--bucket", "even", "--before", str(written.before)]) == 64
+    assert run(["explain", str(verdict), *made, "--before", str(written.before)]) == 64

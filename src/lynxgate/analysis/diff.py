@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from lynxgate.decision.baseline import Baseline
 from lynxgate.decision.compare import ALL_ROWS
 from lynxgate.decision.same_eval_set import check_same_eval_set, of_identity
 from lynxgate.decision.same_task import check_same_task
@@ -131,6 +132,23 @@ def find_changes(
         return Example(row, later[0].id, held.get(row, ()), found, later[0].expected, *answers)
 
     return Diff(before.evaluation, now.evaluation, buckets, shown, tuple(map(show, lost)), tuple(map(show, gained)))
+
+
+def check_is_of_baseline(side: Side, baseline: Baseline) -> None:
+    """Check that an evaluation is the one that a baseline was made from: each row has the same mark.
+
+    Raises:
+        CannotJudge: the baseline has no outcome for each row.
+        IntegrityFailure: the marks differ.
+    """
+    agreed = baseline.aggregate
+    if agreed is None or all(each is None for each in (agreed.outcomes, agreed.counts, agreed.scores)):
+        raise CannotJudge("the baseline has no outcome for each row, so no evaluation can be found to be its own")
+    if unpack_marks(agreed) != unpack_marks(_all_rows(side)):
+        raise IntegrityFailure(
+            f"{side.name}: its rows are not scored as in the baseline; give the evaluation that the baseline was made "
+            "from"
+        )
 
 
 def _check_same(before: Side, now: Side, labels: Labels | None) -> None:

@@ -2,7 +2,7 @@
 
 - Ids, answers, inputs and names of buckets are hostile; each form has its escape (`lynxgate.escape`, `_guard`).
 - Text and Markdown shorten long cells; JSON and CSV hold them whole.
-- `render_example` is how one example looks in a terminal, wherever a command shows it.
+- `render_examples` is how examples look in a terminal, wherever a command shows them.
 """
 
 from __future__ import annotations
@@ -30,15 +30,20 @@ def render_text(diff: Diff) -> str:
     lines = [f"before  {_name(diff.before)}", f"now     {_name(diff.now)}", ""]
     cells = [(visible(each.bucket), *_counts(each)) for each in _list_changed(diff)]
     lines += aligned_lines(_COLUMNS, cells, left={"bucket"})
+    return "\n".join([*lines, *render_examples(diff)])
+
+
+def render_examples(diff: Diff) -> list[str]:
+    """Return the examples of the shown bucket as lines for a terminal: the lost ones, then the gained ones."""
+    lines = []
     for kind in ("lost", "gained"):
-        found = [example for name, example in iterate_examples(diff) if name == kind]
         lines += ["", f"{kind} in {visible(diff.shown.bucket)} ({_count_shown(diff, kind)})"]
-        for example in found:
-            lines += render_example(example)
-    return "\n".join(lines)
+        for example in (example for name, example in iterate_examples(diff) if name == kind):
+            lines += _render_example(example)
+    return lines
 
 
-def render_example(example: Example) -> list[str]:
+def _render_example(example: Example) -> list[str]:
     """Return one example as lines: its id, then input, expected answer, and both answers below each other."""
     buckets = f"  {visible(', '.join(example.buckets))}" if example.buckets else ""
     lines = [f"  {_shorten(visible(example.id))} (row {example.row}){_shorten(buckets)}"]
@@ -144,7 +149,7 @@ def _count_shown(diff: Diff, kind: str) -> str:
     total, shown = (
         (len(diff.shown.lost), len(diff.lost)) if kind == "lost" else (len(diff.shown.gained), len(diff.gained))
     )
-    return str(total) if shown == total else f"{shown} of {total}; --limit shows more"
+    return str(total) if shown == total else f"{shown} of {total}"
 
 
 def _name(evaluation: Evaluation) -> str:
