@@ -174,13 +174,16 @@ def _report_plainly(done: int) -> None:
 
 def _summary(evaluation: Evaluation) -> str:
     measured = evaluation.aggregate
-    assert measured is not None, "minieval always measures the whole set"  # noqa: S101
+    if measured is None:  # only where a command of the task evaluated
+        return f"{len(evaluation.buckets)} buckets, isolation {evaluation.evaluator and evaluation.evaluator.isolation}"
     isolation = evaluation.evaluator and evaluation.evaluator.isolation
     without = f", {evaluation.missing_answers} without an answer" if evaluation.missing_answers else ""
     return f"{_describe(measured)}{without}, isolation {isolation}"
 
 
 def _describe(measured: Measured) -> str:
+    if measured.accuracy is not None and (measured.correct is None or measured.n is None):
+        return f"an accuracy of {measured.accuracy}"
     if measured.correct is None:
         return f"a mean score of {measured.mean} over {measured.n} rows"
     if measured.trials is not None:

@@ -40,6 +40,7 @@ from minieval.contract.report import (
 )
 from minieval.contract.run_note import read_noted_run
 from minieval.contract.writes import write_output
+from minieval.own_evaluation import Request, evaluate_by_command, refuse_isolation
 from minieval.runner import sandbox
 from minieval.runner.child import Child, Limits
 from minieval.runner.machine import describe_environment
@@ -117,20 +118,29 @@ def evaluate(
 
     Raises:
         CannotJudge: the eval set, the task or the bundle is invalid, the eval set is inside the bundle, a feature is
-            the answer in every row, the candidate fails or answers in the wrong form, or the scorer fails.
+            the answer in every row, the candidate fails or answers in the wrong form, or the scorer or the task's own
+            command fails.
         IntegrityFailure: the bundle holds a link or a special file, or the eval set changed while it was read.
         UsageFailure: ``run_id`` is not a run id, or ``batch_size`` is less than 1.
     """
     batch_size = task.task.model.batch_size if batch_size is None else batch_size
     _check_request(run_id, batch_size)
     _refuse_inside(eval_set, bundle)
+    if task.task.evaluator is not None:
+        refuse_isolation(isolation)
     with tempfile.TemporaryDirectory(prefix="minieval-", ignore_cleanup_errors=True) as name:
         scratch = Path(name)
         manifest = stage(bundle, scratch / "bundle")
+        named = run_id or read_run_id(bundle) or read_noted_run(bundle, manifest.canonical_sha)
+        if task.task.evaluator is not None:
+            (scratch / "own").mkdir()
+            allowed = limits or choose_limits(task)
+            places = (scratch / "bundle", manifest, eval_set)
+            request = Request(task, *places, named, context, rows, allowed, scratch / "own")
+            return evaluate_by_command(request, warn)
         chosen = sandbox.choose(isolation, warn=warn)
         plan = _Plan(task, chosen, limits or choose_limits(task), batch_size, scratch, progress, rows)
         measured = _measure(plan, eval_set, warn)
-    named = run_id or read_run_id(bundle) or read_noted_run(bundle, manifest.canonical_sha)
     return _compose(plan, measured, manifest, run_id=named, context=context)
 
 

@@ -86,6 +86,10 @@ class RowsWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.discard()
+
+    def discard(self) -> None:
+        """Remove what `finish` has not put in place."""
         if not self._file.closed:
             with contextlib.suppress(OSError, pa.ArrowException):
                 self._writer.close()

@@ -91,7 +91,7 @@ def open_bounded(file: BinaryIO, path: Path) -> parquet.ParquetFile:
     if footer is None:
         raise CannotJudge(f"{path}: {NOT_PARQUET}")
     _refuse_more(footer, MAX_FOOTER, "bytes of footer", path)
-    with _as_parquet(path):
+    with as_parquet(path):
         limits = {"thrift_string_size_limit": MAX_FOOTER, "thrift_container_size_limit": MAX_LIST}
         names = parquet.ParquetFile(file, **limits).schema_arrow.names
         # Read as dictionaries, so that a long text that each line repeats is held once.
@@ -155,13 +155,13 @@ class KeptRows:
             chosen = batch.filter(pc.is_in(batch.column("row"), value_set=wanted))
             if not len(chosen):
                 continue
-            self._refuse_long(chosen)
+            refuse_long(chosen, self._path)
             for cells in chosen.to_pylist():
                 found[cells["row"]].append(Line(**{INPUTS: None, **cells}))
         return {number: tuple(sorted(lines, key=lambda line: line.trial)) for number, lines in found.items()}
 
     def _batches(self, *names: str) -> Iterator[pa.RecordBatch]:
-        with _as_parquet(self._path):
+        with as_parquet(self._path):
             for batch in self._opened.iter_batches(batch_size=LINES_AT_ONCE, columns=list(names)):
                 batch.validate(full=True)  # text that is not UTF-8, which Arrow does not look for
                 if any(column.null_count for column in batch.columns):
@@ -169,15 +169,26 @@ class KeptRows:
                 if len(batch):
                     yield batch
 
-    def _refuse_long(self, batch: pa.RecordBatch) -> None:
-        for name in ("id", *TEXTS):
-            if name not in batch.schema.names:
-                continue
-            texts = batch.column(name)
-            texts = texts.dictionary if isinstance(texts, pa.DictionaryArray) else texts
-            longest = pc.max(pc.binary_length(texts)).as_py() or 0
-            if longest > MAX_TEXT:
-                raise CannotJudge(f"{self._path}: {name} has {longest} bytes in one line; at most {MAX_TEXT} are read")
+
+def refuse_long(batch: pa.RecordBatch, path: Path) -> None:
+    """Refuse a batch of rows with a text of more than `MAX_TEXT` bytes.
+
+    Raises:
+        CannotJudge: the message names the column.
+    """
+    for name in ("id", *TEXTS):
+        if name not in batch.schema.names or not _is_text(batch.schema.field(name).type):
+            continue
+        texts = batch.column(name)
+        texts = texts.dictionary if isinstance(texts, pa.DictionaryArray) else texts
+        longest = pc.max(pc.binary_length(texts)).as_py() or 0
+        if longest > MAX_TEXT:
+            raise CannotJudge(f"{path}: {name} has {longest} bytes in one line; at most {MAX_TEXT} are read")
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    found = kind.value_type if pa.types.is_dictionary(kind) else kind
+    return bool(pa.types.is_string(found) or pa.types.is_large_string(found))
 
 
 def _check_schema(found: pa.Schema, path: Path) -> None:
@@ -204,7 +215,7 @@ def _refuse_more(found: int, most: int, what: str, path: Path) -> None:
 
 
 @contextlib.contextmanager
-def _as_parquet(path: Path) -> Iterator[None]:
+def as_parquet(path: Path) -> Iterator[None]:
     try:
         yield
     except (pa.ArrowException, OSError, MemoryError, UnicodeError, KeyError) as error:
