@@ -407,7 +407,7 @@ def read_task(path: Path) -> TaskFile:
     data = read_bytes(path, missing="name the task file that the eval set needs")
     task = parse_task(data, where=str(path))
     if task.evaluator is not None:
-        files = {name: _read_beside(path, name, "file of its evaluator") for name in task.evaluator.all_files}
+        files = {name: _read_beside(path, name, "evaluator") for name in task.evaluator.all_files}
         # The digest of digests, as of a scorer; the names are part of it, and have no line breaks.
         every = f"{digest_bytes(data)}\n" + "".join(f"{digest_bytes(files[name])} {name}\n" for name in sorted(files))
         return TaskFile(task, digest_bytes(every.encode()), path, evaluator=files)
@@ -434,5 +434,5 @@ def _read_beside(path: Path, name: str, role: str) -> bytes:
     """Return the bytes of a file beside the task file at ``path``, which names it as its ``role``."""
     found = path.parent / name
     if found.is_symlink():
-        raise CannotJudge(f"{found}: a link; the {role} is a file beside its task file")
+        raise CannotJudge(f"{found}: a link; the {role} is made of files beside its task file")
     return read_bytes(found, missing=f"{path} names it as its {role}")
