@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -128,7 +129,7 @@ def _choose_rows(path: Path | None, with_inputs: bool, *, output: Path, inputs: 
     from minieval.contract.writes import discard_output  # noqa: PLC0415 - --help stays fast
     from minieval.data.kept_rows import KeepRows  # noqa: PLC0415
 
-    if path.resolve() == output.resolve():
+    if os.path.realpath(path) == os.path.realpath(output):  # `resolve` raises for a loop of links
         raise UsageFailure(f"--rows and --output are both {path}; choose another file for one")
     discard_output(path, inputs=inputs)
     return KeepRows(path, with_inputs)

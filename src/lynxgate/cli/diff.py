@@ -61,10 +61,10 @@ def diff(
         Path | None, typer.Option("--rows-now", help="The rows of the second. [default: beside the evaluation]")
     ] = None,
 ) -> int:
-    """Show the rows that a second model lost and gained, side by side.
+    """Show which rows a model lost and gained.
 
-    Each example has its expected answer and the answers of both models. The rows must be those that the evaluations
-    name by digest (exit 4).
+    Each example has its expected answer and the answers of both models, below each other. The rows must be those that
+    the evaluations name by digest (exit 4).
     """
     from lynxgate.analysis.diff import find_changes
 
