@@ -81,6 +81,9 @@ def evaluate_by_command(request: Request, say: Say) -> Evaluation:
         CannotJudge: the command fails, or what it wrote is not valid or does not fit the eval set.
         IntegrityFailure: what it wrote is of another model, eval set or task.
     """
+    from minieval.data.stream import open_eval_set  # noqa: PLC0415 - Arrow loads late, as in `evaluate`
+
+    open_eval_set(request.eval_set, request.task.task)  # before the command runs, which may take hours
     say("warning: the task names an evaluator of its own, which runs without a sandbox (isolation external)")
     wrote = run_command(
         request.task,
@@ -99,7 +102,7 @@ def evaluate_by_command(request: Request, say: Say) -> Evaluation:
 
 def _score_rows(request: Request, path: Path) -> Evaluation:
     """Return the evaluation of rows with scores, counted by the buckets of the eval set."""
-    from minieval.data.own_rows import read_own_rows  # noqa: PLC0415 - Arrow loads late, as in `evaluate`
+    from minieval.data.own_rows import read_own_rows  # noqa: PLC0415 - as above
     from minieval.data.stream import WiderSchema, open_eval_set  # noqa: PLC0415
 
     task = request.task.task

@@ -308,6 +308,15 @@ def test_a_required_sandbox_is_refused(place: Place, capsys: pytest.CaptureFixtu
     assert not (place.folder / "ran").exists()
 
 
+def test_an_eval_set_that_the_task_does_not_fit_is_found_before_the_command_runs(
+    place: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place.write(f"open({str(place.folder / 'ran')!r}, 'w')", more='accepted = "others"')
+    assert place.evaluate() == 3
+    assert "no column 'others'" in capsys.readouterr().err
+    assert not (place.folder / "ran").exists()
+
+
 def test_a_program_that_is_not_there_is_named(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
     place.write("", command='["no-such-program", "judge.py"]')
     assert place.evaluate() == 3
