@@ -92,9 +92,11 @@ def _check_rows(rows: Path | None, with_inputs: bool, *, others: Sequence[Path])
     """Refuse what minieval would refuse only after the candidate was downloaded."""
     from lynxgate.errors import UsageFailure
 
-    if rows is None and with_inputs:
-        raise UsageFailure("--with-inputs keeps the features in the file of --rows; name it")
-    for each in others if rows is not None else ():
+    if rows is None:
+        if with_inputs:
+            raise UsageFailure("--with-inputs keeps the features in the file of --rows; name it")
+        return
+    for each in others:
         if os.path.realpath(rows) == os.path.realpath(each):  # `resolve` raises for a loop of links
             raise UsageFailure(f"--rows is the output {each} too; choose another file")
 
