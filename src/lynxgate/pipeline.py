@@ -44,7 +44,7 @@ class GatePaths:
 
     ``task`` is the path of the task file, if it is not the one in the baseline; the digest must be the baseline's.
     ``lock`` is `None` where the environment was not installed from a lock file. ``isolation`` is ``auto``, ``bwrap``
-    (required) or ``process``.
+    (required) or ``process``. ``rows`` is a file for the answer to each row, with its features where ``with_inputs``.
     """
 
     baseline: Path = Path("eval_baseline.json")
@@ -54,6 +54,8 @@ class GatePaths:
     verdict: Path = Path("verdict.json")
     isolation: str = "auto"
     task: Path | None = None
+    rows: Path | None = None
+    with_inputs: bool = False
 
 
 @dataclass(frozen=True)
@@ -170,7 +172,7 @@ def verify_eval_set(paths: GatePaths, services: GateServices, notify: Notify) ->
     # Before anything is downloaded: a task that was not agreed on must not cost a download.
     task = read_agreed_task(baseline, paths.baseline.parent, path=paths.task)
     task_files = () if task is None else list_files(task)
-    for output in (paths.evaluation, paths.verdict):
+    for output in (paths.evaluation, paths.verdict, *([] if paths.rows is None else [paths.rows])):
         check_output(output, (paths.baseline, paths.lock, paths.bundle, eval_set, *task_files))
     services.eval_data.pull(eval_set)
     found = _check(baseline, eval_set)
@@ -214,6 +216,8 @@ def evaluate(run_id: str, agreed: Agreed, paths: GatePaths, notify: Notify) -> b
         run_id=run_id,
         isolation=paths.isolation,
         task=None if agreed.task is None else agreed.task.path,
+        rows=paths.rows,
+        with_inputs=paths.with_inputs,
     )
     notify(4, f"evaluation: {paths.evaluation}")
     return read_bytes(paths.evaluation)

@@ -31,7 +31,7 @@ from minieval.runner.scorer import ScorerRaised, start_scorer
 from minieval.task.answers import Places
 from minieval.task.buckets import BucketReader
 from minieval.task.columns import Roles
-from minieval.task.document import Kind, Scoring, TaskFile
+from minieval.task.document import Kind, Scoring, Task, TaskFile
 from minieval.task.marking import refuse_unlabelled
 from minieval.task.scores import Scorer, Scores, make_scorer
 
@@ -94,7 +94,7 @@ def check_task(task: TaskFile, eval_set: Path, *, isolation: Isolation = Isolati
     warnings: list[str] = []
     refuse_leaks(stream, eval_set, warnings.append)
     warnings += [*_list_small(survey.sizes), *survey.order.warn(stream.roles.expected)]
-    if survey.trial is not None:
+    if survey.trial is not None and task.task.evaluator is None:
         warnings += _try_scorer(task, survey.trial, sandbox.choose(isolation, warn=warnings.append))
     return Findings(
         task=task,
@@ -276,13 +276,21 @@ def describe_findings(findings: Findings) -> str:
     groups = f" in {identity.groups} groups" if identity.groups else ""
     parts = [
         [f"{findings.task.path}: valid; sha256 {findings.task.sha256}"],
-        [f"{identity.rows} rows{groups}; score {_describe_score(task.score)}; trials {task.trials}"],
+        [f"{identity.rows} rows{groups}; {_describe_scoring(task)}; trials {task.trials}"],
         ["", "columns", *_table([("name", "kind", "role"), *_list_columns(findings)])],
         ["", f"buckets ({len(findings.buckets)})", *_table(_list_buckets(findings.buckets))],
         ["", "rows", *itertools.chain.from_iterable(map(_describe_row, findings.rows))],
         ["", "warnings", *(f"  - {warning}" for warning in findings.warnings)] if findings.warnings else [],
     ]
     return "\n".join(_escape(line) for line in itertools.chain.from_iterable(parts))
+
+
+def _describe_scoring(task: Task) -> str:
+    """Return how rows are scored: by a kind of score, or by a command."""
+    if task.evaluator is None:
+        return f"score {_describe_score(task.score)}"
+    graded = "graded" if task.evaluator.graded else "right or wrong"
+    return f"evaluator {_shorten(list(task.evaluator.command))} ({graded}, isolation external)"
 
 
 def _describe_score(score: Scoring) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -17,6 +18,7 @@ from minieval.runner.sandbox import Isolation
 
 if TYPE_CHECKING:
     from minieval.contract.report import Context, Evaluation, Measured
+    from minieval.data.kept_rows import KeepRows
 
 PER_TASK = "[default: that of the task file]"
 
@@ -53,6 +55,10 @@ def command(
     run_id: Annotated[
         str | None, typer.Option(help="The MLflow run. [default: the one that fetch noted, or MLmodel names]")
     ] = None,
+    rows: Annotated[
+        Path | None, typer.Option(help="Also write id, answer, expected answer and score of each row (Parquet).")
+    ] = None,
+    with_inputs: Annotated[bool, typer.Option("--with-inputs", help="Keep the features in --rows too.")] = False,
     context: Annotated[
         list[str] | None,
         typer.Option(help="Note KEY=VALUE in the evaluation: commit, branch, time, or a tag. Decides nothing."),
@@ -72,7 +78,9 @@ def command(
     if bundle is None or eval_set is None or output is None:
         raise UsageFailure(f"--{missing[0]} is missing; see minieval --help")
     # Before anything can fail: an evaluation of an earlier candidate must not be taken for that of this one.
-    earlier = discard_output(output, inputs=(bundle, eval_set, *([task] if task else [])))
+    inputs = (bundle, eval_set, *([task] if task else []))
+    earlier = discard_output(output, inputs=inputs)
+    kept = _choose_rows(rows, with_inputs, output=output, inputs=inputs)
     task_file = NO_TASK_FILE if task is None else read_task(task)
     with _progress() as progress:
         evaluation = evaluate(
@@ -84,6 +92,7 @@ def command(
             batch_size=batch_size,
             run_id=run_id,
             context=_parse_context(context or []),
+            rows=kept,
             progress=progress,
             warn=_say,
         )
@@ -109,6 +118,21 @@ def check(
 def run(argv: Sequence[str] | None = None) -> int:
     """Run the command in this process and return its exit code."""
     return exits.run(app, argv, prog="minieval")
+
+
+def _choose_rows(path: Path | None, with_inputs: bool, *, output: Path, inputs: Sequence[Path]) -> KeepRows | None:
+    """Remove the rows of an earlier call, and return where those of this one go."""
+    if path is None:
+        if with_inputs:
+            raise UsageFailure("--with-inputs keeps the features in the file of --rows; name it")
+        return None
+    from minieval.contract.writes import discard_output  # noqa: PLC0415 - --help stays fast
+    from minieval.data.kept_rows import KeepRows  # noqa: PLC0415
+
+    if os.path.realpath(path) == os.path.realpath(output):  # `resolve` raises for a loop of links
+        raise UsageFailure(f"--rows and --output are both {path}; choose another file for one")
+    discard_output(path, inputs=inputs)
+    return KeepRows(path, with_inputs)
 
 
 def _parse_context(pairs: Sequence[str]) -> Context | None:
@@ -151,13 +175,16 @@ def _report_plainly(done: int) -> None:
 
 def _summary(evaluation: Evaluation) -> str:
     measured = evaluation.aggregate
-    assert measured is not None, "minieval always measures the whole set"  # noqa: S101
+    if measured is None:  # only where a command of the task evaluated
+        return f"{len(evaluation.buckets)} buckets, isolation {evaluation.evaluator and evaluation.evaluator.isolation}"
     isolation = evaluation.evaluator and evaluation.evaluator.isolation
     without = f", {evaluation.missing_answers} without an answer" if evaluation.missing_answers else ""
     return f"{_describe(measured)}{without}, isolation {isolation}"
 
 
 def _describe(measured: Measured) -> str:
+    if measured.accuracy is not None and (measured.correct is None or measured.n is None):
+        return f"an accuracy of {measured.accuracy}"
     if measured.correct is None:
         return f"a mean score of {measured.mean} over {measured.n} rows"
     if measured.trials is not None:

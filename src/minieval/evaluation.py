@@ -14,7 +14,7 @@ import os
 import re
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -33,12 +33,14 @@ from minieval.contract.report import (
     Evaluation,
     Evaluator,
     Metric,
+    RowsIdentity,
     TaskIdentity,
     dump_evaluation,
     measure_classes,
 )
 from minieval.contract.run_note import read_noted_run
 from minieval.contract.writes import write_output
+from minieval.own_evaluation import Request, evaluate_by_command, refuse_isolation
 from minieval.runner import sandbox
 from minieval.runner.child import Child, Limits
 from minieval.runner.machine import describe_environment
@@ -48,6 +50,7 @@ from minieval.task.document import NO_TASK_FILE, TaskFile
 
 if TYPE_CHECKING:
     from minieval.data.batch import Batch
+    from minieval.data.kept_rows import KeepRows, RowsWriter
     from minieval.data.stream import EvalSetStream
     from minieval.task.marking import Truth
     from minieval.task.scores import Scorer
@@ -74,6 +77,7 @@ class _Plan:
     batch_size: int
     scratch: Path
     progress: Progress
+    rows: KeepRows | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +90,7 @@ class _Measured:
     missing: int
     classes: Mapping[str, ClassCounts]
     figures: Mapping[str, Metric]
+    rows: RowsIdentity | None = None
 
 
 def evaluate(
@@ -98,6 +103,7 @@ def evaluate(
     batch_size: int | None = None,
     run_id: str | None = None,
     context: Context | None = None,
+    rows: KeepRows | None = None,
     progress: Progress = _ignore,
     warn: Callable[[str], None] = _ignore,
 ) -> Evaluation:
@@ -106,26 +112,35 @@ def evaluate(
     ``task`` is what `minieval.task.document.read_task` returns; by default the eval set follows the conventions.
     ``limits`` and ``batch_size`` (rows) are by default those of the task. ``run_id`` is 32 hex digits, by default the
     run that the bundle's ``MLmodel``, or the note beside the bundle, names. ``context`` is recorded and decides
-    nothing. ``progress`` is called with the number of rows done; ``warn`` with one sentence when `AUTO` falls back to
+    nothing. ``rows`` names a file to which the answer and score of each row are written, before this returns.
+    ``progress`` is called with the number of rows done; ``warn`` with one sentence when `AUTO` falls back to
     `PROCESS`, or when a feature is the answer in nearly all rows.
 
     Raises:
         CannotJudge: the eval set, the task or the bundle is invalid, the eval set is inside the bundle, a feature is
-            the answer in every row, the candidate fails or answers in the wrong form, or the scorer fails.
+            the answer in every row, the candidate fails or answers in the wrong form, or the scorer or the task's own
+            command fails.
         IntegrityFailure: the bundle holds a link or a special file, or the eval set changed while it was read.
         UsageFailure: ``run_id`` is not a run id, or ``batch_size`` is less than 1.
     """
     batch_size = task.task.model.batch_size if batch_size is None else batch_size
     _check_request(run_id, batch_size)
     _refuse_inside(eval_set, bundle)
+    if task.task.evaluator is not None:
+        refuse_isolation(isolation)
     with tempfile.TemporaryDirectory(prefix="minieval-", ignore_cleanup_errors=True) as name:
         scratch = Path(name)
         manifest = stage(bundle, scratch / "bundle")
+        named = run_id or read_run_id(bundle) or read_noted_run(bundle, manifest.canonical_sha)
+        if task.task.evaluator is not None:
+            (scratch / "own").mkdir()
+            allowed = limits or choose_limits(task)
+            places = (scratch / "bundle", manifest, eval_set)
+            request = Request(task, *places, named, context, rows, allowed, scratch / "own")
+            return evaluate_by_command(request, warn)
         chosen = sandbox.choose(isolation, warn=warn)
-        plan = _Plan(task, chosen, limits or choose_limits(task), batch_size, scratch, progress)
-        measured = _measure(plan, eval_set)
-    refuse_leaks(measured.stream, eval_set, warn)
-    named = run_id or read_run_id(bundle) or read_noted_run(bundle, manifest.canonical_sha)
+        plan = _Plan(task, chosen, limits or choose_limits(task), batch_size, scratch, progress, rows)
+        measured = _measure(plan, eval_set, warn)
     return _compose(plan, measured, manifest, run_id=named, context=context)
 
 
@@ -162,8 +177,11 @@ def _refuse_inside(eval_set: Path, bundle: Path) -> None:
         )
 
 
-def _measure(plan: _Plan, eval_set: Path) -> _Measured:
-    """Predict and score all rows; a second time where a later chunk has values of a wider kind than the first had."""
+def _measure(plan: _Plan, eval_set: Path, warn: Callable[[str], None]) -> _Measured:
+    """Predict and score all rows, and put kept rows in place.
+
+    It begins again where a later chunk has values of a wider kind than the first had.
+    """
     stream: EvalSetStream | None = None
     while True:
         with _start(plan, eval_set) as child:
@@ -172,20 +190,33 @@ def _measure(plan: _Plan, eval_set: Path) -> _Measured:
 
             stream = stream or open_eval_set(eval_set, plan.task.task)
             try:
-                with _scorer(plan) as scorer:
-                    return _predict_all(plan, Predictor(child), stream, scorer)
+                with _scorer(plan) as scorer, _open_rows(plan.rows) as writer:
+                    measured = _predict_all(plan, Predictor(child), stream, scorer, writer)
+                    refuse_leaks(stream, eval_set, warn)
+                    return measured if writer is None else replace(measured, rows=writer.finish())
             except WiderSchema:
                 stream = stream.widen()
 
 
-def _predict_all(plan: _Plan, predictor: Predictor, stream: EvalSetStream, scorer: Scorer) -> _Measured:
+def _open_rows(rows: KeepRows | None) -> contextlib.AbstractContextManager[RowsWriter | None]:
+    """Return a writer of the rows; its context is `None` where none are kept."""
+    if rows is None:
+        return contextlib.nullcontext()
+    from minieval.data.kept_rows import RowsWriter  # noqa: PLC0415 - as in `_measure`
+
+    return RowsWriter(rows)
+
+
+def _predict_all(
+    plan: _Plan, predictor: Predictor, stream: EvalSetStream, scorer: Scorer, writer: RowsWriter | None
+) -> _Measured:
     """Send the stream through the predictor, batch by batch, and mark what comes back."""
     from minieval.task.buckets import BucketReader  # noqa: PLC0415 - as in `_measure`
     from minieval.task.marking import Marker  # noqa: PLC0415
     from minieval.task.tally import Tally  # noqa: PLC0415
 
     task, roles = plan.task.task, stream.roles
-    buckets, marker = BucketReader(task, roles), Marker(task, scorer)
+    buckets, marker = BucketReader(task, roles), Marker(task, scorer, None if writer is None else writer.keep)
     tally = Tally(buckets.names, graded=scorer.graded, trials=task.trials)
     predictor.wait_until_ready()
     columns = {column.name: column for column in stream.schema}
@@ -194,6 +225,8 @@ def _predict_all(plan: _Plan, predictor: Predictor, stream: EvalSetStream, score
     plan.progress(0)
     for batch in stream.batches(plan.batch_size):
         rows, codes = buckets.read(batch.table, batch.where)
+        if writer is not None:
+            writer.begin(batch)
         with sandbox.show_files(plan.scratch / "files", batch.files):
             # Marked one by one: the answers to all trials of a batch could fill the memory.
             trials = (predictor.predict(batch.features, first=batch.start + 1) for _ in range(task.trials))
@@ -281,6 +314,7 @@ def _compose(
             "trials": None if task.task.trials == 1 or task.task.score.is_graded else task.task.trials,
             "classes": measured.classes,
             "missing_answers": measured.missing or None,
+            "rows": measured.rows,
             "metrics": _metrics(measured, manifest),
             "environment": describe_environment(isolation=isolation, batch_size=plan.batch_size),
             "context": context,

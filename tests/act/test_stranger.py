@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import yaml
 
+from minieval.task.document import read_task
 from tests.act.conftest import SEMVER, Parts, Scene, open_scene
 from tests.act.repository import ROOT, Repository, eval_rows, write
 from tests.servers import once
@@ -129,6 +130,72 @@ def test_a_clean_candidate_is_promoted_and_a_regressed_one_is_not(stranger: Scen
     assert "tense.past_simple" not in comment
     assert stranger.registry_bytes() == before
     assert stranger.tags("degraded") == {}
+    checks = [call.body["conclusion"] for call in stranger.github.calls("POST", "/check-runs")]
+    assert checks == ["success", "failure"]
+
+
+JUDGE = """
+import json, os, sys
+import pandas
+import pyarrow as pa
+from pyarrow import parquet
+
+sys.path.insert(0, os.path.join(os.environ["MINIEVAL_BUNDLE"], "code"))
+import candidate
+
+assert not [name for name in os.environ if "TOKEN" in name or "MLFLOW" in name or "AWS" in name]
+rows = [json.loads(line) for line in open(os.environ["MINIEVAL_EVAL_SET"])]
+frame = pandas.DataFrame([{"prompt": row["prompt"]} for row in rows])
+answers = list(candidate._load_pyfunc("").predict(frame))
+scores = [int(answer == row["expected"]) for answer, row in zip(answers, rows)]
+table = {"id": [row["id"] for row in rows], "score": scores, "answer": list(map(json.dumps, answers))}
+print("::error::judged")
+parquet.write_table(pa.table(table), os.environ["MINIEVAL_ROWS"])
+"""
+
+
+@pytest.mark.heavy
+def test_an_evaluator_of_their_own(stranger: Scene) -> None:
+    """Label, comment, check and action work with a command of the task; rows are kept since the policy allows it."""
+    root, git = stranger.repository.root, stranger.repository.git
+    head = stranger.repository.head
+    git("checkout", "--quiet", "main")
+    task = root / "data/words.toml"
+    (root / "data/judge.py").write_text(JUDGE)
+    task.write_text(
+        'schema = "minieval.task/1"\nid = "id"\n[buckets]\nlists = ["buckets"]\n'
+        '[evaluator]\ncommand = ["python", "judge.py"]\n'
+    )
+    baseline = json.loads((root / "eval_baseline.json").read_text())
+    baseline["task"] = {"path": "data/words.toml", "sha256": read_task(task).sha256}
+    baseline["policy"] |= {"min_isolation": "external", "keep_rows": True}
+    (root / "eval_baseline.json").write_text(json.dumps(baseline))
+    gate = root / ".github/workflows/lynxgate-gate.yml"
+    line = "          tracking-uri: ${{ vars.MLFLOW_TRACKING_URI }}\n"
+    assert gate.read_text().count(line) == 1
+    gate.write_text(gate.read_text().replace(line, f"          isolation: auto\n{line}"))
+    git("add", "--all")
+    git("commit", "--quiet", "--message", "An evaluator of our own")
+    git("checkout", "--quiet", "candidate")
+    assert stranger.repository.head == head
+
+    stranger.ask(stranger.request("good"))
+    ran = stranger.label()
+    assert ran.code == 0
+    assert ran.jobs == dict.fromkeys(("request", "evaluate", "announce", "promote", "report"), "success")
+    (comment,) = stranger.comments
+    assert f"### Lynxgate: promoted {SEMVER}" in comment
+    evaluation = json.loads((stranger.shed.artifacts / "lynxgate/candidate_eval.json").read_text())
+    assert evaluation["evaluator"]["isolation"] == "external"
+    rows = (stranger.shed.artifacts / "lynxgate/candidate_rows.parquet").read_bytes()
+    assert evaluation["rows"]["sha256"] == hashlib.sha256(rows).hexdigest()
+
+    stranger.ask(stranger.request("degraded", "v0.3.2"), minutes=20)
+    ran = stranger.label(minutes=30)
+    assert ran.code != 0
+    assert ran.ran("promote") == []
+    (comment,) = stranger.comments
+    assert "not promoted: a regression (exit 2)" in comment
     checks = [call.body["conclusion"] for call in stranger.github.calls("POST", "/check-runs")]
     assert checks == ["success", "failure"]
 

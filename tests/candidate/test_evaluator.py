@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from lynxgate.candidate.evaluator import KEPT_VARIABLES, run_evaluator
-from lynxgate.errors import CannotJudge
+from lynxgate.errors import CannotJudge, GateError
 
 RUN = "e" * 32
 EVAL_SET = '{"id": "1", "prompt": "walk", "expected": "walked", "buckets": ["tense.past"]}\n'
@@ -62,6 +62,26 @@ def test_the_task_is_passed_on(tmp_path: Path, eval_set: Path, monkeypatch: pyte
             run_evaluator(tmp_path, eval_set, tmp_path / "out.json", run_id=RUN, isolation="auto", task=task)
         seen = json.loads((tmp_path / "seen.json").read_text())
         assert seen[seen.index("auto") + 1 :] == passed
+
+
+def test_rows_are_passed_on(tmp_path: Path, eval_set: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """minieval itself gets the options: it accepts a new file, and refuses one that is an input."""
+    with pytest.raises(CannotJudge):
+        run_evaluator(
+            tmp_path / "no-bundle",
+            eval_set,
+            tmp_path / "out.json",
+            run_id=RUN,
+            isolation="process",
+            rows=eval_set.with_name("rows.parquet"),
+            with_inputs=True,
+        )
+    assert "no-bundle" in capfd.readouterr().err
+    with pytest.raises(GateError, match="64"):
+        run_evaluator(
+            tmp_path / "no-bundle", eval_set, tmp_path / "out.json", run_id=RUN, isolation="process", rows=eval_set
+        )
+    assert "is the input" in capfd.readouterr().err
 
 
 def test_a_directory_called_minieval_is_not_the_evaluator(

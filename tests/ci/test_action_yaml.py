@@ -66,7 +66,7 @@ def test_credentials_go_to_the_steps_that_need_them() -> None:
     assert holders("inputs.registry") == ["Check the inputs", "Promotion"]
     assert holders("github.token") == ["Request", "Check the request again", "Announce", "Comment", "Check run"]
     (evaluation,) = [step for step in STEPS if step["name"] == "Evaluation"]
-    assert evaluation["env"].keys() == {"EVAL_SET", "ISOLATION", "RUN_ID", "TASK_FILE"}
+    assert evaluation["env"].keys() == {"EVAL_SET", "ISOLATION", "ROWS", "RUN_ID", "TASK_FILE"}
 
 
 def test_candidate_code_runs_only_in_evaluate() -> None:
@@ -164,3 +164,33 @@ def test_the_documented_settings_are_those_that_they_need() -> None:
     for name in ("inputs", "outputs"):
         for each in ACTION[name]:
             assert f"`{each}`" in page, each
+
+
+@pytest.mark.parametrize(
+    ("policy", "kept"),
+    [
+        ({"rule": "point"}, ""),
+        ({"rule": "point", "keep_rows": False}, ""),
+        ({"rule": "point", "keep_rows": "true"}, ""),
+        ({"rule": "point", "keep_rows": True}, "candidate_rows.parquet"),
+        (["keep_rows"], ""),
+    ],
+)
+def test_rows_are_artifacts_only_where_the_policy_allows_it(tmp_path: Path, policy: Any, kept: str) -> None:
+    """Answers can be confidential, and an artifact is read by everyone who may read the repository."""
+    stage = tmp_path / ".ci/stage"
+    stage.parent.mkdir()
+    stage.write_text("#!/bin/sh\n")
+    stage.chmod(0o755)
+    baseline = tmp_path / "eval_baseline.json"
+    baseline.write_text(json.dumps({"eval_set": "eval.jsonl", "policy": policy}))
+    (data,) = [step for step in STEPS if step["name"] == "Eval set"]
+    outputs = tmp_path / "outputs"
+    variables = {"BASELINE": str(baseline), "GITHUB_ACTION_PATH": str(tmp_path), "GITHUB_OUTPUT": str(outputs)}
+    path = f"{Path(sys.executable).parent}:/usr/bin:/bin"
+    subprocess.run(["bash", "-euo", "pipefail", "-c", data["run"]], check=True, env={"PATH": path} | variables)
+    assert f"rows={kept}\n" in outputs.read_text()
+    (evaluation,) = [step for step in STEPS if step["name"] == "Evaluation"]
+    assert evaluation["env"]["ROWS"] == "${{ steps.data.outputs.rows }}"
+    assert '${ROWS:+--rows "$ROWS"}' in evaluation["run"]
+    assert "candidate_rows.parquet" in STEPS[0]["run"], "one of the checkout would be uploaded"

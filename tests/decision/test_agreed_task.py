@@ -57,6 +57,21 @@ def test_a_changed_task_is_an_integrity_failure(folder: Path) -> None:
         read_agreed_task(agreed, folder)
 
 
+def test_a_changed_file_of_an_evaluator_is_an_integrity_failure(folder: Path) -> None:
+    data = folder / "data"
+    for name in ("judge.py", "rubric.txt"):
+        (data / name).write_text(name)
+    (data / "eval.toml").write_text(TASK + '[evaluator]\ncommand = ["python", "judge.py"]\nfiles = ["rubric.txt"]\n')
+    agreed = agree(named(folder))
+    assert list_task_files(agreed, folder) == (data / "eval.toml", data / "judge.py", data / "rubric.txt")
+    for name in ("judge.py", "rubric.txt"):
+        (data / name).write_text("changed")
+        with pytest.raises(IntegrityFailure, match="check out the agreed task"):
+            read_agreed_task(agreed, folder)
+        (data / name).write_text(name)
+    assert read_agreed_task(agreed, folder) is not None
+
+
 def test_a_changed_scorer_is_an_integrity_failure_and_is_one_of_its_files(folder: Path) -> None:
     scorer = folder / "data" / "scoring.py"
     scorer.write_text("def score(expected, answer, features): return expected == answer\n")

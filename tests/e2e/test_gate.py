@@ -17,6 +17,7 @@ import pytest
 from lynxgate.cli.app import run
 from lynxgate.promotion.authorization import CI_VARIABLES
 from minieval.contract.digests import digest_bytes
+from minieval.task.document import read_task
 from tests.dvc_repository import DvcRepository, copy_dvc_repository
 from tests.e2e.conftest import ROOT, environment
 from tests.servers import MlflowServer, client_of, log_bundle, once
@@ -285,3 +286,61 @@ def test_the_recipes_are_the_gate_and_the_comparison(scene: Scene, logged_model:
     done = just(scene, "compare-baseline", "worse.json")
     assert done.returncode == 2
     assert "| `tense.past` | 20 | 100.00 % | 0.00 % |" in done.stdout
+
+
+JUDGE = """
+import json, os
+import pyarrow as pa
+from pyarrow import parquet
+
+suffix = json.load(open(next(os.path.join(folder, name) for folder, _, names in os.walk(os.environ["MINIEVAL_BUNDLE"])
+                             for name in names if name == "model.json")))["suffix"]
+rows = [json.loads(line) for line in open(os.environ["MINIEVAL_EVAL_SET"])]
+answers = [row["prompt"].upper() + suffix for row in rows]
+scores = [int(answer in row["accepted"]) for answer, row in zip(answers, rows)]
+table = {"id": [row["id"] for row in rows], "score": scores, "answer": list(map(json.dumps, answers))}
+parquet.write_table(pa.table(table), os.environ["MINIEVAL_ROWS"])
+"""
+
+
+@pytest.mark.slow
+def test_an_evaluator_of_the_repository_is_gated_and_needs_the_policys_leave(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (scene.root / "judge.py").write_text(JUDGE)
+    task = scene.root / "rows.toml"
+    task.write_text(
+        'schema = "minieval.task/1"\nid = "id"\naccepted = "accepted"\n[buckets]\nlists = ["buckets"]\n'
+        '[evaluator]\ncommand = ["python", "judge.py"]\n'
+    )
+    policy = {"rule": "point", "tolerance_pp": 2.0}
+    scene.change_baseline(task={"path": "rows.toml", "sha256": read_task(task).sha256}, policy=policy)
+    monkeypatch.delenv("LYNX_ENV")
+    for name, value in {"GITHUB_ACTIONS": "true", "CI": "true", "GITHUB_ACTOR": "ann"}.items():
+        monkeypatch.setenv(name, value)
+    assert run(["registry", "init", "--environment", "production"]) == 0
+    empty = scene.registry()
+
+    assert scene.gate(scene.clean, "v0.1.0", "--isolation", "bwrap") == 3
+    assert "runs without a sandbox" in capfd.readouterr().err
+    assert scene.gate(scene.clean) == 6
+    assert "made under isolation 'external'" in capfd.readouterr().err
+    assert scene.registry() == empty
+
+    scene.change_baseline(policy=policy | {"min_isolation": "external"})
+    assert scene.gate(scene.degraded, "v0.1.0", "--rows", "worse.parquet", "--evaluation", "worse.json") == 2
+    assert scene.gate(scene.clean, "v0.1.0", "--rows", "clean.parquet", "--with-inputs") == 0
+    evaluation = json.loads((scene.root / "candidate_eval.json").read_text())
+    assert evaluation["evaluator"]["isolation"] == "external"
+    assert evaluation["rows"]["sha256"] == digest_bytes((scene.root / "clean.parquet").read_bytes())
+    capfd.readouterr()
+    words = ["worse.json", "candidate_eval.json", "--eval-set", "rows.jsonl", "--task", "rows.toml", "--format", "json"]
+    assert run(["diff", *words, "--bucket", "tense.past"]) == 0
+    found = json.loads(capfd.readouterr().out)
+    assert found["all_rows"] == {"rows": ROWS, "lost": 0, "gained": ROWS // 2}
+    assert found["gained"][0]["before"]["answers"] == ["WALK 0?"]
+    assert found["gained"][0]["now"]["answers"] == ["WALK 0!"]
+
+    (scene.root / "judge.py").write_text(JUDGE + "# another judge\n")
+    assert scene.gate(scene.clean, "v0.1.1") == 4
+    assert "check out the agreed task" in capfd.readouterr().err

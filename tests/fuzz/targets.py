@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import math
 import tempfile
@@ -44,12 +45,22 @@ from lynxgate.reports.baseline_table import render_baseline
 from lynxgate.reports.explanation import render_verdict
 from lynxgate.reports.page import render_page
 from lynxgate.reports.verdict_table import render_markdown, render_table
+from minieval.contract.digests import digest_bytes
 from minieval.contract.documents import Document, canonical_json, parse_document, parse_json
 from minieval.contract.manifest import Manifest
 from minieval.contract.mlmodel import MLMODEL, canonical_mlmodel, read_run_id
 from minieval.contract.plain_yaml import NotPlainYaml, dump_yaml, parse_yaml
-from minieval.contract.report import Candidate, EvalSetIdentity, Evaluation, dump_evaluation, parse_evaluation
+from minieval.contract.report import (
+    Candidate,
+    EvalSetIdentity,
+    Evaluation,
+    RowsIdentity,
+    dump_evaluation,
+    parse_evaluation,
+)
 from minieval.contract.run_note import RunNote
+from minieval.data.kept_rows_reader import open_kept_rows
+from minieval.data.own_rows import read_own_rows
 from minieval.data.stream import WiderSchema, open_eval_set
 from minieval.runner.predictions import _check
 from minieval.runner.wire import read_answer
@@ -195,6 +206,20 @@ def _rows(data: bytes) -> None:
 def _csv(data: bytes) -> None:
     """An eval set in CSV."""
     _read_set(data, ".csv", BY_COLUMN)
+
+
+def _kept_rows(data: bytes) -> None:
+    """Rows in Parquet: those that were kept, and those of a command of one's own."""
+    with tempfile.NamedTemporaryFile(suffix=".parquet") as file:
+        file.write(data)
+        file.flush()
+        path = Path(file.name)
+        with contextlib.suppress(GateError):
+            read_own_rows(path, trials=1, graded=True)
+        identity = RowsIdentity(path="rows.parquet", sha256=digest_bytes(data), lines=6)
+        with open_kept_rows(path, identity, where=_WHERE) as rows:
+            assert len(rows.read_marks(6, 1, graded=True)) == 6
+            assert rows.read_lines(frozenset({1, 6})).keys() == {1, 6}
 
 
 BY_COLUMN = parse_task(
@@ -366,6 +391,7 @@ TARGETS: Mapping[str, Target] = {
     "run-note": Target(_run_note),
     "rows": Target(_rows),
     "csv": Target(_csv, json=False),
+    "kept-rows": Target(_kept_rows, json=False),
     "task": Target(_task, json=False),
     "comment": Target(_comment, json=False),
     "printed": Target(_printed, json=False),

@@ -139,14 +139,18 @@ class TestRequest:
 
     @pytest.mark.parametrize("changed", ["ml/eval.toml", "ml/scoring.py", "ml/SCORING.py", "ml"])
     @pytest.mark.parametrize("names_it", [True, False])
+    @pytest.mark.parametrize(
+        "role",
+        ['[score]\npython = "scoring.py"\n', '[evaluator]\ncommand = ["bash", "-"]\nfiles = ["scoring.py"]\n'],
+        ids=["scorer", "evaluator"],
+    )
     def test_a_changed_task_or_scorer_counts_as_a_changed_baseline(
-        self, github: GithubStandIn, step: Step, changed: str, *, names_it: bool
+        self, github: GithubStandIn, step: Step, changed: str, role: str, *, names_it: bool
     ) -> None:
         (step.root / "ml").mkdir()
         (step.root / "ml" / "scoring.py").write_text("def score(expected, answer, features): return True\n")
         (step.root / "ml" / "eval.toml").write_text(
-            'schema = "minieval.task/1"\nid = "row"\nexpected = "label"\n[buckets]\ncolumns = ["region"]\n'
-            '[score]\nkind = "python"\npython = "scoring.py"\n'
+            'schema = "minieval.task/1"\nid = "row"\nexpected = "label"\n[buckets]\ncolumns = ["region"]\n' + role
         )
         task = {"task": {"path": "ml/eval.toml", "sha256": "d" * 64}} if names_it else {}
         (step.root / "eval_baseline.json").write_bytes(write(baseline(**task)))

@@ -13,11 +13,20 @@ KEPT_VARIABLES = ("PATH", "HOME", "LANG", "LC_ALL", "TERM", "COLUMNS", "TMPDIR")
 
 
 def run_evaluator(
-    bundle: Path, eval_set: Path, output: Path, *, run_id: str, isolation: str, task: Path | None = None
+    bundle: Path,
+    eval_set: Path,
+    output: Path,
+    *,
+    run_id: str,
+    isolation: str,
+    task: Path | None = None,
+    rows: Path | None = None,
+    with_inputs: bool = False,
 ) -> None:
     """Evaluate a bundle with ``python -m minieval``; its messages go to stderr.
 
-    ``task`` is the path of the task file; without one, the conventions of minieval hold.
+    ``task`` is the path of the task file; without one, the conventions of minieval hold. ``rows`` is a file to which
+    the answer to each row is written, with its features where ``with_inputs``.
     minieval removes an evaluation of an earlier candidate before anything can fail; the new one gets its mode.
 
     Raises:
@@ -29,6 +38,8 @@ def run_evaluator(
     command += ["--bundle", str(bundle), "--eval-set", str(eval_set), "--output", str(output)]
     command += ["--run-id", run_id, "--isolation", isolation]
     command += [] if task is None else ["--task", str(task)]
+    command += [] if rows is None else ["--rows", str(rows)]
+    command += ["--with-inputs"] if with_inputs else []
     environment = {name: value for name, value in os.environ.items() if name in KEPT_VARIABLES}
     code = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, stdout=sys.stderr, check=False).returncode
     match code:

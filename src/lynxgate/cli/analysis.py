@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -18,6 +21,11 @@ from lynxgate.cli.options import (
 )
 from lynxgate.cli.output import print_text
 from minieval.contract.exits import Exit
+
+if TYPE_CHECKING:
+    from minieval.contract.documents import Json
+    from minieval.data.labels import Labels
+    from minieval.task.document import Task
 
 
 def register(app: typer.Typer) -> None:
@@ -40,11 +48,18 @@ def explain(
     candidate: CandidatePath = EVALUATION,
     baseline: BaselinePath = BASELINE,
     eval_set: EvalSetPath = None,
-    most: Annotated[int, typer.Option("--most", min=1, help="The number of example ids to show of each kind.")] = 20,
+    before: Annotated[
+        Path | None,
+        typer.Option(
+            "--before", help="The evaluation that the baseline was made from; with its rows, examples are shown whole."
+        ),
+    ] = None,
+    most: Annotated[int, typer.Option("--most", min=1, help="The number of examples to show of each kind.")] = 20,
 ) -> int:
     """Explain a verdict in words.
 
-    With --bucket, explain that bucket's row. With --eval-set too, list the examples that the candidate lost.
+    With --bucket, explain that bucket's row. With --eval-set too, list the examples that the candidate lost. With
+    --before too, show each with its input and both answers; both evaluations have rows beside them (minieval --rows).
     """
     from lynxgate.analysis.explain import find_examples, find_row
     from lynxgate.analysis.replay import replay as recompute
@@ -57,13 +72,15 @@ def explain(
     data = read_bytes(verdict)
     stored = parse_verdict(data, where=str(verdict))
     if bucket is None:
-        if eval_set is not None:
+        if eval_set is not None or before is not None:
             raise UsageFailure(
                 '--eval-set lists the examples of one bucket; name the bucket with --bucket (or --bucket "all rows")'
             )
         print_text(render_verdict(stored))
         return Exit.OK
-    row, examples = find_row(stored, bucket), None
+    row, examples, whole = find_row(stored, bucket), None, ""
+    if before is not None and eval_set is None:
+        raise UsageFailure("--before shows examples of the eval set; name it with --eval-set")
     if eval_set is not None:
         from lynxgate.decision.agreed_task import read_reading_task
         from lynxgate.decision.baseline import parse_baseline
@@ -71,7 +88,8 @@ def explain(
         from minieval.data.labels import read_labels
 
         measured, agreed = read_bytes(candidate), read_bytes(baseline)
-        labels = read_labels(eval_set, read_reading_task(agreed, baseline.parent, where=str(baseline)))
+        task = read_reading_task(agreed, baseline.parent, where=str(baseline))
+        labels = read_labels(eval_set, task)
         recompute(data, measured, agreed, groups=find_groups(labels), where=str(verdict))
         examples = find_examples(
             stored,
@@ -80,8 +98,41 @@ def explain(
             parse_baseline(agreed, where=str(baseline)),
             labels,
         )
-    print_text(render_row(stored, row, examples, most=most))
+        if before is not None:
+            whole = _render_whole((before, candidate), agreed, ExampleSource(eval_set, task, labels), bucket, most)
+    print_text(render_row(stored, row, examples, most=most) + whole)
     return Exit.OK
+
+
+@dataclass(frozen=True)
+class ExampleSource:
+    """An eval set: its path, the task by which it is read, and its labels."""
+
+    path: Path
+    task: Task
+    labels: Labels
+
+    def read_inputs(self, rows: frozenset[int]) -> Mapping[int, Mapping[str, Json]]:
+        """Return the features of rows, numbered from 1."""
+        from minieval.data.examples import read_inputs
+
+        return read_inputs(self.path, rows, self.task)
+
+
+def _render_whole(
+    evaluations: tuple[Path, Path], baseline: bytes, eval_set: ExampleSource, bucket: str, most: int
+) -> str:
+    """Return the examples of a bucket with the answers of both models, as `lynxgate diff` shows them."""
+    from lynxgate.analysis.diff import check_is_of_baseline, find_changes
+    from lynxgate.cli.diff import open_side
+    from lynxgate.decision.baseline import parse_baseline
+    from lynxgate.reports.examples import render_examples
+
+    with open_side(evaluations[0], None) as first, open_side(evaluations[1], None) as second:
+        check_is_of_baseline(first, parse_baseline(baseline))
+        inputs, labels = eval_set.read_inputs, eval_set.labels
+        found = find_changes(first, second, labels=labels, inputs=inputs, bucket=bucket, limit=most)
+    return "\n".join(["", *render_examples(found)])
 
 
 def replay(

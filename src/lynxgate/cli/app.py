@@ -25,6 +25,7 @@ MODULES: Final = {
     "candidate": ("fetch", "pull", "check-eval-set"),
     "promote": ("promote", "registry"),
     "compare": ("compare",),
+    "diff": ("diff",),
     "analysis": ("explain", "replay", "plan", "calibrate"),
     "baseline": ("baseline",),
     "policy": ("policy",),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -46,6 +47,10 @@ def gate(
         "requirements.lock"
     ),
     signing_key: SigningKey = None,
+    rows: Annotated[
+        Path | None, typer.Option("--rows", help="Also write the answer and score of each row (Parquet).")
+    ] = None,
+    with_inputs: Annotated[bool, typer.Option("--with-inputs", help="Keep the features in --rows too.")] = False,
     no_lock: Annotated[
         bool, typer.Option("--no-lock", help="Skip the check of the lock file: this environment has none.")
     ] = False,
@@ -65,13 +70,15 @@ def gate(
 
     # Before anything can fail: a verdict of an earlier gate must not be taken for the result of this one.
     replaced = discard_output(verdict, inputs=(baseline, evaluation, lock, bundle, *list_named_files(baseline)))
+    _check_rows(rows, with_inputs, others=(evaluation, verdict))
     run_id, semver = parse_run_id(run_id), str(parse_semver(semver))
     # Before anything is downloaded: a shell that may not promote learns so at once.
     authorise(os.environ)
     warn_if_dev()
     services = open_gate_services(registry, mlflow_uri=tracking_uri, signing_key=signing_key)
     # `--lock` has a default, so a missing lock needs an explicit `--no-lock`.
-    paths = GatePaths(baseline, None if no_lock else lock, bundle, evaluation, verdict, isolation)
+    checked = None if no_lock else lock
+    paths = GatePaths(baseline, checked, bundle, evaluation, verdict, isolation, rows=rows, with_inputs=with_inputs)
     result = run_gate(run_id, semver, paths, services, _show_stage, replaced=replaced)
     if result.eval_set_usage is not None:
         print_text(f"{result.eval_set_usage.sentence}\n")
@@ -80,6 +87,19 @@ def gate(
     else:
         print_text(render_answer(result.verdict))
     return result.verdict.exit
+
+
+def _check_rows(rows: Path | None, with_inputs: bool, *, others: Sequence[Path]) -> None:
+    """Refuse what minieval would refuse only after the candidate was downloaded."""
+    from lynxgate.errors import UsageFailure
+
+    if rows is None:
+        if with_inputs:
+            raise UsageFailure("--with-inputs keeps the features in the file of --rows; name it")
+        return
+    for each in others:
+        if os.path.realpath(rows) == os.path.realpath(each):  # `resolve` raises for a loop of links
+            raise UsageFailure(f"--rows is the output {each} too; choose another file")
 
 
 def _show_stage(stage: int, sentence: str) -> None:

@@ -1,6 +1,6 @@
 """Read the task file that a baseline names, and check that it is the agreed one.
 
-- The digest covers the task file and its scorer (`minieval.task.document.read_task`).
+- The digest covers the task file, its scorer, and the files of its evaluator (`minieval.task.document.read_task`).
 - Called before anything is downloaded: a changed task is found before a candidate is fetched.
 """
 
@@ -63,7 +63,7 @@ def read_reading_task(baseline: bytes, folder: Path, *, where: str = "the baseli
 
 
 def list_task_files(baseline: Baseline, folder: Path) -> tuple[Path, ...]:
-    """Return the paths of the task file of a baseline and of its scorer; none where the baseline names no task.
+    """Return the paths of the task file of a baseline, its scorer and its evaluator; none where it names no task.
 
     The digest is not checked: the files matter here, and not whether they are the agreed ones.
 
@@ -100,6 +100,5 @@ def list_named_files(path: Path) -> tuple[Path, ...]:
 
 
 def list_files(task: TaskFile) -> tuple[Path, ...]:
-    """Return the paths of a task file and, where it names one, of its scorer."""
-    scorer = task.task.score.python
-    return (task.path,) if scorer is None else (task.path, task.path.parent / scorer)
+    """Return the paths of a task file and of what it names: its scorer, or the files of its evaluator."""
+    return task.files

@@ -123,7 +123,8 @@ class Policy(_Rules):
     """The reviewed terms of a decision.
 
     ``group_cap`` is the number of rows that a group counts as, at most; without it every group counts once. ``proof``
-    is ``theorem`` where only a proved test may decide about groups, trials and graded scores.
+    is ``theorem`` where only a proved test may decide about groups, trials and graded scores. ``keep_rows`` lets a
+    workflow keep the answers to each row as an artifact; it decides nothing.
     """
 
     rule: Annotated[Rule, Field(strict=False)]
@@ -139,6 +140,7 @@ class Policy(_Rules):
     warn_pp: Optional[Points] = None
     group_cap: Optional[Annotated[int, Field(ge=1, le=MOST_GROUP_CAP)]] = None
     proof: Optional[Proof] = None
+    keep_rows: Optional[bool] = None
     buckets: Annotated[Table[BucketPolicy], Field(default_factory=dict, validate_default=True)]
     metrics: Annotated[
         Table[MetricPolicy],

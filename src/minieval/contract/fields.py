@@ -58,6 +58,12 @@ def _name(value: str) -> str:
     return value
 
 
+def _file_name(value: str) -> str:
+    if "/" in value or "\\" in value or value in {".", ".."}:
+        raise ValueError("is the name of a file in the same folder, without a folder")
+    return value
+
+
 Number = Annotated[Decimal, BeforeValidator(_finite), WithJsonSchema({"type": "number"})]
 Share = Annotated[Number, Field(ge=0, le=1), WithJsonSchema({"type": "number", "minimum": 0, "maximum": 1})]
 Count = Annotated[int, Field(ge=0)]
@@ -67,6 +73,7 @@ HashedCount = Annotated[int, Field(ge=0, le=LARGEST_CANONICAL)]
 HashedPositive = Annotated[int, Field(ge=1, le=LARGEST_CANONICAL)]
 Samples = Annotated[tuple[Number, ...], Field(strict=False, min_length=1, max_length=10_000)]
 Name = Annotated[str, AfterValidator(_name)]
+FileName = Annotated[Name, AfterValidator(_file_name)]
 Sha256 = Annotated[str, _matching(SHA256, "a SHA-256 (64 hex digits)"), _schema(SHA256)]
 RunId = Annotated[str, _matching(RUN_ID, "an MLflow run id (32 hex digits)"), _schema(RUN_ID)]
 DvcMd5 = Annotated[

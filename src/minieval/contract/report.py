@@ -20,7 +20,19 @@ from typing import Annotated, Final, Literal, TypeVar
 from pydantic import Field, model_validator
 
 from minieval.contract.documents import Document, parse_document, pretty_json
-from minieval.contract.fields import Count, DvcMd5, Name, Number, Positive, RunId, Samples, Sha256, Share, Table
+from minieval.contract.fields import (
+    Count,
+    DvcMd5,
+    FileName,
+    Name,
+    Number,
+    Positive,
+    RunId,
+    Samples,
+    Sha256,
+    Share,
+    Table,
+)
 from minieval.contract.manifest import ManifestFormat
 from minieval.contract.outcome_bits import unpack_outcomes
 from minieval.contract.score_bytes import FULL_SCORE, unpack_counts, unpack_scores
@@ -31,7 +43,7 @@ ACCURACY_SLACK = Decimal("0.00005")  # half of the last of four decimals, in whi
 # The fields that only a `minieval.evaluation/2` has, by the name of the class.
 SINCE_2: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
-        "Evaluation": ("task", "trials", "missing_answers", "classes", "context"),
+        "Evaluation": ("task", "trials", "missing_answers", "classes", "context", "rows"),
         "Measured": ("trials", "counts", "points", "mean", "scores"),
     }
 )
@@ -206,6 +218,17 @@ class TaskIdentity(Document):
     sha256: Sha256
 
 
+class RowsIdentity(Document):
+    """The rows kept beside an evaluation (`minieval.data.kept_rows`).
+
+    ``path`` is the name of their file, ``sha256`` is of its bytes, and ``lines`` is one for each row and trial.
+    """
+
+    path: FileName
+    sha256: Sha256
+    lines: Positive
+
+
 class ClassCounts(Document):
     """How often a class was answered: what its precision, recall and F1 follow from.
 
@@ -293,6 +316,7 @@ class Evaluation(Document):
     aggregate: Measured | None = None
     buckets: Annotated[Table[Measured], Field(min_length=1, json_schema_extra={"minProperties": 1})]
     missing_answers: Optional[Positive] = None
+    rows: Optional[RowsIdentity] = None
     classes: Annotated[Table[ClassCounts], Field(default_factory=dict, validate_default=True, exclude_if=_is_absent)]
     metrics: Annotated[Table[Metric], Field(default_factory=dict, validate_default=True)]
     environment: Environment = Environment()

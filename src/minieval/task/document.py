@@ -1,7 +1,7 @@
 """The task file, `minieval.task/1`: how an eval set is read and scored. TOML, reviewed like the baseline.
 
 - Every key has an effect; an unknown one is refused.
-- The digest of a task covers the scorer that it names: whoever reviews one reviews both.
+- The digest of a task covers the scorer that it names, and the files of an evaluator: whoever reviews one reviews all.
 - Without a task file the conventions hold (`CONVENTIONS`): the columns `id`, `expected`, `accepted`, `buckets`,
   `group`, all others are features, and an answer is right when it equals an expected or accepted one.
 """
@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import itertools
 import math
+import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from pathlib import Path
@@ -27,6 +28,13 @@ from minieval.contract.fields import Name, Number, Table
 
 SCHEMA: Final = "minieval.task/1"
 MAX_BUCKETS: Final = 10_000
+LONGEST_ARGUMENT: Final = 4096
+# The variables that a command of one's own gets (`OwnEvaluator`).
+VARIABLES: Final = (
+    "MINIEVAL_BUNDLE", "MINIEVAL_EVAL_SET", "MINIEVAL_EVALUATION", "MINIEVAL_ROWS", "MINIEVAL_RUN_ID", "MINIEVAL_TASK"
+)  # fmt: skip
+PLACEHOLDER: Final = re.compile(r"\{(\w+)\}")
+FILE_NAME: Final = re.compile(r"[\w.-]{1,100}", re.ASCII)
 LONGEST_CLASS: Final = 180  # characters: a metric is named after it, as "precision.yes", and a name has 200
 
 
@@ -228,6 +236,46 @@ class Files(Document):
     columns: Names = ()
 
 
+def _check_argument(text: str) -> str:
+    if not text or len(text) > LONGEST_ARGUMENT or "\0" in text:
+        raise ValueError(f"an argument has 1 to {LONGEST_ARGUMENT} characters, and no NUL")
+    for name in PLACEHOLDER.findall(text):
+        if name not in VARIABLES:
+            raise ValueError(f"{{{name[:80]}}} is no variable of the command; there are {', '.join(VARIABLES)}")
+    return text
+
+
+Argument = Annotated[str, AfterValidator(_check_argument)]
+
+
+class OwnEvaluator(Document):
+    """A command of the repository that evaluates a candidate in place of minieval.
+
+    Arguments may hold variables of its environment, as ``{MINIEVAL_BUNDLE}``; no shell reads them. Arguments that end
+    in ``.py``, and ``files``, are files beside the task file; the command gets these, and its folder holds no others.
+    ``graded`` is how it scores rows.
+    """
+
+    command: Annotated[tuple[Argument, ...], Field(strict=False, min_length=1, max_length=100)]
+    files: Names = ()
+    graded: bool = False
+
+    @model_validator(mode="after")
+    def _names_a_program(self) -> OwnEvaluator:
+        if PLACEHOLDER.search(self.command[0]):
+            raise ValueError("command: its first word is a program, not a variable")
+        for name in self.all_files:
+            if FILE_NAME.fullmatch(name) is None or name.startswith("."):
+                raise ValueError(f"{name[:80]!r} is not the name of a file in the folder of the task file")
+        return self
+
+    @property
+    def all_files(self) -> tuple[str, ...]:
+        """Return the files beside the task file that the command gets, once each."""
+        scripts = (each for each in self.command[1:] if each.endswith(".py") and not PLACEHOLDER.search(each))
+        return tuple(dict.fromkeys((*scripts, *self.files)))
+
+
 class Task(Document):
     """A task, every default filled in."""
 
@@ -244,17 +292,32 @@ class Task(Document):
     score: Scoring = Scoring()
     model: Annotated[Model, Field(default_factory=lambda: Model.model_validate({}))]
     files: Files = Files()
+    evaluator: OwnEvaluator | None = None
 
     @model_validator(mode="after")
     def _is_sound(self) -> Task:
+        if self.evaluator is not None:
+            self._refuse_idle()
         if self.score.gate_classes and self.trials > 1:
             raise ValueError("gate_classes count one answer a row; leave out `trials`")
         return self
 
+    def _refuse_idle(self) -> None:
+        """Refuse what has no effect where a command evaluates."""
+        given: list[str] = [name for name in ("prediction", "score", "files") if name in self.model_fields_set]
+        given += [f"model.{name}" for name in sorted(self.model.model_fields_set - {"timeout_s"})]
+        if given:
+            raise ValueError(f"{given[0]} has no effect where [evaluator] names a command; remove it")
+
     @property
     def graded(self) -> bool:
         """Whether a row has more than two outcomes: a graded score, or several trials."""
-        return self.score.is_graded or self.trials > 1
+        return self.scores_are_graded or self.trials > 1
+
+    @property
+    def scores_are_graded(self) -> bool:
+        """Whether a row's score lies between wrong and right."""
+        return self.score.is_graded if self.evaluator is None else self.evaluator.graded
 
 
 CONVENTIONS: Final = Task.model_validate(
@@ -264,12 +327,23 @@ CONVENTIONS: Final = Task.model_validate(
 
 @dataclass(frozen=True, slots=True)
 class TaskFile:
-    """A task as it was read: its path, the digest that a baseline and an evaluation name, and its scorer's source."""
+    """A task as it was read: its path, the digest that a baseline and an evaluation name, and its scorer's source.
+
+    ``evaluator`` has the bytes of each file that a command of its own gets, by name.
+    """
 
     task: Task
     sha256: str
     path: Path
     scorer: bytes | None = None
+    evaluator: Mapping[str, bytes] = field(default_factory=dict)
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Return the paths of all that the digest covers: the task file, its scorer, the files of its evaluator."""
+        scorer = self.task.score.python
+        names = (*(() if scorer is None else (scorer,)), *self.evaluator)
+        return (self.path, *(self.path.parent / name for name in names))
 
 
 NO_TASK_FILE: Final = TaskFile(CONVENTIONS, "", Path())
@@ -325,16 +399,21 @@ def _read_number(text: str) -> Decimal:
 
 
 def read_task(path: Path) -> TaskFile:
-    """Read a task file, and the scorer that it names, a file in the same folder.
+    """Read a task file, and the scorer or the evaluator's files that it names, which are in the same folder.
 
     Raises:
         CannotJudge: a file is missing, a link, or invalid, or the scorer lies elsewhere.
     """
     data = read_bytes(path, missing="name the task file that the eval set needs")
     task = parse_task(data, where=str(path))
+    if task.evaluator is not None:
+        files = {name: _read_beside(path, name, "evaluator") for name in task.evaluator.all_files}
+        # The digest of digests, as of a scorer; the names are part of it, and have no line breaks.
+        every = f"{digest_bytes(data)}\n" + "".join(f"{digest_bytes(files[name])} {name}\n" for name in sorted(files))
+        return TaskFile(task, digest_bytes(every.encode()), path, evaluator=files)
     if task.score.python is None:
         return TaskFile(task, digest_bytes(data), path)
-    scorer = _read_scorer(path, task.score.python)
+    scorer = _read_beside(path, scorer_path(path, task.score.python).name, "scorer")
     # The digest of two digests: no change of one file can be undone by a change of the other.
     both = f"{digest_bytes(data)}\n{digest_bytes(scorer)}\n".encode()
     return TaskFile(task, digest_bytes(both), path, scorer)
@@ -351,8 +430,9 @@ def scorer_path(path: Path, name: str) -> Path:
     return path.parent / name
 
 
-def _read_scorer(path: Path, name: str) -> bytes:
-    found = scorer_path(path, name)
+def _read_beside(path: Path, name: str, role: str) -> bytes:
+    """Return the bytes of a file beside the task file at ``path``, which names it as its ``role``."""
+    found = path.parent / name
     if found.is_symlink():
-        raise CannotJudge(f"{found}: a link; the scorer is a file beside its task file")
-    return read_bytes(found, missing=f"{path} names it as its scorer")
+        raise CannotJudge(f"{found}: a link; the {role} is made of files beside its task file")
+    return read_bytes(found, missing=f"{path} names it as its {role}")

@@ -23,6 +23,8 @@ from minieval.task.tally import UNITS, Bits, Integers
 NOISE = 9  # decimals of a unit from which on a float's error shows: 10,000 times 2^-53, and some sums
 
 Places = Callable[[int], str]  # names the place of a row of the batch, counted from 0
+# Called with the number of a trial, from 1, the answers that were read in it, and their scores.
+Keep = Callable[[int, Sequence[Json], Scores], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +38,13 @@ class Truth:
 
 
 class Marker:
-    """Marks batch after batch; ``missing`` is the number of rows with a trial that has no answer."""
+    """Marks batch after batch; ``missing`` is the number of rows with a trial that has no answer.
 
-    def __init__(self, task: Task, scorer: Scorer) -> None:
-        self._task, self._scorer = task, scorer
+    ``keep`` is called with the answers and scores of each trial of a batch.
+    """
+
+    def __init__(self, task: Task, scorer: Scorer, keep: Keep | None = None) -> None:
+        self._task, self._scorer, self._keep = task, scorer, keep
         self._classes = [_ClassTally(name) for name in task.score.gate_classes]
         self._kinds: tuple[set[type], set[type]] = (set(), set())
         self._right = False
@@ -58,6 +63,8 @@ class Marker:
         for answers in trials:
             read = read_answers(self._task.prediction, answers, truth.where)
             scores.append(self._score(truth, read))
+            if self._keep is not None:
+                self._keep(len(scores), read, scores[-1])
             if None in read:
                 missing |= np.fromiter((answer is None for answer in read), np.bool_, len(read))
             if not self._right:
@@ -65,7 +72,7 @@ class Marker:
             for each in self._classes:  # there is one trial
                 each.add(truth.expected, read)
         self.missing += int(missing.sum())
-        marks = _join(scores, graded=self._scorer.graded)
+        marks = join_trials(scores, graded=self._scorer.graded)
         self._note_kinds(truth, kinds, marks)
         return marks
 
@@ -134,7 +141,7 @@ class _ClassTally:
         )
 
 
-def _join(scores: Sequence[Scores], *, graded: bool) -> Integers:
+def join_trials(scores: Sequence[Scores], *, graded: bool) -> Integers:
     """Return one mark a row from the scores of each trial: the sum, or the mean of graded ones in units."""
     if not graded:
         return np.asarray(np.sum(scores, axis=0), np.int64)

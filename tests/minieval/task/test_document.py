@@ -122,6 +122,18 @@ REFUSED = {
     "a class too long for its metric": (f"{B}[score]\ngate_classes = ['{'a' * 181}']", "the name of a class has"),
     "a class that is a comment": (f"{B}[score]\ngate_classes = ['_comment']", "the name of a class has"),
     "a long integer": (f"{B}[model.params]\na = [0x{'f' * 5000}]", "an integer has more than 40 digits"),
+    "a command of nothing": (f"{B}[evaluator]\ncommand = []", "evaluator.command: is empty"),
+    "a command as text": (f"{B}[evaluator]\ncommand = 'a b'", "evaluator.command: "),
+    "an empty argument": (f"{B}[evaluator]\ncommand = ['a', '']", "an argument has 1 to 4096 characters"),
+    "an unknown variable": (f"{B}[evaluator]\ncommand = ['a', '{{HOME}}']", r"\{HOME\} is no variable of the command"),
+    "a variable as a program": (f"{B}[evaluator]\ncommand = ['{{MINIEVAL_BUNDLE}}']", "its first word is a program"),
+    "a script elsewhere": (f"{B}[evaluator]\ncommand = ['python', '../a.py']", "not the name of a file in the folder"),
+    "a file elsewhere": (f"{B}[evaluator]\ncommand = ['a']\nfiles = ['/etc/passwd']", "is not the name of a file"),
+    "a hidden file": (f"{B}[evaluator]\ncommand = ['a']\nfiles = ['.env']", "is not the name of a file"),
+    "an evaluator and a score": (f"{B}[score]\nkind = 'exact'\n[evaluator]\ncommand = ['a']", "score has no effect"),
+    "an evaluator and its memory": (
+        f"{B}[model]\nmemory_mb = 5\n[evaluator]\ncommand = ['a']", "model.memory_mb has no effect where"
+    ),
     "a control character": (f'expected = "a\\u001b"\n{B}', "expected: a name has"),
 }  # fmt: skip
 
@@ -158,6 +170,32 @@ def test_the_digest_is_that_of_the_bytes_and_of_the_scorer(tmp_path: Path) -> No
     assert read_task(path).sha256 == first.sha256
     path.write_text(path.read_text() + "# a comment\n")
     assert read_task(path).sha256 != first.sha256
+
+
+def test_the_digest_covers_each_file_of_an_evaluator_and_its_name(tmp_path: Path) -> None:
+    path = tmp_path / "task.toml"
+    text = 'schema = "minieval.task/1"\n[buckets]\nlists = ["b"]\n[evaluator]\ncommand = ["python", "judge.py", "x"]\n'
+    path.write_text(text + 'files = ["rubric.txt"]\ngraded = true\n')
+    with pytest.raises(CannotJudge, match=r"judge\.py: no such file; .*task\.toml names it as its evaluator"):
+        read_task(path)
+    for name in ("judge.py", "rubric.txt"):
+        (tmp_path / name).write_text(name)
+    first = read_task(path)
+    assert dict(first.evaluator) == {"judge.py": b"judge.py", "rubric.txt": b"rubric.txt"}
+    assert first.files == (path, tmp_path / "judge.py", tmp_path / "rubric.txt")
+    assert first.task.graded and first.task.scores_are_graded
+    for name in ("judge.py", "rubric.txt"):
+        (tmp_path / name).write_text("changed")
+        assert read_task(path).sha256 != first.sha256
+        (tmp_path / name).write_text(name)
+    assert read_task(path).sha256 == first.sha256
+    (tmp_path / "judge.py").write_text("rubric.txt")
+    (tmp_path / "rubric.txt").write_text("judge.py")
+    assert read_task(path).sha256 != first.sha256, "two files were exchanged"
+    (tmp_path / "rubric.txt").unlink()
+    (tmp_path / "rubric.txt").symlink_to("judge.py")
+    with pytest.raises(CannotJudge, match="a link"):
+        read_task(path)
 
 
 ELSEWHERE = ["../scoring.py", "/etc/scoring.py", "sub/scoring.py", "scoring.txt", "..", ".", "./scoring.py"]

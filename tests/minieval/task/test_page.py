@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from minieval.task.document import OPTIONS, Buckets, Kind, Model, Reading, Task, parse_task
+from minieval.task.document import OPTIONS, Buckets, Kind, Model, OwnEvaluator, Reading, Task, parse_task
 
 PAGE = (Path(__file__).parents[3] / "docs" / "task-file.md").read_text()
 HEAD = 'schema = "minieval.task/1"\n[buckets]\nlists = ["b"]\n'
@@ -23,7 +23,7 @@ def test_each_sample_is_a_valid_task() -> None:
 
 def test_each_key_is_explained() -> None:
     named = set(re.findall(r"`\[?(\w+)", PAGE)) | set(re.findall(r"^(\w+) =", PAGE, re.MULTILINE))
-    for document in (Task, Buckets, Reading, Model):
+    for document in (Task, Buckets, Reading, Model, OwnEvaluator):
         assert {field.alias or name for name, field in document.model_fields.items()} <= named | {"score", "model"}
     assert {str(kind) for kind in Kind} <= named
     assert set().union(*OPTIONS.values(), {"gate_classes", "threshold"}) <= named | {"threshold"}
