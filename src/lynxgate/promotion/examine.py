@@ -161,12 +161,17 @@ def check_order(request: Request, found: Production) -> None:
         )
     if request.semver == production:
         raise Refused(f"{production} was promoted by another process just now; run it again to see its receipt")
-    if production is not None and parse_semver(request.semver) <= parse_semver(production):
-        raise Refused(
-            f"{request.semver} is not greater than {production}, which is in production; choose a higher version"
-        )
+    check_next_semver(request.semver, found)
+
+
+def check_next_semver(semver: str, found: Production) -> None:
+    """Check that ``semver`` is greater than the version in production, and than all that were ever promoted.
+
+    Raises:
+        Refused: it is not.
+    """
+    if found.semver is not None and parse_semver(semver) <= parse_semver(found.semver):
+        raise Refused(f"{semver} is not greater than {found.semver}, which is in production; choose a higher version")
     # Production may have been rolled back: a number below one that was used would not show which came later.
-    if found.highest is not None and parse_semver(request.semver) < parse_semver(found.highest):
-        raise Refused(
-            f"{request.semver} is lower than {found.highest}, which was promoted before; choose a higher version"
-        )
+    if found.highest is not None and parse_semver(semver) < parse_semver(found.highest):
+        raise Refused(f"{semver} is lower than {found.highest}, which was promoted before; choose a higher version")

@@ -1,0 +1,36 @@
+"""What is refused before a candidate is downloaded: the process, the registry, and the semver.
+
+- It reads the registry and nothing else: no tracking server, no eval set, no candidate.
+- A promotion checks the same again (`lynxgate.promotion.promote`): the registry may change in between.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from lynxgate.identity import parse_semver
+from lynxgate.ports import Store
+from lynxgate.promotion.authorization import authorise, check_manifest_format, check_registry
+from lynxgate.promotion.examine import check_next_semver
+from lynxgate.registry.layout import read_mark
+from lynxgate.registry.record import read_record
+from lynxgate.registry.resolve import read_production
+
+
+def check_preconditions(store: Store, environ: Mapping[str, str], semver: str) -> None:
+    """Check that this process may promote ``semver`` to this registry, whatever the candidate is.
+
+    Raises:
+        UsageFailure: the semver has another form than v0.3.1 (exit 64).
+        Refused: this process may not write to the registry, or the semver is not the next one (6).
+        StoreFailure: the registry failed (5).
+    """
+    parse_semver(semver)
+    environment, mark = authorise(environ), read_mark(store)
+    check_registry(environment, None if mark is None else mark.environment, store.location)
+    check_manifest_format(mark, store.location)
+    versioned = read_record(store, semver)
+    # The same bundle may be promoted to the same semver again; which bundle it is, only the download shows.
+    if versioned is not None and versioned.record.committed:
+        return
+    check_next_semver(semver, read_production(store))
