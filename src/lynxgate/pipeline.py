@@ -128,7 +128,7 @@ def gate(
     agreed = read_agreed(paths)
     baseline = agreed.data
     if agreed.baseline.status is Status.ACTIVE:  # a report-only baseline promotes nothing
-        check_preconditions(services.context.store, services.environ, semver)
+        check_preconditions(services.context.store, services.environ, semver, agreed.baseline.model)
     verify_eval_set(agreed, services, notify)
     candidate = fetch_candidate(run_id, paths, services, notify)
     evaluation = evaluate(run_id, agreed, paths, notify)

@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Final, Protocol, runtime_checkable
 
+PRODUCTION_ALIAS: Final = "production"  # of a registered model, for the version in production
 Progress = Callable[[int, int | None], None]  # bytes done so far, bytes in all where known
 
 
@@ -121,7 +122,7 @@ class ModelSource(Protocol):
 
 @dataclass(frozen=True)
 class AliasedVersion:
-    """The version of a registered model that is in production, with its tags.
+    """The version of a registered model that has an alias, with its tags.
 
     ``holds_candidate``: whether its ``source`` is the model that a gate takes from the run, which may have others.
     """
@@ -147,8 +148,8 @@ class RunTags(Protocol):
         """Set a tag of a run, once, without retrying."""
         ...
 
-    def set_alias(self, model: str, run_id: str, tags: Mapping[str, str]) -> None:
-        """Make the version whose source is the run's candidate the one in production, and tag it.
+    def set_alias(self, model: str, run_id: str, tags: Mapping[str, str], *, alias: str = PRODUCTION_ALIAS) -> None:
+        """Put ``alias`` on the version whose source is the run's candidate, and tag that version.
 
         The candidate is the model that `ModelSource.find_model` finds. Model and version are registered when they are
         not yet. A repetition changes nothing.
@@ -159,8 +160,8 @@ class RunTags(Protocol):
         """
         ...
 
-    def read_alias(self, model: str) -> AliasedVersion | None:
-        """Return a registered model's version in production; `None` when there is none."""
+    def read_alias(self, model: str, alias: str = PRODUCTION_ALIAS) -> AliasedVersion | None:
+        """Return the version of a registered model that has ``alias``; `None` when none has it."""
         ...
 
 

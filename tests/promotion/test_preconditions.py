@@ -85,9 +85,9 @@ def test_the_next_semver_goes_on_to_the_download(tmp_path: Path) -> None:
 def test_a_repetition_is_not_refused_early(tmp_path: Path) -> None:
     workshop = Workshop(tmp_path)
     workshop.promote(workshop.candidate("a"), "v0.1.0")
-    check_preconditions(workshop.store, DEV, "v0.1.0")
+    check_preconditions(workshop.store, DEV, "v0.1.0", None)
     workshop.promote(workshop.candidate("b"), "v0.2.0")
-    check_preconditions(workshop.store, DEV, "v0.1.0")  # promoted before: its receipt is given again
+    check_preconditions(workshop.store, DEV, "v0.1.0", None)  # promoted before: its receipt is given again
 
 
 def test_a_semver_below_one_that_was_rolled_back_is_refused(tmp_path: Path) -> None:
@@ -96,5 +96,5 @@ def test_a_semver_below_one_that_was_rolled_back_is_refused(tmp_path: Path) -> N
         workshop.promote(workshop.candidate(name), semver)
     roll_back("v0.1.0", workshop.context(), DEV)
     with pytest.raises(Refused, match=r"v0\.2\.0 is lower than v0\.3\.0, which was promoted before"):
-        check_preconditions(workshop.store, DEV, "v0.2.0")
-    check_preconditions(workshop.store, DEV, "v0.3.1")
+        check_preconditions(workshop.store, DEV, "v0.2.0", None)
+    check_preconditions(workshop.store, DEV, "v0.3.1", None)

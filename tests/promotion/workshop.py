@@ -73,13 +73,13 @@ class DirectoryTracking:
         for path in sorted(self.root.glob(f"*/tags/{prefix}*")):
             yield RunTag(path.parent.parent.name, path.name, path.read_text())
 
-    def set_alias(self, model: str, run_id: str, tags: Mapping[str, str]) -> None:
+    def set_alias(self, model: str, run_id: str, tags: Mapping[str, str], *, alias: str = "production") -> None:
         for key, value in tags.items():
             write_atomically(self._tag(run_id, f"{model}.{key}"), value.encode())
-        write_atomically(self.root / f"{model}.production", run_id.encode())
+        write_atomically(self.root / f"{model}.{alias}", run_id.encode())
 
-    def read_alias(self, model: str) -> AliasedVersion | None:
-        path = self.root / f"{model}.production"
+    def read_alias(self, model: str, alias: str = "production") -> AliasedVersion | None:
+        path = self.root / f"{model}.{alias}"
         if not path.exists():
             return None
         run_id = path.read_text()

@@ -38,7 +38,7 @@ from lynxgate.adapters import mlflow_models
 from lynxgate.adapters.mlflow_models import Place
 from lynxgate.errors import CannotJudge, GateError, IntegrityFailure, OutcomeUnknown, StoreFailure
 from lynxgate.identity import is_sha
-from lynxgate.ports import AliasedVersion, Progress, RunFacts, RunModel, RunTag
+from lynxgate.ports import PRODUCTION_ALIAS, AliasedVersion, Progress, RunFacts, RunModel, RunTag
 from lynxgate.redact import scrub, strip_credentials
 from minieval.contract.fields import LARGEST_CANONICAL
 
@@ -122,16 +122,16 @@ class MlflowTracking:
             if not (token := found.token):
                 return
 
-    def set_alias(self, model: str, run_id: str, tags: Mapping[str, str]) -> None:
-        """Make the candidate's version of ``model`` the one in production; errors as `lynxgate.ports.Tracking`."""
+    def set_alias(self, model: str, run_id: str, tags: Mapping[str, str], *, alias: str = PRODUCTION_ALIAS) -> None:
+        """Put ``alias`` on the candidate's version of ``model``; errors as `lynxgate.ports.Tracking`."""
         place = self._locate(run_id)
         with self._translated(f"point the alias of {model}"), _as_default(self._uri):
-            mlflow_models.set_alias(self._client, model, run_id, place, tags)
+            mlflow_models.set_alias(self._client, model, run_id, place, tags, alias)
 
-    def read_alias(self, model: str) -> AliasedVersion | None:
-        """The version in production of a registered model; errors as `lynxgate.ports.Tracking`."""
+    def read_alias(self, model: str, alias: str = PRODUCTION_ALIAS) -> AliasedVersion | None:
+        """The version of a registered model that has ``alias``; errors as `lynxgate.ports.Tracking`."""
         with self._translated(f"read the alias of {model}"):
-            found = mlflow_models.read_alias(self._client, model)
+            found = mlflow_models.read_alias(self._client, model, alias)
         if found is None:
             return None
         run_id, source = str(found.run_id), str(found.source)

@@ -1,4 +1,4 @@
-"""MLflow's registered models: the version of a candidate, its tags, and the alias ``production``.
+"""MLflow's registered models: the version of a candidate, its tags, and its alias.
 
 Part of the MLflow adapter.
 
@@ -20,8 +20,6 @@ from mlflow.exceptions import MlflowException
 
 from lynxgate.errors import StoreFailure
 
-ALIAS = "production"
-
 
 @dataclass(frozen=True)
 class Place:
@@ -37,8 +35,8 @@ class Place:
         return source.rstrip("/") in (self.source, location)
 
 
-def set_alias(client: MlflowClient, model: str, run_id: str, place: Place, tags: Mapping[str, str]) -> None:
-    """Register the model at ``place`` as a version of ``model`` where it is none, tag it, and put the alias on it.
+def set_alias(client: MlflowClient, model: str, run_id: str, place: Place, tags: Mapping[str, str], alias: str) -> None:
+    """Register the model at ``place`` as a version of ``model`` where it is none, tag it, and put ``alias`` on it.
 
     Raises:
         StoreFailure: the server registered another source.
@@ -46,15 +44,15 @@ def set_alias(client: MlflowClient, model: str, run_id: str, place: Place, tags:
     version = _find_version(client, model, run_id, place) or _create_version(client, model, run_id, place)
     for key, value in tags.items():
         client.set_model_version_tag(model, version, key, value)
-    aliased = read_alias(client, model)
+    aliased = read_alias(client, model, alias)
     if aliased is None or str(aliased.version) != version:
-        client.set_registered_model_alias(model, ALIAS, version)
+        client.set_registered_model_alias(model, alias, version)
 
 
-def read_alias(client: MlflowClient, model: str) -> ModelVersion | None:
-    """Return the version that has the alias; `None` when no version has it."""
+def read_alias(client: MlflowClient, model: str, alias: str) -> ModelVersion | None:
+    """Return the version that has ``alias``; `None` when no version has it."""
     try:
-        return client.get_model_version_by_alias(model, ALIAS)
+        return client.get_model_version_by_alias(model, alias)
     except MlflowException as error:
         if error.error_code in {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}:
             return None

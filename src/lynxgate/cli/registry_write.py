@@ -51,28 +51,41 @@ def register(app: typer.Typer) -> None:
 
 
 def init(
-    environment: Annotated[str, typer.Option("--environment", help="production or dev; it cannot be changed later.")],
+    environment: Annotated[
+        str,
+        typer.Option("--environment", help="production, dev or another name (staging); it cannot be changed later."),
+    ],
     registry: Registry = REGISTRY,
+    model: Annotated[
+        str | None,
+        typer.Option("--model", help="The only model that may enter it, as named in its baseline; for ever."),
+    ] = None,
     as_json: AsJson = False,
 ) -> int:
     """Create a registry.
 
-    It marks a directory or an S3 prefix. To create the same registry again changes nothing.
+    It marks a directory or an S3 prefix. To create the same registry again changes nothing. Every environment except
+    dev has the rules of production: only CI promotes to it.
     """
     from lynxgate.errors import UsageFailure
+    from lynxgate.identity import parse_model
     from lynxgate.registry.layout import Environment, create_registry
     from lynxgate.wiring import open_store
 
-    if environment not in list(Environment):
-        raise UsageFailure(f"--environment is {environment!r}; use production or dev")
+    try:
+        kind = Environment(environment)
+    except ValueError as error:
+        raise UsageFailure(f"--environment: {error}; for example production, staging or dev") from error
+    name = None if model is None else parse_model(model)
     store = open_store(registry)
-    created = create_registry(store, Environment(environment))
+    created = create_registry(store, kind, name)
     if as_json:
-        print_json({"registry": store.location, "environment": environment, "made": created})
-    elif created:
-        print_text(f"{store.location}: created a registry for {environment}")
-    else:
-        print_text(f"{store.location}: is already a registry for {environment}")
+        named = {} if name is None else {"model": name}
+        print_json({"registry": store.location, "environment": environment, **named, "made": created})
+        return Exit.OK
+    of_model = "" if name is None else f" of model {name}"
+    done = "created a registry" if created else "is already a registry"
+    print_text(f"{store.location}: {done} for {environment}{of_model}")
     return Exit.OK
 
 

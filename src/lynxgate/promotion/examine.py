@@ -19,7 +19,7 @@ from lynxgate.decision.policy import STRONGEST_ISOLATION, Policy
 from lynxgate.errors import CannotJudge, Exit, GateError, IntegrityFailure, Refused
 from lynxgate.identity import parse_semver, parse_sha
 from lynxgate.ports import ModelSource, Store
-from lynxgate.registry.layout import Environment
+from lynxgate.registry.layout import Environment, RegistryMark, check_model
 from lynxgate.registry.resolve import Production, read_production
 from lynxgate.registry.tombstone import check_not_tombstoned
 from minieval.contract.bundle import read_manifest
@@ -76,26 +76,31 @@ class VerifiedCandidate:
     baseline: Baseline
 
 
-def examine(request: Request, store: Store, tracking: ModelSource, environment: Environment) -> VerifiedCandidate:
+def examine(
+    request: Request, store: Store, tracking: ModelSource, mark: RegistryMark | None
+) -> VerifiedCandidate:
     """Check everything that can be checked by reading: the cheap checks first, the download of the model last.
 
-    ``environment`` is that of the registry that the candidate is to enter.
+    ``mark`` is that of the registry that the candidate is to enter, `None` for a dev registry that is still to be
+    created.
 
     Raises:
         NotPassed, CannotJudge: the candidate does not pass, or that cannot be judged (exit 2, 3).
         IntegrityFailure: bundle, run, documents and SHA do not belong together (4).
         StoreFailure: the registry or MLflow failed (5).
-        Refused: the baseline is report-only, the isolation is too weak for production, the bundle is tombstoned, or the
-            semver is not the next one (6).
+        Refused: the registry belongs to another model, the baseline is report-only, the isolation is too weak for the
+            registry, the bundle is tombstoned, or the semver is not the next one (6).
     """
     verdict, evaluation, baseline = decide_bytes(request.evaluation, request.baseline, groups=request.groups)
+    if mark is not None:
+        check_model(mark, baseline.model, store.location)
     if baseline.status != "active":
         raise Refused(
             "the baseline is report-only, so nothing is promoted on it; activate it by its own pull request first"
         )
     if not verdict.passed:
         raise NotPassed(verdict)
-    check_isolation(environment, evaluation, baseline.policy)
+    check_isolation(Environment.DEV if mark is None else mark.environment, evaluation, baseline.policy)
     sha, run_id = parse_sha(request.canonical_sha), evaluation.candidate.mlflow_run_id
     if evaluation.candidate.canonical_sha != sha:
         raise IntegrityFailure(
@@ -114,7 +119,7 @@ def examine(request: Request, store: Store, tracking: ModelSource, environment: 
 
 
 def check_isolation(environment: Environment, evaluation: Evaluation, policy: Policy) -> None:
-    """Check that the candidate of a production registry was measured under bwrap, unless the policy names a minimum.
+    """Check that the candidate was measured under bwrap, unless the registry is for dev or the policy names a minimum.
 
     A weaker isolation lets a candidate read the labels. Where the policy names a minimum, the verdict has held it.
 
@@ -122,11 +127,11 @@ def check_isolation(environment: Environment, evaluation: Evaluation, policy: Po
         Refused: it was measured under a weaker isolation, or under an unknown one.
     """
     found = evaluation.evaluator.isolation if evaluation.evaluator else None
-    if environment is not Environment.PRODUCTION or policy.min_isolation is not None or found == STRONGEST_ISOLATION:
+    if not environment.is_protected or policy.min_isolation is not None or found == STRONGEST_ISOLATION:
         return
     named = "names no isolation" if found is None else f"was made under isolation {found[:40]!r}"
     raise Refused(
-        f"a production registry takes evaluations under {STRONGEST_ISOLATION}, and this one {named}; evaluate again "
+        f"a registry for {environment} takes evaluations under {STRONGEST_ISOLATION}, and this one {named}; evaluate again "
         f"under {STRONGEST_ISOLATION}, or let the baseline's policy allow less (min_isolation: process)"
     )
 

@@ -85,6 +85,13 @@ def find_strange_ties(data: bytes, promotion: Promotion, record: Record | None, 
             )
         if promotion.event.of_version_1:
             yield f"is newer than its event, {promotion.event.number}, which claims version 1"
+    if baseline.model != mark.model:
+        yield f"is about model {baseline.model or 'without a name'}, and the registry about {mark.model or 'none by name'}"
+    if record is not None and record.model != mark.model:
+        yield f"has a record of model {record.model or 'without a name'}"
+    environment = mark.environment if mark.environment.is_named else None
+    if record is not None and record.environment != environment:
+        yield f"has a record for {record.environment or 'production or dev'}"
     named = baseline.policy.model_name
     if record is not None and record.registered_model != named:
         yield f"names the registered model {named or 'none'}, and its record {record.registered_model or 'none'}"

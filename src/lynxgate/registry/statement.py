@@ -47,7 +47,7 @@ class Subject(Document):
 class BoundRegistry(Document):
     """The registry of a promotion; ``id`` as in `registry.json`, which has none in version 1."""
 
-    environment: Annotated[Environment, Field(strict=False)]
+    environment: Environment
     id: Annotated[RegistryId | None, Field(exclude_if=lambda found: found is None)] = None
 
 
