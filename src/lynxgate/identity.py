@@ -103,9 +103,7 @@ def _check_model(text: str) -> str:
         raise ValueError(str(error)) from error
 
 
-ModelName = Annotated[
-    str, AfterValidator(_check_model), WithJsonSchema({"type": "string", "pattern": f"^{MODEL}$"})
-]
+ModelName = Annotated[str, AfterValidator(_check_model), WithJsonSchema({"type": "string", "pattern": f"^{MODEL}$"})]
 """A name in a document: text that `parse_model` accepts."""
 
 

@@ -101,17 +101,22 @@ class ModelSource(Protocol):
         """Where it is, for messages; never with a credential."""
         ...
 
-    def find_model(self, run_id: str) -> RunModel:
+    def find_model(self, run_id: str, name: str | None = None) -> RunModel:
         """Find the run's model, without its bytes.
 
+        With ``name``, the run may have several: it is the one of that name, or the only one where it is called
+        ``model``, as a candidate without a name is.
+
         Raises:
-            CannotJudge: no such run, deleted, unfinished, or no model (or several) in it.
+            CannotJudge: no such run, deleted, unfinished, or no such model (or several) in it.
             IntegrityFailure: a file name in it would leave the bundle.
         """
         ...
 
-    def download(self, run_id: str, destination: Path, progress: Progress | None = None) -> None:
-        """Download the run's model into ``destination`` (new); it appears there whole or not at all.
+    def download(
+        self, run_id: str, destination: Path, progress: Progress | None = None, name: str | None = None
+    ) -> None:
+        """Download the model that `find_model` finds into ``destination`` (new); it appears there whole or not at all.
 
         Raises:
             CannotJudge, IntegrityFailure: as `find_model`.
@@ -148,11 +153,19 @@ class RunTags(Protocol):
         """Set a tag of a run, once, without retrying."""
         ...
 
-    def set_alias(self, model: str, run_id: str, tags: Mapping[str, str], *, alias: str = PRODUCTION_ALIAS) -> None:
+    def set_alias(
+        self,
+        model: str,
+        run_id: str,
+        tags: Mapping[str, str],
+        *,
+        alias: str = PRODUCTION_ALIAS,
+        name: str | None = None,
+    ) -> None:
         """Put ``alias`` on the version whose source is the run's candidate, and tag that version.
 
-        The candidate is the model that `ModelSource.find_model` finds. Model and version are registered when they are
-        not yet. A repetition changes nothing.
+        The candidate is the model that `ModelSource.find_model` finds by ``name``. Model and version are registered
+        when they are not yet. A repetition changes nothing.
 
         Raises:
             CannotJudge: the run has no model to register.
@@ -160,8 +173,11 @@ class RunTags(Protocol):
         """
         ...
 
-    def read_alias(self, model: str, alias: str = PRODUCTION_ALIAS) -> AliasedVersion | None:
-        """Return the version of a registered model that has ``alias``; `None` when none has it."""
+    def read_alias(self, model: str, alias: str = PRODUCTION_ALIAS, name: str | None = None) -> AliasedVersion | None:
+        """Return the version of a registered model that has ``alias``; `None` when none has it.
+
+        ``name`` is that of the candidate in the version's run, as for `ModelSource.find_model`.
+        """
         ...
 
 

@@ -327,11 +327,11 @@ def test_a_higher_version_that_wins_meanwhile_is_not_overtaken(workshop: Worksho
     class Overtaken(DirectoryTracking):
         downloads = 0
 
-        def download(self, run_id: str, destination: Path, progress: object = None) -> None:
+        def download(self, run_id: str, destination: Path, progress: object = None, name: str | None = None) -> None:
             self.downloads += 1
             if self.downloads == 2:  # after the claim, before tags.json
                 workshop.promote(fast, "v0.3.2")
-            super().download(run_id, destination)
+            super().download(run_id, destination, name=name)
 
     tracking = Overtaken(workshop.tracking.root)
     with pytest.raises(Refused, match=r"production moved from v0\.3\.0 to v0\.3\.2"):
@@ -346,11 +346,11 @@ def test_artifacts_overwritten_after_the_claim_are_found(workshop: Workshop) -> 
     class Moved(DirectoryTracking):
         downloads = 0
 
-        def download(self, run_id: str, destination: Path, progress: object = None) -> None:
+        def download(self, run_id: str, destination: Path, progress: object = None, name: str | None = None) -> None:
             self.downloads += 1
             if self.downloads == 2:
                 overwrite_artifact(workshop, candidate)
-            super().download(run_id, destination)
+            super().download(run_id, destination, name=name)
 
     tracking = Moved(workshop.tracking.root)
     with pytest.raises(IntegrityFailure, match=r"changed: weights\.json"):

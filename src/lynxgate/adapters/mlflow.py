@@ -20,7 +20,7 @@ import shutil
 import tempfile
 import threading
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 # Set before the import, which reads it: otherwise MLflow would report its use from a process that holds credentials.
@@ -122,13 +122,21 @@ class MlflowTracking:
             if not (token := found.token):
                 return
 
-    def set_alias(self, model: str, run_id: str, tags: Mapping[str, str], *, alias: str = PRODUCTION_ALIAS) -> None:
+    def set_alias(
+        self,
+        model: str,
+        run_id: str,
+        tags: Mapping[str, str],
+        *,
+        alias: str = PRODUCTION_ALIAS,
+        name: str | None = None,
+    ) -> None:
         """Put ``alias`` on the candidate's version of ``model``; errors as `lynxgate.ports.Tracking`."""
-        place = self._locate(run_id)
+        place = self._locate(run_id, name)
         with self._translated(f"point the alias of {model}"), _as_default(self._uri):
-            mlflow_models.set_alias(self._client, model, run_id, place, tags, alias)
+            mlflow_models.set_alias(self._client, model, run_id, place, tags=tags, alias=alias)
 
-    def read_alias(self, model: str, alias: str = PRODUCTION_ALIAS) -> AliasedVersion | None:
+    def read_alias(self, model: str, alias: str = PRODUCTION_ALIAS, name: str | None = None) -> AliasedVersion | None:
         """The version of a registered model that has ``alias``; errors as `lynxgate.ports.Tracking`."""
         with self._translated(f"read the alias of {model}"):
             found = mlflow_models.read_alias(self._client, model, alias)
@@ -136,7 +144,7 @@ class MlflowTracking:
             return None
         run_id, source = str(found.run_id), str(found.source)
         try:
-            holds_candidate = self._locate(run_id).is_source(source)
+            holds_candidate = self._locate(run_id, name).is_source(source)
         except CannotJudge:  # the run has no candidate (any more)
             holds_candidate = False
         return AliasedVersion(str(found.version), run_id, source, holds_candidate, dict(found.tags))
@@ -156,13 +164,15 @@ class MlflowTracking:
                 raise CannotJudge(f"run {run_id}: its {TRAINING_DATA} is {value[:80]!r}, not a SHA-256")
         return RunFacts(next(iter(named), None))
 
-    def find_model(self, run_id: str) -> RunModel:
+    def find_model(self, run_id: str, name: str | None = None) -> RunModel:
         """The run's model without its bytes; errors as `lynxgate.ports.Tracking`."""
-        return self._find(run_id)[0]
+        return self._find(run_id, name)[0]
 
-    def download(self, run_id: str, destination: Path, progress: Progress | None = None) -> None:
+    def download(
+        self, run_id: str, destination: Path, progress: Progress | None = None, name: str | None = None
+    ) -> None:
         """Download the run's model; errors as `lynxgate.ports.Tracking`."""
-        model, repository, folder = self._find(run_id)
+        model, repository, folder = self._find(run_id, name)
         _require_space(destination.parent, model)
         work = Path(tempfile.mkdtemp(dir=destination.parent, prefix=f".{destination.name}.partial-"))
         try:
@@ -177,9 +187,9 @@ class MlflowTracking:
         finally:
             shutil.rmtree(work, ignore_errors=True)
 
-    def _find(self, run_id: str) -> tuple[RunModel, ArtifactRepository, str]:
+    def _find(self, run_id: str, name: str | None) -> tuple[RunModel, ArtifactRepository, str]:
         """The model, the repository it is in, and its folder there ("" when the repository is the model)."""
-        place = self._locate(run_id)
+        place = self._locate(run_id, name)
         with self._translated(f"list the model of run {run_id}"):
             repository = get_artifact_repository(place.repository, tracking_uri=self._uri)
             files = tuple(sorted(_list(repository, place.folder)))
@@ -187,8 +197,8 @@ class MlflowTracking:
             raise CannotJudge(f"the model of run {run_id} ({place.source}) has no MLmodel file; log the model again")
         return RunModel(place.source, files), repository, place.folder
 
-    def _locate(self, run_id: str) -> Place:
-        """Where the candidate is: the one model of the run, or the one that is named as a candidate is."""
+    def _locate(self, run_id: str, name: str | None = None) -> Place:
+        """Where the candidate is: the model ``name`` of the run; without, its one model or the one called ``model``."""
         try:
             with self._translated(f"read run {run_id}"):
                 info = self._client.get_run(run_id).info
@@ -198,23 +208,41 @@ class MlflowTracking:
             raise CannotJudge(f"run {run_id} was deleted; restore it, or name another run")
         if info.status != "FINISHED":
             raise CannotJudge(f"run {run_id} is {info.status}, not FINISHED; a candidate comes from a finished run")
-        return self._logged_model(run_id, info.experiment_id) or self._older_layout(run_id, info.artifact_uri)
+        return self._logged_model(run_id, info.experiment_id, name) or self._older_layout(
+            run_id, info.artifact_uri, name
+        )
 
-    def _logged_model(self, run_id: str, experiment_id: str) -> Place | None:
+    def _logged_model(self, run_id: str, experiment_id: str, name: str | None) -> Place | None:
         models = self._search_logged_models(run_id, experiment_id)
         if not models:
             return None
-        named = [model for model in models if model.name == self._model_name] or models
-        if len(named) > 1:
-            ids = ", ".join(sorted(model.model_id for model in named)[:5])
+        chosen = self._choose([str(model.name) for model in models], run_id, name)
+        found = [model for model in models if model.name in chosen]
+        if len(found) > 1:
+            ids = ", ".join(sorted(model.model_id for model in found)[:5])
             raise CannotJudge(
-                f"run {run_id} has {len(named)} models ({ids}) and it is not clear which is the candidate; "
-                f"log exactly one as {self._model_name!r}"
+                f"run {run_id} has {len(found)} models ({ids}) and it is not clear which is the candidate; "
+                f"log exactly one as {name or self._model_name!r}, or name one with --model-name"
             )
-        (model,) = named
+        (model,) = found
         if str(model.status) not in {"READY", "LoggedModelStatus.READY"}:
             raise CannotJudge(f"the model of run {run_id} was never completed (status {model.status}); log it again")
         return Place(f"models:/{model.model_id}", model.artifact_location, "")
+
+    def _choose(self, names: Sequence[str], run_id: str, name: str | None) -> Sequence[str]:
+        """Return those of the names of a run's models that a candidate ``name`` may have.
+
+        Raises:
+            CannotJudge: ``name`` is not among them.
+        """
+        if name is None:
+            return [self._model_name] if self._model_name in names else names
+        if name in names:
+            return [name]
+        if list(names) == [self._model_name]:
+            return names
+        listed = ", ".join(repr(each[:80]) for each in sorted(names)[:5]) or "no model at all"
+        raise CannotJudge(f"run {run_id} has no model {name!r} (it has {listed}); log it with log_model(name={name!r})")
 
     def _search_logged_models(self, run_id: str, experiment_id: str) -> list[LoggedModel]:
         """Return the logged models of a run, whose server has just given us the run; a server of MLflow 2 has none."""
@@ -234,22 +262,24 @@ class MlflowTracking:
                 if not (token := page.token):
                     return models
 
-    def _older_layout(self, run_id: str, artifact_uri: str) -> Place:
+    def _older_layout(self, run_id: str, artifact_uri: str, name: str | None) -> Place:
         with self._translated(f"list the artifacts of run {run_id}"):
             repository = get_artifact_repository(artifact_uri, tracking_uri=self._uri)
             folders = [str(entry.path) for entry in repository.list_artifacts() if entry.is_dir]
-            candidates = [self._model_name] if self._model_name in folders else folders
+            preferred = name or self._model_name
             models = [
                 folder
-                for folder in candidates
+                for folder in ([preferred] if preferred in folders else folders)
                 if any(str(entry.path) == f"{folder}/MLmodel" for entry in repository.list_artifacts(folder))
             ]
+        if name is not None:
+            models = list(self._choose(models, run_id, name))
         if not models:
             raise CannotJudge(f"run {run_id} has no model; log one in it with log_model(name={self._model_name!r})")
         if len(models) > 1:
             raise CannotJudge(
                 f"run {run_id} has {len(models)} models ({', '.join(sorted(models)[:5])}) and nothing says which is "
-                f"the candidate; log exactly one as {self._model_name!r}"
+                f"the candidate; log exactly one as {self._model_name!r}, or name one with --model-name"
             )
         return Place(f"runs:/{run_id}/{models[0]}", artifact_uri, models[0])
 

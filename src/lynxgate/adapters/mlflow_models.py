@@ -35,7 +35,9 @@ class Place:
         return source.rstrip("/") in (self.source, location)
 
 
-def set_alias(client: MlflowClient, model: str, run_id: str, place: Place, tags: Mapping[str, str], alias: str) -> None:
+def set_alias(
+    client: MlflowClient, model: str, run_id: str, place: Place, *, tags: Mapping[str, str], alias: str
+) -> None:
     """Register the model at ``place`` as a version of ``model`` where it is none, tag it, and put ``alias`` on it.
 
     Raises:

@@ -22,7 +22,11 @@ from lynxgate.registry.record import Record, read_record
 
 
 def check_tags(
-    tracking: AuditedTags, promotions: Sequence[Promotion], records: dict[str, Record], sharing: Sequence[Store], mark: RegistryMark | None
+    tracking: AuditedTags,
+    promotions: Sequence[Promotion],
+    records: dict[str, Record],
+    sharing: Sequence[Store],
+    mark: RegistryMark | None,
 ) -> Iterator[Finding]:
     """Yield the promotions whose tag is missing or wrong, and the tags that are no promotion's.
 
@@ -58,7 +62,7 @@ def check_alias(tracking: AuditedTags, tags: Tags, records: dict[str, Record]) -
         return
     place = f"MLflow model {record.registered_model}"
     alias = alias_of(record)
-    found = tracking.read_alias(record.registered_model, alias)
+    found = tracking.read_alias(record.registered_model, alias, record.logged_model)
     if found is None or found.run_id != record.mlflow_run_id:
         named = "none" if found is None else found.run_id
         yield Finding(place, f"its alias {alias} is on run {named}, not on {record.mlflow_run_id}")

@@ -39,7 +39,8 @@ class Request:
     """What to promote, as which semver, and the exact bytes of the two documents that it is decided on.
 
     ``bundle`` is the folder of the candidate. With ``against``, production must still be that version. ``groups`` are
-    those of the eval set, for rules that respect them.
+    those of the eval set, for rules that respect them. ``logged_model`` is the name of the model in its run, if the run
+    has several.
     """
 
     canonical_sha: str
@@ -49,6 +50,7 @@ class Request:
     bundle: Path
     against: ExpectedProduction | None = None
     groups: Groups | None = None
+    logged_model: str | None = None
 
 
 class NotPassed(GateError):
@@ -74,11 +76,10 @@ class VerifiedCandidate:
     registered_model: str | None
     evaluation: Evaluation
     baseline: Baseline
+    logged_model: str | None = None
 
 
-def examine(
-    request: Request, store: Store, tracking: ModelSource, mark: RegistryMark | None
-) -> VerifiedCandidate:
+def examine(request: Request, store: Store, tracking: ModelSource, mark: RegistryMark | None) -> VerifiedCandidate:
     """Check everything that can be checked by reading: the cheap checks first, the download of the model last.
 
     ``mark`` is that of the registry that the candidate is to enter, `None` for a dev registry that is still to be
@@ -114,8 +115,10 @@ def examine(
         raise IntegrityFailure(f"{request.bundle} hashes to {manifest.canonical_sha}, not to {sha}; fetch it again")
     check_not_tombstoned(store, sha)
     check_order(request, read_production(store))
-    check_artifacts(manifest, run_id, tracking)
-    return VerifiedCandidate(manifest, verdict, run_id, baseline.policy.model_name, evaluation, baseline)
+    check_artifacts(manifest, run_id, request.logged_model, tracking)
+    return VerifiedCandidate(
+        manifest, verdict, run_id, baseline.policy.model_name, evaluation, baseline, logged_model=request.logged_model
+    )
 
 
 def check_isolation(environment: Environment, evaluation: Evaluation, policy: Policy) -> None:
@@ -131,19 +134,19 @@ def check_isolation(environment: Environment, evaluation: Evaluation, policy: Po
         return
     named = "names no isolation" if found is None else f"was made under isolation {found[:40]!r}"
     raise Refused(
-        f"a registry for {environment} takes evaluations under {STRONGEST_ISOLATION}, and this one {named}; evaluate again "
-        f"under {STRONGEST_ISOLATION}, or let the baseline's policy allow less (min_isolation: process)"
+        f"a registry for {environment} takes evaluations under {STRONGEST_ISOLATION}, and this one {named}; evaluate "
+        f"again under {STRONGEST_ISOLATION}, or let the baseline's policy allow less (min_isolation: process)"
     )
 
 
-def check_artifacts(manifest: Manifest, run_id: str, tracking: ModelSource) -> None:
+def check_artifacts(manifest: Manifest, run_id: str, logged_model: str | None, tracking: ModelSource) -> None:
     """Check that the run's model, downloaded now, is the bundle.
 
     Raises:
         IntegrityFailure: it is not; MLflow lets the artifacts of a finished run be overwritten.
     """
     with tempfile.TemporaryDirectory(prefix="lynxgate-") as folder:
-        tracking.download(run_id, Path(folder) / "model")
+        tracking.download(run_id, Path(folder) / "model", name=logged_model)
         found = read_manifest(Path(folder) / "model")
     if found.canonical_sha != manifest.canonical_sha:
         raise IntegrityFailure(

@@ -24,7 +24,8 @@ def check_preconditions(store: Store, environ: Mapping[str, str], semver: str, m
 
     Raises:
         UsageFailure: the semver has another form than v0.3.1 (exit 64).
-        Refused: this process may not write to the registry, it belongs to another model, or the semver is not the next one (6).
+        Refused: this process may not write to the registry, it belongs to another model, or the semver is not the next
+            one (6).
         StoreFailure: the registry failed (5).
     """
     parse_semver(semver)

@@ -176,6 +176,7 @@ def claim(
         baseline=request.baseline,
         groups=request.groups,
         run_id=candidate.run_id,
+        logged_model=request.logged_model,
         semver=request.semver,
         production_before=before,
         mark=mark,
@@ -196,6 +197,7 @@ def claim(
         "production_before": before,
         "registered_model": candidate.registered_model,
         "model": mark.model,
+        "logged_model": request.logged_model,
         "environment": mark.environment if mark.environment.is_named else None,
     }
     if found is not None:
@@ -228,7 +230,7 @@ def write_promotion(
     """
     try:
         # Again, and now under the claim: since `examine` the model in MLflow may have been overwritten.
-        check_artifacts(candidate.manifest, candidate.run_id, tracking)
+        check_artifacts(candidate.manifest, candidate.run_id, candidate.logged_model, tracking)
         versioned = context.journal.advance(versioned)  # a new lease: hashing a large model may have used up the first
         update_tags_json(context, versioned)
         # After `tags.json`, not before: see `lynxgate.promotion.tombstones`.

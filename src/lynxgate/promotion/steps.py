@@ -88,7 +88,9 @@ def move_alias(context: PromotionContext, versioned: VersionedRecord) -> None:
         context.journal.check_ours(versioned)
         try:
             tags = {record_tag_key(record): record.canonical_sha}
-            context.tracking.set_alias(record.registered_model, record.mlflow_run_id, tags, alias=alias_of(record))
+            context.tracking.set_alias(
+                record.registered_model, record.mlflow_run_id, tags, alias=alias_of(record), name=record.logged_model
+            )
             return
         except OutcomeUnknown:
             if time.monotonic() - started > context.tag_seconds:

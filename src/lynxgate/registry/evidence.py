@@ -46,6 +46,7 @@ def build_evidence(
     baseline: bytes,
     groups: Groups | None = None,
     run_id: str,
+    logged_model: str | None = None,
     semver: str,
     production_before: str | None,
     mark: RegistryMark,
@@ -60,7 +61,13 @@ def build_evidence(
     registry = BoundRegistry(environment=mark.environment, id=mark.id)
     predicate = Predicate(
         gate=Gate(name="lynxgate", version=__version__),
-        promotion=Bound(semver=semver, mlflow_run_id=run_id, production_before=production_before, registry=registry),
+        promotion=Bound(
+            semver=semver,
+            mlflow_run_id=run_id,
+            logged_model=logged_model,
+            production_before=production_before,
+            registry=registry,
+        ),
         verdict=parse_json(verdict.to_json(), where="verdict"),
         documents=Documents(evaluation=evaluation.decode(), baseline=baseline.decode(), groups=respected),
         manifest_format=manifest.format,

@@ -86,9 +86,12 @@ def find_strange_ties(data: bytes, promotion: Promotion, record: Record | None, 
         if promotion.event.of_version_1:
             yield f"is newer than its event, {promotion.event.number}, which claims version 1"
     if baseline.model != mark.model:
-        yield f"is about model {baseline.model or 'without a name'}, and the registry about {mark.model or 'none by name'}"
+        yield f"names model {baseline.model or 'none'} in its baseline, and the registry {mark.model or 'none'}"
     if record is not None and record.model != mark.model:
-        yield f"has a record of model {record.model or 'without a name'}"
+        yield f"has a record that names model {record.model or 'none'}, and the registry {mark.model or 'none'}"
+    logged = statement.predicate.promotion.logged_model
+    if record is not None and record.logged_model != logged:
+        yield f"names the logged model {logged or 'none'}, and its record {record.logged_model or 'none'}"
     environment = mark.environment if mark.environment.is_named else None
     if record is not None and record.environment != environment:
         yield f"has a record for {record.environment or 'production or dev'}"

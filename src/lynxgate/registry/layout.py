@@ -244,8 +244,8 @@ def check_model(mark: RegistryMark, model: str | None, location: str) -> None:
         return
     if mark.model is None:
         raise Refused(
-            f"{location} is a registry without the name of a model, and this is model {model}; a maintainer creates one "
-            f"with `lynxgate registry init --environment {mark.environment} --model {model} --registry <where>`"
+            f"{location} is a registry without the name of a model, and this is model {model}; a maintainer creates "
+            f"one with `lynxgate registry init --environment {mark.environment} --model {model} --registry <where>`"
         )
     if model is None:
         raise Refused(

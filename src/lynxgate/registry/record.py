@@ -54,6 +54,7 @@ class Record(Document):
     ``event`` is the line of the index that belongs to this promotion; it is set at the commit point, before the line
     is written. ``rollback`` is set while production is being moved back to this version. ``model`` is that of the
     registry, ``environment`` that of a registry for neither production nor dev: they are part of the marks in MLflow.
+    ``logged_model`` is the name of the promoted model in its run, where it was requested by name.
     """
 
     schema_: Annotated[Literal["lynxgate.transaction/1"], Field(alias="schema")] = "lynxgate.transaction/1"
@@ -71,6 +72,7 @@ class Record(Document):
     registered_model: Name | None = None
     model: ModelName | None = None
     environment: Environment | None = None
+    logged_model: ModelName | None = None
     rollback: Rollback | None = None
 
     @property

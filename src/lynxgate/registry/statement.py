@@ -19,7 +19,7 @@ from lynxgate.decision.groups import parse_groups
 from lynxgate.decision.same_decision import find_difference, written_by
 from lynxgate.decision.verdict import RULE_VERSION, Gate, Verdict, parse_verdict
 from lynxgate.errors import CannotJudge
-from lynxgate.identity import SemverText
+from lynxgate.identity import ModelName, SemverText
 from lynxgate.registry.layout import Environment, RegistryId
 from minieval.contract.documents import Document, Json, pretty_json
 from minieval.contract.fields import RunId, Sha256
@@ -52,10 +52,14 @@ class BoundRegistry(Document):
 
 
 class Bound(Document):
-    """The promotion for which the verdict was reached; ``production_before`` is the version it followed, if any."""
+    """The promotion for which the verdict was reached; ``production_before`` is the version it followed, if any.
+
+    ``logged_model`` is the name of the model in its run, where the promotion names one.
+    """
 
     semver: SemverText
     mlflow_run_id: RunId
+    logged_model: Annotated[ModelName | None, Field(exclude_if=lambda name: name is None)] = None
     production_before: SemverText | None
     registry: Annotated[BoundRegistry | None, Field(exclude_if=lambda registry: registry is None)] = None
 
