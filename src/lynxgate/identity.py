@@ -47,6 +47,16 @@ def is_sha(text: str) -> bool:
     return _SHA.fullmatch(text) is not None
 
 
+def is_run_id(text: str) -> bool:
+    """Return whether `parse_run_id` accepts ``text``."""
+    return _RUN.fullmatch(text) is not None
+
+
+def is_model(text: str) -> bool:
+    """Return whether `parse_model` accepts ``text``."""
+    return _MODEL.fullmatch(text) is not None
+
+
 def is_commit(text: str) -> bool:
     """Return whether ``text`` is a full Git commit: 40 lower-case hex digits."""
     return _COMMIT.fullmatch(text) is not None

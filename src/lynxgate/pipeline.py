@@ -99,6 +99,7 @@ def gate(
     services: GateServices,
     notify: Notify,
     *,
+    logged_model: str | None = None,
     replaced: os.stat_result | None = None,
 ) -> GateResult:
     """Gate the MLflow run ``run_id`` (32 hex digits) and, if it passes, promote it as ``semver`` (as ``v0.3.1``).
@@ -111,8 +112,9 @@ def gate(
     5. Count the comparison where the policy asks for it (`shelf_life`), and compare each bucket with the baseline.
     6. On a pass, promote.
 
-    ``replaced`` is the verdict file of an earlier gate, where the caller has removed it already: the new one gets its
-    mode.
+    ``logged_model`` is the name of the candidate in its run, for a run that has several models; without it the name in
+    the baseline is used, where there is one. ``replaced`` is the verdict file of an earlier gate, where the caller has
+    removed it already: the new one gets its mode.
 
     Raises:
         CannotJudge: a document, the eval set or the candidate cannot be used (exit code 3).
@@ -130,7 +132,8 @@ def gate(
     if agreed.baseline.status is Status.ACTIVE:  # a report-only baseline promotes nothing
         check_preconditions(services.context.store, services.environ, semver, agreed.baseline.model)
     verify_eval_set(agreed, services, notify)
-    candidate = fetch_candidate(run_id, paths, services, notify)
+    logged_model = logged_model or agreed.baseline.model
+    candidate = fetch_candidate(run_id, paths, services, notify, logged_model=logged_model)
     evaluation = evaluate(run_id, agreed, paths, notify)
     groups = read_groups(agreed.eval_set, CONVENTIONS if agreed.task is None else agreed.task.task)
     usage = count(evaluation, baseline, paths, services, notify)
@@ -139,7 +142,9 @@ def gate(
         exception = " except that this comparison was counted" if usage and not usage.free else ""
         notify(6, f"promotion: none; registry and MLflow are unchanged{exception}")
         return GateResult(verdict, None, usage)
-    request = Request(candidate.canonical_sha, semver, evaluation, baseline, paths.bundle, expected, groups)
+    request = Request(
+        candidate.canonical_sha, semver, evaluation, baseline, paths.bundle, expected, groups, logged_model=logged_model
+    )
     receipt = promote(request, services.context, services.tracking, services.environ)
     now = "" if receipt.production == semver else f"; in production: {receipt.production or 'none'}"
     notify(6, f"promotion: {receipt.ending} {semver}; previous version: {receipt.production_before or 'none'}{now}")
@@ -190,11 +195,13 @@ def verify_eval_set(agreed: Agreed, services: GateServices, notify: Notify) -> N
     notify(2, f"eval set: {agreed.eval_set} has md5 {found.dvc_md5}; the baseline and the .dvc file agree{by_task}")
 
 
-def fetch_candidate(run_id: str, paths: GatePaths, services: GateServices, notify: Notify) -> Fetched:
+def fetch_candidate(
+    run_id: str, paths: GatePaths, services: GateServices, notify: Notify, *, logged_model: str | None = None
+) -> Fetched:
     """Stage 3: fetch the run's model into ``paths.bundle``, from the cache where it is there.
 
     Raises:
-        CannotJudge: the run has no model, or more than one.
+        CannotJudge: the run has no model, or more than one and none of the name ``logged_model``.
         IntegrityFailure: the bytes that arrived are not what the server or the cache promised.
         StoreFailure: MLflow failed.
     """
@@ -204,10 +211,14 @@ def fetch_candidate(run_id: str, paths: GatePaths, services: GateServices, notif
         paths.bundle,
         services.cache,
         services.progress,
+        logged_model=logged_model,
         notify=lambda line: notify(3, line),
     )
+    named = "" if logged_model is None else f", model {logged_model},"
     source = "the cache, verified" if found.from_cache else services.tracking.location
-    notify(3, f"candidate: run {run_id} is {found.canonical_sha} ({len(found.manifest.files)} files from {source})")
+    notify(
+        3, f"candidate: run {run_id}{named} is {found.canonical_sha} ({len(found.manifest.files)} files from {source})"
+    )
     return found
 
 

@@ -89,6 +89,15 @@ class RunModel:
     files: tuple[tuple[str, int | None], ...]
 
 
+@dataclass(frozen=True)
+class RegisteredVersion:
+    """What a reference to a registered model stands for now: a version, its run, and the name of the model in it."""
+
+    version: str
+    run_id: str
+    logged_model: str
+
+
 class ModelSource(Protocol):
     """Where the models of runs are downloaded from (MLflow).
 
@@ -99,6 +108,15 @@ class ModelSource(Protocol):
     @property
     def location(self) -> str:
         """Where it is, for messages; never with a credential."""
+        ...
+
+    def resolve(self, reference: str) -> RegisteredVersion:
+        """Resolve ``models:/name/7`` or ``models:/name@alias``, once: what an alias is moved to later changes nothing.
+
+        Raises:
+            UsageFailure: ``reference`` has another form.
+            CannotJudge: there is no such version, or it is no model of a run that can be named.
+        """
         ...
 
     def find_model(self, run_id: str, name: str | None = None) -> RunModel:

@@ -30,15 +30,15 @@ import mlflow
 import mlflow.exceptions
 import requests
 from mlflow import MlflowClient
-from mlflow.entities import LoggedModel, ViewType
+from mlflow.entities import LoggedModel, RunInfo, ViewType
 from mlflow.store.artifact.artifact_repo import ArtifactRepository
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
 from lynxgate.adapters import mlflow_models
 from lynxgate.adapters.mlflow_models import Place
 from lynxgate.errors import CannotJudge, GateError, IntegrityFailure, OutcomeUnknown, StoreFailure
-from lynxgate.identity import is_sha
-from lynxgate.ports import PRODUCTION_ALIAS, AliasedVersion, Progress, RunFacts, RunModel, RunTag
+from lynxgate.identity import is_model, is_run_id, is_sha
+from lynxgate.ports import PRODUCTION_ALIAS, AliasedVersion, Progress, RegisteredVersion, RunFacts, RunModel, RunTag
 from lynxgate.redact import scrub, strip_credentials
 from minieval.contract.fields import LARGEST_CANONICAL
 
@@ -164,6 +164,34 @@ class MlflowTracking:
                 raise CannotJudge(f"run {run_id}: its {TRAINING_DATA} is {value[:80]!r}, not a SHA-256")
         return RunFacts(next(iter(named), None))
 
+    def resolve(self, reference: str) -> RegisteredVersion:
+        """The version that a reference stands for; errors as `lynxgate.ports.ModelSource`."""
+        model, version, alias = mlflow_models.parse_reference(reference)
+        try:
+            with self._translated(f"resolve {reference}"):
+                found = mlflow_models.find_version(self._client, model, version, alias)
+        except _NoSuch as error:
+            raise CannotJudge(f"{self.location} has no {reference}; check name, version and alias") from error
+        run_id, source = str(found.run_id or ""), str(found.source)
+        where = f"{reference} (version {found.version}, source {source[:200]!r})"
+        if not is_run_id(run_id):
+            raise CannotJudge(f"{where} names no run; register a model that a run has logged")
+        name = next((name for name, place in self._list_places(run_id) if place.is_source(source)), None)
+        if name is None:
+            raise CannotJudge(f"{where} is no model of its run {run_id}; register a model that the run has logged")
+        if not is_model(name):
+            raise CannotJudge(f"{where} is called {name[:80]!r} in its run; log it under a plain name, such as 'model'")
+        return RegisteredVersion(str(found.version), run_id, name)
+
+    def _list_places(self, run_id: str) -> list[tuple[str, Place]]:
+        """Return name and place of each model of a run."""
+        info = self._read_run(run_id)
+        logged = self._search_logged_models(run_id, info.experiment_id)
+        if logged:
+            return [(str(each.name), _place_of(each)) for each in logged]
+        folders = self._list_folders(run_id, info.artifact_uri)
+        return [(folder, Place(f"runs:/{run_id}/{folder}", info.artifact_uri, folder)) for folder in folders]
+
     def find_model(self, run_id: str, name: str | None = None) -> RunModel:
         """The run's model without its bytes; errors as `lynxgate.ports.Tracking`."""
         return self._find(run_id, name)[0]
@@ -199,6 +227,13 @@ class MlflowTracking:
 
     def _locate(self, run_id: str, name: str | None = None) -> Place:
         """Where the candidate is: the model ``name`` of the run; without, its one model or the one called ``model``."""
+        info = self._read_run(run_id)
+        return self._logged_model(run_id, info.experiment_id, name) or self._older_layout(
+            run_id, info.artifact_uri, name
+        )
+
+    def _read_run(self, run_id: str) -> RunInfo:
+        """Return what the server has about a finished run."""
         try:
             with self._translated(f"read run {run_id}"):
                 info = self._client.get_run(run_id).info
@@ -208,9 +243,7 @@ class MlflowTracking:
             raise CannotJudge(f"run {run_id} was deleted; restore it, or name another run")
         if info.status != "FINISHED":
             raise CannotJudge(f"run {run_id} is {info.status}, not FINISHED; a candidate comes from a finished run")
-        return self._logged_model(run_id, info.experiment_id, name) or self._older_layout(
-            run_id, info.artifact_uri, name
-        )
+        return info
 
     def _logged_model(self, run_id: str, experiment_id: str, name: str | None) -> Place | None:
         models = self._search_logged_models(run_id, experiment_id)
@@ -227,7 +260,7 @@ class MlflowTracking:
         (model,) = found
         if str(model.status) not in {"READY", "LoggedModelStatus.READY"}:
             raise CannotJudge(f"the model of run {run_id} was never completed (status {model.status}); log it again")
-        return Place(f"models:/{model.model_id}", model.artifact_location, "")
+        return _place_of(model)
 
     def _choose(self, names: Sequence[str], run_id: str, name: str | None) -> Sequence[str]:
         """Return those of the names of a run's models that a candidate ``name`` may have.
@@ -262,16 +295,19 @@ class MlflowTracking:
                 if not (token := page.token):
                     return models
 
-    def _older_layout(self, run_id: str, artifact_uri: str, name: str | None) -> Place:
+    def _list_folders(self, run_id: str, artifact_uri: str, preferred: str | None = None) -> list[str]:
+        """Return the folders of a run's artifacts that are models; only ``preferred`` where that is a folder."""
         with self._translated(f"list the artifacts of run {run_id}"):
             repository = get_artifact_repository(artifact_uri, tracking_uri=self._uri)
             folders = [str(entry.path) for entry in repository.list_artifacts() if entry.is_dir]
-            preferred = name or self._model_name
-            models = [
+            return [
                 folder
-                for folder in ([preferred] if preferred in folders else folders)
+                for folder in ([preferred] if preferred is not None and preferred in folders else folders)
                 if any(str(entry.path) == f"{folder}/MLmodel" for entry in repository.list_artifacts(folder))
             ]
+
+    def _older_layout(self, run_id: str, artifact_uri: str, name: str | None) -> Place:
+        models = self._list_folders(run_id, artifact_uri, name or self._model_name)
         if name is not None:
             models = list(self._choose(models, run_id, name))
         if not models:
@@ -367,6 +403,10 @@ def _silence() -> None:
     os.environ["MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"] = "false"
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
+
+
+def _place_of(model: LoggedModel) -> Place:
+    return Place(f"models:/{model.model_id}", model.artifact_location, "")
 
 
 def _require_database(uri: str) -> None:

@@ -11,14 +11,21 @@ Part of the MLflow adapter.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST
 
-from lynxgate.errors import StoreFailure
+from lynxgate.errors import StoreFailure, UsageFailure
+
+_REFERENCE = re.compile(
+    "models:/(?P<name>[A-Za-z0-9][A-Za-z0-9 ._-]{0,99})"
+    "(?:/(?P<version>[1-9][0-9]{0,8})|@(?P<alias>[A-Za-z0-9_-]{1,100}))"
+)
 
 
 @dataclass(frozen=True)
@@ -33,6 +40,30 @@ class Place:
         """Return whether a version with this source holds the model: MLflow records its URI or its location."""
         location = "/".join(part for part in (self.repository.rstrip("/"), self.folder) if part)
         return source.rstrip("/") in (self.source, location)
+
+
+def parse_reference(text: str) -> tuple[str, str | None, str | None]:
+    """Return name, version and alias of ``models:/name/7`` or ``models:/name@alias``; the other one is `None`.
+
+    Raises:
+        UsageFailure: ``text`` has neither form.
+    """
+    found = _REFERENCE.fullmatch(text)
+    if found is None:
+        raise UsageFailure(f"{text[:80]!r} is not a registered model; use models:/name/7 or models:/name@alias")
+    return found["name"], found["version"], found["alias"]
+
+
+def find_version(client: MlflowClient, model: str, version: str | None, alias: str | None) -> ModelVersion:
+    """Return a version by its number, or else by its alias; raises as the client."""
+    if alias is None:
+        return client.get_model_version(model, version)
+    try:
+        return client.get_model_version_by_alias(model, alias)
+    except MlflowException as error:
+        if error.error_code == "INVALID_PARAMETER_VALUE":  # of an alias that does not exist
+            raise MlflowException(str(error), error_code=RESOURCE_DOES_NOT_EXIST) from error
+        raise
 
 
 def set_alias(
