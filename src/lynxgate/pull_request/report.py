@@ -69,6 +69,7 @@ class Context:
     head_sha: str | None = None
     run_id: str | None = None
     semver: str | None = None
+    model: str | None = None
     run_url: str | None = None
 
 
@@ -108,7 +109,12 @@ def check_report(report: Report, context: Context) -> None:
 def render_mismatch(error: IntegrityFailure, context: Context) -> str:
     """Return the text for a report that `check_report` refused: the reason, and that nothing in it counts."""
     # No version and no SHA as a fact of the list: it is unknown which of the parts is right.
-    requested = {"requested run": context.run_id, "requested version": context.semver, "head": context.head_sha}
+    requested = {
+        "requested run": context.run_id,
+        "requested model": context.model,
+        "requested version": context.semver,
+        "head": context.head_sha,
+    }
     facts = "\n".join(f"- {name}: {as_code(value)}" for name, value in requested.items() if value)
     return join_blocks(as_code(str(error)), _ADVICE, facts, render_run_link(context))
 
@@ -152,7 +158,7 @@ def format_meaning(code: int) -> str:
 
 
 def render_facts(report: Report, context: Context) -> str:
-    """Return the list of what was gated: run, version, canonical SHA, head, and the use of the eval set."""
+    """Return the list of what was gated: run, model, version, canonical SHA, head, and the use of the eval set."""
     verdict, receipt = report.verdict, report.receipt
     run_id = context.run_id or (verdict.candidate.mlflow_run_id if verdict else None)
     # The receipt's values come first: they are what was promoted.
@@ -160,7 +166,7 @@ def render_facts(report: Report, context: Context) -> str:
     semver = context.semver
     if receipt is not None:
         sha, semver = receipt.canonical_sha, str(receipt.semver)
-    facts = {"run": run_id, "version": semver, "canonical SHA": sha, "head": context.head_sha}
+    facts = {"run": run_id, "model": context.model, "version": semver, "canonical SHA": sha, "head": context.head_sha}
     lines = [f"- {name}: {as_code(value)}" for name, value in facts.items() if value]
     return "\n".join([*lines, *([f"- {report.usage}"] if report.usage else [])])
 
