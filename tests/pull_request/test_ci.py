@@ -386,6 +386,7 @@ class TestComment:
         assert "approv" not in comments(github)
 
     def test_the_requested_model_is_a_fact(self, github: GithubStandIn, step: Step) -> None:
+        step.label()
         write_verdict(step)
         assert step.run("ci", "comment", "--model-name", "wine", "--kind", "gate-wine") == Exit.OK
         assert "- model: `wine`" in comments(github)

@@ -180,7 +180,7 @@ def pull(
         agreed = _read_baseline(baseline)
         # Before anything is downloaded: what follows would be measured by another task than the agreed one.
         read_agreed_task(agreed, baseline.parent)
-        path = Path(agreed.eval_set)
+        path = baseline.parent / agreed.eval_set
     open_eval_data(path.absolute().parent).pull(path)
     note(f"{path}: {verify_pulled(path).dvc_md5}, matches its .dvc file")
 
@@ -200,7 +200,7 @@ def check_eval_set(baseline: BaselinePath = BASELINE, eval_set: OwnEvalSetPath =
             f"{baseline}: eval_set_dvc_hash is still a placeholder; copy it from the eval set's .dvc file"
         )
     task = read_agreed_task(agreed, baseline.parent)
-    path = eval_set or Path(agreed.eval_set)
+    path = eval_set or baseline.parent / agreed.eval_set
     found = check(agreed.eval_set_dvc_hash, agreed.eval_set_sha256, path)
     print_text(f"{path}: md5 {found.dvc_md5}, sha256 {found.sha256}: matches {baseline} and the .dvc file")
     if task is not None:
