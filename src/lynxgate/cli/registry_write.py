@@ -43,6 +43,13 @@ def register(app: typer.Typer) -> None:
         panel=Panel.WRITE,
         example="registry count-gate --evaluation candidate_eval.json",
     )
+    add_command(
+        group,
+        "promote-from",
+        promote_from,
+        panel=Panel.WRITE,
+        example="registry promote-from s3://bucket/staging --semver v0.3.1 --registry s3://bucket/production",
+    )
     add_command(group, "recover", recover, panel=Panel.WRITE, example="registry recover")
     add_command(group, "rollback", rollback, panel=Panel.WRITE, example="registry rollback --to v0.3.0")
     add_command(
@@ -117,6 +124,44 @@ def count_gate(
         note("not counted: the policy has no shelf_life")
     else:
         print_text(usage.sentence)
+    return Exit.OK
+
+
+def promote_from(
+    source: Annotated[str, typer.Argument(help="The registry to promote from: a directory or s3://bucket/prefix.")],
+    semver: Annotated[str, typer.Option("--semver", help="The version to promote, for example v0.3.1.")],
+    registry: Registry = REGISTRY,
+    tracking_uri: TrackingUri = None,
+    signing_key: SigningKey = None,
+    as_json: AsJson = False,
+) -> int:
+    """Promote a version from one registry to the next.
+
+    The decision is made again from the documents in the first registry's evidence, and the model is downloaded and
+    compared with its manifest. The new evidence names the first registry, its evidence and the end of its index.
+    """
+    from lynxgate.identity import parse_semver
+    from lynxgate.promotion.promote_from import promote_from as run_promotion
+    from lynxgate.wiring import open_existing_store, open_promotion, open_signer, open_tracking
+
+    version = str(parse_semver(semver))
+    signer = None if signing_key is None else open_signer(signing_key)
+    warn_if_dev()
+    tracking = open_tracking(tracking_uri)
+    context = open_promotion(registry, tracking, signer)
+    receipt = run_promotion(open_existing_store(source), version, context, tracking, os.environ, notify=note)
+    if as_json:
+        print_json(
+            {
+                "status": receipt.ending,
+                "semver": receipt.semver,
+                "canonical_sha": receipt.canonical_sha,
+                "production_before": receipt.production_before,
+                "production": receipt.production,
+            }
+        )
+    else:
+        print_text(receipt.line)
     return Exit.OK
 
 

@@ -21,6 +21,7 @@ from lynxgate.identity import parse_semver, parse_sha
 from lynxgate.ports import ModelSource, Store
 from lynxgate.registry.layout import Environment, RegistryMark, check_model
 from lynxgate.registry.resolve import Production, read_production
+from lynxgate.registry.statement import Origin
 from lynxgate.registry.tombstone import check_not_tombstoned
 from minieval.contract.bundle import read_manifest
 from minieval.contract.manifest import Manifest, describe_difference
@@ -40,7 +41,7 @@ class Request:
 
     ``bundle`` is the folder of the candidate. With ``against``, production must still be that version. ``groups`` are
     those of the eval set, for rules that respect them. ``logged_model`` is the name of the model in its run, if the run
-    has several.
+    has several. ``origin`` is the registry that it is promoted from, if any.
     """
 
     canonical_sha: str
@@ -51,6 +52,7 @@ class Request:
     against: ExpectedProduction | None = None
     groups: Groups | None = None
     logged_model: str | None = None
+    origin: Origin | None = None
 
 
 class NotPassed(GateError):

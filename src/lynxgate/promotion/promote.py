@@ -180,6 +180,7 @@ def claim(
         semver=request.semver,
         production_before=before,
         mark=mark,
+        origin=request.origin,
     )
     # Counted before the claim: a use that the policy refuses must not cost the semver.
     usage = record_use(context.store, candidate.evaluation, candidate.baseline)

@@ -21,6 +21,7 @@ from lynxgate.registry.statement import (
     BoundRegistry,
     Digest,
     Documents,
+    Origin,
     Predicate,
     Statement,
     Subject,
@@ -50,6 +51,7 @@ def build_evidence(
     semver: str,
     production_before: str | None,
     mark: RegistryMark,
+    origin: Origin | None = None,
 ) -> Evidence:
     """Bind a verdict to the bundle, the documents, the semver, the registry, and the version in production before.
 
@@ -67,6 +69,7 @@ def build_evidence(
             logged_model=logged_model,
             production_before=production_before,
             registry=registry,
+            origin=origin,
         ),
         verdict=parse_json(verdict.to_json(), where="verdict"),
         documents=Documents(evaluation=evaluation.decode(), baseline=baseline.decode(), groups=respected),

@@ -83,6 +83,9 @@ def find_strange_ties(data: bytes, promotion: Promotion, record: Record | None, 
                 f"is for the registry {bound.id or 'without an id'} for {bound.environment}, "
                 f"and this one is {mark.id or 'without an id'} for {mark.environment}"
             )
+        origin = statement.predicate.promotion.origin
+        if origin is not None and origin.registry.id == mark.id:
+            yield "names this registry itself as the one that it was promoted from"
         if promotion.event.of_version_1:
             yield f"is newer than its event, {promotion.event.number}, which claims version 1"
     if baseline.model != mark.model:
