@@ -50,6 +50,7 @@ def test_rebaseline_writes_the_whole_file_or_nothing(folder: Path, capfd: pytest
 def test_a_baseline_in_a_folder_names_files_from_there(folder: Path) -> None:
     """The evaluation was made at the top; the baseline of a service names its eval set and task from its own folder."""
     measured = evaluation()
+    measured["schema"] = "minieval.evaluation/2"
     measured["eval_set"]["path"] = "services/wine/data/words.jsonl"
     measured["task"] = {"path": "services/wine/words.toml", "sha256": "d" * 64}
     (folder / "candidate_eval.json").write_bytes(write(measured))
