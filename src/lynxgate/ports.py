@@ -110,15 +110,6 @@ class ModelSource(Protocol):
         """Where it is, for messages; never with a credential."""
         ...
 
-    def resolve(self, reference: str) -> RegisteredVersion:
-        """Resolve ``models:/name/7`` or ``models:/name@alias``, once: what an alias is moved to later changes nothing.
-
-        Raises:
-            UsageFailure: ``reference`` has another form.
-            CannotJudge: there is no such version, or it is no model of a run that can be named.
-        """
-        ...
-
     def find_model(self, run_id: str, name: str | None = None) -> RunModel:
         """Find the run's model, without its bytes.
 
@@ -139,6 +130,19 @@ class ModelSource(Protocol):
         Raises:
             CannotJudge, IntegrityFailure: as `find_model`.
             IntegrityFailure: files are missing, extra, or of another size than the server listed.
+        """
+        ...
+
+
+class RegisteredModels(Protocol):
+    """What is registered under the names of models (MLflow). Raises as `ModelSource`."""
+
+    def resolve(self, reference: str) -> RegisteredVersion:
+        """Resolve ``models:/name/7`` or ``models:/name@alias``, once: what an alias is moved to later changes nothing.
+
+        Raises:
+            UsageFailure: ``reference`` has another form.
+            CannotJudge: there is no such version, or it is no model of a run that can be named.
         """
         ...
 
@@ -235,7 +239,7 @@ class RunMetadata(Protocol):
         ...
 
 
-class Tracking(ModelSource, AuditedTags, RunMetadata, Protocol):
+class Tracking(ModelSource, RegisteredModels, AuditedTags, RunMetadata, Protocol):
     """The whole tracking server."""
 
 

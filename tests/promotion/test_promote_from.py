@@ -11,7 +11,7 @@ import pytest
 from lynxgate.audit.verify import audit
 from lynxgate.cli.app import run
 from lynxgate.errors import CannotJudge, IntegrityFailure, Refused, StoreFailure
-from lynxgate.ports import Progress
+from lynxgate.ports import Progress, RunModel
 from lynxgate.promotion.promote import Ending, Receipt, promote
 from lynxgate.promotion.promote_from import promote_from
 from lynxgate.promotion.rollback import roll_back
@@ -210,7 +210,7 @@ def test_the_command_names_what_is_missing(tmp_path: Path, capfd: pytest.Capture
 
 def test_mlflow_that_fails_leaves_no_trace(workshop: Workshop, staging: Workshop) -> None:
     class Down(DirectoryTracking):
-        def find_model(self, run_id: str, name: str | None = None) -> object:  # type: ignore[override]
+        def find_model(self, run_id: str, name: str | None = None) -> RunModel:
             raise StoreFailure(f"down for {run_id} {name}")
 
     before = snapshot(workshop.folder)

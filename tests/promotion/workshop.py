@@ -16,7 +16,16 @@ from pathlib import Path
 from lynxgate.adapters.local import DirectoryStore
 from lynxgate.audit.finding import Finding
 from lynxgate.errors import CannotJudge, StoreFailure
-from lynxgate.ports import AliasedVersion, Progress, RegistryStore, RunFacts, RunModel, RunTag, RunTags
+from lynxgate.ports import (
+    AliasedVersion,
+    Progress,
+    RegisteredVersion,
+    RegistryStore,
+    RunFacts,
+    RunModel,
+    RunTag,
+    RunTags,
+)
 from lynxgate.promotion.context import PromotionContext
 from lynxgate.promotion.examine import Request
 from lynxgate.promotion.promote import Receipt, promote
@@ -45,6 +54,9 @@ class DirectoryTracking:
     def add_run(self, run_id: str, bundle: Path) -> None:
         shutil.copytree(bundle, self.root / run_id / "model")
         (self.root / run_id / "tags").mkdir()
+
+    def resolve(self, reference: str) -> RegisteredVersion:
+        raise CannotJudge(f"no registered models here: {reference}")
 
     def read_facts(self, run_id: str) -> RunFacts:
         return RunFacts(self.read_tag(run_id, "training_data_sha256"))

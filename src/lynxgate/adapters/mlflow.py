@@ -165,7 +165,7 @@ class MlflowTracking:
         return RunFacts(next(iter(named), None))
 
     def resolve(self, reference: str) -> RegisteredVersion:
-        """The version that a reference stands for; errors as `lynxgate.ports.ModelSource`."""
+        """The version that a reference stands for; errors as `lynxgate.ports.RegisteredModels`."""
         model, version, alias = mlflow_models.parse_reference(reference)
         try:
             with self._translated(f"resolve {reference}"):

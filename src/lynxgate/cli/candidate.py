@@ -24,7 +24,7 @@ from lynxgate.cli.options import (
     TrackingUri,
 )
 from lynxgate.cli.output import note, print_text
-from lynxgate.ports import ModelSource, Progress
+from lynxgate.ports import Progress, RegisteredModels
 from lynxgate.settings import DEFAULT_CACHE
 
 if TYPE_CHECKING:
@@ -146,11 +146,11 @@ def parse_candidate(run_id: str | None, model: str | None, model_name: str | Non
     return NamedCandidate(model, None)
 
 
-def resolve_candidate(named: NamedCandidate, tracking: ModelSource) -> ResolvedCandidate:
+def resolve_candidate(named: NamedCandidate, tracking: RegisteredModels) -> ResolvedCandidate:
     """Resolve a registered model to its run, once; a candidate that is named by its run is returned as it is.
 
     Raises:
-        UsageFailure, CannotJudge, StoreFailure: as `lynxgate.ports.ModelSource.resolve`.
+        UsageFailure, CannotJudge, StoreFailure: as `lynxgate.ports.RegisteredModels.resolve`.
     """
     from lynxgate.identity import is_run_id
 
