@@ -264,7 +264,7 @@ def _workflow(template_name: str, place: Place, names: GateNames) -> bytes:
         "__SUFFIX__": suffix,
         "__LABEL__": names.label,
         "__REQUEST__": names.request,
-        "__REGISTRY__": names.registry_variable,
+        "vars.LYNXGATE_REGISTRY }}": f"vars.{names.registry_variable} }}}}",
         "__GATE__": names.gate,
         "          # __INPUTS__\n": "".join(lines),
     }
