@@ -107,7 +107,7 @@ def test_two_models_in_one_repository(scene: Scene, bundles: dict[str, Path]) ->
     shas = {name: read_manifest(bundle).canonical_sha for name, bundle in bundles.items()}
     assert len(set(shas.values())) == 2
     for name, comment in zip(MODELS, scene.comments, strict=True):
-        assert comment.startswith(f"<!-- lynxgate:gate-{name} -->\n### Lynxgate: promoted {SEMVER}")
+        assert comment.startswith(f"<!-- lynxgate:gate-{name} -->\n\n### Lynxgate: promoted {SEMVER}")
         assert f"- model: `{name}`" in comment
         assert shas[name] in comment
     names = [made.body["name"] for made in scene.github.calls("POST", "/check-runs")]
@@ -131,5 +131,5 @@ def test_a_request_for_another_model_does_not_start_a_gate(scene: Scene) -> None
     assert ran.result("request", "Request") == "failure"
     assert ran.ran("evaluate") == []
     (comment,) = scene.comments
-    assert comment.startswith("<!-- lynxgate:gate-grape -->\n### Lynxgate: no request to act on")
+    assert comment.startswith("<!-- lynxgate:gate-grape -->\n\n### Lynxgate: no request to act on")
     assert "semver=v0.X.Y model=grape" in comment

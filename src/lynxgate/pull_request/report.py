@@ -69,8 +69,8 @@ class Context:
     head_sha: str | None = None
     run_id: str | None = None
     semver: str | None = None
-    model: str | None = None
     run_url: str | None = None
+    model: str | None = None
 
 
 def check_report(report: Report, context: Context) -> None:
