@@ -1,4 +1,4 @@
-"""The identities that arrive as text: semver, canonical SHA, run id, commit. Each is parsed here, once.
+"""The identities that arrive as text: semver, canonical SHA, run id, commit, model name. Each is parsed here, once.
 
 - A pattern is always matched against the whole text (`fullmatch`).
 - Parsing changes nothing about a text: an identity has one spelling, and everything else is refused.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import AfterValidator, WithJsonSchema
 
@@ -20,6 +20,9 @@ _SEMVER = re.compile(r"v(0|[1-9][0-9]{0,8})\.(0|[1-9][0-9]{0,8})\.(0|[1-9][0-9]{
 _SHA = re.compile(SHA256)
 _RUN = re.compile(RUN_ID)
 _COMMIT = re.compile(COMMIT)
+# Letters, digits, "_" and "-": a name enters keys of tags, a comment and a label, and needs no quoting there.
+MODEL: Final = "[A-Za-z0-9][A-Za-z0-9_-]{0,62}"
+_MODEL = re.compile(MODEL)
 
 
 @dataclass(frozen=True, order=True)
@@ -42,6 +45,16 @@ def is_semver(text: str) -> bool:
 def is_sha(text: str) -> bool:
     """Return whether `parse_sha` accepts ``text``."""
     return _SHA.fullmatch(text) is not None
+
+
+def is_run_id(text: str) -> bool:
+    """Return whether `parse_run_id` accepts ``text``."""
+    return _RUN.fullmatch(text) is not None
+
+
+def is_model(text: str) -> bool:
+    """Return whether `parse_model` accepts ``text``."""
+    return _MODEL.fullmatch(text) is not None
 
 
 def is_commit(text: str) -> bool:
@@ -80,6 +93,28 @@ def parse_run_id(text: str) -> str:
     if _RUN.fullmatch(text):
         return text
     raise UsageFailure(f"{text[:80]!r} is not an MLflow run id (32 lower-case hex digits)")
+
+
+def parse_model(text: str) -> str:
+    """Check the name of a model and return it.
+
+    Raises:
+        UsageFailure: ``text`` is not 1 to 63 letters, digits, ``_`` and ``-`` after a letter or digit.
+    """
+    if _MODEL.fullmatch(text):
+        return text
+    raise UsageFailure(f"{text[:80]!r} is not the name of a model (1 to 63 letters, digits, '_' and '-')")
+
+
+def _check_model(text: str) -> str:
+    try:
+        return parse_model(text)
+    except UsageFailure as error:
+        raise ValueError(str(error)) from error
+
+
+ModelName = Annotated[str, AfterValidator(_check_model), WithJsonSchema({"type": "string", "pattern": f"^{MODEL}$"})]
+"""A name in a document: text that `parse_model` accepts."""
 
 
 def _check_semver(text: str) -> str:

@@ -19,7 +19,7 @@ from lynxgate.candidate.evaluator import run_evaluator
 from lynxgate.candidate.fetch import Fetched, fetch
 from lynxgate.candidate.lock_check import check_lock
 from lynxgate.decision.agreed_task import list_files, list_named_files, read_agreed_task
-from lynxgate.decision.baseline import Baseline
+from lynxgate.decision.baseline import Baseline, Status
 from lynxgate.decision.compare import Verdict
 from lynxgate.decision.decide import decide_bytes
 from lynxgate.decision.groups import Groups, read_groups
@@ -28,6 +28,7 @@ from lynxgate.ports import EvalData, Progress, Tracking
 from lynxgate.promotion.context import PromotionContext
 from lynxgate.promotion.eval_set_usage import EvalSetUsage, count_gate
 from lynxgate.promotion.examine import ExpectedProduction, Request
+from lynxgate.promotion.preconditions import check_preconditions
 from lynxgate.promotion.promote import Receipt, promote
 from lynxgate.registry.resolve import find_production
 from minieval.contract.documents import parse_document, read_bytes
@@ -60,9 +61,10 @@ class GatePaths:
 
 @dataclass(frozen=True)
 class Agreed:
-    """What the baseline agrees on: its own bytes, the path of the eval set, and the task file, both checked."""
+    """What was agreed on: the baseline, as bytes and parsed, the path of its eval set, and its checked task file."""
 
-    baseline: bytes
+    data: bytes
+    baseline: Baseline
     eval_set: Path
     task: TaskFile | None
 
@@ -99,19 +101,22 @@ def gate(
     services: GateServices,
     notify: Notify,
     *,
+    logged_model: str | None = None,
     replaced: os.stat_result | None = None,
 ) -> GateResult:
     """Gate the MLflow run ``run_id`` (32 hex digits) and, if it passes, promote it as ``semver`` (as ``v0.3.1``).
 
-    1. Check that the installed packages are those of the lock file.
-    2. Check the task file against the baseline; pull the eval set and check it too.
+    1. Check that the installed packages are those of the lock file. Then read the baseline, and refuse what can be
+       refused without a candidate: a task file that was not agreed on, another registry, a semver that is not the next.
+    2. Pull the eval set and check it against the baseline.
     3. Fetch the candidate.
     4. Evaluate it per bucket.
     5. Count the comparison where the policy asks for it (`shelf_life`), and compare each bucket with the baseline.
     6. On a pass, promote.
 
-    ``replaced`` is the verdict file of an earlier gate, where the caller has removed it already: the new one gets its
-    mode.
+    ``logged_model`` is the name of the candidate in its run, for a run that has several models; without it the name in
+    the baseline is used, where there is one. ``replaced`` is the verdict file of an earlier gate, where the caller has
+    removed it already: the new one gets its mode.
 
     Raises:
         CannotJudge: a document, the eval set or the candidate cannot be used (exit code 3).
@@ -125,9 +130,13 @@ def gate(
     check_environment(paths, notify)
     # Read first: a promotion that another process makes while this candidate is evaluated must be noticed.
     expected = ExpectedProduction(find_production(services.context.store))
-    agreed = verify_eval_set(paths, services, notify)
-    baseline = agreed.baseline
-    candidate = fetch_candidate(run_id, paths, services, notify)
+    agreed = read_agreed(paths)
+    baseline = agreed.data
+    if agreed.baseline.status is Status.ACTIVE:  # a report-only baseline promotes nothing
+        check_preconditions(services.context.store, services.environ, semver, agreed.baseline.model)
+    verify_eval_set(agreed, services, notify)
+    logged_model = logged_model or agreed.baseline.model
+    candidate = fetch_candidate(run_id, paths, services, notify, logged_model=logged_model)
     evaluation = evaluate(run_id, agreed, paths, notify)
     groups = read_groups(agreed.eval_set, CONVENTIONS if agreed.task is None else agreed.task.task)
     usage = count(evaluation, baseline, paths, services, notify)
@@ -136,7 +145,9 @@ def gate(
         exception = " except that this comparison was counted" if usage and not usage.free else ""
         notify(6, f"promotion: none; registry and MLflow are unchanged{exception}")
         return GateResult(verdict, None, usage)
-    request = Request(candidate.canonical_sha, semver, evaluation, baseline, paths.bundle, expected, groups)
+    request = Request(
+        candidate.canonical_sha, semver, evaluation, baseline, paths.bundle, expected, groups, logged_model=logged_model
+    )
     receipt = promote(request, services.context, services.tracking, services.environ)
     now = "" if receipt.production == semver else f"; in production: {receipt.production or 'none'}"
     notify(6, f"promotion: {receipt.ending} {semver}; previous version: {receipt.production_before or 'none'}{now}")
@@ -155,37 +166,45 @@ def check_environment(paths: GatePaths, notify: Notify) -> None:
     notify(1, f"environment: {check_lock(paths.lock)} packages match {paths.lock}")
 
 
-def verify_eval_set(paths: GatePaths, services: GateServices, notify: Notify) -> Agreed:
-    """Stage 2: check the task file, pull the eval set, and check its hashes.
+def read_agreed(paths: GatePaths) -> Agreed:
+    """Read the baseline and the task file that it names; nothing is downloaded.
 
     Raises:
-        CannotJudge: the baseline or its task is missing or invalid, or the baseline does not name its eval set by both
-            hashes.
+        CannotJudge: the baseline or its task is missing or invalid.
         UsageFailure: an output is one of the files that are read.
-        IntegrityFailure: the task or the eval set is not the one that the baseline names, or a pull would lose changes
-            of the eval set.
-        StoreFailure: the DVC remote failed.
+        IntegrityFailure: the task is not the one that the baseline names.
     """
     data = read_bytes(paths.baseline, missing="create one with `lynxgate baseline init`")
     baseline = parse_document(data, Baseline, where=str(paths.baseline))
     eval_set = paths.baseline.parent / baseline.eval_set
-    # Before anything is downloaded: a task that was not agreed on must not cost a download.
     task = read_agreed_task(baseline, paths.baseline.parent, path=paths.task)
     task_files = () if task is None else list_files(task)
     for output in (paths.evaluation, paths.verdict, *([] if paths.rows is None else [paths.rows])):
         check_output(output, (paths.baseline, paths.lock, paths.bundle, eval_set, *task_files))
-    services.eval_data.pull(eval_set)
-    found = _check(baseline, eval_set)
-    by_task = "" if task is None else f", and {task.path} is the agreed task"
-    notify(2, f"eval set: {eval_set} has md5 {found.dvc_md5}; the baseline and the .dvc file agree{by_task}")
-    return Agreed(data, eval_set, task)
+    return Agreed(data, baseline, eval_set, task)
 
 
-def fetch_candidate(run_id: str, paths: GatePaths, services: GateServices, notify: Notify) -> Fetched:
+def verify_eval_set(agreed: Agreed, services: GateServices, notify: Notify) -> None:
+    """Stage 2: pull the eval set, and check its hashes.
+
+    Raises:
+        CannotJudge: the baseline does not name its eval set by both hashes.
+        IntegrityFailure: the eval set is not the one that the baseline names, or a pull would lose changes of it.
+        StoreFailure: the DVC remote failed.
+    """
+    services.eval_data.pull(agreed.eval_set)
+    found = _check(agreed.baseline, agreed.eval_set)
+    by_task = "" if agreed.task is None else f", and {agreed.task.path} is the agreed task"
+    notify(2, f"eval set: {agreed.eval_set} has md5 {found.dvc_md5}; the baseline and the .dvc file agree{by_task}")
+
+
+def fetch_candidate(
+    run_id: str, paths: GatePaths, services: GateServices, notify: Notify, *, logged_model: str | None = None
+) -> Fetched:
     """Stage 3: fetch the run's model into ``paths.bundle``, from the cache where it is there.
 
     Raises:
-        CannotJudge: the run has no model, or more than one.
+        CannotJudge: the run has no model, or more than one and none of the name ``logged_model``.
         IntegrityFailure: the bytes that arrived are not what the server or the cache promised.
         StoreFailure: MLflow failed.
     """
@@ -195,10 +214,14 @@ def fetch_candidate(run_id: str, paths: GatePaths, services: GateServices, notif
         paths.bundle,
         services.cache,
         services.progress,
+        logged_model=logged_model,
         notify=lambda line: notify(3, line),
     )
+    named = "" if logged_model is None else f", model {logged_model},"
     source = "the cache, verified" if found.from_cache else services.tracking.location
-    notify(3, f"candidate: run {run_id} is {found.canonical_sha} ({len(found.manifest.files)} files from {source})")
+    notify(
+        3, f"candidate: run {run_id}{named} is {found.canonical_sha} ({len(found.manifest.files)} files from {source})"
+    )
     return found
 
 

@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Final, Protocol, runtime_checkable
 
+PRODUCTION_ALIAS: Final = "production"  # of a registered model, for the version in production
 Progress = Callable[[int, int | None], None]  # bytes done so far, bytes in all where known
 
 
@@ -88,6 +89,15 @@ class RunModel:
     files: tuple[tuple[str, int | None], ...]
 
 
+@dataclass(frozen=True)
+class RegisteredVersion:
+    """What a reference to a registered model stands for now: a version, its run, and the name of the model in it."""
+
+    version: str
+    run_id: str
+    logged_model: str
+
+
 class ModelSource(Protocol):
     """Where the models of runs are downloaded from (MLflow).
 
@@ -100,17 +110,22 @@ class ModelSource(Protocol):
         """Where it is, for messages; never with a credential."""
         ...
 
-    def find_model(self, run_id: str) -> RunModel:
+    def find_model(self, run_id: str, name: str | None = None) -> RunModel:
         """Find the run's model, without its bytes.
 
+        With ``name``, the run may have several: it is the one of that name, or the only one where it is called
+        ``model``, as a candidate without a name is.
+
         Raises:
-            CannotJudge: no such run, deleted, unfinished, or no model (or several) in it.
+            CannotJudge: no such run, deleted, unfinished, or no such model (or several) in it.
             IntegrityFailure: a file name in it would leave the bundle.
         """
         ...
 
-    def download(self, run_id: str, destination: Path, progress: Progress | None = None) -> None:
-        """Download the run's model into ``destination`` (new); it appears there whole or not at all.
+    def download(
+        self, run_id: str, destination: Path, progress: Progress | None = None, name: str | None = None
+    ) -> None:
+        """Download the model that `find_model` finds into ``destination`` (new); it appears there whole or not at all.
 
         Raises:
             CannotJudge, IntegrityFailure: as `find_model`.
@@ -119,9 +134,22 @@ class ModelSource(Protocol):
         ...
 
 
+class RegisteredModels(Protocol):
+    """What is registered under the names of models (MLflow). Raises as `ModelSource`."""
+
+    def resolve(self, reference: str) -> RegisteredVersion:
+        """Resolve ``models:/name/7`` or ``models:/name@alias``, once: what an alias is moved to later changes nothing.
+
+        Raises:
+            UsageFailure: ``reference`` has another form.
+            CannotJudge: there is no such version, or it is no model of a run that can be named.
+        """
+        ...
+
+
 @dataclass(frozen=True)
 class AliasedVersion:
-    """The version of a registered model that is in production, with its tags.
+    """The version of a registered model that has an alias, with its tags.
 
     ``holds_candidate``: whether its ``source`` is the model that a gate takes from the run, which may have others.
     """
@@ -147,11 +175,19 @@ class RunTags(Protocol):
         """Set a tag of a run, once, without retrying."""
         ...
 
-    def set_alias(self, model: str, run_id: str, tags: Mapping[str, str]) -> None:
-        """Make the version whose source is the run's candidate the one in production, and tag it.
+    def set_alias(
+        self,
+        model: str,
+        run_id: str,
+        tags: Mapping[str, str],
+        *,
+        alias: str = PRODUCTION_ALIAS,
+        name: str | None = None,
+    ) -> None:
+        """Put ``alias`` on the version whose source is the run's candidate, and tag that version.
 
-        The candidate is the model that `ModelSource.find_model` finds. Model and version are registered when they are
-        not yet. A repetition changes nothing.
+        The candidate is the model that `ModelSource.find_model` finds by ``name``. Model and version are registered
+        when they are not yet. A repetition changes nothing.
 
         Raises:
             CannotJudge: the run has no model to register.
@@ -159,8 +195,11 @@ class RunTags(Protocol):
         """
         ...
 
-    def read_alias(self, model: str) -> AliasedVersion | None:
-        """Return a registered model's version in production; `None` when there is none."""
+    def read_alias(self, model: str, alias: str = PRODUCTION_ALIAS, name: str | None = None) -> AliasedVersion | None:
+        """Return the version of a registered model that has ``alias``; `None` when none has it.
+
+        ``name`` is that of the candidate in the version's run, as for `ModelSource.find_model`.
+        """
         ...
 
 
@@ -200,7 +239,7 @@ class RunMetadata(Protocol):
         ...
 
 
-class Tracking(ModelSource, AuditedTags, RunMetadata, Protocol):
+class Tracking(ModelSource, RegisteredModels, AuditedTags, RunMetadata, Protocol):
     """The whole tracking server."""
 
 

@@ -124,8 +124,13 @@ def in_a_record_s_layout(workshop: Workshop) -> str:
 
 
 def in_the_mark(workshop: Workshop) -> str:
-    replace_in(workshop.folder / "registry" / "registry.json", b'"dev"', b'"dew"')
+    replace_in(workshop.folder / "registry" / "registry.json", b'"dev"', b'"Dev"')
     return "registry.json"
+
+
+def in_the_mark_s_environment(workshop: Workshop) -> str:
+    replace_in(workshop.folder / "registry" / "registry.json", b'"dev"', b'"dew"')
+    return "for dev, and this one is"
 
 
 def in_mlflow(workshop: Workshop) -> str:
@@ -162,6 +167,7 @@ def remove_manifest(workshop: Workshop) -> str:
         in_a_record_s_state,
         in_a_record_s_layout,
         in_the_mark,
+        in_the_mark_s_environment,
         in_mlflow,
         remove_event,
         remove_manifest,

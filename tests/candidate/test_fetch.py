@@ -47,14 +47,18 @@ class Folders:
         (bundle / "MLmodel").write_text(f"run_id: '{run}'\nflavors: {{}}\n")
         (bundle / "weights.bin").write_bytes(weights)
 
-    def find_model(self, run_id: str) -> RunModel:
+    def find_model(self, run_id: str, name: str | None = None) -> RunModel:
+        del name
         self.calls.append("find")
         files = sorted(path for path in (self.root / run_id).rglob("*") if path.is_file())
         if not files:
             raise CannotJudge(f"no run {run_id}")
         return RunModel(run_id, tuple((path.name, path.stat().st_size) for path in files))
 
-    def download(self, run_id: str, destination: Path, progress: Progress | None = None) -> None:
+    def download(
+        self, run_id: str, destination: Path, progress: Progress | None = None, name: str | None = None
+    ) -> None:
+        del name
         self.calls.append("download")
         if self.failures:
             self.failures -= 1

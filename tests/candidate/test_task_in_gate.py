@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from lynxgate.errors import IntegrityFailure, UsageFailure
-from lynxgate.pipeline import Agreed, GatePaths, verify_eval_set
+from lynxgate.pipeline import Agreed, GatePaths, read_agreed, verify_eval_set
 from minieval.task.document import read_task
 from tests.samples import baseline, write
 
@@ -44,14 +44,16 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def verify(pulls: Pulls, **paths: Any) -> tuple[Agreed, list[str]]:
     said: list[str] = []
     services: Any = SimpleNamespace(eval_data=pulls)
-    return verify_eval_set(GatePaths(lock=None, **paths), services, lambda _, sentence: said.append(sentence)), said
+    agreed = read_agreed(GatePaths(lock=None, **paths))
+    verify_eval_set(agreed, services, lambda _, sentence: said.append(sentence))
+    return agreed, said
 
 
 def test_the_agreed_task_goes_on_to_the_evaluation(place: Path) -> None:
     agreed, said = verify(pulls := Pulls())
     assert agreed.task is not None and agreed.task.path == Path("set.toml")
     assert agreed.eval_set == Path("set.jsonl")
-    assert agreed.baseline == (place / "eval_baseline.json").read_bytes()
+    assert agreed.data == (place / "eval_baseline.json").read_bytes()
     assert pulls.pulled == [Path("set.jsonl")]
     assert "set.toml is the agreed task" in said[0]
 

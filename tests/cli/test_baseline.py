@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from lynxgate.cli.app import run
+from lynxgate.decision.baseline import parse_baseline
 from minieval.contract.exits import Exit
 from tests.samples import AFTER, baseline, evaluation, write
 
@@ -44,6 +45,27 @@ def test_rebaseline_writes_the_whole_file_or_nothing(folder: Path, capfd: pytest
     assert capfd.readouterr().out == "eval_baseline.json: no number changed, nothing written\n"
     assert (file.read_bytes(), file.stat().st_mtime_ns) == (after, stamp)
     assert sorted(path.name for path in folder.iterdir()) == ["candidate_eval.json", "eval_baseline.json"]
+
+
+def test_a_baseline_in_a_folder_names_files_from_there(folder: Path) -> None:
+    """The evaluation was made at the top; the baseline of a service names its eval set and task from its own folder."""
+    measured = evaluation()
+    measured["schema"] = "minieval.evaluation/2"
+    measured["eval_set"]["path"] = "services/wine/data/words.jsonl"
+    measured["task"] = {"path": "services/wine/words.toml", "sha256": "d" * 64}
+    (folder / "candidate_eval.json").write_bytes(write(measured))
+    path = folder / "services/wine/eval_baseline.json"
+    path.parent.mkdir(parents=True)
+    assert run(["baseline", "init", "--baseline", "services/wine/eval_baseline.json"]) == Exit.OK
+    found = parse_baseline(path.read_bytes())
+    assert found.task is not None
+    assert (found.eval_set, found.task.path) == ("data/words.jsonl", "words.toml")
+    before = path.read_bytes()
+    assert run(["baseline", "rebaseline", "--baseline", "services/wine/eval_baseline.json"]) == Exit.OK
+    assert path.read_bytes() == before
+    # A path outside that folder, and a baseline at the top, are left as they are.
+    assert run(["baseline", "init"]) == Exit.OK
+    assert parse_baseline((folder / "eval_baseline.json").read_bytes()).eval_set == "services/wine/data/words.jsonl"
 
 
 @pytest.mark.parametrize(

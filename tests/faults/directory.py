@@ -314,12 +314,14 @@ class WatchedTracking(DirectoryTracking):
         super().__init__(root)
         self._trap = trap
 
-    def find_model(self, run_id: str) -> RunModel:
-        found: RunModel = self._call("find_model", lambda: super(WatchedTracking, self).find_model(run_id))
+    def find_model(self, run_id: str, name: str | None = None) -> RunModel:
+        found: RunModel = self._call("find_model", lambda: super(WatchedTracking, self).find_model(run_id, name))
         return found
 
-    def download(self, run_id: str, destination: Path, progress: Progress | None = None) -> None:
-        self._call("download", lambda: super(WatchedTracking, self).download(run_id, destination, progress))
+    def download(
+        self, run_id: str, destination: Path, progress: Progress | None = None, name: str | None = None
+    ) -> None:
+        self._call("download", lambda: super(WatchedTracking, self).download(run_id, destination, progress, name))
 
     def read_tag(self, run_id: str, key: str) -> str | None:
         found: str | None = self._call("read_tag", lambda: super(WatchedTracking, self).read_tag(run_id, key))

@@ -260,7 +260,8 @@ def _comment(data: bytes) -> None:
     # NUL is shown as U+FFFD, by GitHub as well.
     assert set(plain) <= {line.replace("\0", "\ufffd") for line in lines}
     for each in found:
-        words = (f"mlflow_run_id={each.run_id}", f"semver={each.semver}")
+        model = () if each.model is None else (f"model={each.model}",)
+        words = (f"mlflow_run_id={each.run_id}", f"semver={each.semver}", *model)
         assert any(tuple(line.split()) == words for line in lines)
 
 

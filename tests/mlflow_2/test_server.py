@@ -103,6 +103,11 @@ def test_from_a_run_to_production_and_back(url: str, workshop: Workshop, tmp_pat
         assert alias is not None and alias.run_id == run_id and alias.holds_candidate
         assert alias.tags == {tag_key(semver): fetched.canonical_sha}
         assert tracking.read_facts(run_id).training_data_sha256 == "d" * 64
+    resolved = tracking.resolve(f"models:/{MODEL}@production")
+    assert (resolved.run_id, resolved.logged_model) == (runs["b"], "model")
+    assert tracking.resolve(f"models:/{MODEL}/{resolved.version}") == resolved
+    with pytest.raises(CannotJudge, match=f"has no models:/{MODEL}@absent"):
+        tracking.resolve(f"models:/{MODEL}@absent")
     assert {tag.run_id for tag in tracking.find_tags("lynxgate.")} == set(runs.values())
     assert audit(workshop.store, tracking).findings == ()
     roll_back("v0.1.0", open_context(workshop.store, tracking, tag_seconds=30), DEV)

@@ -30,7 +30,7 @@ def test_every_command_has_json() -> None:
     (group,) = build(["promote", "registry_read", "registry_write"]).registered_groups
     assert group.typer_instance is not None
     commands = {command.name: command.callback for command in group.typer_instance.registered_commands}
-    assert len(commands) == 10
+    assert len(commands) == 11
     assert [each for each in commands.values() if each and "as_json" not in inspect.signature(each).parameters] == []
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from lynxgate.errors import CannotJudge, Exit, GateError, IntegrityFailure, OutcomeUnknown, Refused, StoreFailure
-from lynxgate.promotion.authorization import authorise
+from lynxgate.promotion.authorization import Authority, authorise
 from lynxgate.promotion.examine import NotPassed
 from lynxgate.promotion.promote import Ending, promote
 from lynxgate.promotion.recovery import recover_all
@@ -153,15 +153,15 @@ def test_production_only_goes_up(workshop: Workshop, semver: str) -> None:
 @pytest.mark.parametrize(
     ("environ", "allowed"),
     [
-        ({"LYNX_ENV": "dev"}, Environment.DEV),
-        ({"LYNX_ENV": "dev", "GITHUB_ACTIONS": "true"}, Environment.DEV),
-        ({"GITHUB_ACTIONS": "true"}, Environment.PRODUCTION),
-        ({"GITHUB_ACTIONS": "true", "LYNX_ENV": "ci"}, Environment.PRODUCTION),
+        ({"LYNX_ENV": "dev"}, Authority.DEV),
+        ({"LYNX_ENV": "dev", "GITHUB_ACTIONS": "true"}, Authority.DEV),
+        ({"GITHUB_ACTIONS": "true"}, Authority.CI),
+        ({"GITHUB_ACTIONS": "true", "LYNX_ENV": "ci"}, Authority.CI),
         ({}, None),
         ({"LYNX_ENV": "ci"}, None),
-        ({"GITLAB_CI": "true"}, Environment.PRODUCTION),
-        ({"CIRCLECI": "true"}, Environment.PRODUCTION),
-        ({"JENKINS_URL": "https://jenkins.example/"}, Environment.PRODUCTION),
+        ({"GITLAB_CI": "true"}, Authority.CI),
+        ({"CIRCLECI": "true"}, Authority.CI),
+        ({"JENKINS_URL": "https://jenkins.example/"}, Authority.CI),
         ({"GITHUB_ACTIONS": "false"}, None),
         ({"GITLAB_CI": "false", "CIRCLECI": "", "JENKINS_URL": ""}, None),
         ({"CI": "true"}, None),
@@ -169,7 +169,7 @@ def test_production_only_goes_up(workshop: Workshop, semver: str) -> None:
         ({"LYNX_ENV": "DEV"}, None),
     ],
 )
-def test_there_is_no_third_path(environ: dict[str, str], allowed: Environment | None) -> None:
+def test_there_is_no_third_path(environ: dict[str, str], allowed: Authority | None) -> None:
     if allowed is None:
         with pytest.raises(Refused, match="LYNX_ENV"):
             authorise(environ)
@@ -327,11 +327,11 @@ def test_a_higher_version_that_wins_meanwhile_is_not_overtaken(workshop: Worksho
     class Overtaken(DirectoryTracking):
         downloads = 0
 
-        def download(self, run_id: str, destination: Path, progress: object = None) -> None:
+        def download(self, run_id: str, destination: Path, progress: object = None, name: str | None = None) -> None:
             self.downloads += 1
             if self.downloads == 2:  # after the claim, before tags.json
                 workshop.promote(fast, "v0.3.2")
-            super().download(run_id, destination)
+            super().download(run_id, destination, name=name)
 
     tracking = Overtaken(workshop.tracking.root)
     with pytest.raises(Refused, match=r"production moved from v0\.3\.0 to v0\.3\.2"):
@@ -346,11 +346,11 @@ def test_artifacts_overwritten_after_the_claim_are_found(workshop: Workshop) -> 
     class Moved(DirectoryTracking):
         downloads = 0
 
-        def download(self, run_id: str, destination: Path, progress: object = None) -> None:
+        def download(self, run_id: str, destination: Path, progress: object = None, name: str | None = None) -> None:
             self.downloads += 1
             if self.downloads == 2:
                 overwrite_artifact(workshop, candidate)
-            super().download(run_id, destination)
+            super().download(run_id, destination, name=name)
 
     tracking = Moved(workshop.tracking.root)
     with pytest.raises(IntegrityFailure, match=r"changed: weights\.json"):

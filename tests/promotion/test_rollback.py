@@ -199,11 +199,11 @@ def test_a_tombstone_laid_while_its_bundle_is_promoted_stops_it(promoted: Worksh
     class Tombstoner(DirectoryTracking):
         downloads = 0
 
-        def download(self, run_id: str, destination: Path, progress: object = None) -> None:
+        def download(self, run_id: str, destination: Path, progress: object = None, name: str | None = None) -> None:
             self.downloads += 1
             if self.downloads == 2:  # after the claim
                 tombstone(candidate.sha, "found out just now", promoted.context(), DEV)
-            super().download(run_id, destination)
+            super().download(run_id, destination, name=name)
 
     tracking = Tombstoner(promoted.tracking.root)
     with pytest.raises(Refused, match="found out just now"):

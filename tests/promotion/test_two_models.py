@@ -13,7 +13,10 @@ import pytest
 
 from lynxgate.adapters.mlflow import MlflowTracking
 from lynxgate.audit.verify import audit
-from lynxgate.errors import StoreFailure
+from lynxgate.candidate.cache import Cache
+from lynxgate.candidate.fetch import fetch
+from lynxgate.errors import CannotJudge, StoreFailure, UsageFailure
+from lynxgate.ports import RegisteredVersion
 from lynxgate.promotion.examine import Request
 from lynxgate.promotion.promote import promote
 from lynxgate.promotion.run_tag import tag_key
@@ -190,3 +193,63 @@ def test_the_database_that_only_an_option_names(scene: Scene) -> None:
         mlflow.set_tracking_uri(default)
     found = scene.tracking.read_alias(f"{scene.model}-new")
     assert found is not None and found.holds_candidate and found.tags == {"a": "b"}
+
+
+def test_a_model_is_promoted_by_its_name(scene: Scene, tmp_path: Path) -> None:
+    """The other model of the run, by name: download, alias and evidence are about it, also for an auditor."""
+    draft = scene.workshop.candidate("a")
+    baseline = json.loads(write_baseline())
+    baseline["policy"]["registered_model"] = f"models:/{scene.model}"
+    request = Request(
+        draft.sha,
+        "v0.3.0",
+        write_evaluation(draft.sha, scene.run_id),
+        json.dumps(baseline).encode(),
+        draft.bundle,
+        logged_model="draft",
+    )
+    promote(request, open_context(scene.workshop.store, scene.tracking, tag_seconds=30), scene.tracking, DEV)
+    assert scene.aliased() == scene.versions["draft"]
+    assert scene.problems() == []
+    fetched = fetch(scene.tracking, scene.run_id, tmp_path / "b", Cache(tmp_path / "cache"), logged_model="draft")
+    assert fetched.canonical_sha == draft.sha
+
+
+def test_a_name_that_the_run_does_not_have_is_refused(scene: Scene, tmp_path: Path) -> None:
+    with pytest.raises(CannotJudge, match=r"has no model 'wine' \(it has 'draft', 'model'\)"):
+        fetch(scene.tracking, scene.run_id, tmp_path / "b", Cache(tmp_path / "cache"), logged_model="wine")
+    assert not (tmp_path / "b").exists()
+
+
+def test_the_only_model_of_a_run_may_have_the_usual_name(scene: Scene, tmp_path: Path) -> None:
+    run_id = scene.tracked.client.create_run(scene.tracked.experiment).info.run_id
+    scene.tracked.log(run_id, "model", scene.candidate.bundle)
+    scene.tracked.client.set_terminated(run_id, "FINISHED")
+    found = fetch(scene.tracking, run_id, tmp_path / "b", Cache(tmp_path / "cache"), logged_model="wine")
+    assert found.canonical_sha == scene.candidate.sha
+
+
+def test_a_registered_model_stands_for_one_model_of_one_run(scene: Scene) -> None:
+    client, tracking = scene.tracked.client, scene.tracking
+    for name, version in scene.versions.items():
+        assert tracking.resolve(f"models:/{scene.model}/{version}") == RegisteredVersion(version, scene.run_id, name)
+    client.set_registered_model_alias(scene.model, "candidate", scene.versions["draft"])
+    found = tracking.resolve(f"models:/{scene.model}@candidate")
+    # What was resolved is pinned by run and name: the alias may move on.
+    client.set_registered_model_alias(scene.model, "candidate", scene.versions["model"])
+    assert found == RegisteredVersion(scene.versions["draft"], scene.run_id, "draft")
+    assert tracking.find_model(found.run_id, found.logged_model).source != tracking.find_model(scene.run_id).source
+
+
+@pytest.mark.parametrize("reference", ["models:/absent/1", "models:/{model}/99", "models:/{model}@absent"])
+def test_a_registered_model_that_does_not_exist(scene: Scene, reference: str) -> None:
+    with pytest.raises(CannotJudge, match="check name, version and alias"):
+        scene.tracking.resolve(reference.format(model=scene.model))
+
+
+@pytest.mark.parametrize(
+    "reference", ["wine/1", "models:/wine", "models:/wine/01", "models:/wine@", "models:/../x/1", "models:/m-1/2\n"]
+)
+def test_what_is_no_registered_model(scene: Scene, reference: str) -> None:
+    with pytest.raises(UsageFailure, match="use models:/name/7 or models:/name@alias"):
+        scene.tracking.resolve(reference)

@@ -16,7 +16,16 @@ from pathlib import Path
 from lynxgate.adapters.local import DirectoryStore
 from lynxgate.audit.finding import Finding
 from lynxgate.errors import CannotJudge, StoreFailure
-from lynxgate.ports import AliasedVersion, Progress, RegistryStore, RunFacts, RunModel, RunTag, RunTags
+from lynxgate.ports import (
+    AliasedVersion,
+    Progress,
+    RegisteredVersion,
+    RegistryStore,
+    RunFacts,
+    RunModel,
+    RunTag,
+    RunTags,
+)
 from lynxgate.promotion.context import PromotionContext
 from lynxgate.promotion.examine import Request
 from lynxgate.promotion.promote import Receipt, promote
@@ -33,7 +42,7 @@ LEASE = timedelta(minutes=5)
 
 
 class DirectoryTracking:
-    """Runs in a directory: `<run>/model/...` and `<run>/tags/<key>`."""
+    """Runs in a directory: `<run>/model/...`, `<run>/<name>/...` for further models, and `<run>/tags/<key>`."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -46,21 +55,26 @@ class DirectoryTracking:
         shutil.copytree(bundle, self.root / run_id / "model")
         (self.root / run_id / "tags").mkdir()
 
+    def resolve(self, reference: str) -> RegisteredVersion:
+        raise CannotJudge(f"no registered models here: {reference}")
+
     def read_facts(self, run_id: str) -> RunFacts:
         return RunFacts(self.read_tag(run_id, "training_data_sha256"))
 
-    def find_model(self, run_id: str) -> RunModel:
+    def find_model(self, run_id: str, name: str | None = None) -> RunModel:
         if not (self.root / run_id).is_dir():
             raise CannotJudge(f"no run {run_id}")
-        folder = self.root / run_id / "model"
+        folder = self._model(run_id, name)
         files = sorted(path for path in folder.rglob("*") if path.is_file())
         return RunModel(run_id, tuple((path.relative_to(folder).as_posix(), path.stat().st_size) for path in files))
 
-    def download(self, run_id: str, destination: Path, progress: Progress | None = None) -> None:
+    def download(
+        self, run_id: str, destination: Path, progress: Progress | None = None, name: str | None = None
+    ) -> None:
         del progress
         if not (self.root / run_id).is_dir():
             raise CannotJudge(f"no run {run_id}")
-        shutil.copytree(self.root / run_id / "model", destination)
+        shutil.copytree(self._model(run_id, name), destination)
 
     def read_tag(self, run_id: str, key: str) -> str | None:
         path = self._tag(run_id, key)
@@ -73,18 +87,26 @@ class DirectoryTracking:
         for path in sorted(self.root.glob(f"*/tags/{prefix}*")):
             yield RunTag(path.parent.parent.name, path.name, path.read_text())
 
-    def set_alias(self, model: str, run_id: str, tags: Mapping[str, str]) -> None:
+    def set_alias(
+        self, model: str, run_id: str, tags: Mapping[str, str], *, alias: str = "production", name: str | None = None
+    ) -> None:
+        del name
         for key, value in tags.items():
             write_atomically(self._tag(run_id, f"{model}.{key}"), value.encode())
-        write_atomically(self.root / f"{model}.production", run_id.encode())
+        write_atomically(self.root / f"{model}.{alias}", run_id.encode())
 
-    def read_alias(self, model: str) -> AliasedVersion | None:
-        path = self.root / f"{model}.production"
+    def read_alias(self, model: str, alias: str = "production", name: str | None = None) -> AliasedVersion | None:
+        del name
+        path = self.root / f"{model}.{alias}"
         if not path.exists():
             return None
         run_id = path.read_text()
         tags = {tag.name.removeprefix(f"{model}."): tag.read_text() for tag in self._tag(run_id, "").glob(f"{model}.*")}
         return AliasedVersion("1", run_id, f"runs:/{run_id}/model", holds_candidate=True, tags=tags)
+
+    def _model(self, run_id: str, name: str | None) -> Path:
+        named = self.root / run_id / (name or "model")
+        return named if named.is_dir() else self.root / run_id / "model"
 
     def _tag(self, run_id: str, key: str) -> Path:
         if not (self.root / run_id).is_dir():
@@ -131,14 +153,15 @@ class Workshop:
     """A folder with a registry, a tracking directory, and candidates A, B, ... made on demand."""
 
     folder: Path
+    registry: str = "registry"
 
     @property
     def store(self) -> DirectoryStore:
-        return DirectoryStore(self.folder / "registry", patience=5)
+        return DirectoryStore(self.folder / self.registry, patience=5)
 
     @property
     def later(self) -> LaterStore:
-        return LaterStore(self.folder / "registry", patience=5)
+        return LaterStore(self.folder / self.registry, patience=5)
 
     @property
     def tracking(self) -> DirectoryTracking:
@@ -147,8 +170,8 @@ class Workshop:
     def context(self, store: RegistryStore | None = None, tracking: RunTags | None = None) -> PromotionContext:
         return open_context(store or self.store, tracking or self.tracking)
 
-    def open_registry(self, environment: Environment = Environment.DEV) -> None:
-        create_registry(self.store, environment)
+    def open_registry(self, environment: Environment = Environment.DEV, model: str | None = None) -> None:
+        create_registry(self.store, environment, model)
 
     def candidate(self, name: str, *, correct: int = 95, status: str = "active") -> Candidate:
         bundle = self.folder / "bundles" / name
@@ -190,12 +213,13 @@ def write_evaluation(sha: str, run_id: str, correct: int = 95, n: int = 100) -> 
     ).encode()
 
 
-def write_baseline(status: str = "active") -> bytes:
+def write_baseline(status: str = "active", model: str | None = None) -> bytes:
     figures = {"n": 100, "correct": 95, "accuracy": 0.95}
     return json.dumps(
         {
             "schema": "lynxgate.baseline/1",
             "status": status,
+            **({} if model is None else {"model": model}),
             "eval_set": "data/eval/phase-20.jsonl",
             "eval_set_dvc_hash": EVAL_SET,
             "policy": {"rule": "point", "tolerance_pp": 2.0},

@@ -38,6 +38,29 @@ class TestRequest:
         assert output() == (OUTPUTS, "")
         assert github.bodies(PULL) == []
 
+    def test_a_request_for_a_model(self, github: GithubStandIn, step: Step, output: Output) -> None:
+        """Two gates in one pull request: each finds its own request; a gate without a name finds a conflict."""
+        (step.root / "wine.json").write_bytes(write(baseline(model="wine")))
+        github.add_comment(PULL, "ann", f"{REQUEST} model=wine\n\n{OTHER} model=grape\n", at(1))
+        step.label()
+        wine = ("ci", "request", "--baseline", "wine.json", "--kind", "gate-wine")
+        assert step.run(*wine) == Exit.OK
+        assert step.outputs == f"{OUTPUTS}model=wine\n"
+        assert step.run(*wine, "--no-comment", "--expect-model", "wine") == Exit.OK
+        assert step.run(*wine, "--no-comment", "--expect-model", "") == Exit.REFUSED
+        assert "the request is now for model wine; this gate started with none" in output()[1]
+        assert step.run("ci", "request") == Exit.REFUSED
+        assert "There are different requests" in comments(github)
+
+    def test_a_gate_of_a_model_explains_its_own_request(self, github: GithubStandIn, step: Step) -> None:
+        (step.root / "wine.json").write_bytes(write(baseline(model="wine")))
+        github.add_comment(PULL, "ann", REQUEST, at(1))
+        step.label()
+        assert step.run("ci", "request", "--baseline", "wine.json", "--kind", "gate-wine") == Exit.REFUSED
+        assert comments(github).startswith("<!-- lynxgate:gate-wine -->\n")
+        assert "none for the model wine, which the baseline names" in comments(github)
+        assert "semver=v0.X.Y model=wine" in comments(github)
+
     def test_a_token_that_may_read_is_enough(self, github: GithubStandIn, step: Step) -> None:
         github.tokens[TOKEN] = READ_ONLY
         github.add_comment(PULL, "ann", REQUEST, at(1))
@@ -365,6 +388,13 @@ class TestComment:
         assert step.run("ci", "comment", "--receipt", "receipt.txt", *requested) == Exit.OK
         assert "promoted v0.3.1" in comments(github)
         assert "approv" not in comments(github)
+
+    def test_the_requested_model_is_a_fact(self, github: GithubStandIn, step: Step) -> None:
+        step.label()
+        write_verdict(step)
+        assert step.run("ci", "comment", "--model-name", "wine", "--kind", "gate-wine") == Exit.OK
+        assert "- model: `wine`" in comments(github)
+        assert step.run("ci", "comment", "--model-name", "wi ne") == Exit.USAGE
 
     def test_a_regression(self, github: GithubStandIn, step: Step) -> None:
         step.label()

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from lynxgate.identity import parse_run_id, parse_semver
+from lynxgate.identity import parse_model, parse_run_id, parse_semver
 from lynxgate.pull_request.forge import Comment, LabelEvent, Permission
 from lynxgate.pull_request.request import (
     HOW_TO_ASK,
@@ -57,7 +57,25 @@ def reason(found: Chosen | Declined) -> str:
 
 
 SPOILERS = (
-    *(line(), "mlflow_run_id=", "semver=", RUN, "v0.3.1", " ", "\n", "\r", "$(id)", "`", ";", "'", '"', "\x00"),
+    *(
+        line(),
+        f"{line()} model=wine",
+        " model=",
+        "wine",
+        "mlflow_run_id=",
+        "semver=",
+        RUN,
+        "v0.3.1",
+        " ",
+        "\n",
+        "\r",
+        "$(id)",
+        "`",
+        ";",
+        "'",
+        '"',
+        "\x00",
+    ),
     *("<!--", "-->", "\u2028", "|", "${{ secrets.X }}", "::set-output name=x::", "&&", "\\", "%0A", "٣"),
 )
 
@@ -210,6 +228,36 @@ class TestGrammar:
     def test_injected_text_does_not_leave_a_comment(self, body: str) -> None:
         _hold(body)
 
+    @pytest.mark.parametrize("model", ["wine", "Wine_2", "a", "0-b", "x" * 63])
+    def test_a_request_may_name_a_model(self, model: str) -> None:
+        for gap in (" ", "\t", "   "):
+            assert parse_requests(f"{line()}{gap}model={model}") == (PromotionRequest(RUN, "v0.3.1", model),)
+
+    @pytest.mark.parametrize(
+        "end",
+        [
+            *(
+                " model=",
+                " model=-wine",
+                " model=_wine",
+                " model=a.b",
+                " model=a/b",
+                " model=wïne",
+                f" model={'x' * 64}",
+            ),
+            *(" model=wine;id", " model=$(id)", " model=`id`", " model=wine\x00", " model=@ann", " model=#1"),
+            *(" model=wine please", " model=wine model=grape", " model =wine", " Model=wine", "model=wine"),
+            *("\nmodel=wine\u2028", " model=wine\u00a0", " model=a\u202eb", " model='wine'", ' model="wine"'),
+        ],
+    )
+    def test_a_model_of_another_form_makes_it_text(self, end: str) -> None:
+        found = parse_requests(f"{line()}{end}")
+        assert found == (() if not end.startswith("\n") else (PromotionRequest(RUN, "v0.3.1"),))
+
+    def test_a_model_stands_at_the_end(self) -> None:
+        assert parse_requests(f"model=wine {line()}") == ()
+        assert parse_requests(f"mlflow_run_id={RUN} model=wine semver=v0.3.1") == ()
+
     def test_a_malformed_request_is_recognized(self) -> None:
         assert looks_like_request(f"mlflow_run_id: {RUN}")
         assert looks_like_request("semver = v0.3.1")
@@ -221,6 +269,7 @@ def _hold(body: str) -> None:
     for request in parse_requests(body):
         assert parse_run_id(request.run_id) == request.run_id
         assert str(parse_semver(request.semver)) == request.semver
+        assert request.model is None or parse_model(request.model) == request.model
         assert line(request.run_id, request.semver).split()[0] in body
 
 
@@ -311,6 +360,23 @@ class TestChoice:
 
     def test_another_request_after_the_label_conflicts(self) -> None:
         assert "different" in reason(pick([comment(1), comment(11, line(OTHER))]))
+
+    def test_a_gate_of_a_model_sees_only_requests_for_it(self) -> None:
+        wine, grape = f"{line()} model=wine", f"{line(OTHER)} model=grape"
+        comments, labelled = [comment(1, wine), comment(2, grape), comment(3)], set_at(10)
+
+        def chosen(model: str | None) -> Chosen | Declined:
+            return choose(comments, ROLES, [labelled], labelled, model)
+
+        for model, run in (("wine", RUN), ("grape", OTHER)):
+            found = chosen(model)
+            assert isinstance(found, Chosen)
+            assert found.request == PromotionRequest(run, "v0.3.1", model)
+        assert "different requests" in reason(chosen(None))
+        missing = chosen("plum")
+        assert reason(missing) == "there is a request, but none for the model plum, which the baseline names"
+        assert isinstance(missing, Declined) and "semver=v0.X.Y model=plum" in missing.advice
+        assert requesters(comments, "plum") == ()
 
     def test_the_order_of_the_list_does_not_matter(self) -> None:
         comments = [comment(1, line(OTHER)), comment(5), comment(6, "x")]

@@ -242,8 +242,8 @@ def test_production_that_moves_after_the_check_is_still_seen(workshop: Workshop)
     class Overtaken(DirectoryTracking):
         downloads = 0
 
-        def download(self, run_id: str, destination: Path, progress: object = None) -> None:
-            super().download(run_id, destination)
+        def download(self, run_id: str, destination: Path, progress: object = None, name: str | None = None) -> None:
+            super().download(run_id, destination, name=name)
             self.downloads += 1
             if self.downloads == 1:
                 workshop.promote(workshop.candidate("c"), "v0.3.1")

@@ -215,6 +215,14 @@ def test_an_existing_eval_set_gives_hashes_and_buckets(repository: Path, capfd: 
         (["--eval-set", "/etc/passwd"], "not a path inside the repository"),
         (["--eval-set", "../other.jsonl"], "not a path inside the repository"),
         (["--root", "nowhere"], "is not a directory"),
+        (["--name", "Wine"], "lower-case letters"),
+        (["--name", "wine\n  evil: true"], "lower-case letters"),
+        (["--name", "wine_red"], "lower-case letters"),
+        (["--baseline", "../eval_baseline.json"], "not a path inside the repository"),
+        (["--baseline", "/etc/eval_baseline.json"], "not a path inside the repository"),
+        (["--baseline", "a b.json"], "not a plain path"),
+        (["--baseline", "x.json\n          task: promote"], "not a plain path"),
+        (["--baseline", "services/wine/b.json"], "is outside 'services/wine', the folder of --baseline"),
     ],
 )
 def test_a_bad_option_writes_nothing(
@@ -225,6 +233,80 @@ def test_a_bad_option_writes_nothing(
     assert message in err
     assert "Traceback" not in err
     assert files_of(repository) == {}
+
+
+WINE = ("--name", "wine", "--baseline", "services/wine/eval_baseline.json", "--eval-set", "services/wine/words.jsonl")
+
+
+def test_a_gate_with_a_name_has_everything_of_its_own(repository: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Beside the gate without a name: workflows, label, comment, check run, registry, baseline; nothing is shared."""
+    write_rows(repository / "services/wine/words.jsonl", upper_rows(6))
+    assert init(repository) == 0
+    before = files_of(repository)
+    capfd.readouterr()
+    assert init(repository, *WINE) == 0
+    out = capfd.readouterr().out
+    added = files_of(repository)
+    assert {name: added[name] for name in before} == before
+    caller, gate = ".github/workflows/lynxgate-wine.yml", ".github/workflows/lynxgate-wine-gate.yml"
+    assert sorted(added.keys() - before.keys()) == [gate, caller, WINE[3]]
+    baseline = parse_baseline(added[WINE[3]])
+    assert (baseline.model, baseline.eval_set) == ("wine", "words.jsonl")
+
+    called, called_gate = yaml.safe_load(added[caller]), yaml.safe_load(added[gate])
+    assert "'deploy-candidate-wine'" in called["jobs"]["request"]["if"]
+    assert called["jobs"]["gate"]["uses"].endswith(f"/{gate}@main")
+    steps = [job["steps"][-1]["with"] for job in (called["jobs"]["request"], *called_gate["jobs"].values())]
+    for passed in steps:
+        assert (passed["name"], passed["label"], passed["baseline"]) == ("wine", "deploy-candidate-wine", WINE[3])
+    for passed in steps[1:]:
+        assert passed["model-name"] == "${{ inputs.model-name }}"
+    promote = called_gate["jobs"]["promote"]
+    assert promote["concurrency"]["group"] == "lynxgate-promotion-production-wine"
+    assert promote["steps"][-1]["with"]["registry"] == "${{ vars.LYNXGATE_REGISTRY_WINE }}"
+    for said in ("deploy-candidate-wine", "LYNXGATE_REGISTRY_WINE", "--model wine", "--model-name wine", WINE[3]):
+        assert said in out
+
+    assert init(repository, *WINE) == 0
+    assert files_of(repository) == added
+    assert capfd.readouterr().out.count(": unchanged\n") == 4
+
+
+def test_from_a_subfolder_workflows_are_written_at_the_top(
+    repository: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    write_rows(repository / "services/wine/words.jsonl", upper_rows(6))
+    monkeypatch.chdir(repository / "services/wine")
+    for count in (0, 5):
+        assert run(["init", "--name", "wine", "--eval-set", "words.jsonl"]) == 0
+        out, err = capfd.readouterr()
+        assert out.count(": unchanged\n") == count
+        assert err == ""
+    found = files_of(repository)
+    assert sorted(found) == [
+        ".github/workflows/lynxgate-wine-gate.yml",
+        ".github/workflows/lynxgate-wine.yml",
+        ".gitignore",
+        "services/wine/.gitignore",
+        "services/wine/eval_baseline.json",
+        "services/wine/words.jsonl",
+    ]
+    assert b"baseline: services/wine/eval_baseline.json\n" in found[".github/workflows/lynxgate-wine-gate.yml"]
+    assert parse_baseline(found["services/wine/eval_baseline.json"]).eval_set == "words.jsonl"
+    # The same from the top: one repository, whatever the current directory is.
+    monkeypatch.chdir(repository)
+    assert run(["init", *WINE]) == 0
+    assert files_of(repository) == found
+
+
+def test_a_task_file_is_named_from_the_baseline(repository: Path) -> None:
+    folder = repository / "services/wine"
+    folder.mkdir(parents=True)
+    (folder / "wine.csv").write_text("id,acid,label\n" + "".join(f"{n},{n % 3},{n % 2}\n" for n in range(40)))
+    assert init(repository, *WINE[:5], "services/wine/wine.csv") == 0
+    baseline = parse_baseline((folder / "eval_baseline.json").read_bytes())
+    assert baseline.task is not None and (baseline.task.path, baseline.eval_set) == ("wine.toml", "wine.csv")
+    assert (folder / "wine.toml").is_file()
 
 
 def test_an_invalid_eval_set_writes_nothing(repository: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -296,6 +378,7 @@ def test_the_workflows_name_the_given_action() -> None:
 @pytest.mark.parametrize("options", [(), ("--repository", "ann/inflector", "--action", f"lynxgate/lynxgate@{COMMIT}")])
 def test_the_linters_find_nothing(repository: Path, options: tuple[str, ...]) -> None:
     init(repository, *options)
+    assert init(repository, *options, *WINE) == 0
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
     for command in (["actionlint"], ["zizmor", "--quiet", "--offline", "--persona", "auditor", "."]):
         done = subprocess.run(command, cwd=repository, env=environment, capture_output=True, text=True, check=False)

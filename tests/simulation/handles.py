@@ -251,11 +251,13 @@ class TrackingHandle:
     def location(self) -> str:
         return self.tracking.location
 
-    def find_model(self, run_id: str) -> RunModel:
-        return self._ask(f"find_model {run_id[:8]}", lambda: self.tracking.find_model(run_id))
+    def find_model(self, run_id: str, name: str | None = None) -> RunModel:
+        return self._ask(f"find_model {run_id[:8]}", lambda: self.tracking.find_model(run_id, name))
 
-    def download(self, run_id: str, destination: Path, progress: Progress | None = None) -> None:
-        self._ask(f"download {run_id[:8]}", lambda: self.tracking.download(run_id, destination, progress))
+    def download(
+        self, run_id: str, destination: Path, progress: Progress | None = None, name: str | None = None
+    ) -> None:
+        self._ask(f"download {run_id[:8]}", lambda: self.tracking.download(run_id, destination, progress, name))
 
     def read_facts(self, run_id: str) -> RunFacts:
         return self._ask(f"read_facts {run_id[:8]}", lambda: self.tracking.read_facts(run_id))
@@ -272,17 +274,19 @@ class TrackingHandle:
             lambda: self.tracking.set_tag(run_id, key, value),
         )
 
-    def set_alias(self, model: str, run_id: str, tags: Mapping[str, str]) -> None:
+    def set_alias(
+        self, model: str, run_id: str, tags: Mapping[str, str], *, alias: str = "production", name: str | None = None
+    ) -> None:
         self.network.tell(
             self.process,
             self.location,
             "set_alias",
             f"{model} {run_id[:8]}",
-            lambda: self.tracking.set_alias(model, run_id, tags),
+            lambda: self.tracking.set_alias(model, run_id, tags, alias=alias, name=name),
         )
 
-    def read_alias(self, model: str) -> AliasedVersion | None:
-        return self._ask(f"read_alias {model}", lambda: self.tracking.read_alias(model))
+    def read_alias(self, model: str, alias: str = "production", name: str | None = None) -> AliasedVersion | None:
+        return self._ask(f"read_alias {model}", lambda: self.tracking.read_alias(model, alias, name))
 
     def _ask(self, name: str, call: Callable[[], T]) -> T:
         return self.network.ask(self.process, name, call, tracking=True)

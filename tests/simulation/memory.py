@@ -91,15 +91,18 @@ class MemoryTracking:
     def __init__(self, models: Mapping[str, Manifest]) -> None:
         self._models = dict(models)
         self._tags: dict[tuple[str, str], str] = {}
-        self._aliases: dict[str, str] = {}
+        self._aliases: dict[tuple[str, str], str] = {}
         self._version_tags: dict[tuple[str, str], dict[str, str]] = {}
         self._downloaded: dict[Path, str] = {}
 
-    def find_model(self, run_id: str) -> RunModel:
+    def find_model(self, run_id: str, name: str | None = None) -> RunModel:
+        del name
         return RunModel(run_id, tuple((file.path, file.size) for file in self._find(run_id).files))
 
-    def download(self, run_id: str, destination: Path, progress: Progress | None = None) -> None:
-        del progress
+    def download(
+        self, run_id: str, destination: Path, progress: Progress | None = None, name: str | None = None
+    ) -> None:
+        del progress, name
         self._find(run_id)
         self._downloaded[destination] = run_id
 
@@ -123,13 +126,17 @@ class MemoryTracking:
             if key.startswith(prefix):
                 yield RunTag(run_id, key, value)
 
-    def set_alias(self, model: str, run_id: str, tags: Mapping[str, str]) -> None:
+    def set_alias(
+        self, model: str, run_id: str, tags: Mapping[str, str], *, alias: str = "production", name: str | None = None
+    ) -> None:
+        del name
         self._find(run_id)
         self._version_tags.setdefault((model, run_id), {}).update(tags)
-        self._aliases[model] = run_id
+        self._aliases[model, alias] = run_id
 
-    def read_alias(self, model: str) -> AliasedVersion | None:
-        run_id = self._aliases.get(model)
+    def read_alias(self, model: str, alias: str = "production", name: str | None = None) -> AliasedVersion | None:
+        del name
+        run_id = self._aliases.get((model, alias))
         if run_id is None:
             return None
         tags = dict(self._version_tags[model, run_id])

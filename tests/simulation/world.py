@@ -149,7 +149,7 @@ class World:
         # As `create_registry` does, but a seed replays only with an id of its own.
         mark = {
             "schema": "lynxgate.registry/2",
-            "environment": kind.value,
+            "environment": str(kind),
             "id": digest_bytes(name.encode())[:32],
             "manifest_format": FORMAT,
         }

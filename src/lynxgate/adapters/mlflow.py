@@ -20,7 +20,7 @@ import shutil
 import tempfile
 import threading
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 # Set before the import, which reads it: otherwise MLflow would report its use from a process that holds credentials.
@@ -30,15 +30,15 @@ import mlflow
 import mlflow.exceptions
 import requests
 from mlflow import MlflowClient
-from mlflow.entities import LoggedModel, ViewType
+from mlflow.entities import LoggedModel, RunInfo, ViewType
 from mlflow.store.artifact.artifact_repo import ArtifactRepository
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
 from lynxgate.adapters import mlflow_models
 from lynxgate.adapters.mlflow_models import Place
 from lynxgate.errors import CannotJudge, GateError, IntegrityFailure, OutcomeUnknown, StoreFailure
-from lynxgate.identity import is_sha
-from lynxgate.ports import AliasedVersion, Progress, RunFacts, RunModel, RunTag
+from lynxgate.identity import is_model, is_run_id, is_sha
+from lynxgate.ports import PRODUCTION_ALIAS, AliasedVersion, Progress, RegisteredVersion, RunFacts, RunModel, RunTag
 from lynxgate.redact import scrub, strip_credentials
 from minieval.contract.fields import LARGEST_CANONICAL
 
@@ -122,21 +122,29 @@ class MlflowTracking:
             if not (token := found.token):
                 return
 
-    def set_alias(self, model: str, run_id: str, tags: Mapping[str, str]) -> None:
-        """Make the candidate's version of ``model`` the one in production; errors as `lynxgate.ports.Tracking`."""
-        place = self._locate(run_id)
+    def set_alias(
+        self,
+        model: str,
+        run_id: str,
+        tags: Mapping[str, str],
+        *,
+        alias: str = PRODUCTION_ALIAS,
+        name: str | None = None,
+    ) -> None:
+        """Put ``alias`` on the candidate's version of ``model``; errors as `lynxgate.ports.Tracking`."""
+        place = self._locate(run_id, name)
         with self._translated(f"point the alias of {model}"), _as_default(self._uri):
-            mlflow_models.set_alias(self._client, model, run_id, place, tags)
+            mlflow_models.set_alias(self._client, model, run_id, place, tags=tags, alias=alias)
 
-    def read_alias(self, model: str) -> AliasedVersion | None:
-        """The version in production of a registered model; errors as `lynxgate.ports.Tracking`."""
+    def read_alias(self, model: str, alias: str = PRODUCTION_ALIAS, name: str | None = None) -> AliasedVersion | None:
+        """The version of a registered model that has ``alias``; errors as `lynxgate.ports.Tracking`."""
         with self._translated(f"read the alias of {model}"):
-            found = mlflow_models.read_alias(self._client, model)
+            found = mlflow_models.read_alias(self._client, model, alias)
         if found is None:
             return None
         run_id, source = str(found.run_id), str(found.source)
         try:
-            holds_candidate = self._locate(run_id).is_source(source)
+            holds_candidate = self._locate(run_id, name).is_source(source)
         except CannotJudge:  # the run has no candidate (any more)
             holds_candidate = False
         return AliasedVersion(str(found.version), run_id, source, holds_candidate, dict(found.tags))
@@ -156,13 +164,43 @@ class MlflowTracking:
                 raise CannotJudge(f"run {run_id}: its {TRAINING_DATA} is {value[:80]!r}, not a SHA-256")
         return RunFacts(next(iter(named), None))
 
-    def find_model(self, run_id: str) -> RunModel:
-        """The run's model without its bytes; errors as `lynxgate.ports.Tracking`."""
-        return self._find(run_id)[0]
+    def resolve(self, reference: str) -> RegisteredVersion:
+        """The version that a reference stands for; errors as `lynxgate.ports.RegisteredModels`."""
+        model, version, alias = mlflow_models.parse_reference(reference)
+        try:
+            with self._translated(f"resolve {reference}"):
+                found = mlflow_models.find_version(self._client, model, version, alias)
+        except _NoSuch as error:
+            raise CannotJudge(f"{self.location} has no {reference}; check name, version and alias") from error
+        run_id, source = str(found.run_id or ""), str(found.source)
+        where = f"{reference} (version {found.version}, source {source[:200]!r})"
+        if not is_run_id(run_id):
+            raise CannotJudge(f"{where} names no run; register a model that a run has logged")
+        name = next((name for name, place in self._list_places(run_id) if place.is_source(source)), None)
+        if name is None:
+            raise CannotJudge(f"{where} is no model of its run {run_id}; register a model that the run has logged")
+        if not is_model(name):
+            raise CannotJudge(f"{where} is called {name[:80]!r} in its run; log it under a plain name, such as 'model'")
+        return RegisteredVersion(str(found.version), run_id, name)
 
-    def download(self, run_id: str, destination: Path, progress: Progress | None = None) -> None:
+    def _list_places(self, run_id: str) -> list[tuple[str, Place]]:
+        """Return name and place of each model of a run."""
+        info = self._read_run(run_id)
+        logged = self._search_logged_models(run_id, info.experiment_id)
+        if logged:
+            return [(str(each.name), _place_of(each)) for each in logged]
+        folders = self._list_folders(run_id, info.artifact_uri)
+        return [(folder, Place(f"runs:/{run_id}/{folder}", info.artifact_uri, folder)) for folder in folders]
+
+    def find_model(self, run_id: str, name: str | None = None) -> RunModel:
+        """The run's model without its bytes; errors as `lynxgate.ports.Tracking`."""
+        return self._find(run_id, name)[0]
+
+    def download(
+        self, run_id: str, destination: Path, progress: Progress | None = None, name: str | None = None
+    ) -> None:
         """Download the run's model; errors as `lynxgate.ports.Tracking`."""
-        model, repository, folder = self._find(run_id)
+        model, repository, folder = self._find(run_id, name)
         _require_space(destination.parent, model)
         work = Path(tempfile.mkdtemp(dir=destination.parent, prefix=f".{destination.name}.partial-"))
         try:
@@ -177,9 +215,9 @@ class MlflowTracking:
         finally:
             shutil.rmtree(work, ignore_errors=True)
 
-    def _find(self, run_id: str) -> tuple[RunModel, ArtifactRepository, str]:
+    def _find(self, run_id: str, name: str | None) -> tuple[RunModel, ArtifactRepository, str]:
         """The model, the repository it is in, and its folder there ("" when the repository is the model)."""
-        place = self._locate(run_id)
+        place = self._locate(run_id, name)
         with self._translated(f"list the model of run {run_id}"):
             repository = get_artifact_repository(place.repository, tracking_uri=self._uri)
             files = tuple(sorted(_list(repository, place.folder)))
@@ -187,8 +225,15 @@ class MlflowTracking:
             raise CannotJudge(f"the model of run {run_id} ({place.source}) has no MLmodel file; log the model again")
         return RunModel(place.source, files), repository, place.folder
 
-    def _locate(self, run_id: str) -> Place:
-        """Where the candidate is: the one model of the run, or the one that is named as a candidate is."""
+    def _locate(self, run_id: str, name: str | None = None) -> Place:
+        """Where the candidate is: the model ``name`` of the run; without, its one model or the one called ``model``."""
+        info = self._read_run(run_id)
+        return self._logged_model(run_id, info.experiment_id, name) or self._older_layout(
+            run_id, info.artifact_uri, name
+        )
+
+    def _read_run(self, run_id: str) -> RunInfo:
+        """Return what the server has about a finished run."""
         try:
             with self._translated(f"read run {run_id}"):
                 info = self._client.get_run(run_id).info
@@ -198,23 +243,39 @@ class MlflowTracking:
             raise CannotJudge(f"run {run_id} was deleted; restore it, or name another run")
         if info.status != "FINISHED":
             raise CannotJudge(f"run {run_id} is {info.status}, not FINISHED; a candidate comes from a finished run")
-        return self._logged_model(run_id, info.experiment_id) or self._older_layout(run_id, info.artifact_uri)
+        return info
 
-    def _logged_model(self, run_id: str, experiment_id: str) -> Place | None:
+    def _logged_model(self, run_id: str, experiment_id: str, name: str | None) -> Place | None:
         models = self._search_logged_models(run_id, experiment_id)
         if not models:
             return None
-        named = [model for model in models if model.name == self._model_name] or models
-        if len(named) > 1:
-            ids = ", ".join(sorted(model.model_id for model in named)[:5])
+        chosen = self._choose([str(model.name) for model in models], run_id, name)
+        found = [model for model in models if model.name in chosen]
+        if len(found) > 1:
+            ids = ", ".join(sorted(model.model_id for model in found)[:5])
             raise CannotJudge(
-                f"run {run_id} has {len(named)} models ({ids}) and it is not clear which is the candidate; "
-                f"log exactly one as {self._model_name!r}"
+                f"run {run_id} has {len(found)} models ({ids}) and it is not clear which is the candidate; "
+                f"log exactly one as {name or self._model_name!r}, or name one with --model-name"
             )
-        (model,) = named
+        (model,) = found
         if str(model.status) not in {"READY", "LoggedModelStatus.READY"}:
             raise CannotJudge(f"the model of run {run_id} was never completed (status {model.status}); log it again")
-        return Place(f"models:/{model.model_id}", model.artifact_location, "")
+        return _place_of(model)
+
+    def _choose(self, names: Sequence[str], run_id: str, name: str | None) -> Sequence[str]:
+        """Return those of the names of a run's models that a candidate ``name`` may have.
+
+        Raises:
+            CannotJudge: ``name`` is not among them.
+        """
+        if name is None:
+            return [self._model_name] if self._model_name in names else names
+        if name in names:
+            return [name]
+        if list(names) == [self._model_name]:
+            return names
+        listed = ", ".join(repr(each[:80]) for each in sorted(names)[:5]) or "no model at all"
+        raise CannotJudge(f"run {run_id} has no model {name!r} (it has {listed}); log it with log_model(name={name!r})")
 
     def _search_logged_models(self, run_id: str, experiment_id: str) -> list[LoggedModel]:
         """Return the logged models of a run, whose server has just given us the run; a server of MLflow 2 has none."""
@@ -234,22 +295,27 @@ class MlflowTracking:
                 if not (token := page.token):
                     return models
 
-    def _older_layout(self, run_id: str, artifact_uri: str) -> Place:
+    def _list_folders(self, run_id: str, artifact_uri: str, preferred: str | None = None) -> list[str]:
+        """Return the folders of a run's artifacts that are models; only ``preferred`` where that is a folder."""
         with self._translated(f"list the artifacts of run {run_id}"):
             repository = get_artifact_repository(artifact_uri, tracking_uri=self._uri)
             folders = [str(entry.path) for entry in repository.list_artifacts() if entry.is_dir]
-            candidates = [self._model_name] if self._model_name in folders else folders
-            models = [
+            return [
                 folder
-                for folder in candidates
+                for folder in ([preferred] if preferred is not None and preferred in folders else folders)
                 if any(str(entry.path) == f"{folder}/MLmodel" for entry in repository.list_artifacts(folder))
             ]
+
+    def _older_layout(self, run_id: str, artifact_uri: str, name: str | None) -> Place:
+        models = self._list_folders(run_id, artifact_uri, name or self._model_name)
+        if name is not None:
+            models = list(self._choose(models, run_id, name))
         if not models:
             raise CannotJudge(f"run {run_id} has no model; log one in it with log_model(name={self._model_name!r})")
         if len(models) > 1:
             raise CannotJudge(
                 f"run {run_id} has {len(models)} models ({', '.join(sorted(models)[:5])}) and nothing says which is "
-                f"the candidate; log exactly one as {self._model_name!r}"
+                f"the candidate; log exactly one as {self._model_name!r}, or name one with --model-name"
             )
         return Place(f"runs:/{run_id}/{models[0]}", artifact_uri, models[0])
 
@@ -337,6 +403,10 @@ def _silence() -> None:
     os.environ["MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"] = "false"
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
+
+
+def _place_of(model: LoggedModel) -> Place:
+    return Place(f"models:/{model.model_id}", model.artifact_location, "")
 
 
 def _require_database(uri: str) -> None:

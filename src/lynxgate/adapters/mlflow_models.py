@@ -1,4 +1,4 @@
-"""MLflow's registered models: the version of a candidate, its tags, and the alias ``production``.
+"""MLflow's registered models: the version of a candidate, its tags, and its alias.
 
 Part of the MLflow adapter.
 
@@ -11,16 +11,21 @@ Part of the MLflow adapter.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST
 
-from lynxgate.errors import StoreFailure
+from lynxgate.errors import StoreFailure, UsageFailure
 
-ALIAS = "production"
+_REFERENCE = re.compile(
+    "models:/(?P<name>[A-Za-z0-9][A-Za-z0-9 ._-]{0,99})"
+    "(?:/(?P<version>[1-9][0-9]{0,8})|@(?P<alias>[A-Za-z0-9_-]{1,100}))"
+)
 
 
 @dataclass(frozen=True)
@@ -37,8 +42,34 @@ class Place:
         return source.rstrip("/") in (self.source, location)
 
 
-def set_alias(client: MlflowClient, model: str, run_id: str, place: Place, tags: Mapping[str, str]) -> None:
-    """Register the model at ``place`` as a version of ``model`` where it is none, tag it, and put the alias on it.
+def parse_reference(text: str) -> tuple[str, str | None, str | None]:
+    """Return name, version and alias of ``models:/name/7`` or ``models:/name@alias``; the other one is `None`.
+
+    Raises:
+        UsageFailure: ``text`` has neither form.
+    """
+    found = _REFERENCE.fullmatch(text)
+    if found is None:
+        raise UsageFailure(f"{text[:80]!r} is not a registered model; use models:/name/7 or models:/name@alias")
+    return found["name"], found["version"], found["alias"]
+
+
+def find_version(client: MlflowClient, model: str, version: str | None, alias: str | None) -> ModelVersion:
+    """Return a version by its number, or else by its alias; raises as the client."""
+    if alias is None:
+        return client.get_model_version(model, version)
+    try:
+        return client.get_model_version_by_alias(model, alias)
+    except MlflowException as error:
+        if error.error_code == "INVALID_PARAMETER_VALUE":  # of an alias that does not exist
+            raise MlflowException(str(error), error_code=RESOURCE_DOES_NOT_EXIST) from error
+        raise
+
+
+def set_alias(
+    client: MlflowClient, model: str, run_id: str, place: Place, *, tags: Mapping[str, str], alias: str
+) -> None:
+    """Register the model at ``place`` as a version of ``model`` where it is none, tag it, and put ``alias`` on it.
 
     Raises:
         StoreFailure: the server registered another source.
@@ -46,15 +77,15 @@ def set_alias(client: MlflowClient, model: str, run_id: str, place: Place, tags:
     version = _find_version(client, model, run_id, place) or _create_version(client, model, run_id, place)
     for key, value in tags.items():
         client.set_model_version_tag(model, version, key, value)
-    aliased = read_alias(client, model)
+    aliased = read_alias(client, model, alias)
     if aliased is None or str(aliased.version) != version:
-        client.set_registered_model_alias(model, ALIAS, version)
+        client.set_registered_model_alias(model, alias, version)
 
 
-def read_alias(client: MlflowClient, model: str) -> ModelVersion | None:
-    """Return the version that has the alias; `None` when no version has it."""
+def read_alias(client: MlflowClient, model: str, alias: str) -> ModelVersion | None:
+    """Return the version that has ``alias``; `None` when no version has it."""
     try:
-        return client.get_model_version_by_alias(model, ALIAS)
+        return client.get_model_version_by_alias(model, alias)
     except MlflowException as error:
         if error.error_code in {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}:
             return None

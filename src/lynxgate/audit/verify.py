@@ -99,7 +99,7 @@ def audit(
     unchecked = None
     if tracking is not None:
         try:
-            findings += check_tags(tracking, promotions, records, sharing)
+            findings += check_tags(tracking, promotions, records, sharing, mark)
             findings += check_alias(tracking, tags, records)
         except StoreFailure as error:
             unchecked = str(error)

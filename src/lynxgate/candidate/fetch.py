@@ -51,16 +51,18 @@ def fetch(
     *,
     expected_sha: str | None = None,
     expected: Manifest | None = None,
+    logged_model: str | None = None,
     fresh: bool = False,
     notify: Notify = lambda _: None,
 ) -> Fetched:
     """Put the model of ``run_id`` at ``destination``, from the cache (unless ``fresh``) or by a download.
 
     A cache hit for ``expected_sha`` needs no request to the server. ``expected`` is the same with the whole manifest,
-    so that an error can name the files that differ.
+    so that an error can name the files that differ. ``logged_model`` is the name of the model in its run, for a run
+    that has several.
 
     Raises:
-        CannotJudge: the run holds no candidate.
+        CannotJudge: the run holds no candidate, or none of this name.
         IntegrityFailure: the files are not those that the server listed, or not ``expected_sha``.
         StoreFailure: the server cannot be reached or refuses, or the destination cannot be written.
         Refused: the destination holds something that `fetch` did not write.
@@ -76,6 +78,7 @@ def fetch(
             cache,
             progress=progress,
             expected_sha=expected_sha,
+            logged_model=logged_model,
             fresh=fresh,
             notify=notify,
         )
@@ -107,17 +110,18 @@ def _obtain(
     *,
     progress: Progress | None,
     expected_sha: str | None,
+    logged_model: str | None,
     fresh: bool,
     notify: Notify,
 ) -> tuple[Manifest, bool]:
     """Return the bundle's manifest, and whether it came from the cache."""
     if expected_sha and not fresh and (manifest := _from_cache(expected_sha, bundle, cache, notify)):
         return manifest, True
-    model = _retried(lambda: tracking.find_model(run_id), notify)
+    model = _retried(lambda: tracking.find_model(run_id, logged_model), notify)
     noted = None if fresh or expected_sha else cache.run_sha(tracking.location, run_id, model)
     if noted and (manifest := _from_cache(noted, bundle, cache, notify)):
         return manifest, True
-    _retried(lambda: tracking.download(run_id, bundle, progress), notify)
+    _retried(lambda: tracking.download(run_id, bundle, progress, logged_model), notify)
     manifest = _settle(bundle)
     cache.keep(bundle, manifest.canonical_sha)
     cache.note_run(tracking.location, run_id, model, manifest.canonical_sha)

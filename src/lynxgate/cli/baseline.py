@@ -56,13 +56,14 @@ def init(
     from lynxgate.decision.decide import EVALUATE_IT
     from lynxgate.errors import Refused
     from lynxgate.rebaseline.create import init_baseline
+    from lynxgate.rebaseline.relocate import relocate
     from minieval.contract.documents import read_document
     from minieval.contract.report import Evaluation
     from minieval.contract.writes import write_output
 
     if baseline.exists():
         raise Refused(f"{baseline} exists; update its numbers with: lynxgate baseline rebaseline")
-    measured = read_document(evaluation, Evaluation, missing=EVALUATE_IT)
+    measured = relocate(read_document(evaluation, Evaluation, missing=EVALUATE_IT), baseline.parent)
     write_output(baseline, init_baseline(measured, eval_set=eval_set, semver=_parse_version(semver)))
     created = f"{baseline}: created, report-only, {len(measured.buckets)} buckets"
     print_text(f"{created}; review it, then: lynxgate baseline activate")
@@ -97,6 +98,7 @@ def rebaseline(
     from lynxgate.decision.agreed_task import read_agreed_groups
     from lynxgate.decision.baseline import CREATE_IT
     from lynxgate.rebaseline.move import rebaseline as move_numbers
+    from lynxgate.rebaseline.relocate import relocate
     from lynxgate.reports.rebaseline_table import render_moves
     from minieval.contract.documents import read_bytes
     from minieval.contract.writes import write_output
@@ -110,7 +112,7 @@ def rebaseline(
     )
     moved = move_numbers(
         data,
-        numbers.evaluation,
+        relocate(numbers.evaluation, baseline.parent),
         semver=numbers.semver,
         median_of=numbers.median_of,
         remove=remove or (),

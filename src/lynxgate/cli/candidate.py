@@ -5,15 +5,26 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from lynxgate.cli.commands import Panel, add_command
-from lynxgate.cli.options import BASELINE, BUNDLE, REGISTRY, BaselinePath, OwnEvalSetPath, Registry, TrackingUri
+from lynxgate.cli.options import (
+    BASELINE,
+    BUNDLE,
+    REGISTRY,
+    BaselinePath,
+    ModelName,
+    OwnEvalSetPath,
+    RegisteredModel,
+    Registry,
+    TrackingUri,
+)
 from lynxgate.cli.output import note, print_text
-from lynxgate.ports import Progress
+from lynxgate.ports import Progress, RegisteredModels
 from lynxgate.settings import DEFAULT_CACHE
 
 if TYPE_CHECKING:
@@ -32,6 +43,8 @@ def fetch(
     run_id: Annotated[
         str | None, typer.Option("--run-id", help="A candidate: the MLflow run that logged the model.")
     ] = None,
+    model: RegisteredModel = None,
+    model_name: ModelName = None,
     semver: Annotated[str | None, typer.Option("--semver", help="A promoted version, for example v0.3.1.")] = None,
     production: Annotated[bool, typer.Option("--production", help="The version in production.")] = False,
     dest: Annotated[Path, typer.Option("--dest", help="The directory to write the bundle to.")] = BUNDLE,
@@ -47,31 +60,36 @@ def fetch(
 ) -> None:
     """Download a model and print its canonical SHA.
 
-    Name the model by exactly one of --run-id, --semver and --production. A promoted version is checked, file by file,
-    against the manifest in the registry.
+    Name the model by exactly one of --run-id, --model, --semver and --production. A promoted version is checked, file
+    by file, against the manifest in the registry.
     """
     from lynxgate.candidate.cache import Cache
     from lynxgate.candidate.fetch import fetch as fetch_candidate
     from lynxgate.errors import IntegrityFailure, UsageFailure
-    from lynxgate.identity import parse_run_id, parse_semver, parse_sha
+    from lynxgate.identity import parse_semver, parse_sha
     from lynxgate.serving.releases import find_release
     from lynxgate.wiring import open_existing_store, open_tracking
 
-    if [run_id is not None, semver is not None, production].count(True) != 1:
-        raise UsageFailure("use exactly one of --run-id, --semver and --production")
+    if [run_id is not None, model is not None, semver is not None, production].count(True) != 1:
+        raise UsageFailure("use exactly one of --run-id, --model, --semver and --production")
     # Parsed before anything is opened: a typing error must not cost a download.
     expected_sha = None if expect_sha is None else parse_sha(expect_sha)
-    manifest = None
-    if run_id is not None:
-        run = parse_run_id(run_id)
+    manifest, tracking = None, None
+    if run_id is not None or model is not None:
+        named = parse_candidate(run_id, model, model_name)
+        tracking = open_tracking(tracking_uri)
+        found = resolve_candidate(named, tracking)
+        run, logged_model = found.run_id, found.logged_model
     else:
+        if model_name is not None:
+            raise UsageFailure("--model-name belongs to --run-id; a promoted version has its own")
         version = None if semver is None else str(parse_semver(semver))
         release = find_release(open_existing_store(registry), version)
         if expected_sha not in (None, release.canonical_sha):
             raise IntegrityFailure(f"{release.semver} is {release.canonical_sha}, not the expected {expected_sha}")
-        run, manifest = release.run_id, release.manifest
+        run, logged_model, manifest = release.run_id, release.logged_model, release.manifest
         note(f"{release.semver} is {release.canonical_sha}, from run {run}")
-    tracking = open_tracking(tracking_uri)
+    tracking = tracking or open_tracking(tracking_uri)
     # The manifest of a release is compared file by file; a candidate has none yet.
     with download_progress() as progress:
         fetched = fetch_candidate(
@@ -82,6 +100,7 @@ def fetch(
             progress,
             expected_sha=expected_sha,
             expected=manifest,
+            logged_model=logged_model,
             fresh=fresh,
             notify=note,
         )
@@ -89,6 +108,57 @@ def fetch(
     source = "from the cache, hashed again" if fetched.from_cache else f"downloaded from {tracking.location}"
     note(f"{dest}: {len(fetched.manifest.files)} files, {size} bytes, {source}")
     print_text(fetched.canonical_sha)
+
+
+@dataclass(frozen=True)
+class NamedCandidate:
+    """A candidate as the command line names it: its run id, or a registered model that is still to be resolved."""
+
+    reference: str
+    logged_model: str | None
+
+
+@dataclass(frozen=True)
+class ResolvedCandidate:
+    """The run of a candidate, and the name of its model in that run where it matters."""
+
+    run_id: str
+    logged_model: str | None
+
+
+def parse_candidate(run_id: str | None, model: str | None, model_name: str | None) -> NamedCandidate:
+    """Check the options that name a candidate.
+
+    Raises:
+        UsageFailure: neither or both of ``run_id`` and ``model`` are given, or one is malformed.
+    """
+    from lynxgate.errors import UsageFailure
+    from lynxgate.identity import parse_model, parse_run_id
+
+    # An empty name is none: a request without a model gives an empty output.
+    name = parse_model(model_name) if model_name else None
+    if run_id is not None and model is None:
+        return NamedCandidate(parse_run_id(run_id), name)
+    if run_id is not None or model is None:
+        raise UsageFailure("use exactly one of --run-id and --model")
+    if name is not None:
+        raise UsageFailure("--model-name belongs to --run-id; --model names one model already")
+    return NamedCandidate(model, None)
+
+
+def resolve_candidate(named: NamedCandidate, tracking: RegisteredModels) -> ResolvedCandidate:
+    """Resolve a registered model to its run, once; a candidate that is named by its run is returned as it is.
+
+    Raises:
+        UsageFailure, CannotJudge, StoreFailure: as `lynxgate.ports.RegisteredModels.resolve`.
+    """
+    from lynxgate.identity import is_run_id
+
+    if is_run_id(named.reference):
+        return ResolvedCandidate(named.reference, named.logged_model)
+    found = tracking.resolve(named.reference)
+    note(f"{named.reference} is version {found.version}: run {found.run_id}, model {found.logged_model}")
+    return ResolvedCandidate(found.run_id, found.logged_model)
 
 
 def pull(
@@ -110,7 +180,7 @@ def pull(
         agreed = _read_baseline(baseline)
         # Before anything is downloaded: what follows would be measured by another task than the agreed one.
         read_agreed_task(agreed, baseline.parent)
-        path = Path(agreed.eval_set)
+        path = baseline.parent / agreed.eval_set
     open_eval_data(path.absolute().parent).pull(path)
     note(f"{path}: {verify_pulled(path).dvc_md5}, matches its .dvc file")
 
@@ -130,7 +200,7 @@ def check_eval_set(baseline: BaselinePath = BASELINE, eval_set: OwnEvalSetPath =
             f"{baseline}: eval_set_dvc_hash is still a placeholder; copy it from the eval set's .dvc file"
         )
     task = read_agreed_task(agreed, baseline.parent)
-    path = eval_set or Path(agreed.eval_set)
+    path = eval_set or baseline.parent / agreed.eval_set
     found = check(agreed.eval_set_dvc_hash, agreed.eval_set_sha256, path)
     print_text(f"{path}: md5 {found.dvc_md5}, sha256 {found.sha256}: matches {baseline} and the .dvc file")
     if task is not None:

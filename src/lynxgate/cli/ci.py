@@ -24,6 +24,7 @@ from lynxgate.cli.options import (
     HeadSha,
     LogPath,
     ReceiptPath,
+    RequestedModel,
     RequestedRunId,
     RequestedSemver,
     VerdictPath,
@@ -32,6 +33,7 @@ from lynxgate.cli.output import note, print_text
 from minieval.contract.exits import Exit
 
 if TYPE_CHECKING:
+    from lynxgate.decision.baseline import Baseline
     from lynxgate.pull_request.admission import Admitted
     from lynxgate.pull_request.event import LabelledEvent
     from lynxgate.pull_request.forge import Check, Forge
@@ -66,12 +68,16 @@ def request(
     expect_head_sha: Annotated[
         str | None, typer.Option("--expect-head-sha", help="Refuse a request on any other commit.")
     ] = None,
+    expect_model: Annotated[
+        str | None, typer.Option("--expect-model", help="Refuse a request for any other model; empty for none.")
+    ] = None,
     kind: CommentKind = COMMENT_KIND,
     silent: Annotated[bool, typer.Option("--no-comment", help="Do not comment on a refusal.")] = False,
 ) -> int:
     """Find the promotion request in a pull request.
 
-    It prints run_id, semver, head_sha and pr, and writes them as step outputs. Exit 6 when no request counts.
+    It prints run_id, semver, head_sha, pr and, where one is named, model, and writes them as step outputs. Exit 6 when
+    no request counts.
     """
     from lynxgate.errors import Refused, UsageFailure
     from lynxgate.pull_request.admission import Terms, admit, refuse_unseen
@@ -85,8 +91,9 @@ def request(
     if workflow.repository is None:
         raise UsageFailure("GITHUB_REPOSITORY is not set; it names the repository as owner/name")
     agreed = locate(baseline, workflow.workspace)
-    task = tuple(locate(path, workflow.workspace) for path in _find_task_files(baseline))
-    terms = Terms(label, agreed, workflow.repository, task)
+    committed = _read_committed(baseline)
+    task = tuple(locate(path, workflow.workspace) for path in _find_task_files(committed, baseline.parent))
+    terms = Terms(label, agreed, workflow.repository, task, None if committed is None else committed.model)
     found: Declined | Admitted | None = refuse_unseen(labelled, terms)
     forge = None
     if found is None:
@@ -101,26 +108,37 @@ def request(
         "semver": found.request.semver,
         "head_sha": found.head_sha,
         "pr": str(found.number),
+        **({} if found.request.model is None else {"model": found.request.model}),
     }
-    for name, expected in (("run_id", expect_run_id), ("semver", expect_semver), ("head_sha", expect_head_sha)):
-        if expected is not None and outputs[name] != expected:
-            raise Refused(f"the request is now for {name} {outputs[name]}; this gate started with {expected[:80]}")
+    pinned = {"run_id": expect_run_id, "semver": expect_semver, "head_sha": expect_head_sha, "model": expect_model}
+    for name, expected in pinned.items():
+        if expected is not None and outputs.get(name, "") != expected:
+            now = outputs.get(name) or "none"
+            raise Refused(f"the request is now for {name} {now}; this gate started with {expected[:80] or 'none'}")
     write_outputs(workflow, outputs)
     for name, value in outputs.items():
         print_text(f"{name}={value}")
     return Exit.OK
 
 
-def _find_task_files(baseline: Path) -> tuple[Path, ...]:
-    """Return the task file of the baseline and its scorer; none where the baseline is not in this checkout."""
+def _read_committed(path: Path) -> Baseline | None:
+    """Return the baseline in this checkout; `None` where there is none."""
     # A job without a checkout has no baseline. The job that promotes has one, and checks the request again.
-    if not baseline.exists():
-        return ()
-    from lynxgate.decision.agreed_task import list_task_files
+    if not path.exists():
+        return None
     from lynxgate.decision.baseline import Baseline
     from minieval.contract.documents import read_document
 
-    return list_task_files(read_document(baseline, Baseline), baseline.parent)
+    return read_document(path, Baseline)
+
+
+def _find_task_files(baseline: Baseline | None, folder: Path) -> tuple[Path, ...]:
+    """Return the task file of a baseline in ``folder`` and its scorer."""
+    if baseline is None:
+        return ()
+    from lynxgate.decision.agreed_task import list_task_files
+
+    return list_task_files(baseline, folder)
 
 
 def comment(
@@ -131,6 +149,7 @@ def comment(
     counted: CountedPath = None,
     run_id: RequestedRunId = None,
     semver: RequestedSemver = None,
+    model_name: RequestedModel = None,
     head_sha: HeadSha = None,
     event: EventPath = None,
     kind: CommentKind = COMMENT_KIND,
@@ -152,7 +171,7 @@ def comment(
     report = replace(_read_report(verdict, receipt, exit_code, log, counted), awaiting=awaiting)
     labelled = None if dry_run else _read_event(event, workflow)
     head = head_sha or (labelled.head_sha if labelled else None)
-    context = _context(workflow, run_id, semver, head)
+    context = _context(workflow, run_id, semver, head, model_name)
     try:
         body = render_comment(report, context, kind)
     except IntegrityFailure as error:
@@ -188,6 +207,7 @@ def check(
     counted: CountedPath = None,
     run_id: RequestedRunId = None,
     semver: RequestedSemver = None,
+    model_name: RequestedModel = None,
     head_sha: HeadSha = None,
     event: EventPath = None,
     baseline: BaselinePath = BASELINE,
@@ -211,7 +231,7 @@ def check(
     head = head_sha or (None if dry_run else _read_event(event, workflow).head_sha)
     if head is None:
         raise UsageFailure("--dry-run needs --head-sha")
-    context = _context(workflow, run_id, semver, head)
+    context = _context(workflow, run_id, semver, head, model_name)
     # Only for the line numbers of annotations: any text will do, and none puts them at line 1.
     text = baseline.read_text(encoding="utf-8", errors="replace") if baseline.is_file() else ""
     committed = locate(baseline, workflow.workspace).path
@@ -305,9 +325,11 @@ def _read_end(path: Path | None) -> str:
         return file.read().decode("utf-8", errors="replace")
 
 
-def _context(workflow: Workflow, run_id: str | None, semver: str | None, head_sha: str | None) -> Context:
+def _context(
+    workflow: Workflow, run_id: str | None, semver: str | None, head_sha: str | None, model: str | None
+) -> Context:
     from lynxgate.errors import UsageFailure
-    from lynxgate.identity import parse_run_id, parse_semver
+    from lynxgate.identity import parse_model, parse_run_id, parse_semver
     from lynxgate.pull_request.report import Context
 
     if head_sha is not None and not (len(head_sha) == 40 and set(head_sha) <= set("0123456789abcdef")):
@@ -317,6 +339,7 @@ def _context(workflow: Workflow, run_id: str | None, semver: str | None, head_sh
         # An empty value is none: a job that did not run gives empty outputs.
         run_id=parse_run_id(run_id) if run_id else None,
         semver=str(parse_semver(semver)) if semver else None,
+        model=parse_model(model) if model else None,
         run_url=workflow.run_url,
     )
 

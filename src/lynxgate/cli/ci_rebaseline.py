@@ -67,6 +67,7 @@ def rebaseline_pr(
     from lynxgate.pull_request.rebaseline_proposal import build_proposal
     from lynxgate.pull_request.workflow_env import read_workflow, write_outputs, write_summary
     from lynxgate.rebaseline.move import rebaseline as move_numbers
+    from lynxgate.rebaseline.relocate import relocate
     from lynxgate.wiring import open_forge
     from minieval.contract.documents import read_bytes, read_document
     from minieval.contract.report import Evaluation
@@ -84,7 +85,7 @@ def rebaseline_pr(
             check_output(write / name, (baseline, evaluation))
     workflow = read_workflow(os.environ)
     data = read_bytes(baseline, missing=CREATE_IT)
-    measured = read_document(evaluation, Evaluation, missing=EVALUATE_IT)
+    measured = relocate(read_document(evaluation, Evaluation, missing=EVALUATE_IT), baseline.parent)
     version = str(parse_semver(semver)) if semver else None
     moved = move_numbers(
         data,

@@ -18,10 +18,12 @@ from lynxgate.cli.options import (
     VERDICT,
     BaselinePath,
     BundlePath,
+    ModelName,
     NewSemver,
+    RegisteredModel,
     Registry,
-    RunId,
     SigningKey,
+    SomeRunId,
     TrackingUri,
 )
 from lynxgate.cli.output import note, print_text, warn_if_dev
@@ -29,13 +31,18 @@ from lynxgate.cli.output import note, print_text, warn_if_dev
 
 def register(app: typer.Typer) -> None:
     """Add this module's command to ``app``."""
-    example = "gate --run-id 0123456789abcdef0123456789abcdef --semver v0.3.1"
+    example = (
+        "gate --run-id 0123456789abcdef0123456789abcdef --semver v0.3.1\n"
+        "gate --model models:/wine@candidate --semver v0.3.1"
+    )
     add_command(app, "gate", gate, panel=Panel.GATE, example=example)
 
 
 def gate(
-    run_id: RunId,
     semver: NewSemver,
+    run_id: SomeRunId = None,
+    model: RegisteredModel = None,
+    model_name: ModelName = None,
     baseline: BaselinePath = BASELINE,
     registry: Registry = REGISTRY,
     tracking_uri: TrackingUri = None,
@@ -57,10 +64,12 @@ def gate(
 ) -> int:
     """Gate one MLflow run; promote it if it passes.
 
-    The stages: environment, eval set, candidate, evaluation, comparison, promotion.
+    Name the candidate by exactly one of --run-id and --model. The stages: environment, eval set, candidate, evaluation,
+    comparison, promotion.
     """
+    from lynxgate.cli.candidate import parse_candidate, resolve_candidate
     from lynxgate.decision.agreed_task import list_named_files
-    from lynxgate.identity import parse_run_id, parse_semver
+    from lynxgate.identity import parse_semver
     from lynxgate.pipeline import GatePaths
     from lynxgate.pipeline import gate as run_gate
     from lynxgate.promotion.authorization import authorise
@@ -71,15 +80,19 @@ def gate(
     # Before anything can fail: a verdict of an earlier gate must not be taken for the result of this one.
     replaced = discard_output(verdict, inputs=(baseline, evaluation, lock, bundle, *list_named_files(baseline)))
     _check_rows(rows, with_inputs, others=(evaluation, verdict))
-    run_id, semver = parse_run_id(run_id), str(parse_semver(semver))
+    named = parse_candidate(run_id, model, model_name)
+    semver = str(parse_semver(semver))
     # Before anything is downloaded: a shell that may not promote learns so at once.
     authorise(os.environ)
     warn_if_dev()
     services = open_gate_services(registry, mlflow_uri=tracking_uri, signing_key=signing_key)
+    found = resolve_candidate(named, services.tracking)
     # `--lock` has a default, so a missing lock needs an explicit `--no-lock`.
     checked = None if no_lock else lock
     paths = GatePaths(baseline, checked, bundle, evaluation, verdict, isolation, rows=rows, with_inputs=with_inputs)
-    result = run_gate(run_id, semver, paths, services, _show_stage, replaced=replaced)
+    result = run_gate(
+        found.run_id, semver, paths, services, _show_stage, logged_model=found.logged_model, replaced=replaced
+    )
     if result.eval_set_usage is not None:
         print_text(f"{result.eval_set_usage.sentence}\n")
     if result.receipt is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import subprocess
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -16,12 +16,15 @@ from lynxgate.escape import visible
 from minieval.contract.exits import Exit
 
 if TYPE_CHECKING:
-    from lynxgate.setup.init import EvalSet, Place
+    from lynxgate.setup.init import EvalSet, GateNames, Place
 
 
 def register(app: typer.Typer) -> None:
     """Add this module's command to ``app``."""
-    example = "init --eval-set data/eval/eval.jsonl --repository owner/name"
+    example = (
+        "init --eval-set data/eval/eval.jsonl --repository owner/name\n"
+        "init --name wine --baseline services/wine/eval_baseline.json --eval-set services/wine/eval.csv"
+    )
     add_command(app, "init", init, panel=Panel.CI, example=example)
 
 
@@ -37,6 +40,16 @@ def init(
         str | None,
         typer.Option("--expected", help="The column of the right answers. [default: label, target, class, y]"),
     ] = None,
+    name: Annotated[
+        str | None,
+        typer.Option(
+            "--name", help="The model of this gate, where the repository has several: each has names of its own."
+        ),
+    ] = None,
+    baseline: Annotated[
+        str,
+        typer.Option("--baseline", help="The path of the baseline to write; the eval set is in or below its folder."),
+    ] = "eval_baseline.json",
     repository: Annotated[
         str | None, typer.Option("--repository", help="The GitHub repository, owner/name. [default: git's origin]")
     ] = None,
@@ -49,21 +62,25 @@ def init(
             "--action", help="Lynxgate's action, owner/name@commit. [default: where lynxgate was installed from]"
         ),
     ] = None,
-    root: Annotated[Path, typer.Option("--root", help="The top directory of the repository.")] = Path(),
+    root: Annotated[
+        Path | None,
+        typer.Option("--root", help="The top directory of the repository. [default: the nearest one that has .git]"),
+    ] = None,
 ) -> int:
     """Set up the gate in a repository.
 
     It reads the eval set (JSONL, CSV or Parquet), and writes a task file where the set needs one, a report-only
-    baseline, two workflows and lines of .gitignore. An existing file is not overwritten.
+    baseline, two workflows and lines of .gitignore. An existing file is not overwritten. Paths are relative to --root,
+    or to the current directory without it; the workflows are written at the top of the repository.
     """
     from importlib import metadata
 
     from lynxgate.errors import UsageFailure
     from lynxgate.setup.eval_set import read_eval_set
     from lynxgate.setup.init import (
-        FILES,
         UNKNOWN_ACTION,
         UNKNOWN_REPOSITORY,
+        GateNames,
         Place,
         plan_scaffold,
         read_action,
@@ -71,8 +88,17 @@ def init(
     )
     from minieval.contract.documents import read_bytes
 
+    folder = ""
+    if root is None:
+        root, folder = _find_top()
     if not root.is_dir():
         raise UsageFailure(f"{root} is not a directory; name the top of the repository with --root")
+    for option, path in (("--eval-set", eval_set), ("--task", task), ("--baseline", baseline)):
+        if path is not None and (Path(path).is_absolute() or ".." in Path(path).parts):
+            raise UsageFailure(f"{option} {path[:200]!r} is not a path inside the repository")
+    names = GateNames(name, _below(folder, baseline), folder)
+    eval_set, task = _below(folder, eval_set), None if task is None else _below(folder, task)
+    names.from_baseline(eval_set)
     if not (root / ".git").exists():
         note(f"lynxgate: warning: {root.absolute()} is not the top of a git repository")
     installed = metadata.distribution("lynxgate")
@@ -87,8 +113,8 @@ def init(
     if not os.path.lexists(root / eval_set):
         note(f"lynxgate: warning: {eval_set} does not exist; the baseline gets an example bucket")
     # lexists: a link to nothing is an existing file, and reading it is an error.
-    present = {name: read_bytes(root / name) for name in FILES if os.path.lexists(root / name)}
-    planned = plan_scaffold(present, found, place)
+    present = {name: read_bytes(root / name) for name in names.files if os.path.lexists(root / name)}
+    planned = plan_scaffold(present, found, place, names)
     for each in planned:
         if each.data is not None:
             _write(root / each.path, each.data)
@@ -96,8 +122,22 @@ def init(
     if any(each.data is not None for each in planned):
         if found.seen:
             print_text("\n" + "\n".join(map(visible, found.seen)))
-        _print_next_steps(place, found)
+        _print_next_steps(place, found, names)
     return Exit.OK
+
+
+def _find_top() -> tuple[Path, str]:
+    """Return the nearest directory above that has .git, and the path from it to the current one, "" for itself."""
+    here = Path.cwd()
+    for top in (here, *here.parents):
+        if (top / ".git").exists():
+            inside = here.relative_to(top).as_posix()
+            return (Path(), "") if top == here else (top, inside)
+    return Path(), ""
+
+
+def _below(folder: str, path: str) -> str:
+    return (PurePosixPath(folder) / path).as_posix()
 
 
 def _read_origin(root: Path) -> str:
@@ -118,33 +158,47 @@ def _write(path: Path, data: bytes) -> None:
         raise CannotJudge(f"{str(error).rpartition(';')[0]}; correct this and run init again") from error
 
 
-def _print_next_steps(place: Place, eval_set: EvalSet) -> None:
-    from lynxgate.setup.init import BASELINE, CALLER, EXAMPLE, GATE, UNKNOWN_ACTION, UNKNOWN_REPOSITORY
+def _print_next_steps(place: Place, eval_set: EvalSet, names: GateNames) -> None:
+    from lynxgate.setup.init import BASELINE, EXAMPLE, UNKNOWN_ACTION, UNKNOWN_REPOSITORY
 
     steps = []
+    if names.folder:
+        steps.append("Go to the top of the repository: the paths below start there.")
     if place.action == UNKNOWN_ACTION:
-        steps.append(f"In {CALLER} and {GATE}, replace {'0' * 40} by the commit of a Lynxgate release.")
+        steps.append(f"In {names.caller} and {names.gate}, replace {'0' * 40} by the commit of a Lynxgate release.")
     if place.repository == UNKNOWN_REPOSITORY:
-        steps.append(f"In {CALLER}, replace {UNKNOWN_REPOSITORY} by the name of this repository.")
+        steps.append(f"In {names.caller}, replace {UNKNOWN_REPOSITORY} by the name of this repository.")
     task = "" if eval_set.task is None else f" --task {shlex.quote(eval_set.task.path)}"
     if eval_set.task is not None and eval_set.task.proposed is not None:
         steps.append(
             f"Read {eval_set.task.path}, and check it: minieval check {shlex.quote(eval_set.task.path)} --eval-set "
-            f"{shlex.quote(eval_set.path)}. After an edit, delete {BASELINE} and run init again: it names the task by "
-            "its digest."
+            f"{shlex.quote(eval_set.path)}. After an edit, delete {names.baseline} and run init again: it names the "
+            "task by its digest."
         )
+    of_baseline = "" if names.baseline == BASELINE else f" --baseline {names.baseline}"
+    by_name = "" if names.model is None else f" --model-name {names.model}"
     remove = "" if eval_set.buckets else f" --remove {EXAMPLE}"
     steps += [
         f"Version the eval set: dvc add {shlex.quote(eval_set.path)}; dvc push; commit its .dvc file.",
         "Measure the model that is in production, and take its figures as the baseline:\n"
-        "     lynxgate fetch --run-id RUN_ID\n"
+        f"     lynxgate fetch --run-id RUN_ID{by_name}\n"
         f"     python -m minieval --bundle candidate --eval-set {shlex.quote(eval_set.path)}{task} "
         "--output candidate_eval.json --run-id RUN_ID\n"
-        f"     lynxgate baseline rebaseline{remove}",
-        "On GitHub, create the label deploy-candidate, the variable MLFLOW_TRACKING_URI, and the environment "
-        "production with reviewers and the variables LYNXGATE_PROMOTION_TRACKING_URI and LYNXGATE_REGISTRY.",
-        "When its reports are as you expect, enforce the baseline: lynxgate baseline activate",
+        f"     lynxgate baseline rebaseline{of_baseline}{remove}",
+        f"On GitHub, create the label {names.label}, the variable MLFLOW_TRACKING_URI, and the environment "
+        f"production with reviewers and the variables LYNXGATE_PROMOTION_TRACKING_URI and {names.registry_variable}.",
+        *_list_registry_step(names),
+        f"When its reports are as you expect, enforce the baseline: lynxgate baseline activate{of_baseline}",
     ]
     print_text("\nNext steps:")
     for number, step in enumerate(steps, 1):
         print_text(f"  {number}. {step}")
+
+
+def _list_registry_step(names: GateNames) -> list[str]:
+    if names.model is None:
+        return []
+    return [
+        f"Create the registry of this model, whose address is {names.registry_variable}:\n"
+        f"     lynxgate registry init --environment production --model {names.model} --registry s3://BUCKET/PREFIX",
+    ]

@@ -41,6 +41,17 @@ VerdictArgument = Annotated[Path, typer.Argument(help="A verdict that `lynxgate 
 
 # What a version or a run is called
 RunId = Annotated[str, typer.Option("--run-id", help="The MLflow run of the candidate (32 hex digits).")]
+SomeRunId = Annotated[
+    str | None, typer.Option("--run-id", help="The MLflow run of the candidate (32 hex digits); or name it by --model.")
+]
+RegisteredModel = Annotated[
+    str | None,
+    typer.Option("--model", help="The candidate as models:/name/7 or models:/name@alias, instead of its run."),
+]
+ModelName = Annotated[
+    str | None,
+    typer.Option("--model-name", help="The name of the model in its run, for a run that logged several."),
+]
 NewSemver = Annotated[str, typer.Option("--semver", help="The version to promote it as, for example v0.3.1.")]
 EvaluatedSemver = Annotated[
     str | None, typer.Option("--semver", help="The version of the evaluated model, for example v0.3.1.")
@@ -97,5 +108,6 @@ LogPath = Annotated[
 ]
 RequestedRunId = Annotated[str | None, typer.Option("--run-id", help="The requested MLflow run.")]
 RequestedSemver = Annotated[str | None, typer.Option("--semver", help="The requested version.")]
+RequestedModel = Annotated[str | None, typer.Option("--model-name", help="The requested name of the model in its run.")]
 HeadSha = Annotated[str | None, typer.Option("--head-sha", help="The gated commit. [default: the event's head]")]
 CommentKind = Annotated[str, typer.Option("--kind", help="The kind of comment; a pull request has one of each kind.")]

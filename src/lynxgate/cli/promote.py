@@ -20,6 +20,7 @@ from lynxgate.cli.options import (
     BundlePath,
     EvalSetPath,
     EvaluationPath,
+    ModelName,
     NewSemver,
     Registry,
     SigningKey,
@@ -54,6 +55,7 @@ def promote(
         str | None,
         typer.Option("--expect-production", help="Refuse unless this version (or none) is still in production."),
     ] = None,
+    model_name: ModelName = None,
     as_json: AsJson = False,
 ) -> int:
     """Promote a bundle that passes the comparison.
@@ -61,7 +63,8 @@ def promote(
     It writes the record, tags.json, the MLflow tag and the index. The same SHA and version twice is one promotion.
     """
     from lynxgate.decision.agreed_task import read_agreed_groups
-    from lynxgate.identity import parse_semver, parse_sha
+    from lynxgate.decision.baseline import parse_baseline
+    from lynxgate.identity import parse_model, parse_semver, parse_sha
     from lynxgate.promotion.examine import ExpectedProduction, NotPassed, Request
     from lynxgate.promotion.promote import promote as run_promotion
     from lynxgate.reports.verdict_table import render_markdown
@@ -78,6 +81,8 @@ def promote(
         bundle=bundle,
         against=None if expect_production is None else ExpectedProduction(expected),
         groups=None if eval_set is None else read_agreed_groups(eval_set, agreed, baseline.parent, where=str(baseline)),
+        # As in the gate; an empty name is none.
+        logged_model=parse_model(model_name) if model_name else parse_baseline(agreed, where=str(baseline)).model,
     )
     # Before the warning and the network: a bad key is a usage error.
     signer = None if signing_key is None else open_signer(signing_key)

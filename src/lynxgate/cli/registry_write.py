@@ -43,6 +43,13 @@ def register(app: typer.Typer) -> None:
         panel=Panel.WRITE,
         example="registry count-gate --evaluation candidate_eval.json",
     )
+    add_command(
+        group,
+        "promote-from",
+        promote_from,
+        panel=Panel.WRITE,
+        example="registry promote-from s3://bucket/staging --semver v0.3.1 --registry s3://bucket/production",
+    )
     add_command(group, "recover", recover, panel=Panel.WRITE, example="registry recover")
     add_command(group, "rollback", rollback, panel=Panel.WRITE, example="registry rollback --to v0.3.0")
     add_command(
@@ -51,28 +58,41 @@ def register(app: typer.Typer) -> None:
 
 
 def init(
-    environment: Annotated[str, typer.Option("--environment", help="production or dev; it cannot be changed later.")],
+    environment: Annotated[
+        str,
+        typer.Option("--environment", help="production, dev or another name (staging); it cannot be changed later."),
+    ],
     registry: Registry = REGISTRY,
+    model: Annotated[
+        str | None,
+        typer.Option("--model", help="The only model that may enter it, as named in its baseline; for ever."),
+    ] = None,
     as_json: AsJson = False,
 ) -> int:
     """Create a registry.
 
-    It marks a directory or an S3 prefix. To create the same registry again changes nothing.
+    It marks a directory or an S3 prefix. To create the same registry again changes nothing. Every environment except
+    dev has the rules of production: only CI promotes to it.
     """
     from lynxgate.errors import UsageFailure
+    from lynxgate.identity import parse_model
     from lynxgate.registry.layout import Environment, create_registry
     from lynxgate.wiring import open_store
 
-    if environment not in list(Environment):
-        raise UsageFailure(f"--environment is {environment!r}; use production or dev")
+    try:
+        kind = Environment(environment)
+    except ValueError as error:
+        raise UsageFailure(f"--environment: {error}; for example production, staging or dev") from error
+    name = None if model is None else parse_model(model)
     store = open_store(registry)
-    created = create_registry(store, Environment(environment))
+    created = create_registry(store, kind, name)
     if as_json:
-        print_json({"registry": store.location, "environment": environment, "made": created})
-    elif created:
-        print_text(f"{store.location}: created a registry for {environment}")
-    else:
-        print_text(f"{store.location}: is already a registry for {environment}")
+        named = {} if name is None else {"model": name}
+        print_json({"registry": store.location, "environment": environment, **named, "made": created})
+        return Exit.OK
+    of_model = "" if name is None else f" of model {name}"
+    done = "created a registry" if created else "is already a registry"
+    print_text(f"{store.location}: {done} for {environment}{of_model}")
     return Exit.OK
 
 
@@ -104,6 +124,44 @@ def count_gate(
         note("not counted: the policy has no shelf_life")
     else:
         print_text(usage.sentence)
+    return Exit.OK
+
+
+def promote_from(
+    source: Annotated[str, typer.Argument(help="The registry to promote from: a directory or s3://bucket/prefix.")],
+    semver: Annotated[str, typer.Option("--semver", help="The version to promote, for example v0.3.1.")],
+    registry: Registry = REGISTRY,
+    tracking_uri: TrackingUri = None,
+    signing_key: SigningKey = None,
+    as_json: AsJson = False,
+) -> int:
+    """Promote a version from one registry to the next.
+
+    The decision is made again from the documents in the first registry's evidence, and the model is downloaded and
+    compared with its manifest. The new evidence names the first registry, its evidence and the end of its index.
+    """
+    from lynxgate.identity import parse_semver
+    from lynxgate.promotion.promote_from import promote_from as run_promotion
+    from lynxgate.wiring import open_existing_store, open_promotion, open_signer, open_tracking
+
+    version = str(parse_semver(semver))
+    signer = None if signing_key is None else open_signer(signing_key)
+    warn_if_dev()
+    tracking = open_tracking(tracking_uri)
+    context = open_promotion(registry, tracking, signer)
+    receipt = run_promotion(open_existing_store(source), version, context, tracking, os.environ, notify=note)
+    if as_json:
+        print_json(
+            {
+                "status": receipt.ending,
+                "semver": receipt.semver,
+                "canonical_sha": receipt.canonical_sha,
+                "production_before": receipt.production_before,
+                "production": receipt.production,
+            }
+        )
+    else:
+        print_text(receipt.line)
     return Exit.OK
 
 

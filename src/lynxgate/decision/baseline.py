@@ -3,6 +3,7 @@
 - ``status`` is ``report-only`` or ``active``; any other cannot be judged.
 - A placeholder (``null`` or ``"TODO"``) may replace a figure, a hash or a part of the source while the baseline is
   report-only. An active baseline with a placeholder, or with a bucket or metric without a figure, is refused.
+- ``model`` names the model whose registry may take a candidate; a baseline without it fits a registry without it.
 - ``task`` is the task file by which the eval set is read and scored; without one its conventions hold.
 - ``metrics`` are further figures with limits; `Environment` is the machine that they were measured on.
 - Notes (`minieval.contract.documents.is_note`) are for people; every writer keeps them.
@@ -18,7 +19,7 @@ from pydantic import Field, model_validator
 
 from lynxgate.decision.metrics.policy import BaselineMetric
 from lynxgate.decision.policy import Policy
-from lynxgate.identity import SemverText
+from lynxgate.identity import ModelName, SemverText
 from minieval.contract.documents import Document, Json, is_note, parse_document
 from minieval.contract.fields import DvcMd5, Name, RunId, Sha256, Table
 from minieval.contract.report import Environment, Measured, TaskIdentity
@@ -86,6 +87,7 @@ class Baseline(Document):
 
     schema_: Literal["lynxgate.baseline/1"] = Field(alias="schema")
     status: Annotated[Status, Field(strict=False)]
+    model: Annotated[ModelName | None, Field(exclude_if=lambda model: model is None)] = None
     eval_set: Name
     eval_set_dvc_hash: DvcMd5 | None
     eval_set_sha256: Sha256 | None = None

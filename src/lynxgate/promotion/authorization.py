@@ -1,4 +1,4 @@
-"""Which registry a process may write to: CI to production, a laptop with LYNX_ENV=dev to a dev one. No third case.
+"""Which registry a process may write to: CI to all but dev ones, a laptop with LYNX_ENV=dev to a dev one.
 
 The CI variable protects against mistakes, not against malice: what really authorises are the credentials of the
 registry and of MLflow, which only the promoting job has.
@@ -7,6 +7,7 @@ registry and of MLflow, which only the promoting job has.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from enum import Enum
 
 from lynxgate.errors import Refused
 from lynxgate.registry.layout import Environment, RegistryMark
@@ -16,17 +17,24 @@ from minieval.contract.manifest import FORMAT
 CI_VARIABLES = ("GITHUB_ACTIONS", "GITLAB_CI", "CIRCLECI", "JENKINS_URL")
 
 
-def authorise(environ: Mapping[str, str]) -> Environment:
-    """Return the kind of registry that this process may write to.
+class Authority(Enum):
+    """What a process may write to: with `CI`, every registry but those for dev; with `DEV`, only those for dev."""
+
+    CI = "to every registry except one for dev"
+    DEV = "only to one for dev"
+
+
+def authorise(environ: Mapping[str, str]) -> Authority:
+    """Return which registries this process may write to.
 
     Raises:
         Refused: it does not run in CI, and LYNX_ENV is not dev.
     """
     match environ.get("LYNX_ENV", ""):
         case "dev":
-            return Environment.DEV
+            return Authority.DEV
         case "" | "ci" if _runs_in_ci(environ):
-            return Environment.PRODUCTION
+            return Authority.CI
         case "" | "ci":
             raise Refused(
                 f"promotions to production go through CI ({', '.join(CI_VARIABLES)}: none is set here); "
@@ -41,22 +49,22 @@ def _runs_in_ci(environ: Mapping[str, str]) -> bool:
     return any(environ.get(name) == "true" for name in systems) or bool(environ.get(jenkins))
 
 
-def check_registry(allowed: Environment, found: Environment | None, location: str) -> None:
-    """Check that the registry is of the kind that this process may write to.
+def check_registry(authority: Authority, found: Environment | None, location: str) -> None:
+    """Check that the registry is one that this process may write to.
 
-    A missing dev registry is accepted, since it is created on first use; a missing production registry is not: a
-    mistyped address must not become one.
+    A missing dev registry is accepted, since it is created on first use; any other is not: a mistyped address must
+    not become one.
 
     Raises:
-        Refused: it is of the other kind, or there is no production registry.
+        Refused: it is of the other kind, or there is no registry.
     """
-    if found is None and allowed is Environment.PRODUCTION:
+    if found is None and authority is Authority.CI:
         raise Refused(
             f"{location} is not a registry; a maintainer creates one with "
             "`lynxgate registry init --environment production --registry <where>`"
         )
-    if found is not None and found is not allowed:
-        raise Refused(f"{location} is a registry for {found}, and this process may write only to one for {allowed}")
+    if found is not None and found.is_protected != (authority is Authority.CI):
+        raise Refused(f"{location} is a registry for {found}, and this process may write {authority.value}")
 
 
 def check_manifest_format(mark: RegistryMark | None, location: str) -> None:

@@ -26,7 +26,7 @@ from lynxgate.errors import CannotJudge, Refused
 from lynxgate.ports import RegistryStore, Store
 from lynxgate.promotion.authorization import authorise, check_registry
 from lynxgate.registry.compare_and_swap import put_once
-from lynxgate.registry.layout import GATES_PREFIX, create_registry, read_environment
+from lynxgate.registry.layout import GATES_PREFIX, Environment, check_model, create_registry, read_mark
 from minieval.contract.digests import digest_bytes
 from minieval.contract.documents import Document, canonical_json
 from minieval.contract.fields import DvcMd5, Sha256
@@ -116,15 +116,17 @@ def count_gate(
     """Count a comparison in the registry that this process may write to; a missing dev registry is created.
 
     Raises:
-        Refused: this process may not write there, or as `record_use`.
+        Refused: this process may not write there, the registry is that of another model, or as `record_use`.
         CannotJudge, StoreFailure: as `record_use`.
     """
     if baseline.policy.shelf_life is None:
         return None
-    environment, found = authorise(environ), read_environment(store)
-    check_registry(environment, found, store.location)
-    if found is None:
-        create_registry(store, environment)
+    authority, mark = authorise(environ), read_mark(store)
+    check_registry(authority, None if mark is None else mark.environment, store.location)
+    if mark is None:
+        create_registry(store, Environment.DEV, baseline.model)
+    else:
+        check_model(mark, baseline.model, store.location)
     return record_use(store, evaluation, baseline)
 
 

@@ -19,8 +19,9 @@ from lynxgate.decision.policy import STRONGEST_ISOLATION, Policy
 from lynxgate.errors import CannotJudge, Exit, GateError, IntegrityFailure, Refused
 from lynxgate.identity import parse_semver, parse_sha
 from lynxgate.ports import ModelSource, Store
-from lynxgate.registry.layout import Environment
+from lynxgate.registry.layout import Environment, RegistryMark, check_model
 from lynxgate.registry.resolve import Production, read_production
+from lynxgate.registry.statement import Origin
 from lynxgate.registry.tombstone import check_not_tombstoned
 from minieval.contract.bundle import read_manifest
 from minieval.contract.manifest import Manifest, describe_difference
@@ -39,7 +40,8 @@ class Request:
     """What to promote, as which semver, and the exact bytes of the two documents that it is decided on.
 
     ``bundle`` is the folder of the candidate. With ``against``, production must still be that version. ``groups`` are
-    those of the eval set, for rules that respect them.
+    those of the eval set, for rules that respect them. ``logged_model`` is the name of the model in its run, if the run
+    has several. ``origin`` is the registry that it is promoted from, if any.
     """
 
     canonical_sha: str
@@ -49,6 +51,8 @@ class Request:
     bundle: Path
     against: ExpectedProduction | None = None
     groups: Groups | None = None
+    logged_model: str | None = None
+    origin: Origin | None = None
 
 
 class NotPassed(GateError):
@@ -74,28 +78,32 @@ class VerifiedCandidate:
     registered_model: str | None
     evaluation: Evaluation
     baseline: Baseline
+    logged_model: str | None = None
 
 
-def examine(request: Request, store: Store, tracking: ModelSource, environment: Environment) -> VerifiedCandidate:
+def examine(request: Request, store: Store, tracking: ModelSource, mark: RegistryMark | None) -> VerifiedCandidate:
     """Check everything that can be checked by reading: the cheap checks first, the download of the model last.
 
-    ``environment`` is that of the registry that the candidate is to enter.
+    ``mark`` is that of the registry that the candidate is to enter, `None` for a dev registry that is still to be
+    created.
 
     Raises:
         NotPassed, CannotJudge: the candidate does not pass, or that cannot be judged (exit 2, 3).
         IntegrityFailure: bundle, run, documents and SHA do not belong together (4).
         StoreFailure: the registry or MLflow failed (5).
-        Refused: the baseline is report-only, the isolation is too weak for production, the bundle is tombstoned, or the
-            semver is not the next one (6).
+        Refused: the registry belongs to another model, the baseline is report-only, the isolation is too weak for the
+            registry, the bundle is tombstoned, or the semver is not the next one (6).
     """
     verdict, evaluation, baseline = decide_bytes(request.evaluation, request.baseline, groups=request.groups)
+    if mark is not None:
+        check_model(mark, baseline.model, store.location)
     if baseline.status != "active":
         raise Refused(
             "the baseline is report-only, so nothing is promoted on it; activate it by its own pull request first"
         )
     if not verdict.passed:
         raise NotPassed(verdict)
-    check_isolation(environment, evaluation, baseline.policy)
+    check_isolation(Environment.DEV if mark is None else mark.environment, evaluation, baseline.policy)
     sha, run_id = parse_sha(request.canonical_sha), evaluation.candidate.mlflow_run_id
     if evaluation.candidate.canonical_sha != sha:
         raise IntegrityFailure(
@@ -109,12 +117,14 @@ def examine(request: Request, store: Store, tracking: ModelSource, environment: 
         raise IntegrityFailure(f"{request.bundle} hashes to {manifest.canonical_sha}, not to {sha}; fetch it again")
     check_not_tombstoned(store, sha)
     check_order(request, read_production(store))
-    check_artifacts(manifest, run_id, tracking)
-    return VerifiedCandidate(manifest, verdict, run_id, baseline.policy.model_name, evaluation, baseline)
+    check_artifacts(manifest, run_id, request.logged_model, tracking)
+    return VerifiedCandidate(
+        manifest, verdict, run_id, baseline.policy.model_name, evaluation, baseline, logged_model=request.logged_model
+    )
 
 
 def check_isolation(environment: Environment, evaluation: Evaluation, policy: Policy) -> None:
-    """Check that the candidate of a production registry was measured under bwrap, unless the policy names a minimum.
+    """Check that the candidate was measured under bwrap, unless the registry is for dev or the policy names a minimum.
 
     A weaker isolation lets a candidate read the labels. Where the policy names a minimum, the verdict has held it.
 
@@ -122,23 +132,23 @@ def check_isolation(environment: Environment, evaluation: Evaluation, policy: Po
         Refused: it was measured under a weaker isolation, or under an unknown one.
     """
     found = evaluation.evaluator.isolation if evaluation.evaluator else None
-    if environment is not Environment.PRODUCTION or policy.min_isolation is not None or found == STRONGEST_ISOLATION:
+    if not environment.is_protected or policy.min_isolation is not None or found == STRONGEST_ISOLATION:
         return
     named = "names no isolation" if found is None else f"was made under isolation {found[:40]!r}"
     raise Refused(
-        f"a production registry takes evaluations under {STRONGEST_ISOLATION}, and this one {named}; evaluate again "
-        f"under {STRONGEST_ISOLATION}, or let the baseline's policy allow less (min_isolation: process)"
+        f"a registry for {environment} takes evaluations under {STRONGEST_ISOLATION}, and this one {named}; evaluate "
+        f"again under {STRONGEST_ISOLATION}, or let the baseline's policy allow less (min_isolation: process)"
     )
 
 
-def check_artifacts(manifest: Manifest, run_id: str, tracking: ModelSource) -> None:
+def check_artifacts(manifest: Manifest, run_id: str, logged_model: str | None, tracking: ModelSource) -> None:
     """Check that the run's model, downloaded now, is the bundle.
 
     Raises:
         IntegrityFailure: it is not; MLflow lets the artifacts of a finished run be overwritten.
     """
     with tempfile.TemporaryDirectory(prefix="lynxgate-") as folder:
-        tracking.download(run_id, Path(folder) / "model")
+        tracking.download(run_id, Path(folder) / "model", name=logged_model)
         found = read_manifest(Path(folder) / "model")
     if found.canonical_sha != manifest.canonical_sha:
         raise IntegrityFailure(
@@ -161,12 +171,17 @@ def check_order(request: Request, found: Production) -> None:
         )
     if request.semver == production:
         raise Refused(f"{production} was promoted by another process just now; run it again to see its receipt")
-    if production is not None and parse_semver(request.semver) <= parse_semver(production):
-        raise Refused(
-            f"{request.semver} is not greater than {production}, which is in production; choose a higher version"
-        )
+    check_next_semver(request.semver, found)
+
+
+def check_next_semver(semver: str, found: Production) -> None:
+    """Check that ``semver`` is greater than the version in production, and than all that were ever promoted.
+
+    Raises:
+        Refused: it is not.
+    """
+    if found.semver is not None and parse_semver(semver) <= parse_semver(found.semver):
+        raise Refused(f"{semver} is not greater than {found.semver}, which is in production; choose a higher version")
     # Production may have been rolled back: a number below one that was used would not show which came later.
-    if found.highest is not None and parse_semver(request.semver) < parse_semver(found.highest):
-        raise Refused(
-            f"{request.semver} is lower than {found.highest}, which was promoted before; choose a higher version"
-        )
+    if found.highest is not None and parse_semver(semver) < parse_semver(found.highest):
+        raise Refused(f"{semver} is lower than {found.highest}, which was promoted before; choose a higher version")

@@ -99,13 +99,13 @@ def promote(
         StoreFailure: the registry or MLflow failed; the message names the state that this left (5).
         Refused: not authorised, semver taken, or changed by another process meanwhile (6).
     """
-    environment, mark = authorise(environ), read_mark(context.store)
-    check_registry(environment, None if mark is None else mark.environment, context.store.location)
+    authority, mark = authorise(environ), read_mark(context.store)
+    check_registry(authority, None if mark is None else mark.environment, context.store.location)
     if receipt := find_promoted(request, context):
         _report_usage_again(request, context, report_usage)
         return receipt
     check_manifest_format(mark, context.store.location)
-    candidate = examine(request, context.store, tracking, environment)
+    candidate = examine(request, context.store, tracking, mark)
     recover_unfinished((read_tags(context.store).tags.production, request.semver), context)
     if receipt := find_promoted(request, context):
         _report_usage_again(request, context, report_usage)
@@ -164,8 +164,8 @@ def claim(
         # Its event may not be in the index yet, and ours comes after it.
         raise Refused(f"{before} was put in production by another process just now, which is not done; run it again")
     check_signer(context, production.event)
-    if mark is None or mark.environment is Environment.DEV:
-        create_registry(context.store, Environment.DEV)
+    if mark is None or mark.environment == Environment.DEV:
+        create_registry(context.store, Environment.DEV, candidate.baseline.model)
     mark = mark or read_mark(context.store)
     if mark is None:
         raise StoreFailure(f"{context.store.location} was created and is gone; run it again")
@@ -176,9 +176,11 @@ def claim(
         baseline=request.baseline,
         groups=request.groups,
         run_id=candidate.run_id,
+        logged_model=request.logged_model,
         semver=request.semver,
         production_before=before,
         mark=mark,
+        origin=request.origin,
     )
     # Counted before the claim: a use that the policy refuses must not cost the semver.
     usage = record_use(context.store, candidate.evaluation, candidate.baseline)
@@ -195,6 +197,9 @@ def claim(
         "evidence": evidence.sha,
         "production_before": before,
         "registered_model": candidate.registered_model,
+        "model": mark.model,
+        "logged_model": request.logged_model,
+        "environment": mark.environment if mark.environment.is_named else None,
     }
     if found is not None:
         # An earlier attempt that was undone: the same semver may be tried again, for the same SHA only.
@@ -226,7 +231,7 @@ def write_promotion(
     """
     try:
         # Again, and now under the claim: since `examine` the model in MLflow may have been overwritten.
-        check_artifacts(candidate.manifest, candidate.run_id, tracking)
+        check_artifacts(candidate.manifest, candidate.run_id, candidate.logged_model, tracking)
         versioned = context.journal.advance(versioned)  # a new lease: hashing a large model may have used up the first
         update_tags_json(context, versioned)
         # After `tags.json`, not before: see `lynxgate.promotion.tombstones`.

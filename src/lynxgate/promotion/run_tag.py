@@ -2,19 +2,25 @@
 
 - The tag is believed only after it was read back: an exception from MLflow does not mean that it is absent.
 - "Absent" and "unknown" differ: after the first a promotion may be undone without a trace.
+- Its key names the model, where the registry has one, and an environment other than production: registries of one
+  MLflow server that differ in these set different tags, also on one run.
 """
 
 from __future__ import annotations
 
+import re
 import time
 from dataclasses import dataclass
 from enum import Enum
 
 from lynxgate.errors import OutcomeUnknown, StoreFailure
+from lynxgate.identity import MODEL
 from lynxgate.promotion.context import PromotionContext
+from lynxgate.registry.layout import Environment
 from lynxgate.registry.record import Record
 
 TAG_PREFIX = "lynxgate.semver."
+_TAG = re.compile(rf"lynxgate\.([a-z0-9-]+)\.(?:({MODEL})\.)?(v[0-9]+\.[0-9]+\.[0-9]+)")
 
 
 class TagState(Enum):
@@ -34,9 +40,33 @@ class TagAnswer:
     tries: int = 0
 
 
-def tag_key(semver: str) -> str:
-    """Return the key of the tag that marks the promotion to ``semver``; its value is the canonical SHA."""
-    return f"{TAG_PREFIX}{semver}"
+def tag_prefix(environment: Environment | None = None) -> str:
+    """Return the start of the keys of all tags that registries for ``environment`` set, whatever their model."""
+    return TAG_PREFIX if environment is None or not environment.is_named else f"lynxgate.{environment}."
+
+
+def tag_key(semver: str, environment: Environment | None = None, model: str | None = None) -> str:
+    """Return the key of the tag that marks the promotion to ``semver``; its value is the canonical SHA.
+
+    ``environment`` and ``model`` are those of the registry; production and dev have the same keys.
+    """
+    return f"{tag_prefix(environment)}{'' if model is None else f'{model}.'}{semver}"
+
+
+def record_tag_key(record: Record) -> str:
+    """Return the key of the tag that marks the promotion of a record."""
+    return tag_key(record.semver, record.environment, record.model)
+
+
+def alias_of(record: Record) -> str:
+    """Return the alias of the registered model that follows the production of the record's registry."""
+    return record.environment or Environment.PRODUCTION
+
+
+def parse_tag_key(key: str) -> tuple[str | None, str] | None:
+    """Return model and semver of a key that `tag_key` returns; `None` for any other key."""
+    found = _TAG.fullmatch(key)
+    return None if found is None else (found[2], found[3])
 
 
 def set_and_confirm_tag(context: PromotionContext, record: Record) -> TagAnswer:
@@ -51,7 +81,7 @@ def set_and_confirm_tag(context: PromotionContext, record: Record) -> TagAnswer:
         tries += 1
         refused = False
         try:
-            context.tracking.set_tag(record.mlflow_run_id, tag_key(record.semver), record.canonical_sha)
+            context.tracking.set_tag(record.mlflow_run_id, record_tag_key(record), record.canonical_sha)
             all_refused = False
         except OutcomeUnknown as error:
             last_error, all_refused, all_answered = str(error), False, False
@@ -73,7 +103,7 @@ def set_and_confirm_tag(context: PromotionContext, record: Record) -> TagAnswer:
 def read_tag_state(context: PromotionContext, record: Record) -> TagAnswer:
     """Read the tag; a tag with another value counts as absent, since it marks no promotion of this SHA."""
     try:
-        value = context.tracking.read_tag(record.mlflow_run_id, tag_key(record.semver))
+        value = context.tracking.read_tag(record.mlflow_run_id, record_tag_key(record))
     except StoreFailure as error:
         return TagAnswer(TagState.UNKNOWN, str(error))
     return TagAnswer(TagState.PRESENT if value == record.canonical_sha else TagState.ABSENT)

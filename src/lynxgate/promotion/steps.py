@@ -14,7 +14,7 @@ import time
 from lynxgate.errors import OutcomeUnknown, Refused, StoreFailure
 from lynxgate.promotion.context import PromotionContext
 from lynxgate.promotion.event_log import build_next_event, write_announced
-from lynxgate.promotion.run_tag import TagState, read_tag_state, tag_key
+from lynxgate.promotion.run_tag import TagState, alias_of, read_tag_state, record_tag_key
 from lynxgate.registry.compare_and_swap import change_tags
 from lynxgate.registry.events import Event, Kind
 from lynxgate.registry.layout import Tags, read_tags
@@ -87,8 +87,10 @@ def move_alias(context: PromotionContext, versioned: VersionedRecord) -> None:
     while True:
         context.journal.check_ours(versioned)
         try:
-            tags = {tag_key(record.semver): record.canonical_sha}
-            context.tracking.set_alias(record.registered_model, record.mlflow_run_id, tags)
+            tags = {record_tag_key(record): record.canonical_sha}
+            context.tracking.set_alias(
+                record.registered_model, record.mlflow_run_id, tags, alias=alias_of(record), name=record.logged_model
+            )
             return
         except OutcomeUnknown:
             if time.monotonic() - started > context.tag_seconds:

@@ -18,13 +18,15 @@ from lynxgate.pull_request.request import Declined, PromotionRequest, choose, fi
 class Terms:
     """What a request must fit: the label, the committed baseline, and this repository.
 
-    ``task`` are the task file that the baseline names and its scorer: they decide as the baseline does.
+    ``task`` are the task file that the baseline names and its scorer: they decide as the baseline does. ``model`` is
+    the name in the baseline, if it has one.
     """
 
     label: str
     baseline: RepositoryFile
     repository: str
     task: tuple[RepositoryFile, ...] = ()
+    model: str | None = None
 
 
 @dataclass(frozen=True)
@@ -73,9 +75,9 @@ def admit(forge: Forge, event: LabelledEvent, terms: Terms) -> Admitted | Declin
         return labelled
     comments = forge.comments(event.number)
     # One call for each account that matters, not for each comment.
-    people = {labelled.actor.lower(), *requesters(comments)}
+    people = {labelled.actor.lower(), *requesters(comments, terms.model)}
     permissions = {login: forge.permission(login) for login in sorted(people)}
-    chosen = choose(comments, permissions, events, labelled)
+    chosen = choose(comments, permissions, events, labelled, terms.model)
     if isinstance(chosen, Declined):
         return chosen
     return Admitted(chosen.request, event.head_sha, event.number, chosen.author)

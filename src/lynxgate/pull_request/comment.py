@@ -27,17 +27,17 @@ from lynxgate.pull_request.report import (
 from lynxgate.pull_request.request import OUR_MARK, Declined
 
 KIND = "gate"
-_KIND = re.compile(r"[a-z][a-z-]{0,30}")
+_KIND = re.compile(r"[a-z][a-z0-9-]{0,62}")
 
 
 def marker(kind: str = KIND) -> str:
     """Return the hidden first line by which a comment of this kind is found again.
 
     Raises:
-        CannotJudge: the kind is not a plain lower-case word.
+        CannotJudge: the kind is not a plain lower-case word, such as gate or gate-wine.
     """
     if not _KIND.fullmatch(kind):
-        raise CannotJudge(f"{kind[:40]!r} is not a kind of comment: use lower-case letters and hyphens")
+        raise CannotJudge(f"{kind[:40]!r} is not a kind of comment: use lower-case letters, digits and hyphens")
     return f"{OUR_MARK}{kind} -->"
 
 

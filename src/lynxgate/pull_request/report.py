@@ -71,6 +71,7 @@ class Context:
     run_id: str | None = None
     semver: str | None = None
     run_url: str | None = None
+    model: str | None = None
 
 
 def check_report(report: Report, context: Context) -> None:
@@ -109,7 +110,12 @@ def check_report(report: Report, context: Context) -> None:
 def render_mismatch(error: IntegrityFailure, context: Context) -> str:
     """Return the text for a report that `check_report` refused: the reason, and that nothing in it counts."""
     # No version and no SHA as a fact of the list: it is unknown which of the parts is right.
-    requested = {"requested run": context.run_id, "requested version": context.semver, "head": context.head_sha}
+    requested = {
+        "requested run": context.run_id,
+        "requested model": context.model,
+        "requested version": context.semver,
+        "head": context.head_sha,
+    }
     facts = "\n".join(f"- {name}: {as_code(value)}" for name, value in requested.items() if value)
     return join_blocks(as_code(str(error)), _ADVICE, facts, render_run_link(context))
 
@@ -161,7 +167,7 @@ def render_facts(report: Report, context: Context) -> str:
     semver = context.semver
     if receipt is not None:
         sha, semver = receipt.canonical_sha, str(receipt.semver)
-    facts = {"run": run_id, "version": semver, "canonical SHA": sha, "head": context.head_sha}
+    facts = {"run": run_id, "model": context.model, "version": semver, "canonical SHA": sha, "head": context.head_sha}
     lines = [f"- {name}: {as_code(value)}" for name, value in facts.items() if value]
     own_error = () if verdict is None else describe_own_error(verdict, as_code)
     return "\n".join([*lines, *([f"- {report.usage}"] if report.usage else []), *(f"- {each}" for each in own_error)])

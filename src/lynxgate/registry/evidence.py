@@ -21,6 +21,7 @@ from lynxgate.registry.statement import (
     BoundRegistry,
     Digest,
     Documents,
+    Origin,
     Predicate,
     Statement,
     Subject,
@@ -46,9 +47,11 @@ def build_evidence(
     baseline: bytes,
     groups: Groups | None = None,
     run_id: str,
+    logged_model: str | None = None,
     semver: str,
     production_before: str | None,
     mark: RegistryMark,
+    origin: Origin | None = None,
 ) -> Evidence:
     """Bind a verdict to the bundle, the documents, the semver, the registry, and the version in production before.
 
@@ -60,7 +63,14 @@ def build_evidence(
     registry = BoundRegistry(environment=mark.environment, id=mark.id)
     predicate = Predicate(
         gate=Gate(name="lynxgate", version=__version__),
-        promotion=Bound(semver=semver, mlflow_run_id=run_id, production_before=production_before, registry=registry),
+        promotion=Bound(
+            semver=semver,
+            mlflow_run_id=run_id,
+            logged_model=logged_model,
+            production_before=production_before,
+            registry=registry,
+            origin=origin,
+        ),
         verdict=parse_json(verdict.to_json(), where="verdict"),
         documents=Documents(evaluation=evaluation.decode(), baseline=baseline.decode(), groups=respected),
         manifest_format=manifest.format,

@@ -83,8 +83,21 @@ def find_strange_ties(data: bytes, promotion: Promotion, record: Record | None, 
                 f"is for the registry {bound.id or 'without an id'} for {bound.environment}, "
                 f"and this one is {mark.id or 'without an id'} for {mark.environment}"
             )
+        origin = statement.predicate.promotion.origin
+        if origin is not None and origin.registry.id == mark.id:
+            yield "names this registry itself as the one that it was promoted from"
         if promotion.event.of_version_1:
             yield f"is newer than its event, {promotion.event.number}, which claims version 1"
+    if baseline.model != mark.model:
+        yield f"names model {baseline.model or 'none'} in its baseline, and the registry {mark.model or 'none'}"
+    if record is not None and record.model != mark.model:
+        yield f"has a record that names model {record.model or 'none'}, and the registry {mark.model or 'none'}"
+    logged = statement.predicate.promotion.logged_model
+    if record is not None and record.logged_model != logged:
+        yield f"names the logged model {logged or 'none'}, and its record {record.logged_model or 'none'}"
+    environment = mark.environment if mark.environment.is_named else None
+    if record is not None and record.environment != environment:
+        yield f"has a record for {record.environment or 'production or dev'}"
     named = baseline.policy.model_name
     if record is not None and record.registered_model != named:
         yield f"names the registered model {named or 'none'}, and its record {record.registered_model or 'none'}"

@@ -9,18 +9,19 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from functools import cached_property, lru_cache
 from types import MappingProxyType
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Final, Literal
 
-from pydantic import AfterValidator, Field, PlainSerializer, model_validator
+from pydantic import AfterValidator, Field, GetCoreSchemaHandler, PlainSerializer, model_validator
+from pydantic_core import CoreSchema, core_schema
 
 from lynxgate.errors import Conflict, Refused, StoreFailure
-from lynxgate.identity import SemverText, is_semver, is_sha
+from lynxgate.identity import ModelName, SemverText, is_semver, is_sha
 from lynxgate.ports import Store, UnprovenStore
 from minieval.contract.digests import digest_bytes
 from minieval.contract.documents import Document, parse_document, pretty_json
@@ -34,11 +35,51 @@ ENTRIES_PREFIX = "entries/"
 TOMBSTONES_PREFIX = "tombstones/"
 
 
-class Environment(StrEnum):
-    """The purpose of a registry; a registry is marked once and the mark never changes."""
+# A name is part of the keys of tags in MLflow (`lynxgate.semver.` is that of production), and it is an alias there,
+# where "latest" and "v1" mean something else.
+ENVIRONMENT: Final = "[a-z][a-z0-9-]{0,30}"
+_ENVIRONMENT, _RESERVED = re.compile(ENVIRONMENT), re.compile("semver|latest|v[0-9]+")
 
-    PRODUCTION = "production"
-    DEV = "dev"
+
+class Environment(str):
+    """The environment of a registry, such as ``staging``; a registry is marked once and the mark never changes.
+
+    `DEV` is for trials on a laptop. Every other one has the rules of `PRODUCTION`.
+    """
+
+    __slots__ = ()
+    PRODUCTION: ClassVar[Environment]
+    DEV: ClassVar[Environment]
+
+    def __new__(cls, name: str) -> Environment:
+        """Raises `ValueError` where the name has another form, or means something else in MLflow."""
+        if not _ENVIRONMENT.fullmatch(name) or _RESERVED.fullmatch(name):
+            raise ValueError(f"{name[:40]!r} is not an environment: use lower-case letters, digits and hyphens")
+        return super().__new__(cls, name)
+
+    @property
+    def is_protected(self) -> bool:
+        """Whether only CI promotes to it, and only what was measured under the strongest isolation."""
+        return self != Environment.DEV
+
+    @property
+    def is_named(self) -> bool:
+        """Whether it is neither production nor dev; its marks in MLflow then carry its name."""
+        return self not in (Environment.PRODUCTION, Environment.DEV)
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Read it from text, and write it as text."""
+        del source, handler
+        return core_schema.no_info_after_validator_function(
+            cls,
+            core_schema.str_schema(pattern=f"^{ENVIRONMENT}$"),
+            serialization=core_schema.plain_serializer_function_ser_schema(str),
+        )
+
+
+Environment.PRODUCTION = Environment("production")
+Environment.DEV = Environment("dev")
 
 
 def _freeze_versions(versions: Mapping[str, str]) -> Mapping[str, str]:
@@ -60,12 +101,14 @@ RegistryId = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
 class RegistryMark(Document):
     """`registry.json`, the mark that makes a place a registry; ``id`` is random, and a mark of version 1 has none.
 
-    ``manifest_format`` is that of its entries; a registry that names none was started with the older format.
+    ``manifest_format`` is that of its entries; a registry that names none was started with the older format. ``model``
+    is the only model that may enter it; a registry without one takes the candidates of baselines without one.
     """
 
     schema_: Annotated[Literal["lynxgate.registry/1", "lynxgate.registry/2"], Field(alias="schema")]
-    environment: Annotated[Environment, Field(strict=False)]
+    environment: Environment
     id: RegistryId | None = None
+    model: ModelName | None = None
     manifest_format: ManifestFormat = OLDER_FORMAT
 
     @model_validator(mode="after")
@@ -149,27 +192,30 @@ def tombstone_key(sha: str) -> str:
     return f"{TOMBSTONES_PREFIX}{sha}.json"
 
 
-def create_registry(store: Store, environment: Environment) -> bool:
-    """Mark a place as a registry for ``environment``; return `False` when it already is one.
+def create_registry(store: Store, environment: Environment, model: str | None = None) -> bool:
+    """Mark a place as the registry of ``model`` for ``environment``; return `False` when it already is that.
 
     Raises:
-        Refused: it is marked for the other environment.
+        Refused: it is marked for another environment or another model.
         StoreFailure: the store failed, or its server ignores the conditions of writes.
     """
     if isinstance(store, UnprovenStore) and read_environment(store) is None:
         store.check_conditional_writes()
     document = {
         "schema": "lynxgate.registry/2",
-        "environment": environment.value,
+        "environment": str(environment),
+        **({} if model is None else {"model": model}),
         "id": uuid.uuid4().hex,
         "manifest_format": FORMAT,
     }
     try:
         store.create(REGISTRY_KEY, pretty_json(document))
     except Conflict:
-        found = read_environment(store)
-        if found is not environment:
-            raise Refused(f"{store.location} is a registry for {found}, not for {environment}") from None
+        found = read_mark(store)
+        if found is None or found.environment != environment:
+            named = None if found is None else found.environment
+            raise Refused(f"{store.location} is a registry for {named}, not for {environment}") from None
+        check_model(found, model, store.location)
         return False
     return True
 
@@ -186,6 +232,27 @@ def read_mark(store: Store) -> RegistryMark | None:
     if stored is None:
         return None
     return parse_document(stored.data, RegistryMark, where=f"{store.location}/{REGISTRY_KEY}")
+
+
+def check_model(mark: RegistryMark, model: str | None, location: str) -> None:
+    """Check that a registry is that of ``model``, the name in a baseline; both may have none.
+
+    Raises:
+        Refused: it belongs to another model, or one of the two has no name.
+    """
+    if mark.model == model:
+        return
+    if mark.model is None:
+        raise Refused(
+            f"{location} is a registry without the name of a model, and this is model {model}; a maintainer creates "
+            f"one with `lynxgate registry init --environment {mark.environment} --model {model} --registry <where>`"
+        )
+    if model is None:
+        raise Refused(
+            f"{location} is the registry of model {mark.model}, and the baseline names no model; add "
+            f'"model": "{mark.model}" to the baseline if it is about that model'
+        )
+    raise Refused(f"{location} is the registry of model {mark.model}, and this is model {model}; use its own registry")
 
 
 def read_origin(store: Store) -> str:

@@ -27,13 +27,14 @@ from minieval.contract.report import Evaluation
 class ProvenPromotion:
     """A promotion whose evidence proves it, and the two documents on which it was decided.
 
-    ``baseline_sha256`` is that of the exact bytes of the baseline.
+    ``baseline_sha256`` is that of the exact bytes of the baseline; ``statement`` is the evidence itself.
     """
 
     promotion: Promotion
     evaluation: Evaluation
     baseline: Baseline
     baseline_sha256: str
+    statement: Statement
 
 
 def find_promotion(record: Record | None) -> Promotion | None:
@@ -77,7 +78,7 @@ def prove(store: Store, promotion: Promotion) -> ProvenPromotion:
     statement = parse_document(stored.data, Statement, where=key)
     _, evaluation, baseline = statement.decide()
     sha256 = digest_bytes(statement.predicate.documents.baseline.encode())
-    return ProvenPromotion(promotion, evaluation, baseline, sha256)
+    return ProvenPromotion(promotion, evaluation, baseline, sha256, statement)
 
 
 def _flawed(store: Store, key: str, flaw: str) -> IntegrityFailure:

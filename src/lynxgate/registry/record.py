@@ -23,11 +23,11 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from lynxgate.errors import Conflict, IntegrityFailure, StoreFailure
-from lynxgate.identity import SemverText
+from lynxgate.identity import ModelName, SemverText
 from lynxgate.ports import Store
 from lynxgate.registry.compare_and_swap import put
 from lynxgate.registry.events import Event
-from lynxgate.registry.layout import journal_key
+from lynxgate.registry.layout import Environment, journal_key
 from minieval.contract.documents import Document, parse_document, pretty_json
 from minieval.contract.fields import Name, Positive, RunId, Sha256
 
@@ -52,7 +52,9 @@ class Record(Document):
     """`lynxgate.transaction/1`; ``deadline`` is ISO 8601 in UTC, by the store's clock.
 
     ``event`` is the line of the index that belongs to this promotion; it is set at the commit point, before the line
-    is written. ``rollback`` is set while production is being moved back to this version.
+    is written. ``rollback`` is set while production is being moved back to this version. ``model`` is that of the
+    registry, ``environment`` that of a registry for neither production nor dev: they are part of the marks in MLflow.
+    ``logged_model`` is the name of the promoted model in its run, where it was requested by name.
     """
 
     schema_: Annotated[Literal["lynxgate.transaction/1"], Field(alias="schema")] = "lynxgate.transaction/1"
@@ -68,6 +70,9 @@ class Record(Document):
     event: Event | None = None
     note: str | None = None
     registered_model: Name | None = None
+    model: ModelName | None = None
+    environment: Environment | None = None
+    logged_model: ModelName | None = None
     rollback: Rollback | None = None
 
     @property

@@ -19,7 +19,7 @@ from lynxgate.decision.groups import parse_groups
 from lynxgate.decision.same_decision import find_difference, written_by
 from lynxgate.decision.verdict import RULE_VERSION, Gate, Verdict, parse_verdict
 from lynxgate.errors import CannotJudge
-from lynxgate.identity import SemverText
+from lynxgate.identity import ModelName, SemverText
 from lynxgate.registry.layout import Environment, RegistryId
 from minieval.contract.documents import Document, Json, pretty_json
 from minieval.contract.fields import RunId, Sha256
@@ -47,17 +47,34 @@ class Subject(Document):
 class BoundRegistry(Document):
     """The registry of a promotion; ``id`` as in `registry.json`, which has none in version 1."""
 
-    environment: Annotated[Environment, Field(strict=False)]
+    environment: Environment
     id: Annotated[RegistryId | None, Field(exclude_if=lambda found: found is None)] = None
 
 
+class Origin(Document):
+    """The registry that a version was promoted from, as the same version: its evidence there, and the index's end.
+
+    ``head`` is ``<number>:<sha>`` of the last event, as `lynxgate registry verify --expect-head` takes it.
+    """
+
+    registry: BoundRegistry
+    evidence: Sha256
+    head: Annotated[str, Field(pattern=r"^[1-9][0-9]{0,17}:[0-9a-f]{64}$")]
+
+
 class Bound(Document):
-    """The promotion for which the verdict was reached; ``production_before`` is the version it followed, if any."""
+    """The promotion for which the verdict was reached; ``production_before`` is the version it followed, if any.
+
+    ``logged_model`` is the name of the model in its run, where the promotion names one. ``origin`` is the registry that
+    it was promoted from, if any.
+    """
 
     semver: SemverText
     mlflow_run_id: RunId
+    logged_model: Annotated[ModelName | None, Field(exclude_if=lambda name: name is None)] = None
     production_before: SemverText | None
     registry: Annotated[BoundRegistry | None, Field(exclude_if=lambda registry: registry is None)] = None
+    origin: Annotated[Origin | None, Field(exclude_if=lambda origin: origin is None)] = None
 
 
 class Documents(Document):

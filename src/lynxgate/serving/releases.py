@@ -21,11 +21,12 @@ from minieval.contract.manifest import FORMAT, Manifest
 
 @dataclass(frozen=True)
 class Release:
-    """A promoted version: the manifest of its bundle, and the MLflow run that holds it."""
+    """A promoted version: the manifest of its bundle, and its MLflow run, and its name there where it has one."""
 
     semver: str
     run_id: str
     manifest: Manifest
+    logged_model: str | None = None
 
     @property
     def canonical_sha(self) -> str:
@@ -52,7 +53,7 @@ def find_release(store: Store, semver: str | None) -> Release:
             f"{version} was promoted in the format {manifest.format}, and bundles are placed in {FORMAT}; "
             "promote it again, in a new registry"
         )
-    return Release(version, record.mlflow_run_id, manifest)
+    return Release(version, record.mlflow_run_id, manifest, record.logged_model)
 
 
 def _read_promoted(store: Store, semver: str) -> Record:

@@ -4,6 +4,7 @@
 - For the same repository it makes the same plan; the second time there is nothing to write.
 - The baseline is report-only: it blocks no candidate until it is activated.
 - The workflows name the reusable action by a commit, never by a tag or branch, which could be moved.
+- A gate with a name has a label, workflows, comment, check run and registry of its own, beside those of other gates.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib import resources
+from pathlib import PurePosixPath
 
 from lynxgate.decision.baseline import SCHEMA, Status, parse_baseline
 from lynxgate.decision.policy import DEFAULT_TOLERANCE_PP, STRONGEST_ISOLATION
@@ -23,7 +25,9 @@ from minieval.contract.identities import COMMIT
 from minieval.contract.report import EvalSetIdentity
 
 BASELINE, IGNORE = "eval_baseline.json", ".gitignore"
-CALLER, GATE = ".github/workflows/lynxgate.yml", ".github/workflows/lynxgate-gate.yml"
+WORKFLOWS = ".github/workflows"  # GitHub finds workflows only here, at the top of the repository
+CALLER, GATE = f"{WORKFLOWS}/lynxgate.yml", f"{WORKFLOWS}/lynxgate-gate.yml"
+LABEL = "deploy-candidate"
 FILES = (BASELINE, CALLER, GATE, IGNORE)
 IGNORED = ("/candidate/", "/candidate.run.json", "/candidate_eval.json", "/verdict.json", "/.lynxgate/")
 EXAMPLE = "example.bucket"
@@ -32,6 +36,9 @@ UNKNOWN_REPOSITORY = "OWNER/REPOSITORY"
 UNKNOWN_ACTION = "lynxgate/lynxgate@" + "0" * 40
 _NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}"
 _ON_GITHUB = re.compile(rf"(?:https://|ssh://git@|git@)github\.com[/:](?P<name>{_NAME}/{_NAME}?)(?:\.git)?/?")
+# Part of a label, of names of files and, in upper case, of a variable: two names never become one.
+_GATE_NAME = re.compile("[a-z][a-z0-9-]{0,30}")
+_PLAIN_PATH = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*")
 _COMMENT = "Figures of the production model, per bucket. Change it only in a pull request of its own."
 
 
@@ -79,6 +86,83 @@ class Place:
 
 
 @dataclass(frozen=True)
+class GateNames:
+    """The names of one gate of a repository: its model, its baseline, and what follows from these.
+
+    ``baseline`` is a path from the top of the repository. ``folder`` is the folder in which gates are run by hand, ""
+    for the top.
+    """
+
+    model: str | None = None
+    baseline: str = BASELINE
+    folder: str = ""
+
+    def __post_init__(self) -> None:
+        """Check the form of the names.
+
+        Raises:
+            UsageFailure: one is malformed; the message names its option.
+        """
+        if self.model is not None and not _GATE_NAME.fullmatch(self.model):
+            raise UsageFailure(f"--name {self.model[:80]!r} must be 1 to 31 lower-case letters, digits and hyphens")
+        if not _PLAIN_PATH.fullmatch(self.baseline):
+            raise UsageFailure(
+                f"--baseline {self.baseline[:200]!r} is not a plain path inside the repository (letters, digits, '_', "
+                "'-', '.' and '/')"
+            )
+
+    @property
+    def caller(self) -> str:
+        """The path of the workflow that a label starts."""
+        return CALLER if self.model is None else f"{WORKFLOWS}/lynxgate-{self.model}.yml"
+
+    @property
+    def gate(self) -> str:
+        """The path of the workflow that it calls."""
+        return GATE if self.model is None else f"{WORKFLOWS}/lynxgate-{self.model}-gate.yml"
+
+    @property
+    def label(self) -> str:
+        """The label that requests the gate."""
+        return LABEL if self.model is None else f"{LABEL}-{self.model}"
+
+    @property
+    def registry_variable(self) -> str:
+        """The variable of the environment that has the address of the registry."""
+        suffix = "" if self.model is None else "_" + self.model.upper().replace("-", "_")
+        return f"LYNXGATE_REGISTRY{suffix}"
+
+    @property
+    def request(self) -> str:
+        """What a request has after run and version."""
+        return "" if self.model is None else f" model={self.model}"
+
+    @property
+    def ignores(self) -> tuple[str, ...]:
+        """The paths of the files that tell git what a gate writes: at the top, and where it is run by hand."""
+        return (IGNORE,) if not self.folder else (IGNORE, f"{self.folder}/{IGNORE}")
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The paths of all files of this gate except the task file."""
+        return (self.baseline, self.caller, self.gate, *self.ignores)
+
+    def from_baseline(self, path: str) -> str:
+        """Return a path in the repository as the baseline names it: relative to its own folder.
+
+        Raises:
+            UsageFailure: it is outside that folder.
+        """
+        folder = PurePosixPath(self.baseline).parent
+        if not PurePosixPath(path).is_relative_to(folder):
+            raise UsageFailure(
+                f"{path[:200]!r} is outside {str(folder)!r}, the folder of --baseline; a baseline names files in or "
+                "below its own folder"
+            )
+        return str(PurePosixPath(path).relative_to(folder))
+
+
+@dataclass(frozen=True)
 class Planned:
     """One file: the bytes to write (`None`: it stays as it is), and its status for the user."""
 
@@ -87,19 +171,23 @@ class Planned:
     status: str
 
 
-def plan_scaffold(present: Mapping[str, bytes], eval_set: EvalSet, place: Place) -> tuple[Planned, ...]:
-    """Return what to write; ``present`` has the bytes of those `FILES` that exist.
+def plan_scaffold(
+    present: Mapping[str, bytes], eval_set: EvalSet, place: Place, names: GateNames = GateNames()
+) -> tuple[Planned, ...]:
+    """Return what to write; ``present`` has the bytes of those files of ``names`` that exist.
 
     Raises:
         CannotJudge: the eval set does not give a valid baseline.
+        UsageFailure: eval set or task is outside the folder of the baseline.
     """
     made = {
-        BASELINE: (_baseline(eval_set), f"created, report-only, {_figures(eval_set)}"),
-        CALLER: (_workflow(CALLER, place), "created"),
-        GATE: (_workflow(GATE, place), "created"),
+        names.baseline: (_baseline(eval_set, names), f"created, report-only, {_figures(eval_set)}"),
+        names.caller: (_workflow("lynxgate.yml", place, names), "created"),
+        names.gate: (_workflow("lynxgate-gate.yml", place, names), "created"),
     }
     files = (_keep_or_write(path, data, status, present.get(path)) for path, (data, status) in made.items())
-    return (*_plan_task(eval_set.task), *files, _plan_ignore(present.get(IGNORE)))
+    ignores = (_plan_ignore(path, present.get(path)) for path in names.ignores)
+    return (*_plan_task(eval_set.task), *files, *ignores)
 
 
 def read_repository(remote: str) -> str | None:
@@ -137,16 +225,17 @@ def _keep_or_write(path: str, data: bytes, status: str, found: bytes | None) -> 
     return Planned(path, None, "unchanged" if found == data else "not changed: it differs from what init writes")
 
 
-def _baseline(eval_set: EvalSet) -> bytes:
-    identity = eval_set.identity
+def _baseline(eval_set: EvalSet, names: GateNames) -> bytes:
+    identity, task = eval_set.identity, eval_set.task
     document = {
         "_comment": _COMMENT,
         "schema": SCHEMA,
         "status": str(Status.REPORT_ONLY),
-        "eval_set": eval_set.path,
+        **({} if names.model is None else {"model": names.model}),
+        "eval_set": names.from_baseline(eval_set.path),
         "eval_set_dvc_hash": PLACEHOLDER if identity is None else identity.dvc_md5,
         "eval_set_sha256": PLACEHOLDER if identity is None else identity.sha256,
-        **({"task": {"path": eval_set.task.path, "sha256": eval_set.task.sha256}} if eval_set.task else {}),
+        **({} if task is None else {"task": {"path": names.from_baseline(task.path), "sha256": task.sha256}}),
         "policy": {"rule": "point", "tolerance_pp": DEFAULT_TOLERANCE_PP, "min_isolation": STRONGEST_ISOLATION},
         "buckets": dict.fromkeys(sorted(eval_set.buckets) or (EXAMPLE,), PLACEHOLDER),
     }
@@ -161,25 +250,36 @@ def _figures(eval_set: EvalSet) -> str:
     return f"{count} {'bucket' if count == 1 else 'buckets'} without figures yet" if count else "an example bucket"
 
 
-def _workflow(path: str, place: Place) -> bytes:
-    template = (
-        resources.files("lynxgate.setup").joinpath("templates", path.rpartition("/")[2]).read_text(encoding="utf-8")
-    )
+def _workflow(template_name: str, place: Place, names: GateNames) -> bytes:
+    template = resources.files("lynxgate.setup").joinpath("templates", template_name).read_text(encoding="utf-8")
     version = f" # v{place.version}" if place.version else ""
-    # `Place` has checked the form of all three, so they need no quoting in YAML.
-    words = {"__ACTION__": place.action + version, "__REPOSITORY__": place.repository, "__BRANCH__": place.branch}
+    suffix = "" if names.model is None else f"-{names.model}"
+    given = {"baseline": (names.baseline, BASELINE), "label": (names.label, LABEL), "name": (names.model, None)}
+    lines = [f"          {name}: {value}\n" for name, (value, default) in given.items() if value != default]
+    # `Place` and `GateNames` have checked the form of all of them, so they need no quoting in YAML.
+    words = {
+        "__ACTION__": place.action + version,
+        "__REPOSITORY__": place.repository,
+        "__BRANCH__": place.branch,
+        "__SUFFIX__": suffix,
+        "__LABEL__": names.label,
+        "__REQUEST__": names.request,
+        "vars.LYNXGATE_REGISTRY }}": f"vars.{names.registry_variable} }}}}",
+        "__GATE__": names.gate,
+        "          # __INPUTS__\n": "".join(lines),
+    }
     for word, value in words.items():
         template = template.replace(word, value)
     return template.encode()
 
 
-def _plan_ignore(found: bytes | None) -> Planned:
+def _plan_ignore(path: str, found: bytes | None) -> Planned:
     data = found or b""
     lines = missing_lines(data.decode("utf-8", errors="replace"))
     if not lines:
-        return Planned(IGNORE, None, "unchanged")
+        return Planned(path, None, "unchanged")
     # The last line may have no newline; ours must not be joined to it.
     gap = b"" if not data or data.endswith(b"\n") else b"\n"
     added = "\n".join(["# files that a gate writes into the checkout (lynxgate)", *lines, ""]).encode()
     how = "created" if found is None else f"{len(lines)} lines added at its end"
-    return Planned(IGNORE, data + gap + added, how)
+    return Planned(path, data + gap + added, how)
