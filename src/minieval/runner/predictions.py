@@ -112,7 +112,7 @@ def _check(answers: Json, *, rows: int, first: int) -> list[Json]:
 
 def _advise(reason: str) -> str:
     if reason.startswith("MemoryError") or "Unable to allocate" in reason or "Cannot allocate" in reason:
-        return " (out of memory: raise --memory-mb if the model needs more)"
+        return " (this machine has no more memory: choose a smaller --batch-size, or a larger machine)"
     if reason.startswith("ModuleNotFoundError: No module named 'mlflow"):
         return " (install lynxgate[mlflow])"
     if reason.startswith("ModuleNotFoundError"):

@@ -1,7 +1,7 @@
 """Start the predictor under bwrap, or as a plain process with limits.
 
 Both have: a session of its own, no inherited descriptors, a fixed environment of a few variables, no capabilities,
-limits on address space, CPU time, file size and processes, and a copy of the bundle.
+limits on memory, CPU time, file size and processes, and a copy of the bundle.
 
 - `bwrap`: no network, no other process visible, and a read-only file system of the system's libraries, this Python,
   the bundle, and the files of a batch. An eval set inside any of these is refused. ``/proc`` is read-only: otherwise
@@ -85,12 +85,13 @@ def start(
         _refuse_visible(eval_set)
         command = [
             *bwrap(limits, bundle=bundle, files=files),
-            *_python(PREDICTOR, BUNDLE, limits, None if files is None else FILES),
+            *_python(PREDICTOR, BUNDLE, None if files is None else FILES),
         ]
         environment = _environment("/tmp")  # noqa: S108 - the sandbox's own
     else:
-        command = _python(_predictor(), str(bundle), limits, None if files is None else str(files))
+        command = _python(str(_script("predictor")), str(bundle), None if files is None else str(files))
         environment = _environment(str(home))
+    command = _launch(isolation, command, limits)
     with _closed_memory(), _spawn(command, environment, home, limits) as child:
         yield child
 
@@ -105,13 +106,13 @@ def start_scorer(isolation: Isolation, *, limits: Limits) -> Iterator[Child]:
     Raises:
         CannotJudge: the process cannot be started.
     """
-    script = Path(__file__).resolve().with_name("scorer_script.py")
+    script = _script("scorer_script")
     python = (sys.executable, *PYTHON_OPTIONS, NO_PACKAGES)
     if isolation is Isolation.BWRAP:
-        command = [*bwrap(limits, scorer=script), *python, SCORER, "--confine", PREDICTOR]
+        command = [*bwrap(limits, scorer=script), *python, SCORER]
     else:
-        command = [*python, str(script), "--confine", _predictor()]
-    command += _bounds(limits)
+        command = [*python, str(script)]
+    command = _launch(isolation, command, limits)
     with _closed_memory(), _spawn(command, SCORER_ENVIRONMENT, Path("/"), limits, name="the scorer") as child:
         yield child
 
@@ -172,7 +173,7 @@ def bwrap(
         command += _bind_system(Path(folder))
     for path in (*SYSTEM_FILES, *_python_paths()):
         command += ["--ro-bind-try", path, path]
-    command += ["--ro-bind", _predictor(), PREDICTOR]
+    command += ["--ro-bind", str(_script("predictor")), PREDICTOR]
     if bundle is not None:
         command += ["--ro-bind", str(bundle), BUNDLE]
     if files is not None:
@@ -224,22 +225,26 @@ def _refuse_visible(eval_set: Path) -> None:
             )
 
 
-def _python(predictor: str, bundle: str, limits: Limits, files: str | None) -> list[str]:
+def _python(predictor: str, bundle: str, files: str | None) -> list[str]:
     return [
         *(sys.executable, *PYTHON_OPTIONS, predictor, "--bundle", bundle),
         *(("--files", files) if files else ()),
-        *_bounds(limits),
     ]
 
 
-def _bounds(limits: Limits) -> list[str]:
+def _launch(isolation: Isolation, command: Sequence[str], limits: Limits) -> list[str]:
+    """Return the command that starts ``command`` within the limits."""
     # CPU time adds up over all cores, wall-clock time does not.
     seconds = int(limits.timeout_s * (os.cpu_count() or 1)) + 1
-    return ["--memory-mb", str(limits.memory_mb), "--file-mb", str(limits.file_mb), "--cpu-seconds", str(seconds)]
+    launcher = [sys.executable, "-I", "-B", NO_PACKAGES, str(_script("launcher"))]
+    launcher += ["--file-mb", str(limits.file_mb), "--cpu-seconds", str(seconds)]
+    # bwrap needs them to start, and drops them for everything inside.
+    launcher += ["--keep-capabilities"] if isolation is Isolation.BWRAP else []
+    return [*launcher, "--", *command]
 
 
-def _predictor() -> str:
-    return str(Path(__file__).resolve().with_name("predictor.py"))
+def _script(name: str) -> Path:
+    return Path(__file__).resolve().with_name(f"{name}.py")
 
 
 def _environment(home: str) -> dict[str, str]:
