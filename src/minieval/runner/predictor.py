@@ -14,6 +14,11 @@ on Python 3.9 and MLflow 2.9.
 
 from __future__ import annotations
 
+import sys
+
+if not getattr(sys.flags, "safe_path", False):  # a Python before 3.11 puts the script's folder first
+    del sys.path[0]
+
 import argparse
 import base64
 import datetime
@@ -25,7 +30,6 @@ import itertools
 import json
 import math
 import os
-import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
