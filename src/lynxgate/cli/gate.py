@@ -46,6 +46,25 @@ def gate(
         "requirements.lock"
     ),
     signing_key: SigningKey = None,
+    python: Annotated[
+        str | None,
+        typer.Option(
+            "--python",
+            help="The Python of the model: gate, model (built from its requirements), or a path. [default: the task's]",
+        ),
+    ] = None,
+    memory_mb: Annotated[
+        int | None,
+        typer.Option(
+            "--memory-mb", min=1, help="Resident memory of the model's processes, in MiB. [default: the task's]"
+        ),
+    ] = None,
+    timeout: Annotated[
+        float | None, typer.Option("--timeout", help="Seconds for the whole prediction. [default: the task's]")
+    ] = None,
+    batch_size: Annotated[
+        int | None, typer.Option("--batch-size", min=1, help="Rows given to the model at once. [default: the task's]")
+    ] = None,
     no_lock: Annotated[
         bool, typer.Option("--no-lock", help="Skip the check of the lock file: this environment has none.")
     ] = False,
@@ -54,6 +73,7 @@ def gate(
 
     The stages: environment, eval set, candidate, evaluation, comparison, promotion.
     """
+    from lynxgate.candidate.evaluator import ModelOptions
     from lynxgate.identity import parse_run_id, parse_semver
     from lynxgate.pipeline import GatePaths
     from lynxgate.pipeline import gate as run_gate
@@ -70,7 +90,15 @@ def gate(
     warn_if_dev()
     services = open_gate_services(registry, mlflow_uri=tracking_uri, signing_key=signing_key)
     # `--lock` has a default, so a missing lock needs an explicit `--no-lock`.
-    paths = GatePaths(baseline, None if no_lock else lock, bundle, evaluation, verdict, isolation)
+    paths = GatePaths(
+        baseline,
+        None if no_lock else lock,
+        bundle,
+        evaluation,
+        verdict,
+        isolation,
+        model=ModelOptions(python, memory_mb, timeout, batch_size),
+    )
     result = run_gate(run_id, semver, paths, services, _show_stage, replaced=replaced)
     if result.eval_set_usage is not None:
         print_text(f"{result.eval_set_usage.sentence}\n")

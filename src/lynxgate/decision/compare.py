@@ -124,6 +124,8 @@ def compare_again(
         conditions.append(_check_groups(evaluation, policy.rule, respected))
     if policy.min_isolation is not None:
         conditions.append(_check_isolation(evaluation, policy.min_isolation))
+    if (environment := _check_model_environment(evaluation, policy)) is not None:
+        conditions.append(environment)
     names = sorted(evaluation.buckets.keys() | baseline.buckets.keys())
     # A glob that matches nothing is probably a misspelt guard, which would silently guard nothing.
     if idle := policy.idle_globs(names):
@@ -248,6 +250,26 @@ def _check_isolation(evaluation: Evaluation, required: str) -> Condition:
     named = "names none" if found is None else f"names {found!r}"
     reason = f"the policy requires {required} and the evaluation {named}; evaluate again under {required}"
     return Condition(name="isolation", outcome=Outcome.UNMEASURED, reason=reason)
+
+
+def _check_model_environment(evaluation: Evaluation, policy: Policy) -> Condition | None:
+    """Return the condition on the model's environment; `None` where none is required and nothing differs."""
+    found, name = evaluation.model_environment, "model environment"
+    differs = "" if found is None else found.explain()
+    if not policy.require_model_environment:
+        if not differs:
+            return None
+        return Condition(name=name, outcome=Outcome.HELD, reason="the policy requires none", warning=differs)
+    if found is None:
+        missing = "the evaluation does not describe it; evaluate again"
+    elif found.requirements is None:
+        missing = "the bundle has no requirements.txt; log the model again"
+    elif differs:
+        missing = f"{differs}; evaluate with --python model"
+    else:
+        return Condition(name=name, outcome=Outcome.HELD, reason="it is what the bundle asks for")
+    reason = f"the policy requires the environment that the bundle asks for: {missing}"
+    return Condition(name=name, outcome=Outcome.UNMEASURED, reason=reason)
 
 
 class _UnitTerms(TypedDict):

@@ -173,11 +173,12 @@ class Row(Document):
 
 
 class Condition(Document):
-    """A condition that must hold before the figures can be compared."""
+    """A condition that must hold before the figures can be compared; one that holds may have a warning."""
 
-    name: Literal["eval set", "task", "groups", "isolation"]
+    name: Literal["eval set", "task", "groups", "isolation", "model environment"]
     outcome: Annotated[Outcome, Field(strict=False)]
     reason: str
+    warning: Annotated[str | None, Field(exclude_if=_is_none)] = None
 
 
 class Gate(Document):
@@ -233,6 +234,11 @@ class Verdict(Document):
         return tuple(row for row in self.metrics if row.warns)
 
     @property
+    def doubtful_conditions(self) -> tuple[Condition, ...]:
+        """Return the conditions with a warning, which block nothing."""
+        return tuple(each for each in self.conditions if each.warning is not None and each.outcome is Outcome.HELD)
+
+    @property
     def reasons(self) -> tuple[str, ...]:
         """Return why the candidate does not pass, a sentence for each reason; empty when it passes."""
         conditions = [
@@ -261,7 +267,8 @@ class Verdict(Document):
     @property
     def summary(self) -> str:
         """Return one line for people."""
-        warned = f"; {_count(len(self.warnings), 'warning')}" if self.warnings else ""
+        count = len(self.warnings) + len(self.doubtful_conditions)
+        warned = f"; {_count(count, 'warning')}" if count else ""
         if not self.passed:
             return self._summarise_failure() + warned
         word = "would pass (report-only)" if self.status is Status.REPORT_ONLY else "passed"

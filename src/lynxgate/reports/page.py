@@ -36,7 +36,8 @@ _HASH: Final = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode
 def render_page(verdict: Verdict) -> str:
     """Return the whole page, without a newline at its end."""
     title = f"Lynxgate: {verdict.summary.partition(':')[0]}"
-    sentences = [*verdict.reasons, *(f"{row.metric} warning: {row.warning}" for row in verdict.warnings)]
+    doubtful = (f"{each.name} warning: {each.warning}" for each in verdict.doubtful_conditions)
+    sentences = [*verdict.reasons, *doubtful, *(f"{row.metric} warning: {row.warning}" for row in verdict.warnings)]
     return "\n".join((
         "<!doctype html>",
         '<html lang="en">',

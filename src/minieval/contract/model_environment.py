@@ -12,16 +12,33 @@ from typing import Annotated, Final
 
 from pydantic import Field
 
-from minieval.contract.documents import Document
+from minieval.contract.documents import Document, read_bytes
+from minieval.contract.exits import CannotJudge
 from minieval.contract.fields import Count, Name, Sha256
 
 MAX_DIFFERENCES: Final = 200
+MAX_LOCK_BYTES: Final = 4 * 1024 * 1024
 _SHOWN = 3
 
 
 def lock_path(evaluation: Path) -> Path:
     """Return the path of the lock that is kept beside an evaluation."""
     return evaluation.with_name(f"{evaluation.stem}.model.lock")
+
+
+def read_lock_beside(evaluation: Path) -> bytes | None:
+    """Return the lock beside an evaluation; `None` where there is none.
+
+    Raises:
+        CannotJudge: it cannot be read, or is larger than any lock.
+    """
+    path = lock_path(evaluation)
+    if not path.is_file():
+        return None
+    data = read_bytes(path)
+    if len(data) > MAX_LOCK_BYTES or not data.isascii():
+        raise CannotJudge(f"{path}: no lock of an environment: larger than {MAX_LOCK_BYTES} bytes, or not ASCII")
+    return data
 
 
 class Interpreter(StrEnum):

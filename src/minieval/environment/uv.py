@@ -25,6 +25,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from minieval.contract.exits import CannotJudge
+from minieval.contract.model_environment import MAX_LOCK_BYTES
 from minieval.runner.child import MIB, printable
 from minieval.runner.sandbox import within_limits
 
@@ -148,11 +149,13 @@ def find_uv() -> Path:
 
 
 def read_lock(data: bytes) -> dict[str, str]:
-    """Return the version of each package that a lock pins; every line is a pin or a hash of one.
+    """Return the version of each package that a lock pins; every line is a pin or a hash.
 
     Raises:
-        CannotJudge: a line is anything else, a pin has no hash, or there are more than `MAX_PACKAGES`.
+        CannotJudge: a line is anything else, or there are more than `MAX_PACKAGES`.
     """
+    if len(data) > MAX_LOCK_BYTES:
+        raise CannotJudge(f"the lock of the model's environment is larger than {MAX_LOCK_BYTES} bytes")
     pins: dict[str, str] = {}
     for number, line in enumerate(data.decode("utf-8", errors="replace").splitlines(), 1):
         if match := _PIN.fullmatch(line):

@@ -97,7 +97,7 @@ def test_what_is_no_text_or_too_large_is_refused(tmp_path: Path) -> None:
         with pytest.raises(CannotJudge, match=words):
             check_plain(read_asked(tmp_path))
     (tmp_path / "requirements.txt").unlink()
-    with pytest.raises(CannotJudge, match="has no requirements.txt"):
+    with pytest.raises(CannotJudge, match=r"has no requirements\.txt"):
         check_plain(read_asked(tmp_path))
 
 
