@@ -25,7 +25,14 @@ from minieval.contract.report import EvalSetIdentity
 BASELINE, IGNORE = "eval_baseline.json", ".gitignore"
 CALLER, GATE = ".github/workflows/lynxgate.yml", ".github/workflows/lynxgate-gate.yml"
 FILES = (BASELINE, CALLER, GATE, IGNORE)
-IGNORED = ("/candidate/", "/candidate.run.json", "/candidate_eval.json", "/verdict.json", "/.lynxgate/")
+IGNORED = (
+    "/candidate/",
+    "/candidate.run.json",
+    "/candidate_eval.json",
+    "/candidate_eval.model.lock",
+    "/verdict.json",
+    "/.lynxgate/",
+)
 EXAMPLE = "example.bucket"
 PLACEHOLDER = "TODO"
 UNKNOWN_REPOSITORY = "OWNER/REPOSITORY"

@@ -59,6 +59,7 @@ class Builder:
 
 def choose_builder(environ: Mapping[str, str], index: str | None) -> Builder:
     """Return the builder for these environment variables: in CI (``CI`` is set), one that keeps nothing."""
+    index = index or None
     if environ.get("CI"):
         return Builder(index)
     home = environ.get("XDG_CACHE_HOME") or str(Path(environ.get("HOME") or "~").expanduser() / ".cache")
