@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import TypedDict, assert_never
+from typing import Final, TypedDict, assert_never
 
 from lynxgate import __version__
 from lynxgate.decision.baseline import Baseline, Status
@@ -54,6 +54,7 @@ from minieval.contract.report import Evaluation, Measured, dump_evaluation
 __all__ = ["Inputs", "Outcome", "Verdict", "compare", "parse_verdict"]
 
 ALL_ROWS = "all rows"
+_MODEL_ENVIRONMENT: Final = "model environment"
 
 
 def compare(
@@ -254,12 +255,14 @@ def _check_isolation(evaluation: Evaluation, required: str) -> Condition:
 
 def _check_model_environment(evaluation: Evaluation, policy: Policy) -> Condition | None:
     """Return the condition on the model's environment; `None` where none is required and nothing differs."""
-    found, name = evaluation.model_environment, "model environment"
+    found = evaluation.model_environment
     differs = "" if found is None else found.explain()
     if not policy.require_model_environment:
         if not differs:
             return None
-        return Condition(name=name, outcome=Outcome.HELD, reason="the policy requires none", warning=differs)
+        return Condition(
+            name=_MODEL_ENVIRONMENT, outcome=Outcome.HELD, reason="the policy requires none", warning=differs
+        )
     if found is None:
         missing = "the evaluation does not describe it; evaluate again"
     elif found.requirements is None:
@@ -267,9 +270,9 @@ def _check_model_environment(evaluation: Evaluation, policy: Policy) -> Conditio
     elif differs:
         missing = f"{differs}; evaluate with --python model"
     else:
-        return Condition(name=name, outcome=Outcome.HELD, reason="it is what the bundle asks for")
+        return Condition(name=_MODEL_ENVIRONMENT, outcome=Outcome.HELD, reason="it is what the bundle asks for")
     reason = f"the policy requires the environment that the bundle asks for: {missing}"
-    return Condition(name=name, outcome=Outcome.UNMEASURED, reason=reason)
+    return Condition(name=_MODEL_ENVIRONMENT, outcome=Outcome.UNMEASURED, reason=reason)
 
 
 class _UnitTerms(TypedDict):
