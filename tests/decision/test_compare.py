@@ -256,7 +256,7 @@ ENVIRONMENTS: dict[str, tuple[dict[str, Any] | None, str]] = {
     "no requirements": ({**ENVIRONMENT, "requirements": None}, "the bundle has no requirements.txt"),
     "as asked": (ENVIRONMENT, ""),
     "built": ({**ENVIRONMENT, "interpreter": "model", "lock_sha256": "0" * 64}, ""),
-    "another version": ({**ENVIRONMENT, **DIFFERS}, "asks for numpy==1.19, and 2.3.1 is installed"),
+    "another version": ({**ENVIRONMENT, **DIFFERS}, "asks for numpy==1.19 (2.3.1 is installed)"),
     "another Python": ({**ENVIRONMENT, "python_asked": "3.9.2"}, "asks for Python 3.9.2, and 3.11.7 ran"),
     "unread lines": ({**ENVIRONMENT, "unread": 1}, "1 of its lines are no plain requirements"),
 }

@@ -82,9 +82,11 @@ class ModelEnvironment(Document):
 
     def explain(self) -> str:
         """Return in which way the environment differs from what the bundle asks for; empty where it does not."""
-        found = [_explain_difference(each) for each in self.differences[:_SHOWN]]
-        if (more := len(self.differences) - _SHOWN) > 0:
-            found.append(f"{more} more")
+        found = []
+        if self.differences:
+            listed = ", ".join(map(_explain_difference, self.differences[:_SHOWN]))
+            more = len(self.differences) - _SHOWN
+            found.append(f"the bundle asks for {listed}{f' and {more} more' if more > 0 else ''}")
         if self.python_asked is not None and self.python is not None and not _same_minor(self):
             found.append(f"the bundle asks for Python {self.python_asked}, and {self.python} ran")
         if self.unread:
@@ -93,8 +95,7 @@ class ModelEnvironment(Document):
 
 
 def _explain_difference(difference: Difference) -> str:
-    there = "it is not installed" if difference.installed is None else f"{difference.installed} is installed"
-    return f"the bundle asks for {difference.asked}, and {there}"
+    return f"{difference.asked} ({f'{difference.installed} is' if difference.installed else 'not'} installed)"
 
 
 def _same_minor(environment: ModelEnvironment) -> bool:

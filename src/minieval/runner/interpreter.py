@@ -61,7 +61,8 @@ def find_named_python(name: str) -> Python:
     minors = {path.parent.name.removeprefix("python") for path in libraries}
     minor = next(iter(minors)) if len(minors) == 1 else None
     version = settings.get("version_info") or settings.get("version") or minor
-    packages = sorted(prefix.glob("lib/python3.*/site-packages"))
+    inherits = settings.get("include-system-site-packages", "").lower() == "true"
+    packages = [folder for each in ((prefix, base) if inherits else (prefix,)) for folder in _list_packages(each)]
     return Python(str(named), _add_links(roots, named), version, tuple(packages))
 
 
@@ -73,6 +74,11 @@ def find_built_python(environment: Path, base: Python) -> Python:
         base.version,
         tuple(sorted(environment.glob("lib/python3.*/site-packages"))),
     )
+
+
+def _list_packages(prefix: Path) -> list[Path]:
+    # Debian's own Python has its packages elsewhere.
+    return sorted(prefix.glob("lib/python3.*/site-packages")) + sorted(prefix.glob("lib/python3/dist-packages"))
 
 
 def _outside_system(prefixes: Iterable[str]) -> list[str]:
