@@ -103,7 +103,7 @@ BROKEN = {
     "load memory": ("say(json.dumps({'error': 'MemoryError: '}))", "no more memory: choose a smaller --batch-size"),
     "load module": (
         "say(json.dumps({'error': \"ModuleNotFoundError: No module named 'xgboost'\"}))",
-        r"loaded: .*'xgboost' \(install the packages of the bundle's requirements.txt",
+        r"loaded: .*'xgboost' \(--python model builds the environment",
     ),
     "error of no text": ("say(json.dumps({'error': [1, {}]}))", "could not be loaded"),
     "predicts before it is ready": ("say(json.dumps({'predictions': []}))", "not a message of the predictor"),
