@@ -264,7 +264,7 @@ ENVIRONMENTS: dict[str, tuple[dict[str, Any] | None, str]] = {
 
 @pytest.mark.parametrize(("found", "words"), ENVIRONMENTS.values(), ids=ENVIRONMENTS.keys())
 def test_a_policy_may_require_the_models_environment(found: dict[str, Any] | None, words: str) -> None:
-    described = {} if found is None else {"schema": "minieval.evaluation/2", "model_environment": found}
+    described: dict[str, Any] = {} if found is None else {"schema": "minieval.evaluation/2", "model_environment": found}
     measured = evaluation(**described)
     required = judge(measured, baseline(policy={"require_model_environment": True}))
     assert required.exit is (Exit.CANNOT_JUDGE if words else Exit.OK)

@@ -23,12 +23,13 @@ from typing import Final
 from minieval.contract.digests import digest_bytes
 from minieval.contract.exits import CannotJudge
 from minieval.contract.model_environment import Interpreter, ModelEnvironment
-from minieval.environment.difference import describe, list_installed
+from minieval.environment.difference import describe, find_installed
 from minieval.environment.requirements import Asked, check_plain, read_asked
 from minieval.environment.uv import Uv, find_uv, read_lock
 from minieval.runner import sandbox
 from minieval.runner.child import Limits
 from minieval.runner.interpreter import Python, find_built_python, find_gates_python, find_named_python
+from minieval.runner.machine import THAT_PREDICT
 
 COMPILE_SECONDS: Final = 600
 _LOADERS = ("mlflow", "mlflow-skinny")
@@ -75,20 +76,14 @@ def choose_python(wanted: str, bundle: Path, scratch: Path, builder: Builder, *,
         CannotJudge: a path is no Python, or the environment cannot be built.
     """
     asked = read_asked(bundle)
-    match wanted:
-        case Interpreter.GATE:
-            python, installed = find_gates_python(), list_installed()
-            chosen = Chosen(
-                python, describe(asked, installed, interpreter=Interpreter.GATE, python=python.version), installed
-            )
-        case Interpreter.MODEL:
-            chosen = _build(asked, scratch, builder)
-        case _:
-            python = find_named_python(wanted)
-            installed = list_installed(python.packages)
-            chosen = Chosen(
-                python, describe(asked, installed, interpreter=Interpreter.PATH, python=python.version), installed
-            )
+    if wanted == Interpreter.MODEL:
+        chosen = _build(asked, scratch, builder)
+    else:
+        interpreter = Interpreter.GATE if wanted == Interpreter.GATE else Interpreter.PATH
+        python = find_gates_python() if interpreter is Interpreter.GATE else find_named_python(wanted)
+        names = (*(each.name for each in asked.requirements), *THAT_PREDICT)
+        installed = find_installed(names, python.packages)
+        chosen = Chosen(python, describe(asked, installed, interpreter=interpreter, python=python.version), installed)
     if differs := chosen.described.explain():
         advice = "" if wanted == Interpreter.MODEL else " (--python model builds the environment that it asks for)"
         warn(f"{differs}{advice}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Mapping
 from importlib import metadata
 from pathlib import Path
@@ -16,17 +17,15 @@ from minieval.contract.model_environment import MAX_DIFFERENCES, Difference, Int
 from minieval.environment.requirements import Asked
 
 
-def list_installed(folders: Iterable[Path] | None = None) -> dict[str, str]:
-    """Return the installed packages and their versions: of these folders (site-packages), or of this Python."""
+def find_installed(names: Iterable[str], folders: Iterable[Path] | None = None) -> dict[str, str]:
+    """Return the versions of those packages that are installed: in these folders, or by default for this Python."""
     # Only metadata files are read: a package is not imported, and no .pth file runs.
-    found = (
-        metadata.distributions() if folders is None else metadata.distributions(path=[str(each) for each in folders])
-    )
-    packages: dict[str, str] = {}
-    for package in found:
-        name, version = package.metadata["Name"], package.version
-        if name and version:
-            packages.setdefault(canonicalize_name(name), version)  # the first one is imported
+    path = sys.path if folders is None else [str(each) for each in folders]
+    packages = {}
+    for name in {canonicalize_name(each) for each in names}:
+        found = next(iter(metadata.distributions(name=name, path=path)), None)  # the first one is imported
+        if found is not None and found.version:
+            packages[name] = found.version
     return packages
 
 

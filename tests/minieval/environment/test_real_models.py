@@ -6,9 +6,7 @@ They are built from a real index: the one that the machine's pip or uv is config
 from __future__ import annotations
 
 import importlib.util
-import os
 import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +19,7 @@ from minieval.contract.report import parse_evaluation
 from minieval.environment.choose import Builder, choose_python
 from minieval.environment.uv import read_lock
 from tests.minieval.candidates import model, upper_rows, write_bundle, write_rows
+from tests.package_index import find_index
 
 pytestmark = [pytest.mark.heavy, pytest.mark.timeout(1800)]
 
@@ -38,14 +37,6 @@ mlflow.sklearn.save_model(
     forest, sys.argv[1], pip_requirements={REQUIREMENTS!r}, signature=infer_signature(rows, forest.predict(rows))
 )
 """
-
-
-def find_index() -> str | None:
-    """The package index that this machine's uv or pip is configured with."""
-    if found := os.environ.get("UV_DEFAULT_INDEX") or os.environ.get("PIP_INDEX_URL"):
-        return found
-    command = [sys.executable, "-m", "pip", "config", "get", "global.index-url"]
-    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip() or None
 
 
 @dataclass(frozen=True)
