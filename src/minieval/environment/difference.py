@@ -21,7 +21,7 @@ def find_installed(names: Iterable[str], folders: Iterable[Path] | None = None) 
     """Return the versions of those packages that are installed: in these folders, or by default for this Python."""
     # Only metadata files are read: a package is not imported, and no .pth file runs.
     path = sys.path if folders is None else [str(each) for each in folders]
-    packages = {}
+    packages: dict[str, str] = {}
     for name in {canonicalize_name(each) for each in names}:
         found = next(iter(metadata.distributions(name=name, path=path)), None)  # the first one is imported
         if found is not None and found.version:
