@@ -50,7 +50,7 @@ def find_named_python(name: str) -> Python:
     base = named.resolve().parent.parent
     # Checked, because the folder is shown to the candidate: it must be an installation and not, say, a home folder.
     libraries = sorted(base.glob("lib/python3.*/os.py"))
-    if not libraries:
+    if not libraries or base in {Path("/"), Path.home()}:
         raise CannotJudge(f"--python {name[:200]}: {base} has no lib/python3.*/os.py; give the path of a Python")
     prefix = named.parent.parent
     settings = _read_settings(prefix / "pyvenv.cfg")
