@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterable, Mapping
 from importlib import metadata
@@ -16,6 +17,9 @@ from minieval.contract.exits import CannotJudge
 from minieval.contract.model_environment import MAX_DIFFERENCES, Difference, Interpreter, ModelEnvironment
 from minieval.environment.requirements import Asked
 
+_VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+!_-]{0,99}")
+_UNREADABLE = "an unreadable version"
+
 
 def find_installed(names: Iterable[str], folders: Iterable[Path] | None = None) -> dict[str, str]:
     """Return the versions of those packages that are installed: in these folders, or by default for this Python."""
@@ -24,8 +28,9 @@ def find_installed(names: Iterable[str], folders: Iterable[Path] | None = None) 
     packages: dict[str, str] = {}
     for name in {canonicalize_name(each) for each in names}:
         found = next(iter(metadata.distributions(name=name, path=path)), None)  # the first one is imported
-        if found is not None and found.version:
-            packages[name] = found.version
+        if found is not None:
+            # Metadata of a package may be anything, and a version becomes a part of a document and of a message.
+            packages[name] = found.version if _VERSION.fullmatch(found.version or "") else _UNREADABLE
     return packages
 
 

@@ -25,6 +25,7 @@ from minieval.contract.exits import CannotJudge, UsageFailure
 from minieval.runner.memory import MemoryWatch
 
 MIB = 1024 * 1024
+PREDICTOR = "the predictor"
 LONGEST_S = 10**6
 LARGEST_MB = 2**32
 _CHUNK = 64 * 1024
@@ -73,7 +74,7 @@ class Child:
         environment: Mapping[str, str],
         cwd: Path,
         limits: Limits,
-        name: str = "the predictor",
+        name: str = PREDICTOR,
     ) -> None:
         self._limits, self._name = limits, name
         self._inbox = bytearray()
@@ -150,9 +151,10 @@ class Child:
     def _check_memory(self, doing: str) -> None:
         self._next_look = time.monotonic() + _TICK
         if self._memory.exceeds(self._limits.memory_mb * MIB):
+            advice = "raise --memory-mb if it needs more" if self._name == PREDICTOR else "it must use less"
             raise CannotJudge(
                 f"{self._name} used more than {self._limits.memory_mb} MiB of memory while {doing} and was stopped; "
-                "raise --memory-mb if it needs more"
+                f"{advice}"
             )
 
     @property

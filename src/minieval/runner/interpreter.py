@@ -7,6 +7,7 @@ line of any script. So nothing here executes anything.
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ from pathlib import Path
 from minieval.contract.exits import CannotJudge
 
 SYSTEM_FOLDERS = ("/usr", "/lib", "/lib32", "/lib64", "/libx32", "/bin", "/sbin")
+
+_VERSION = re.compile(r"3\.\d{1,3}(\.\d{1,3})?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +63,8 @@ def find_named_python(name: str) -> Python:
     # A link as python3.11, or python3: the part after the last "python" is the minor version.
     minors = {path.parent.name.removeprefix("python") for path in libraries}
     minor = next(iter(minors)) if len(minors) == 1 else None
-    version = settings.get("version_info") or settings.get("version") or minor
+    named_version = _VERSION.match(settings.get("version_info") or settings.get("version") or "")
+    version = minor if named_version is None else named_version[0]
     inherits = settings.get("include-system-site-packages", "").lower() == "true"
     packages = [folder for each in ((prefix, base) if inherits else (prefix,)) for folder in _list_packages(each)]
     return Python(str(named), _add_links(roots, named), version, tuple(packages))

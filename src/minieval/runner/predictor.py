@@ -14,11 +14,6 @@ on Python 3.9 and MLflow 2.9.
 
 from __future__ import annotations
 
-import sys
-
-if not getattr(sys.flags, "safe_path", False):  # a Python before 3.11 puts the script's folder first
-    del sys.path[0]
-
 import argparse
 import base64
 import datetime
@@ -30,6 +25,7 @@ import itertools
 import json
 import math
 import os
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -57,6 +53,8 @@ class UnfitFeatures(Exception):
 def main() -> int:
     """Load the bundle, report that it is ready, then answer each request with one line."""
     arguments = _arguments()
+    if not getattr(sys.flags, "safe_path", False):  # a Python before 3.11 puts the script's folder first
+        del sys.path[0]
     with os.fdopen(os.dup(0), "rb") as requests, os.fdopen(os.dup(1), "wb") as answers:
         _move_standard_streams()
 

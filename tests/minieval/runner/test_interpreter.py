@@ -11,6 +11,7 @@ import pytest
 from minieval.command import run
 from minieval.contract.exits import CannotJudge
 from minieval.contract.report import parse_evaluation
+from minieval.environment.difference import find_installed
 from minieval.runner.interpreter import find_built_python, find_gates_python, find_named_python
 from tests.minieval.candidates import UPPER, upper_rows, write_bundle, write_rows
 
@@ -44,8 +45,14 @@ def test_a_virtual_environment_and_the_installation_below_it(environment: Path) 
 
 def test_what_an_environment_claims_of_itself_shows_nothing_more(environment: Path, tmp_path: Path) -> None:
     """``pyvenv.cfg`` may have been written by a package."""
-    (environment / "pyvenv.cfg").write_text(f"home = {tmp_path}\nversion = 3.0\n")
-    assert str(tmp_path) not in find_named_python(str(environment / "bin" / "python")).roots
+    (environment / "pyvenv.cfg").write_text(f"home = {tmp_path}\nversion = \x1b[2J\n")
+    found = find_named_python(str(environment / "bin" / "python"))
+    assert str(tmp_path) not in found.roots
+    assert (found.version or "3.1").startswith("3.1")
+    metadata = environment / "lib" / f"python{MINOR}" / "site-packages" / "numpy-1.2.3.dist-info" / "METADATA"
+    for text in ("Name: numpy\nVersion: \x1b[2J\n", "Name: numpy\n", "", "\x00"):
+        metadata.write_text(text)
+        assert find_installed(["numpy", "absent"], found.packages) == {"numpy": "an unreadable version"}
 
 
 def test_what_is_no_python_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
