@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from lynxgate.candidate.evaluator import KEPT_VARIABLES
+from lynxgate.candidate.evaluator import KEPT_VARIABLES, MODEL_VARIABLES
 
 ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / "docs" / "secrets.md").read_text() + (ROOT / "docs" / "ci.md").read_text()
@@ -20,9 +20,9 @@ def test_every_variable_of_ours_is_on_the_page() -> None:
 
 def test_what_reaches_the_evaluator_is_on_the_page_and_is_no_secret() -> None:
     sentence = next(part for part in PAGE.split("\n- ") if part.startswith("**In the evaluation.**"))
-    assert set(re.findall(r"`([A-Z_]{3,})`", sentence)) == set(KEPT_VARIABLES)
+    assert set(re.findall(r"`([A-Z_]{2,})`", sentence)) == {*KEPT_VARIABLES, *MODEL_VARIABLES}
     secrets = PAGE.partition("## Secrets")[2].partition("## Where")[0]
-    assert not set(re.findall(r"`([A-Z_0-9]+)`", secrets)) & set(KEPT_VARIABLES)
+    assert not set(re.findall(r"`([A-Z_0-9]+)`", secrets)) & {*KEPT_VARIABLES, *MODEL_VARIABLES}
 
 
 def test_no_command_takes_a_secret_as_an_option() -> None:

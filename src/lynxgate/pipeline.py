@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from lynxgate.candidate.cache import Cache
 from lynxgate.candidate.eval_set_check import check_eval_set
-from lynxgate.candidate.evaluator import run_evaluator
+from lynxgate.candidate.evaluator import ModelOptions, run_evaluator
 from lynxgate.candidate.fetch import Fetched, fetch
 from lynxgate.candidate.lock_check import check_lock
 from lynxgate.decision.agreed_task import list_files, list_named_files, read_agreed_task
@@ -32,6 +32,7 @@ from lynxgate.promotion.preconditions import check_preconditions
 from lynxgate.promotion.promote import Receipt, promote
 from lynxgate.registry.resolve import find_production
 from minieval.contract.documents import parse_document, read_bytes
+from minieval.contract.model_environment import read_lock_beside
 from minieval.contract.report import EvalSetIdentity, Evaluation
 from minieval.contract.writes import check_output, discard_output, write_output
 from minieval.task.document import CONVENTIONS, TaskFile
@@ -46,6 +47,7 @@ class GatePaths:
     ``task`` is the path of the task file, if it is not the one in the baseline; the digest must be the baseline's.
     ``lock`` is `None` where the environment was not installed from a lock file. ``isolation`` is ``auto``, ``bwrap``
     (required) or ``process``. ``rows`` is a file for the answer to each row, with its features where ``with_inputs``.
+    ``model`` is what the command line says about running the model.
     """
 
     baseline: Path = Path("eval_baseline.json")
@@ -57,6 +59,7 @@ class GatePaths:
     task: Path | None = None
     rows: Path | None = None
     with_inputs: bool = False
+    model: ModelOptions = field(default_factory=ModelOptions)
 
 
 @dataclass(frozen=True)
@@ -146,7 +149,15 @@ def gate(
         notify(6, f"promotion: none; registry and MLflow are unchanged{exception}")
         return GateResult(verdict, None, usage)
     request = Request(
-        candidate.canonical_sha, semver, evaluation, baseline, paths.bundle, expected, groups, logged_model=logged_model
+        candidate.canonical_sha,
+        semver,
+        evaluation,
+        baseline,
+        paths.bundle,
+        expected,
+        groups,
+        logged_model=logged_model,
+        model_lock=read_lock_beside(paths.evaluation),
     )
     receipt = promote(request, services.context, services.tracking, services.environ)
     now = "" if receipt.production == semver else f"; in production: {receipt.production or 'none'}"
@@ -241,6 +252,7 @@ def evaluate(run_id: str, agreed: Agreed, paths: GatePaths, notify: Notify) -> b
         task=None if agreed.task is None else agreed.task.path,
         rows=paths.rows,
         with_inputs=paths.with_inputs,
+        model=paths.model,
     )
     notify(4, f"evaluation: {paths.evaluation}")
     return read_bytes(paths.evaluation)

@@ -51,7 +51,19 @@ def command(
     ] = Isolation.AUTO,
     batch_size: Annotated[int | None, typer.Option(min=1, help=f"Rows given to the model at once. {PER_TASK}")] = None,
     timeout: Annotated[float | None, typer.Option(help=f"Seconds for the whole prediction. {PER_TASK}")] = None,
-    memory_mb: Annotated[int | None, typer.Option(help=f"Memory of the predictor, in MiB. {PER_TASK}")] = None,
+    memory_mb: Annotated[
+        int | None, typer.Option(help=f"Resident memory of the predictor's processes together, in MiB. {PER_TASK}")
+    ] = None,
+    python: Annotated[
+        str | None,
+        typer.Option(help=f"The Python of the model: gate, model (built from its requirements), or a path. {PER_TASK}"),
+    ] = None,
+    python_index: Annotated[
+        str | None,
+        typer.Option(
+            envvar="LYNXGATE_PYTHON_INDEX", help="The package index for --python model: a URL. [default: uv's own]"
+        ),
+    ] = None,
     run_id: Annotated[
         str | None, typer.Option(help="The MLflow run. [default: the one that fetch noted, or MLmodel names]")
     ] = None,
@@ -70,7 +82,9 @@ def command(
     """Score a candidate bundle on an eval set, without showing it a label."""
     if invoked.invoked_subcommand is not None:
         return
-    from minieval.contract.writes import discard_output  # noqa: PLC0415 - --help stays fast
+    from minieval.contract.model_environment import lock_path  # noqa: PLC0415 - --help stays fast
+    from minieval.contract.writes import discard_output, write_output  # noqa: PLC0415
+    from minieval.environment.choose import choose_builder  # noqa: PLC0415
     from minieval.evaluation import choose_limits, evaluate, write  # noqa: PLC0415
     from minieval.task.document import NO_TASK_FILE, read_task  # noqa: PLC0415
 
@@ -81,6 +95,7 @@ def command(
     inputs = (bundle, eval_set, *([task] if task else []))
     earlier = discard_output(output, inputs=inputs)
     kept = _choose_rows(rows, with_inputs, output=output, inputs=inputs)
+    discard_output(lock_path(output), inputs=inputs)
     task_file = NO_TASK_FILE if task is None else read_task(task)
     with _progress() as progress:
         evaluation = evaluate(
@@ -93,6 +108,9 @@ def command(
             run_id=run_id,
             context=_parse_context(context or []),
             rows=kept,
+            python=python,
+            builder=choose_builder(os.environ, python_index),
+            keep_lock=lambda lock: write_output(lock_path(output), lock),
             progress=progress,
             warn=_say,
         )

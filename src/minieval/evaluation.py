@@ -25,6 +25,7 @@ from minieval.contract.exits import CannotJudge, UsageFailure
 from minieval.contract.identities import RUN_ID
 from minieval.contract.manifest import Manifest
 from minieval.contract.mlmodel import read_run_id
+from minieval.contract.model_environment import Interpreter
 from minieval.contract.report import (
     SCHEMA,
     Candidate,
@@ -40,6 +41,7 @@ from minieval.contract.report import (
 )
 from minieval.contract.run_note import read_noted_run
 from minieval.contract.writes import write_output
+from minieval.environment.choose import Builder, Chosen, choose_python
 from minieval.own_evaluation import Request, evaluate_by_command, refuse_isolation
 from minieval.runner import sandbox
 from minieval.runner.child import Child, Limits
@@ -56,7 +58,7 @@ if TYPE_CHECKING:
     from minieval.task.scores import Scorer
     from minieval.task.tally import Score
 
-__all__ = ["Isolation", "Limits", "choose_limits", "evaluate", "write"]
+__all__ = ["Builder", "Isolation", "Limits", "choose_limits", "evaluate", "write"]
 
 TOO_FINE = Decimal("0.0001")  # milliseconds; the time through a pipe has no finer resolution
 
@@ -77,6 +79,7 @@ class _Plan:
     batch_size: int
     scratch: Path
     progress: Progress
+    chosen: Chosen
     rows: KeepRows | None = None
 
 
@@ -104,22 +107,27 @@ def evaluate(
     run_id: str | None = None,
     context: Context | None = None,
     rows: KeepRows | None = None,
+    python: str | None = None,
+    builder: Builder | None = None,
     progress: Progress = _ignore,
     warn: Callable[[str], None] = _ignore,
+    keep_lock: Callable[[bytes], None] = _ignore,
 ) -> Evaluation:
     """Score a candidate on an eval set.
 
     ``task`` is what `minieval.task.document.read_task` returns; by default the eval set follows the conventions.
-    ``limits`` and ``batch_size`` (rows) are by default those of the task. ``run_id`` is 32 hex digits, by default the
-    run that the bundle's ``MLmodel``, or the note beside the bundle, names. ``context`` is recorded and decides
-    nothing. ``rows`` names a file to which the answer and score of each row are written, before this returns.
-    ``progress`` is called with the number of rows done; ``warn`` with one sentence when `AUTO` falls back to
-    `PROCESS`, or when a feature is the answer in nearly all rows.
+    ``limits``, ``batch_size`` (rows) and ``python`` (``gate``, ``model`` or a path) are by default those of the task.
+    ``builder`` builds the environment for ``model``, and ``keep_lock`` gets its lock. ``rows`` names a file to which
+    the answer and score of each row are written, before this returns. ``run_id`` is 32 hex digits, by
+    default the run that the bundle's ``MLmodel``, or the note beside the bundle, names. ``context`` is recorded and
+    decides nothing. ``progress`` is called with the number of rows done; ``warn`` with one sentence when `AUTO` falls
+    back to `PROCESS`, when the environment differs from what the bundle asks for, or when a feature is the answer in
+    nearly all rows.
 
     Raises:
         CannotJudge: the eval set, the task or the bundle is invalid, the eval set is inside the bundle, a feature is
-            the answer in every row, the candidate fails or answers in the wrong form, or the scorer or the task's own
-            command fails.
+            the answer in every row, the candidate fails or answers in the wrong form, the scorer or the task's own
+            command fails, or the model's environment cannot be built.
         IntegrityFailure: the bundle holds a link or a special file, or the eval set changed while it was read.
         UsageFailure: ``run_id`` is not a run id, or ``batch_size`` is less than 1.
     """
@@ -138,10 +146,23 @@ def evaluate(
             places = (scratch / "bundle", manifest, eval_set)
             request = Request(task, *places, named, context, rows, allowed, scratch / "own")
             return evaluate_by_command(request, warn)
-        chosen = sandbox.choose(isolation, warn=warn)
-        plan = _Plan(task, chosen, limits or choose_limits(task), batch_size, scratch, progress, rows)
+        wanted = python or task.task.model.python
+        if wanted == Interpreter.MODEL:
+            isolation = _require_bwrap(isolation)
+        isolation = sandbox.choose(isolation, warn=warn)
+        chosen = choose_python(wanted, scratch / "bundle", scratch, builder or Builder(), warn=warn)
+        plan = _Plan(task, isolation, limits or choose_limits(task), batch_size, scratch, progress, chosen, rows)
         measured = _measure(plan, eval_set, warn)
+    if chosen.lock is not None:
+        keep_lock(chosen.lock)
     return _compose(plan, measured, manifest, run_id=named, context=context)
+
+
+def _require_bwrap(isolation: Isolation) -> Isolation:
+    """Return `BWRAP`: packages that a candidate names run code as soon as their Python starts."""
+    if isolation is Isolation.PROCESS:
+        raise CannotJudge("--python model runs packages that the candidate names, and requires --isolation bwrap")
+    return Isolation.BWRAP
 
 
 def choose_limits(task: TaskFile, *, timeout_s: float | None = None, memory_mb: int | None = None) -> Limits:
@@ -191,7 +212,8 @@ def _measure(plan: _Plan, eval_set: Path, warn: Callable[[str], None]) -> _Measu
             stream = stream or open_eval_set(eval_set, plan.task.task)
             try:
                 with _scorer(plan) as scorer, _open_rows(plan.rows) as writer:
-                    measured = _predict_all(plan, Predictor(child), stream, scorer, writer)
+                    predictor = Predictor(child, plan.chosen.described.interpreter)
+                    measured = _predict_all(plan, predictor, stream, scorer, writer)
                     refuse_leaks(stream, eval_set, warn)
                     return measured if writer is None else replace(measured, rows=writer.finish())
             except WiderSchema:
@@ -251,6 +273,7 @@ def _start(plan: _Plan, eval_set: Path) -> Iterator[Child]:
             home=Path(home),
             files=files,
             limits=plan.limits,
+            python=plan.chosen.python,
         ) as child:
             yield child
 
@@ -316,7 +339,13 @@ def _compose(
             "missing_answers": measured.missing or None,
             "rows": measured.rows,
             "metrics": _metrics(measured, manifest),
-            "environment": describe_environment(isolation=isolation, batch_size=plan.batch_size),
+            "environment": describe_environment(
+                isolation=isolation,
+                batch_size=plan.batch_size,
+                packages=plan.chosen.packages,
+                python=plan.chosen.python.version,
+            ),
+            "model_environment": plan.chosen.described,
             "context": context,
         }
     )

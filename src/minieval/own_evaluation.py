@@ -28,8 +28,9 @@ from minieval.contract.report import (
     TaskIdentity,
     parse_evaluation,
 )
+from minieval.environment.difference import find_installed
 from minieval.runner.child import Limits
-from minieval.runner.machine import describe_environment
+from minieval.runner.machine import THAT_PREDICT, describe_environment
 from minieval.runner.own_evaluator import ISOLATION, run_command
 from minieval.runner.sandbox import Isolation
 from minieval.task.document import TaskFile
@@ -226,7 +227,8 @@ def _compose(request: Request, parts: dict[str, Any]) -> Evaluation:
             "task": TaskIdentity(path=task.path.as_posix(), sha256=task.sha256),
             "evaluator": Evaluator(**parts["evaluator"], isolation=ISOLATION),
             "metrics": {"bundle_bytes": size} | parts.get("metrics", {}),
-            "environment": parts.get("environment") or describe_environment(isolation=ISOLATION, batch_size=1),
+            "environment": parts.get("environment")
+            or describe_environment(isolation=ISOLATION, batch_size=1, packages=find_installed(THAT_PREDICT)),
             "context": request.context,
         }
     )

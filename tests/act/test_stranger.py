@@ -18,7 +18,9 @@ import yaml
 from minieval.task.document import read_task
 from tests.act.conftest import SEMVER, Parts, Scene, open_scene
 from tests.act.repository import ROOT, Repository, eval_rows, write
-from tests.servers import once
+from tests.minieval.candidates import UPPER, write_bundle
+from tests.package_index import find_index
+from tests.servers import log_bundle, once
 
 pytestmark = pytest.mark.slow
 
@@ -248,6 +250,42 @@ def test_the_ten_lines(stranger: Scene) -> None:
     assert stranger.registry_bytes() == before
     assert not list(stranger.shed.root.rglob("owned"))
     assert not list(stranger.repository.root.rglob("owned"))
+
+
+@pytest.mark.heavy
+def test_a_model_that_needs_a_package_of_its_own(stranger: Scene, tmp_path: Path) -> None:
+    """The action builds its environment anew in the evaluating job, and archives the lock with the decision."""
+    needs = {"requirements.txt": b"mlflow==3.4.0\nroman==4.2\n"}
+    run_id = log_bundle(stranger.server.url, write_bundle(tmp_path / "roman", f"import roman\n{UPPER}", files=needs))
+    model = {"run-id": run_id, "baseline": "waiting.json", "python": "model", "python-index": find_index() or ""}
+    jobs = {
+        "built": {**model, "memory-mb": "4000", "timeout": "900", "batch-size": "7"},
+        "gates": {"run-id": run_id, "baseline": "waiting.json"},
+        "small": {"run-id": stranger.runs["good"], "baseline": "waiting.json", "memory-mb": "20"},
+        "hostile": {**model, **dict.fromkeys(("python", "python-index", "memory-mb", "timeout", "batch-size"), OWNED)},
+    }
+    stranger.ask(stranger.request("good"))
+    stranger.workflow = "model.yml"
+    path = stranger.repository.root / ".github/workflows/model.yml"
+    made = {name: ten_lines(name, given) for name, given in jobs.items()}
+    path.write_text(yaml.safe_dump({"on": "pull_request", "jobs": made}))
+    ran = stranger.label()
+    assert ran.code == 0
+    said = {name: json.loads((stranger.shed.root / f"{name}.json").read_text()) for name in jobs}
+    assert_outputs(said["built"], "success", verdict="report-only", **{"exit-code": "0"})
+    assert_outputs(said["gates"], "failure", verdict="", **{"exit-code": "3"})
+    assert "No module named 'roman' (--python model builds the environment" in ran.log
+    assert_outputs(said["small"], "failure", verdict="", **{"exit-code": "3"})
+    assert "used more than 20 MiB of memory" in ran.log
+    assert_outputs(said["hostile"], "failure", verdict="", **{"exit-code": "64"})
+    decision = stranger.shed.artifacts / "built" / "decision"
+    lock = (decision / "candidate_eval.model.lock").read_bytes()
+    evaluation = json.loads((decision / "candidate_eval.json").read_bytes())
+    assert b"\nroman==4.2 " in lock
+    assert evaluation["model_environment"]["lock_sha256"] == hashlib.sha256(lock).hexdigest()
+    assert (stranger.shed.artifacts / "built" / "candidate_eval.model.lock").read_bytes() == lock
+    assert not (stranger.shed.root / "home" / ".cache" / "lynxgate").exists()
+    assert not list(stranger.shed.root.rglob("owned"))
 
 
 def assert_outputs(said: dict[str, str], outcome: str, **expected: str) -> None:

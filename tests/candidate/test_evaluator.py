@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lynxgate.candidate.evaluator import KEPT_VARIABLES, run_evaluator
+from lynxgate.candidate.evaluator import KEPT_VARIABLES, MODEL_VARIABLES, ModelOptions, run_evaluator
 from lynxgate.errors import CannotJudge, GateError
 
 RUN = "e" * 32
@@ -48,7 +48,7 @@ def test_no_variable_that_may_hold_a_secret_reaches_it(
         run_evaluator(tmp_path, eval_set, tmp_path / "out.json", run_id=RUN, isolation="auto")
     seen = json.loads((tmp_path / "seen.json").read_text())
     assert "geheim" not in seen.values()
-    assert set(seen) - {"LC_CTYPE"} <= set(KEPT_VARIABLES)
+    assert set(seen) - {"LC_CTYPE"} <= {*KEPT_VARIABLES, *MODEL_VARIABLES}
 
 
 def test_the_task_is_passed_on(tmp_path: Path, eval_set: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -82,6 +82,21 @@ def test_rows_are_passed_on(tmp_path: Path, eval_set: Path, capfd: pytest.Captur
             tmp_path / "no-bundle", eval_set, tmp_path / "out.json", run_id=RUN, isolation="process", rows=eval_set
         )
     assert "is the input" in capfd.readouterr().err
+
+
+def test_the_options_of_the_model_are_passed_on(
+    tmp_path: Path, eval_set: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spy = tmp_path / "python"
+    dump = f"with open({str(tmp_path / 'seen.json')!r}, 'w') as file: json.dump(sys.argv, file)"
+    spy.write_text(f"#!{sys.executable}\nimport json, sys\n{dump}\nraise SystemExit(3)\n")
+    spy.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(spy))
+    given = ModelOptions(python="-x", memory_mb=9, timeout_s=1.5, batch_size=7)
+    with pytest.raises(CannotJudge):
+        run_evaluator(tmp_path, eval_set, tmp_path / "out.json", run_id=RUN, isolation="auto", model=given)
+    seen = json.loads((tmp_path / "seen.json").read_text())
+    assert seen[seen.index("auto") + 1 :] == ["--python=-x", "--memory-mb=9", "--timeout=1.5", "--batch-size=7"]
 
 
 def test_a_directory_called_minieval_is_not_the_evaluator(

@@ -42,7 +42,40 @@ def test_another_version_and_a_missing_package_are_named(tmp_path: Path) -> None
     assert f"pydantic is {metadata.version('pydantic')}, locked 0.1" in message
     assert "no-such-package-at-all is missing, locked 1.0" in message
     assert "typer" not in message
-    assert "just setup" in message
+    assert f"pip install -r {lock}" in message
+    assert "just" not in message
+
+
+def test_the_advice_fits_the_repository(tmp_path: Path) -> None:
+    lock = write(tmp_path, pin("pydantic", "0.1"))
+    (tmp_path / "Justfile").write_text("# no recipe of that name\ntest:\n    pytest\n")
+    with pytest.raises(IntegrityFailure, match="pip install -r"):
+        check_lock(lock)
+    (tmp_path / "Justfile").write_text("setup:\n    uv pip sync requirements.lock\n")
+    with pytest.raises(IntegrityFailure, match=r"run `just setup`$"):
+        check_lock(lock)
+
+
+def test_only_pins_for_this_platform_count(tmp_path: Path) -> None:
+    """As `uv export` writes them: one package in two versions, and packages of other systems."""
+    version = metadata.version("numpy")
+    text = (
+        f"numpy==1.0 ; python_full_version < '3.9' \\\n    --hash=sha256:{'0' * 64}\n"
+        f"numpy=={version} ; python_full_version >= '3.9' \\\n    --hash=sha256:{'0' * 64}\n"
+        'colorama==0.4.6 ; sys_platform == "win32" --hash=sha256:00\n'
+        f"uvicorn[standard]=={metadata.version('uvicorn')}\n"
+    )
+    assert check_lock(write(tmp_path, text)) == 2
+    with pytest.raises(IntegrityFailure, match=f"numpy is {version}, locked 1.0"):
+        check_lock(write(tmp_path, text.replace("< '3.9'", "> '3.9'")))
+    with pytest.raises(CannotJudge, match="pins nothing for this platform"):
+        check_lock(write(tmp_path, "colorama==0.4.6 ; sys_platform == 'win32'\n"))
+
+
+def test_a_marker_that_cannot_be_read_skips_nothing(tmp_path: Path) -> None:
+    for marker in ("sys_platform ==", "(" * 900, "no_such_name == 'x'", "x" * 5000):
+        with pytest.raises(IntegrityFailure, match=r"locked 0\.1"):
+            check_lock(write(tmp_path, f"pydantic==0.1 ; {marker}\n"))
 
 
 def test_of_many_differences_three_are_named(tmp_path: Path) -> None:

@@ -66,7 +66,10 @@ def test_credentials_go_to_the_steps_that_need_them() -> None:
     assert holders("inputs.registry") == ["Check the inputs", "Promotion"]
     assert holders("github.token") == ["Request", "Check the request again", "Announce", "Comment", "Check run"]
     (evaluation,) = [step for step in STEPS if step["name"] == "Evaluation"]
-    assert evaluation["env"].keys() == {"EVAL_SET", "ISOLATION", "ROWS", "RUN_ID", "TASK_FILE"}
+    assert evaluation["env"].keys() == {
+        "BATCH_SIZE", "EVAL_SET", "ISOLATION", "LYNXGATE_PYTHON_INDEX", "MEMORY_MB", "MODEL_PYTHON", "ROWS", "RUN_ID",
+        "TASK_FILE", "TIMEOUT",
+    }  # fmt: skip
 
 
 def test_candidate_code_runs_only_in_evaluate() -> None:

@@ -20,6 +20,9 @@ from lynxgate.decision.decide import decide, parse_tolerance
 from lynxgate.decision.outcome import Outcome
 from lynxgate.decision.verdict import Verdict, parse_verdict
 from lynxgate.errors import CannotJudge, Exit, IntegrityFailure, Refused, UsageFailure
+from lynxgate.reports.explanation import render_verdict
+from lynxgate.reports.page import render_page
+from lynxgate.reports.verdict_table import render_markdown, render_table
 from tests.samples import AFTER, BEFORE, MD5, MODEL, OLDER_MODEL, baseline, evaluation, judge, judge_again, write
 
 
@@ -244,6 +247,41 @@ def test_a_policy_may_ask_for_an_isolation(required: str, found: str | None, cod
     assert verdict.exit is code
     report_only = judge(evaluation(**evaluator), baseline(status="report-only", policy={"min_isolation": required}))
     assert (report_only.exit, report_only.passed) == (Exit.OK, code is Exit.OK)
+
+
+ENVIRONMENT = {"interpreter": "gate", "python": "3.11.7", "python_asked": "3.11.2", "requirements": 2}
+DIFFERS = {"differences": [{"package": "numpy", "asked": "numpy==1.19", "installed": "2.3.1"}]}
+ENVIRONMENTS: dict[str, tuple[dict[str, Any] | None, str]] = {
+    "none": (None, "the evaluation does not describe it"),
+    "no requirements": ({**ENVIRONMENT, "requirements": None}, "the bundle has no requirements.txt"),
+    "as asked": (ENVIRONMENT, ""),
+    "built": ({**ENVIRONMENT, "interpreter": "model", "lock_sha256": "0" * 64}, ""),
+    "another version": ({**ENVIRONMENT, **DIFFERS}, "asks for numpy==1.19 (2.3.1 is installed)"),
+    "another Python": ({**ENVIRONMENT, "python_asked": "3.9.2"}, "asks for Python 3.9.2, and 3.11.7 ran"),
+    "unread lines": ({**ENVIRONMENT, "unread": 1}, "1 of its lines are no plain requirements"),
+}
+
+
+@pytest.mark.parametrize(("found", "words"), ENVIRONMENTS.values(), ids=ENVIRONMENTS.keys())
+def test_a_policy_may_require_the_models_environment(found: dict[str, Any] | None, words: str) -> None:
+    described: dict[str, Any] = {} if found is None else {"schema": "minieval.evaluation/2", "model_environment": found}
+    measured = evaluation(**described)
+    required = judge(measured, baseline(policy={"require_model_environment": True}))
+    assert required.exit is (Exit.CANNOT_JUDGE if words else Exit.OK)
+    assert words in "".join(required.reasons)
+    told = judge(measured, baseline())
+    assert told.passed
+    differs = bool(words) and found is not None and found["requirements"] is not None
+    assert [each.name for each in told.doubtful_conditions] == (["model environment"] if differs else [])
+    assert ("; 1 warning" in told.summary) is differs
+    for rendered in (render_table(told), render_markdown(told), render_page(told), render_verdict(told)):
+        assert ((words in rendered) and ("warning" in rendered)) is differs
+
+
+def test_only_true_requires_the_models_environment() -> None:
+    for value in (False, None, "yes"):
+        with pytest.raises(CannotJudge, match="require_model_environment"):
+            judge(evaluation(), baseline(policy={"require_model_environment": value}))
 
 
 def test_report_only_reports_what_would_fail_and_exits_0() -> None:

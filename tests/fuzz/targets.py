@@ -62,6 +62,9 @@ from minieval.contract.run_note import RunNote
 from minieval.data.kept_rows_reader import open_kept_rows
 from minieval.data.own_rows import read_own_rows
 from minieval.data.stream import WiderSchema, open_eval_set
+from minieval.environment.difference import find_differences
+from minieval.environment.requirements import FORBIDDEN, parse_lines
+from minieval.environment.uv import read_lock
 from minieval.runner.predictions import _check
 from minieval.runner.wire import read_answer
 from minieval.task.document import CONVENTIONS, Task, parse_task
@@ -364,6 +367,23 @@ def _lock(data: bytes) -> None:
     tuple(_read_pins(data.decode("utf-8", errors="replace")))
 
 
+def _requirements(data: bytes) -> None:
+    """What uv would get of a bundle's requirements: lines that are read again as the same requirement."""
+    for line in parse_lines(data.decode("utf-8", errors="replace")):
+        assert (line.requirement is None) == bool(line.reason)
+        if line.requirement is not None:
+            written = str(line.requirement)
+            assert written.isascii() and written.isprintable() and written[0].isalnum()
+            assert not FORBIDDEN.intersection(written)
+            (again,) = parse_lines(written)
+            assert again.requirement == line.requirement, written
+            find_differences([line.requirement], {line.requirement.name: "1.0"}, "3.11.7")
+
+
+def _model_lock(data: bytes) -> None:
+    assert read_lock(data)
+
+
 def _tolerance(data: bytes) -> None:
     text = data.decode("utf-8", errors="replace")
     assert parse_tolerance(text) >= 0
@@ -403,6 +423,8 @@ TARGETS: Mapping[str, Target] = {
     "dvc": Target(_dvc, json=False),
     "dvc-lock": Target(_dvc_lock, json=False),
     "lock": Target(_lock, json=False),
+    "requirements": Target(_requirements, json=False),
+    "model-lock": Target(_model_lock, json=False),
     "tolerance": Target(_tolerance, json=False),
     "answers": Target(_answers),
     "ready": Target(_ready),

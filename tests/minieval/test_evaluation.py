@@ -141,7 +141,7 @@ HOSTILE = {
         model("for _ in range(1024): print('x' * 2**20)"),
         "printed more than 16 MiB and was stopped",
     ),
-    "too much memory": (model("return bytearray(2**45)"), "out of memory: raise --memory-mb"),
+    "too much memory": (model("return bytearray(2**45)"), "no more memory: choose a smaller --batch-size"),
     "returns too few": (model("return ['x']"), r"1 answers for 10 rows \(rows 1 to 10\)"),
     "returns numbers where text is expected": (
         model("return [1.5] * len(frame)"),
@@ -175,6 +175,25 @@ def test_a_hostile_candidate_ends_in_exit_3_with_the_reason(
     assert last.startswith("minieval: ")
     assert last.isprintable()
     assert "Traceback" not in err
+
+
+RESERVE = "import mmap\nkept = mmap.mmap(-1, 9 * 2**30, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | 0x4000)\n"
+TOUCH = "import os\nkept = os.urandom(2**20) * 700\n"
+
+
+@pytest.mark.parametrize("isolation", [Isolation.BWRAP, Isolation.PROCESS])
+def test_memory_that_is_used_is_bounded_and_addresses_are_not(
+    isolation: Isolation, rows: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ("--memory-mb", "600", "--isolation", isolation.value)
+    reserves = write_bundle(tmp_path / "reserves", RESERVE + UPPER)
+    assert run(arguments(reserves, rows, tmp_path / "o.json", *options)) == 0
+    capsys.readouterr()
+    touches = write_bundle(tmp_path / "touches", TOUCH + UPPER)
+    assert run(arguments(touches, rows, tmp_path / "o.json", *options)) == 3
+    words = "used more than 600 MiB of memory while loading the model and was stopped; raise --memory-mb"
+    assert words in capsys.readouterr().err
+    assert not (tmp_path / "o.json").exists()
 
 
 def test_a_candidate_that_hangs_is_stopped_with_its_children(rows: Path, tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from lynxgate.registry.events import Event
 from lynxgate.registry.layout import Environment, Tags, create_registry, read_tags
 from lynxgate.registry.record import State
 from lynxgate.registry.resolve import find_production
+from minieval.contract.digests import digest_bytes
 from minieval.contract.documents import parse_document
 from tests.promotion.workshop import (
     CI,
@@ -220,6 +221,29 @@ def test_production_takes_only_what_was_evaluated_under_bwrap_unless_the_policy_
     with pytest.raises((Refused, NotPassed), match=reason):
         promote(made.request("v0.3.0"), workshop.context(), workshop.tracking, CI)
     assert snapshot(workshop.folder / "registry") == before
+
+
+def test_the_lock_of_a_models_environment_is_bound_to_its_evaluation(workshop: Workshop) -> None:
+    made, lock = workshop.candidate("a"), b"mlflow==3.0 \\\n    --hash=sha256:00\n"
+    evaluation = json.loads(made.evaluation)
+    found = {"interpreter": "model", "requirements": 1, "lock_sha256": digest_bytes(lock)}
+    built = {"schema": "minieval.evaluation/2", "model_environment": found}
+    named = with_documents(made, evaluation=json.dumps({**evaluation, **built}).encode())
+    create_registry(workshop.store, Environment.DEV)
+    before = snapshot(workshop.folder / "registry")
+    for candidate, given, error in (
+        (named, None, CannotJudge),
+        (named, b"another", IntegrityFailure),
+        (made, lock, IntegrityFailure),
+    ):
+        request = replace(candidate.request("v0.3.0"), model_lock=given)
+        with pytest.raises(error, match="lock"):
+            promote(request, workshop.context(), workshop.tracking, DEV)
+        assert snapshot(workshop.folder / "registry") == before
+    promote(replace(named.request("v0.3.0"), model_lock=lock), workshop.context(), workshop.tracking, DEV)
+    (evidence,) = (workshop.folder / "registry" / "entries").rglob("evidence/*.json")
+    documents = json.loads(evidence.read_bytes())["predicate"]["documents"]
+    assert documents["model_lock"] == lock.decode()
 
 
 def test_a_registry_of_the_older_format_takes_no_new_promotion(workshop: Workshop) -> None:

@@ -172,6 +172,7 @@ def another_file(statement: dict[str, Any], _: Workshop) -> None:
         (other_eval_set, "b" * 32),
         (another_file, "not the files of the manifest"),
         (set_at("subject", 0, "digest", "sha256", to="0" * 64), "its subject is not"),
+        (set_at("predicate", "documents", "model_lock", to="mlflow==3.0"), "the lock in it is not"),
         (set_at("predicate", "verdict", "rule", to="none"), "does not follow"),
         (set_at("_type", to="https://in-toto.io/Statement/v0.1"), "is not evidence as the gate writes it"),
         (set_at("subject", to=[]), "is not evidence as the gate writes it"),

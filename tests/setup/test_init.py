@@ -113,7 +113,7 @@ def test_missing_lines_are_added_to_gitignore(repository: Path, before: bytes) -
     init(repository)
     after = (repository / IGNORE).read_bytes()
     assert after.startswith(before)
-    assert after.removeprefix(before).decode().split("\n")[-6:-1] == list(IGNORED)
+    assert after.removeprefix(before).decode().split("\n")[-len(IGNORED) - 1 : -1] == list(IGNORED)
     init(repository)
     assert (repository / IGNORE).read_bytes() == after
 

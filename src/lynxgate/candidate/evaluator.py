@@ -5,11 +5,39 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 from lynxgate.errors import CannotJudge, Exit, GateError, IntegrityFailure
 
 KEPT_VARIABLES = ("PATH", "HOME", "LANG", "LC_ALL", "TERM", "COLUMNS", "TMPDIR")
+# What minieval reads itself: where environments of models are kept, in CI nowhere, and the index of their packages.
+MODEL_VARIABLES = ("CI", "XDG_CACHE_HOME", "LYNXGATE_PYTHON_INDEX")
+
+
+@dataclass(frozen=True)
+class ModelOptions:
+    """What a model needs to run; `None` leaves it to the task file.
+
+    ``python`` is ``gate``, ``model`` or a path; ``memory_mb`` MiB of resident memory; ``timeout_s`` seconds for the
+    whole prediction; ``batch_size`` rows.
+    """
+
+    python: str | None = None
+    memory_mb: int | None = None
+    timeout_s: float | None = None
+    batch_size: int | None = None
+
+    @property
+    def arguments(self) -> list[str]:
+        """Return the options of minieval."""
+        given = {
+            "--python": self.python,
+            "--memory-mb": self.memory_mb,
+            "--timeout": self.timeout_s,
+            "--batch-size": self.batch_size,
+        }
+        return [f"{name}={value}" for name, value in given.items() if value is not None]
 
 
 def run_evaluator(
@@ -22,11 +50,13 @@ def run_evaluator(
     task: Path | None = None,
     rows: Path | None = None,
     with_inputs: bool = False,
+    model: ModelOptions = ModelOptions(),
 ) -> None:
     """Evaluate a bundle with ``python -m minieval``; its messages go to stderr.
 
     ``task`` is the path of the task file; without one, the conventions of minieval hold. ``rows`` is a file to which
-    the answer to each row is written, with its features where ``with_inputs``.
+    the answer to each row is written, with its features where ``with_inputs``. ``model`` is what the command line says
+    about running the model.
     minieval removes an evaluation of an earlier candidate before anything can fail; the new one gets its mode.
 
     Raises:
@@ -40,7 +70,8 @@ def run_evaluator(
     command += [] if task is None else ["--task", str(task)]
     command += [] if rows is None else ["--rows", str(rows)]
     command += ["--with-inputs"] if with_inputs else []
-    environment = {name: value for name, value in os.environ.items() if name in KEPT_VARIABLES}
+    command += model.arguments
+    environment = {name: value for name, value in os.environ.items() if name in (*KEPT_VARIABLES, *MODEL_VARIABLES)}
     code = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, stdout=sys.stderr, check=False).returncode
     match code:
         case Exit.OK:

@@ -1,6 +1,7 @@
 """Check that the installed packages are those of the lock file: stage 1 of the gate, read-only and offline.
 
-It compares versions. Hashes are checked when the lock is installed (`uv pip sync --require-hashes`).
+- It compares versions. Hashes are checked when the lock is installed (`uv pip sync --require-hashes`).
+- A pin whose environment marker does not apply here is skipped: a lock for several platforms has such lines.
 """
 
 from __future__ import annotations
@@ -10,43 +11,71 @@ from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 
+from packaging.markers import InvalidMarker, Marker, UndefinedComparison, UndefinedEnvironmentName
+from packaging.version import InvalidVersion
+
 from lynxgate.errors import CannotJudge, IntegrityFailure
 
-_PIN = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)==([^\s;\\]+)")
+_PIN = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[A-Za-z0-9._, -]*\])?\s*==\s*([^\s;\\]+)\s*(?:;([^\\#]*))?")
+_MAX_MARKER = 1000  # characters
+_RECIPES = ("Justfile", "justfile", ".justfile")
 
 
 def check_lock(lock: Path) -> int:
     """Compare the installed distributions with a pip lock file, and return the number of pins.
 
     Raises:
-        CannotJudge: the file cannot be read, or pins nothing.
+        CannotJudge: the file cannot be read, or pins nothing for this platform.
         IntegrityFailure: a package is missing, or has another version.
     """
     try:
-        pins = dict(_read_pins(lock.read_text(encoding="utf-8")))
+        pins = list(_read_pins(lock.read_text(encoding="utf-8")))
     except (OSError, UnicodeDecodeError) as error:
         raise CannotJudge(
             f"{lock}: cannot be read ({type(error).__name__}); name the lock file with --lock, make one (pip freeze > "
             f"{lock}), or skip the check with --no-lock"
         ) from error
     if not pins:
-        raise CannotJudge(f"{lock}: pins nothing; name a pip lock file (lines name==version)")
+        raise CannotJudge(f"{lock}: pins nothing for this platform; name a pip lock file (lines name==version)")
     installed = {_plain(found.metadata["Name"]): found.version for found in metadata.distributions()}
     wrong = [
         f"{name} is {installed.get(_plain(name), 'missing')}, locked {version}"
-        for name, version in pins.items()
+        for name, version in pins
         if installed.get(_plain(name)) != version
     ]
     if wrong:
         more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
-        raise IntegrityFailure(f"the environment differs from {lock}: {'; '.join(wrong[:3])}{more}; run `just setup`")
+        raise IntegrityFailure(f"the environment differs from {lock}: {'; '.join(wrong[:3])}{more}; {_advise(lock)}")
     return len(pins)
 
 
+def _advise(lock: Path) -> str:
+    """Return how to install the lock in this repository."""
+    for recipes in (lock.parent / name for name in _RECIPES):
+        try:
+            if re.search(r"(?m)^setup\b.*:", recipes.read_text(encoding="utf-8", errors="replace")):
+                return "run `just setup`"
+        except OSError:
+            continue
+    return f"install it (pip install -r {lock}), name another with --lock, or skip the check with --no-lock"
+
+
 def _read_pins(text: str) -> Iterator[tuple[str, str]]:
+    """Yield the name and version of each pin that applies to this platform."""
     for line in text.splitlines():
-        if match := _PIN.match(line):
+        match = _PIN.match(line)
+        if match and _applies((match[3] or "").partition(" --")[0].strip()):
             yield match[1], match[2]
+
+
+def _applies(marker: str) -> bool:
+    """Return whether an environment marker holds here; one that cannot be read counts as none."""
+    if not marker or len(marker) > _MAX_MARKER:
+        return True
+    try:
+        return Marker(marker).evaluate()
+    except (InvalidMarker, UndefinedComparison, UndefinedEnvironmentName, InvalidVersion, RecursionError):
+        return True
 
 
 def _plain(name: str) -> str:

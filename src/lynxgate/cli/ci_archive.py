@@ -50,6 +50,7 @@ def archive(
     from lynxgate.identity import parse_run_id, parse_semver
     from lynxgate.reports.artifacts import DecisionContext, collect_artifacts
     from minieval.contract.documents import read_bytes
+    from minieval.contract.model_environment import read_lock_beside
     from minieval.contract.writes import write_output
 
     # A file of an earlier decision must not be uploaded with this one.
@@ -66,6 +67,7 @@ def archive(
         baseline=read_bytes(baseline, missing=CREATE_IT),
         evaluation=read_bytes(evaluation) if evaluation.exists() else None,
         verdict=read_bytes(verdict) if verdict.exists() else None,
+        model_lock=read_lock_beside(evaluation),
     )
     for name, data in files.items():
         write_output(dest / name, data)

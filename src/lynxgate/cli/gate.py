@@ -58,6 +58,25 @@ def gate(
         Path | None, typer.Option("--rows", help="Also write the answer and score of each row (Parquet).")
     ] = None,
     with_inputs: Annotated[bool, typer.Option("--with-inputs", help="Keep the features in --rows too.")] = False,
+    python: Annotated[
+        str | None,
+        typer.Option(
+            "--python",
+            help="The Python of the model: gate, model (built from its requirements), or a path. [default: the task's]",
+        ),
+    ] = None,
+    memory_mb: Annotated[
+        int | None,
+        typer.Option(
+            "--memory-mb", min=1, help="Resident memory of the model's processes, in MiB. [default: the task's]"
+        ),
+    ] = None,
+    timeout: Annotated[
+        float | None, typer.Option("--timeout", help="Seconds for the whole prediction. [default: the task's]")
+    ] = None,
+    batch_size: Annotated[
+        int | None, typer.Option("--batch-size", min=1, help="Rows given to the model at once. [default: the task's]")
+    ] = None,
     no_lock: Annotated[
         bool, typer.Option("--no-lock", help="Skip the check of the lock file: this environment has none.")
     ] = False,
@@ -67,6 +86,7 @@ def gate(
     Name the candidate by exactly one of --run-id and --model. The stages: environment, eval set, candidate, evaluation,
     comparison, promotion.
     """
+    from lynxgate.candidate.evaluator import ModelOptions
     from lynxgate.cli.candidate import parse_candidate, resolve_candidate
     from lynxgate.decision.agreed_task import list_named_files
     from lynxgate.identity import parse_semver
@@ -89,7 +109,10 @@ def gate(
     found = resolve_candidate(named, services.tracking)
     # `--lock` has a default, so a missing lock needs an explicit `--no-lock`.
     checked = None if no_lock else lock
-    paths = GatePaths(baseline, checked, bundle, evaluation, verdict, isolation, rows=rows, with_inputs=with_inputs)
+    options = ModelOptions(python, memory_mb, timeout, batch_size)
+    paths = GatePaths(
+        baseline, checked, bundle, evaluation, verdict, isolation, rows=rows, with_inputs=with_inputs, model=options
+    )
     result = run_gate(
         found.run_id, semver, paths, services, _show_stage, logged_model=found.logged_model, replaced=replaced
     )

@@ -70,6 +70,7 @@ def promote(
     from lynxgate.reports.verdict_table import render_markdown
     from lynxgate.wiring import open_promotion, open_signer, open_tracking
     from minieval.contract.documents import read_bytes
+    from minieval.contract.model_environment import read_lock_beside
 
     expected = None if expect_production in (None, "none") else str(parse_semver(expect_production))
     agreed = read_bytes(baseline, missing="create one with `lynxgate baseline init`")
@@ -80,6 +81,7 @@ def promote(
         baseline=agreed,
         bundle=bundle,
         against=None if expect_production is None else ExpectedProduction(expected),
+        model_lock=read_lock_beside(evaluation),
         groups=None if eval_set is None else read_agreed_groups(eval_set, agreed, baseline.parent, where=str(baseline)),
         # As in the gate; an empty name is none.
         logged_model=parse_model(model_name) if model_name else parse_baseline(agreed, where=str(baseline)).model,

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import TypedDict, assert_never
+from typing import Final, TypedDict, assert_never
 
 from lynxgate import __version__
 from lynxgate.decision.baseline import Baseline, Status
@@ -54,6 +54,7 @@ from minieval.contract.report import Evaluation, Measured, dump_evaluation
 __all__ = ["Inputs", "Outcome", "Verdict", "compare", "parse_verdict"]
 
 ALL_ROWS = "all rows"
+_MODEL_ENVIRONMENT: Final = "model environment"
 
 
 def compare(
@@ -124,6 +125,8 @@ def compare_again(
         conditions.append(_check_groups(evaluation, policy.rule, respected))
     if policy.min_isolation is not None:
         conditions.append(_check_isolation(evaluation, policy.min_isolation))
+    if (environment := _check_model_environment(evaluation, policy)) is not None:
+        conditions.append(environment)
     names = sorted(evaluation.buckets.keys() | baseline.buckets.keys())
     # A glob that matches nothing is probably a misspelt guard, which would silently guard nothing.
     if idle := policy.idle_globs(names):
@@ -250,6 +253,28 @@ def _check_isolation(evaluation: Evaluation, required: str) -> Condition:
     named = "names none" if found is None else f"names {found!r}"
     reason = f"the policy requires {required} and the evaluation {named}; evaluate again under {required}"
     return Condition(name="isolation", outcome=Outcome.UNMEASURED, reason=reason)
+
+
+def _check_model_environment(evaluation: Evaluation, policy: Policy) -> Condition | None:
+    """Return the condition on the model's environment; `None` where none is required and nothing differs."""
+    found = evaluation.model_environment
+    differs = "" if found is None else found.explain()
+    if not policy.require_model_environment:
+        if not differs:
+            return None
+        return Condition(
+            name=_MODEL_ENVIRONMENT, outcome=Outcome.HELD, reason="the policy requires none", warning=differs
+        )
+    if found is None:
+        missing = "the evaluation does not describe it; evaluate again"
+    elif found.requirements is None:
+        missing = "the bundle has no requirements.txt; log the model again"
+    elif differs:
+        missing = f"{differs}; evaluate with --python model"
+    else:
+        return Condition(name=_MODEL_ENVIRONMENT, outcome=Outcome.HELD, reason="it is what the bundle asks for")
+    reason = f"the policy requires the environment that the bundle asks for: {missing}"
+    return Condition(name=_MODEL_ENVIRONMENT, outcome=Outcome.UNMEASURED, reason=reason)
 
 
 class _UnitTerms(TypedDict):

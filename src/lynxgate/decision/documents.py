@@ -86,8 +86,10 @@ def _drop_later_fields(tree: Json) -> None:
         entry["description"] = entry["description"].partition("\n\n")[0]
         for field in fields:
             del entry["properties"][field]
-    text = str(tree)
-    tree["$defs"] = {name: entry for name, entry in tree["$defs"].items() if f"'#/$defs/{name}'" in text}
+    count = 0
+    while count != len(tree["$defs"]):  # what is dropped may be the only use of another entry
+        count, text = len(tree["$defs"]), str(tree)
+        tree["$defs"] = {name: entry for name, entry in tree["$defs"].items() if f"'#/$defs/{name}'" in text}
 
 
 def _publish(node: Json, null: Json) -> Json:

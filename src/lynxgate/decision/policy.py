@@ -125,6 +125,7 @@ class Policy(_Rules):
     ``group_cap`` is the number of rows that a group counts as, at most; without it every group counts once. ``proof``
     is ``theorem`` where only a proved test may decide about groups, trials and graded scores. ``keep_rows`` lets a
     workflow keep the answers to each row as an artifact; it decides nothing.
+    ``require_model_environment`` refuses an evaluation in another environment than the bundle asks for.
     """
 
     rule: Annotated[Rule, Field(strict=False)]
@@ -141,6 +142,7 @@ class Policy(_Rules):
     group_cap: Optional[Annotated[int, Field(ge=1, le=MOST_GROUP_CAP)]] = None
     proof: Optional[Proof] = None
     keep_rows: Optional[bool] = None
+    require_model_environment: Optional[Literal[True]] = None
     buckets: Annotated[Table[BucketPolicy], Field(default_factory=dict, validate_default=True)]
     metrics: Annotated[
         Table[MetricPolicy],

@@ -184,11 +184,12 @@ class Row(Document):
 
 
 class Condition(Document):
-    """A condition that must hold before the figures can be compared."""
+    """A condition that must hold before the figures can be compared; one that holds may have a warning."""
 
-    name: Literal["eval set", "task", "groups", "isolation"]
+    name: Literal["eval set", "task", "groups", "isolation", "model environment"]
     outcome: Annotated[Outcome, Field(strict=False)]
     reason: str
+    warning: Annotated[str | None, Field(exclude_if=_is_none)] = None
 
 
 class Gate(Document):
@@ -249,6 +250,11 @@ class Verdict(Document):
         return tuple(row for row in self._all_rows if row.warning is not None)
 
     @property
+    def doubtful_conditions(self) -> tuple[Condition, ...]:
+        """Return the conditions with a warning, which block nothing."""
+        return tuple(each for each in self.conditions if each.warning is not None and each.outcome is Outcome.HELD)
+
+    @property
     def reasons(self) -> tuple[str, ...]:
         """Return why the candidate does not pass, a sentence for each reason; empty when it passes."""
         conditions = [
@@ -277,7 +283,7 @@ class Verdict(Document):
     @property
     def summary(self) -> str:
         """Return one line for people."""
-        number = len(self.warnings) + len(self.warned_rows)
+        number = len(self.warnings) + len(self.warned_rows) + len(self.doubtful_conditions)
         warned = f"; {_count(number, 'warning')}" if number else ""
         if not self.passed:
             return self._summarise_failure() + warned

@@ -24,6 +24,7 @@ from lynxgate.registry.resolve import Production, read_production
 from lynxgate.registry.statement import Origin
 from lynxgate.registry.tombstone import check_not_tombstoned
 from minieval.contract.bundle import read_manifest
+from minieval.contract.digests import digest_bytes
 from minieval.contract.manifest import Manifest, describe_difference
 from minieval.contract.report import Evaluation
 
@@ -41,7 +42,8 @@ class Request:
 
     ``bundle`` is the folder of the candidate. With ``against``, production must still be that version. ``groups`` are
     those of the eval set, for rules that respect them. ``logged_model`` is the name of the model in its run, if the run
-    has several. ``origin`` is the registry that it is promoted from, if any.
+    has several. ``origin`` is the registry that it is promoted from, if any. ``model_lock`` is the lock whose digest
+    the evaluation names.
     """
 
     canonical_sha: str
@@ -53,6 +55,7 @@ class Request:
     groups: Groups | None = None
     logged_model: str | None = None
     origin: Origin | None = None
+    model_lock: bytes | None = None
 
 
 class NotPassed(GateError):
@@ -104,6 +107,7 @@ def examine(request: Request, store: Store, tracking: ModelSource, mark: Registr
     if not verdict.passed:
         raise NotPassed(verdict)
     check_isolation(Environment.DEV if mark is None else mark.environment, evaluation, baseline.policy)
+    check_model_lock(evaluation, request.model_lock)
     sha, run_id = parse_sha(request.canonical_sha), evaluation.candidate.mlflow_run_id
     if evaluation.candidate.canonical_sha != sha:
         raise IntegrityFailure(
@@ -139,6 +143,26 @@ def check_isolation(environment: Environment, evaluation: Evaluation, policy: Po
         f"a registry for {environment} takes evaluations under {STRONGEST_ISOLATION}, and this one {named}; evaluate "
         f"again under {STRONGEST_ISOLATION}, or let the baseline's policy allow less (min_isolation: process)"
     )
+
+
+def check_model_lock(evaluation: Evaluation, lock: bytes | None) -> None:
+    """Check that the lock of the model's environment is the one that the evaluation names.
+
+    Raises:
+        CannotJudge: the evaluation names one, and it is missing.
+        IntegrityFailure: it is another one, or the evaluation names none.
+    """
+    named = None if evaluation.model_environment is None else evaluation.model_environment.lock_sha256
+    if lock is None and named is not None:
+        raise CannotJudge(
+            f"the lock of the model's environment ({named}) is missing; keep the file that minieval wrote beside the "
+            "evaluation"
+        )
+    if lock is not None and digest_bytes(lock) != named:
+        raise IntegrityFailure(
+            f"the evaluation names {named or 'no lock'} as the lock of the model's environment, and the lock is "
+            f"{digest_bytes(lock)}; evaluate again"
+        )
 
 
 def check_artifacts(manifest: Manifest, run_id: str, logged_model: str | None, tracking: ModelSource) -> None:

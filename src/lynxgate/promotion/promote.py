@@ -175,6 +175,7 @@ def claim(
         evaluation=request.evaluation,
         baseline=request.baseline,
         groups=request.groups,
+        model_lock=request.model_lock,
         run_id=candidate.run_id,
         logged_model=request.logged_model,
         semver=request.semver,

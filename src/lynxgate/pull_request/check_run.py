@@ -70,6 +70,9 @@ def _annotate(verdict: Verdict, path: str, lines: list[str], report: Report) -> 
         yield _pin(path, lines, level, name=metric.metric, what=metric.outcome, message=message)
     for row in verdict.warned_rows:
         yield _pin(path, lines, Level.WARNING, name=row.bucket, what="warning", message=row.warning or "")
+    for condition in verdict.doubtful_conditions:
+        message = visible(condition.warning or "")[:_MAX_MESSAGE]
+        yield _pin(path, lines, Level.WARNING, name=condition.name, what="warning", message=message)
     for metric in verdict.warnings:
         message = visible(metric.warning or "")[:_MAX_MESSAGE]
         yield _pin(path, lines, Level.WARNING, name=metric.metric, what="warning", message=message)

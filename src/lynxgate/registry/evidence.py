@@ -46,6 +46,7 @@ def build_evidence(
     evaluation: bytes,
     baseline: bytes,
     groups: Groups | None = None,
+    model_lock: bytes | None = None,
     run_id: str,
     logged_model: str | None = None,
     semver: str,
@@ -55,7 +56,8 @@ def build_evidence(
 ) -> Evidence:
     """Bind a verdict to the bundle, the documents, the semver, the registry, and the version in production before.
 
-    ``evaluation`` and ``baseline`` are the exact bytes of the two documents, UTF-8.
+    ``evaluation`` and ``baseline`` are the exact bytes of the two documents, UTF-8; ``model_lock`` is the lock whose
+    digest the evaluation names.
     """
     subjects = [(BUNDLE, manifest.canonical_sha), *((file.path, file.sha256) for file in manifest.files)]
     # Groups that the verdict does not respect are not evidence: deciding again with them would give another verdict.
@@ -72,7 +74,12 @@ def build_evidence(
             origin=origin,
         ),
         verdict=parse_json(verdict.to_json(), where="verdict"),
-        documents=Documents(evaluation=evaluation.decode(), baseline=baseline.decode(), groups=respected),
+        documents=Documents(
+            evaluation=evaluation.decode(),
+            baseline=baseline.decode(),
+            groups=respected,
+            model_lock=None if model_lock is None else model_lock.decode(),
+        ),
         manifest_format=manifest.format,
     )
     statement = Statement.model_validate(

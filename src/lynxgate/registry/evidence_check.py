@@ -21,6 +21,7 @@ from lynxgate.registry.statement import BUNDLE, Statement
 from minieval.contract.digests import digest_bytes
 from minieval.contract.documents import parse_document, parse_json
 from minieval.contract.manifest import Manifest
+from minieval.contract.report import Evaluation
 
 
 def find_flaws(data: bytes, promotion: Promotion, manifest: Manifest | None) -> Iterator[str]:
@@ -50,10 +51,7 @@ def find_flaws(data: bytes, promotion: Promotion, manifest: Manifest | None) -> 
     if bound.production_before != event.production_before:
         before, found = event.production_before or "none", bound.production_before or "none"
         yield f"names {found} as the version in production before, and its event names {before}"
-    for run in {bound.mlflow_run_id, evaluation.candidate.mlflow_run_id} - {promotion.run_id}:
-        yield f"is about run {run or 'none'}, not about {promotion.run_id}"
-    if evaluation.candidate.canonical_sha != event.canonical_sha:
-        yield f"holds an evaluation of {evaluation.candidate.canonical_sha}, not of {event.canonical_sha}"
+    yield from _find_other_measurements(statement, evaluation, promotion)
     named = [(item.name, item.digest.sha256) for item in statement.subject]
     if named[0] != (BUNDLE, event.canonical_sha):
         yield f"its subject is not {event.canonical_sha}"
@@ -61,6 +59,18 @@ def find_flaws(data: bytes, promotion: Promotion, manifest: Manifest | None) -> 
         yield "its subject is not the files of the manifest"
     if manifest is not None and statement.predicate.manifest_format != manifest.format:
         yield f"names the format {statement.predicate.manifest_format}, and the manifest has {manifest.format}"
+
+
+def _find_other_measurements(statement: Statement, evaluation: Evaluation, promotion: Promotion) -> Iterator[str]:
+    """Yield how what was measured is not what was promoted: another run, bundle, or environment of the model."""
+    for run in {statement.predicate.promotion.mlflow_run_id, evaluation.candidate.mlflow_run_id} - {promotion.run_id}:
+        yield f"is about run {run or 'none'}, not about {promotion.run_id}"
+    if evaluation.candidate.canonical_sha != promotion.event.canonical_sha:
+        yield f"holds an evaluation of {evaluation.candidate.canonical_sha}, not of {promotion.event.canonical_sha}"
+    lock = statement.predicate.documents.model_lock
+    named = None if evaluation.model_environment is None else evaluation.model_environment.lock_sha256
+    if (None if lock is None else digest_bytes(lock.encode())) != named:
+        yield "the lock in it is not the one of the environment that the evaluation names"
 
 
 def find_strange_ties(data: bytes, promotion: Promotion, record: Record | None, mark: RegistryMark) -> Iterator[str]:

@@ -78,11 +78,15 @@ class Bound(Document):
 
 
 class Documents(Document):
-    """The exact text of the documents from which the verdict follows."""
+    """The exact text of the documents from which the verdict follows.
+
+    ``model_lock`` is the lock of the environment that was built for the model, whose digest the evaluation names.
+    """
 
     evaluation: str
     baseline: str
     groups: Annotated[str | None, Field(exclude_if=lambda groups: groups is None)] = None
+    model_lock: Annotated[str | None, Field(exclude_if=lambda lock: lock is None)] = None
 
 
 class Predicate(Document):

@@ -40,7 +40,12 @@ class DecisionContext:
 
 
 def collect_artifacts(
-    context: DecisionContext, *, baseline: bytes, evaluation: bytes | None, verdict: bytes | None
+    context: DecisionContext,
+    *,
+    baseline: bytes,
+    evaluation: bytes | None,
+    verdict: bytes | None,
+    model_lock: bytes | None = None,
 ) -> dict[str, bytes]:
     """Return the files of one decision by name: documents, verdict in three forms, policy, environment, manifest.
 
@@ -57,6 +62,9 @@ def collect_artifacts(
     if evaluation is not None:
         check_same_run("the evaluation", _find_run(evaluation), context.run_id)
         files["candidate_eval.json"] = evaluation
+        if model_lock is not None:
+            _check_lock(evaluation, model_lock)
+            files["candidate_eval.model.lock"] = model_lock
     decided = None if verdict is None else parse_verdict(verdict)
     if verdict is not None and decided is not None:
         _check_inputs(decided, baseline, evaluation)
@@ -86,6 +94,17 @@ def _find_run(evaluation: bytes) -> str | None:
         return parse_evaluation(evaluation).candidate.mlflow_run_id
     except CannotJudge:
         return None
+
+
+def _check_lock(evaluation: bytes, lock: bytes) -> None:
+    try:
+        environment = parse_evaluation(evaluation).model_environment
+    except CannotJudge:
+        return
+    if environment is None or environment.lock_sha256 != digest_bytes(lock):
+        raise IntegrityFailure(
+            "the lock beside the evaluation is not the one that the evaluation names; evaluate again"
+        )
 
 
 def _check_inputs(verdict: Verdict, baseline: bytes, evaluation: bytes | None) -> None:

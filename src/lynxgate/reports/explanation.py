@@ -12,7 +12,7 @@ from lynxgate.analysis.explain import Examples
 from lynxgate.decision.metrics.row import MetricRow
 from lynxgate.decision.outcome import Outcome
 from lynxgate.decision.statistics import Pairs, mcnemar_mid_p
-from lynxgate.decision.verdict import BucketStatistics, Demand, Figure, Method, Row, Verdict
+from lynxgate.decision.verdict import BucketStatistics, Condition, Demand, Figure, Method, Row, Verdict
 from lynxgate.errors import CannotJudge
 from lynxgate.escape import visible
 from lynxgate.figures import format_interval, format_percent
@@ -89,8 +89,13 @@ def render_verdict(verdict: Verdict) -> str:
     shown = [render_row(verdict, row) for row in rows if row.blocks or row.outcome is not Outcome.HELD]
     shown += [render_metric(row) for row in verdict.metrics if row.outcome is not Outcome.HELD or row.warns]
     quiet = len(rows) + len(verdict.metrics) - len(shown)
-    parts = [verdict.summary, *(f"{each.name}: {each.outcome}, {visible(each.reason)}" for each in verdict.conditions)]
+    parts = [verdict.summary, *map(_describe_condition, verdict.conditions)]
     return "\n\n".join([*parts, *shown, f"The other {quiet} rows held." if shown else "Every row held."])
+
+
+def _describe_condition(condition: Condition) -> str:
+    warning = "" if condition.warning is None else f"; warning: {visible(condition.warning)}"
+    return f"{condition.name}: {condition.outcome}, {visible(condition.reason)}{warning}"
 
 
 def _sentence(text: str) -> str:

@@ -37,7 +37,8 @@ _HASH: Final = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode
 def render_page(verdict: Verdict) -> str:
     """Return the whole page, without a newline at its end."""
     title = f"Lynxgate: {verdict.summary.partition(':')[0]}"
-    warned = [*((row.bucket, row.warning) for row in verdict.warned_rows)]
+    warned: list[tuple[str, str | None]] = [(each.name, each.warning) for each in verdict.doubtful_conditions]
+    warned += [*((row.bucket, row.warning) for row in verdict.warned_rows)]
     warned += [(row.metric, row.warning) for row in verdict.warnings]
     sentences = [*verdict.reasons, *(f"{name} warning: {warning}" for name, warning in warned)]
     return "\n".join((

@@ -68,7 +68,8 @@ def render_markdown(verdict: Verdict, *, every: bool = False) -> str:
 
 def render_table(verdict: Verdict) -> str:
     """Return the summary, all rows in aligned columns for a terminal, and the warnings."""
-    warnings = [f"warning: {visible(row.bucket)} {visible(row.reason)}" for row in verdict.slipped]
+    warnings = [f"warning: {each.name}: {visible(each.warning or '')}" for each in verdict.doubtful_conditions]
+    warnings += [f"warning: {visible(row.bucket)} {visible(row.reason)}" for row in verdict.slipped]
     warnings += [f"warning: {visible(row.bucket)} {row.warning}" for row in verdict.warned_rows]
     warnings += [f"warning: {visible(row.metric)} {visible(row.warning or '')}" for row in verdict.warnings]
     tables = ["\n".join(aligned_lines(grid.columns, grid.rows, left=LEFT)) for grid in tabulate(verdict)]
@@ -172,9 +173,11 @@ def _list_reasons(verdict: Verdict) -> list[str]:
 
 
 def _list_warnings(verdict: Verdict) -> list[str]:
+    doubtful = [f"{each.name} warning: {_sentence(each.warning or '')}" for each in verdict.doubtful_conditions]
     slipped = [f"{as_code(row.bucket)} warning: {_sentence(row.reason)}" for row in verdict.slipped]
     slipped += [f"{as_code(row.bucket)} warning: {_sentence(row.warning or '')}" for row in verdict.warned_rows]
-    return [*slipped, *(f"{as_code(row.metric)} warning: {_sentence(row.warning or '')}" for row in verdict.warnings)]
+    metrics = [f"{as_code(row.metric)} warning: {_sentence(row.warning or '')}" for row in verdict.warnings]
+    return [*doubtful, *slipped, *metrics]
 
 
 def _sentence(text: str) -> str:

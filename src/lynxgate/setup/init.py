@@ -29,7 +29,14 @@ WORKFLOWS = ".github/workflows"  # GitHub finds workflows only here, at the top 
 CALLER, GATE = f"{WORKFLOWS}/lynxgate.yml", f"{WORKFLOWS}/lynxgate-gate.yml"
 LABEL = "deploy-candidate"
 FILES = (BASELINE, CALLER, GATE, IGNORE)
-IGNORED = ("/candidate/", "/candidate.run.json", "/candidate_eval.json", "/verdict.json", "/.lynxgate/")
+IGNORED = (
+    "/candidate/",
+    "/candidate.run.json",
+    "/candidate_eval.json",
+    "/candidate_eval.model.lock",
+    "/verdict.json",
+    "/.lynxgate/",
+)
 EXAMPLE = "example.bucket"
 PLACEHOLDER = "TODO"
 UNKNOWN_REPOSITORY = "OWNER/REPOSITORY"

@@ -34,6 +34,7 @@ from minieval.contract.fields import (
     Table,
 )
 from minieval.contract.manifest import ManifestFormat
+from minieval.contract.model_environment import ModelEnvironment
 from minieval.contract.outcome_bits import unpack_outcomes
 from minieval.contract.score_bytes import FULL_SCORE, unpack_counts, unpack_scores
 
@@ -43,7 +44,7 @@ ACCURACY_SLACK = Decimal("0.00005")  # half of the last of four decimals, in whi
 # The fields that only a `minieval.evaluation/2` has, by the name of the class.
 SINCE_2: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
-        "Evaluation": ("task", "trials", "missing_answers", "classes", "context", "rows"),
+        "Evaluation": ("task", "trials", "missing_answers", "classes", "model_environment", "context", "rows"),
         "Measured": ("trials", "counts", "points", "mean", "scores"),
     }
 )
@@ -304,7 +305,8 @@ class Evaluation(Document):
     """`candidate_eval.json`: accuracy (or mean score) per bucket of one candidate on one eval set.
 
     ``trials`` is the number of answers asked of the model for each row, where it is more than one. ``missing_answers``
-    is the number of rows without an answer (null or NaN), which are wrong.
+    is the number of rows without an answer (null or NaN), which are wrong. ``model_environment`` is the Python that
+    the model ran in.
     """
 
     schema_: Annotated[Literal["minieval.evaluation/1", "minieval.evaluation/2"], Field(alias="schema")]
@@ -320,6 +322,7 @@ class Evaluation(Document):
     classes: Annotated[Table[ClassCounts], Field(default_factory=dict, validate_default=True, exclude_if=_is_absent)]
     metrics: Annotated[Table[Metric], Field(default_factory=dict, validate_default=True)]
     environment: Environment = Environment()
+    model_environment: Optional[ModelEnvironment] = None
     context: Optional[Context] = None
 
     @model_validator(mode="after")

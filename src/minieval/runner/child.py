@@ -3,6 +3,7 @@
 - Its output is bounded: an answer has at most `Limits.answer_bytes`, only the tail of its stderr is kept, and after
   `Limits.noise_bytes` on stderr it is stopped.
 - An answer that arrives before its request is refused.
+- What it and its processes use of memory is looked at while it works and after each answer.
 - The whole process group is killed at the end, also after an error.
 """
 
@@ -21,20 +22,23 @@ from types import TracebackType
 from typing import IO, NoReturn, Self
 
 from minieval.contract.exits import CannotJudge, UsageFailure
+from minieval.runner.memory import MemoryWatch
 
 MIB = 1024 * 1024
+PREDICTOR = "the predictor"
 LONGEST_S = 10**6
 LARGEST_MB = 2**32
 _CHUNK = 64 * 1024
 _TAIL = 8 * 1024
-_TICK = 0.25  # seconds between two checks that the child is alive
+_TICK = 0.1  # seconds between two checks that the child is alive, and of its memory
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
     """Limits of a predictor.
 
-    Seconds are wall-clock time; ``memory_mb`` is MiB of address space, ``file_mb`` MiB of each file it writes.
+    Seconds are wall-clock time; ``memory_mb`` is MiB of resident memory of all its processes together, ``file_mb``
+    MiB of each file it writes.
     """
 
     timeout_s: float = 1800.0
@@ -70,7 +74,7 @@ class Child:
         environment: Mapping[str, str],
         cwd: Path,
         limits: Limits,
-        name: str = "the predictor",
+        name: str = PREDICTOR,
     ) -> None:
         self._limits, self._name = limits, name
         self._inbox = bytearray()
@@ -87,6 +91,8 @@ class Child:
             start_new_session=True,
             bufsize=0,
         )
+        self._memory = MemoryWatch(self._process.pid)
+        self._next_look = 0.0
         self._selector = selectors.DefaultSelector()
         for stream in (self._stdout, self._stderr):
             os.set_blocking(stream.fileno(), False)
@@ -118,6 +124,8 @@ class Child:
         while b"\n" not in self._inbox[-_CHUNK:]:  # at most one chunk arrives between two checks
             if time.monotonic() >= deadline:
                 self._give_up(doing, waited=time.monotonic() - started)
+            if time.monotonic() >= self._next_look:
+                self._check_memory(doing)
             ended = self._process.poll() is not None
             ready = self._selector.select(0 if ended else min(_TICK, max(0.0, deadline - time.monotonic())))
             if ended and not ready:
@@ -129,6 +137,7 @@ class Child:
                     self._receive(doing)
                 else:
                     self._listen()
+        self._check_memory(doing)
         self._stop_sending()
         line, _, rest = bytes(self._inbox).partition(b"\n")
         self._inbox[:] = rest
@@ -138,6 +147,15 @@ class Child:
         """Read what already lies in the pipe: an answer that waits there was not made from the request."""
         with contextlib.suppress(BlockingIOError):
             self._receive(doing)
+
+    def _check_memory(self, doing: str) -> None:
+        self._next_look = time.monotonic() + _TICK
+        if self._memory.exceeds(self._limits.memory_mb * MIB):
+            advice = "raise --memory-mb if it needs more" if self._name == PREDICTOR else "it must use less"
+            raise CannotJudge(
+                f"{self._name} used more than {self._limits.memory_mb} MiB of memory while {doing} and was stopped; "
+                f"{advice}"
+            )
 
     @property
     def _stdin(self) -> IO[bytes]:

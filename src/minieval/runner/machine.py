@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
-from importlib import metadata
+from collections.abc import Mapping
 from pathlib import Path
 
 from minieval.contract.digests import digest_bytes
@@ -14,9 +14,14 @@ from minieval.contract.report import Environment
 THAT_PREDICT = ("mlflow", "numpy", "pandas")  # their versions move latency, so they are in the fingerprint
 
 
-def describe_environment(*, isolation: str, batch_size: int) -> Environment:
-    """Return Python, CPU, and a fingerprint of these, the cores, the isolation, the batch size and three packages."""
-    python, cpu = platform.python_version(), _cpu()
+def describe_environment(
+    *, isolation: str, batch_size: int, packages: Mapping[str, str], python: str | None = None
+) -> Environment:
+    """Return Python, CPU, and a fingerprint of these, the cores, the isolation, the batch size and three packages.
+
+    ``python`` is the version that the model ran in, by default that of this process; ``packages`` are those in it.
+    """
+    python, cpu = python or platform.python_version(), _cpu()
     facts = {
         "python": f"{platform.python_implementation()} {python}",
         "machine": platform.machine(),
@@ -24,7 +29,7 @@ def describe_environment(*, isolation: str, batch_size: int) -> Environment:
         "cores": os.cpu_count() or 1,
         "isolation": isolation,
         "batch_size": batch_size,
-        "packages": {name: _version(name) for name in THAT_PREDICT},
+        "packages": {name: packages.get(name) for name in THAT_PREDICT},
     }
     return Environment(python=python, cpu=cpu, fingerprint=digest_bytes(canonical_json(facts)))
 
@@ -37,10 +42,3 @@ def _cpu() -> str:
         text = ""
     names = (line.partition(":")[2].strip() for line in text.splitlines() if line.startswith("model name"))
     return next(names, "")[:200] or platform.machine() or "unknown"
-
-
-def _version(package: str) -> str | None:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from minieval.contract.documents import Json
 from minieval.contract.exits import CannotJudge
+from minieval.contract.model_environment import Interpreter
 from minieval.data.schema import Column
 from minieval.runner import wire
 from minieval.runner.child import Child, printable
@@ -53,8 +54,8 @@ class Predictor:
         CannotJudge: the predictor fails, or an answer is not a message of it.
     """
 
-    def __init__(self, child: Child) -> None:
-        self._child = child
+    def __init__(self, child: Child, interpreter: Interpreter = Interpreter.GATE) -> None:
+        self._child, self._interpreter = child, interpreter
         self._columns: tuple[Column, ...] = ()
         self._seconds: list[float] = []
         self.arrow = False  # whether its environment has pyarrow; known once it is ready
@@ -91,7 +92,7 @@ class Predictor:
         message = wire.read_answer(self._child.ask(request, doing=doing), *keys)
         if "error" in message:
             reason = printable(str(message["error"])[-MAX_REASON:], limit=MAX_REASON)
-            raise CannotJudge(f"the model {failed}: {reason}{_advise(reason)}")
+            raise CannotJudge(f"the model {failed}: {reason}{_advise(reason, self._interpreter)}")
         return message
 
 
@@ -110,14 +111,20 @@ def _check(answers: Json, *, rows: int, first: int) -> list[Json]:
     return answers
 
 
-def _advise(reason: str) -> str:
+def _advise(reason: str, interpreter: Interpreter) -> str:
     if reason.startswith("MemoryError") or "Unable to allocate" in reason or "Cannot allocate" in reason:
-        return " (out of memory: raise --memory-mb if the model needs more)"
-    if reason.startswith("ModuleNotFoundError: No module named 'mlflow"):
-        return " (install lynxgate[mlflow])"
-    if reason.startswith("ModuleNotFoundError"):
-        return " (install the packages of the bundle's requirements.txt where minieval runs)"
-    return ""
+        return " (this machine has no more memory: choose a smaller --batch-size, or a larger machine)"
+    if not reason.startswith("ModuleNotFoundError"):
+        return ""
+    match interpreter:
+        case Interpreter.MODEL:
+            return " (the bundle's requirements.txt does not ask for it: log the model again with it)"
+        case Interpreter.PATH:
+            return " (install it in that Python, or use --python model)"
+        case Interpreter.GATE if reason.startswith("ModuleNotFoundError: No module named 'mlflow"):
+            return " (install lynxgate[mlflow])"
+        case Interpreter.GATE:
+            return " (--python model builds the environment that the bundle's requirements.txt asks for)"
 
 
 def _kind(value: Json) -> str:

@@ -5,8 +5,7 @@ on Python 3.9 and MLflow 2.9.
 
 - Requests (`minieval.runner.wire`) arrive on the original stdin; answers go as JSON lines to the original stdout.
   Both are moved to other descriptors first: the candidate prints to stderr, and reads from /dev/null.
-- Capabilities are dropped and limits are set before the candidate's first byte is loaded: even a root without
-  bwrap cannot raise the limits again, or look into the memory of a parent that has closed it.
+- Limits and capabilities are not set here: `minieval.runner.launcher` set them before this Python started.
 - The model gets what its signature or its type hints ask for, as MLflow's scoring server would give it, and without
   a signature a frame of the features. A column has one dtype, whatever the rows of a batch are.
 - A value that the asked type cannot hold (1.5 as an integer) is an error, where that server would change the value.
@@ -17,7 +16,6 @@ from __future__ import annotations
 
 import argparse
 import base64
-import ctypes
 import datetime
 import decimal
 import enum
@@ -27,16 +25,10 @@ import itertools
 import json
 import math
 import os
-import resource
-import signal
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-MIB = 1024 * 1024
-PR_SET_PDEATHSIG = 1
-PR_SET_NO_NEW_PRIVS = 38
-CAPABILITY_VERSION_3 = 0x20080522
 MAX_REASON = 400  # characters of an error that are passed on
 DTYPES = {  # of MLflow's types; strings are `_text()`
     "boolean": "bool",
@@ -61,8 +53,10 @@ class UnfitFeatures(Exception):
 def main() -> int:
     """Load the bundle, report that it is ready, then answer each request with one line."""
     arguments = _arguments()
+    if not getattr(sys.flags, "safe_path", False):  # a Python before 3.11 puts the script's folder first
+        del sys.path[0]
     with os.fdopen(os.dup(0), "rb") as requests, os.fdopen(os.dup(1), "wb") as answers:
-        confine(memory=arguments.memory_mb * MIB, file=arguments.file_mb * MIB, cpu_seconds=arguments.cpu_seconds)
+        _move_standard_streams()
 
         def answer(message: dict[str, Any]) -> None:
             answers.write(json.dumps(message, ensure_ascii=False, allow_nan=False).encode() + b"\n")
@@ -94,50 +88,15 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser()
     parser.add_argument("--bundle", required=True)
     parser.add_argument("--files", default="")
-    parser.add_argument("--memory-mb", type=int, required=True)
-    parser.add_argument("--file-mb", type=int, required=True)
-    parser.add_argument("--cpu-seconds", type=int, required=True)
     return parser.parse_args()
 
 
-def confine(*, memory: int, file: int, cpu_seconds: int) -> None:
-    """Give up the standard streams, the capabilities and all beyond these limits (bytes), before foreign code runs.
-
-    `minieval.runner.scorer_script` loads this file for it.
-    """
-    _move_standard_streams()
-    _drop_capabilities()
-    _limit(memory=memory, file=file, cpu_seconds=cpu_seconds)
-
-
 def _move_standard_streams() -> None:
+    """Give the candidate's prints to stderr, and nothing to read, before its first byte is loaded."""
     nowhere = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nowhere, 0)
     os.close(nowhere)
     os.dup2(2, 1)
-
-
-def _drop_capabilities() -> None:
-    """Drop them permanently: with no_new_privs, a program that root executes does not get them back either."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    header, none_of_them = (ctypes.c_uint32 * 2)(CAPABILITY_VERSION_3, 0), (ctypes.c_uint32 * 6)()
-    libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    if libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) or libc.capset(header, none_of_them):
-        raise OSError(ctypes.get_errno(), "capabilities cannot be dropped")
-
-
-def _limit(*, memory: int, file: int, cpu_seconds: int) -> None:
-    limits = {
-        resource.RLIMIT_AS: memory,
-        resource.RLIMIT_FSIZE: file,
-        resource.RLIMIT_CPU: cpu_seconds,
-        resource.RLIMIT_CORE: 0,
-        resource.RLIMIT_NPROC: 8192,
-    }
-    for which, wanted in limits.items():
-        _, hard = resource.getrlimit(which)
-        bound = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-        resource.setrlimit(which, (bound, bound))
 
 
 def _load(bundle: str) -> Any:

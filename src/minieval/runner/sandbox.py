@@ -1,7 +1,7 @@
 """Start the predictor under bwrap, or as a plain process with limits.
 
 Both have: a session of its own, no inherited descriptors, a fixed environment of a few variables, no capabilities,
-limits on address space, CPU time, file size and processes, and a copy of the bundle.
+limits on memory, CPU time, file size and processes, and a copy of the bundle.
 
 - `bwrap`: no network, no other process visible, and a read-only file system of the system's libraries, this Python,
   the bundle, and the files of a batch. An eval set inside any of these is refused. ``/proc`` is read-only: otherwise
@@ -31,17 +31,19 @@ from pathlib import Path
 
 from minieval.contract.exits import CannotJudge
 from minieval.runner.child import MIB, Child, Limits
+from minieval.runner.interpreter import SYSTEM_FOLDERS, Python, find_gates_python
 
 BUNDLE = "/bundle"
 FILES = "/files"
 PREDICTOR = "/predictor.py"
 SCORER = "/scorer_script.py"
-SYSTEM_FOLDERS = ("/usr", "/lib", "/lib32", "/lib64", "/libx32", "/bin", "/sbin")
 SYSTEM_FILES = ("/etc/ld.so.cache", "/etc/localtime")
-PYTHON_OPTIONS = ("-P", "-s", "-B")  # with the fixed environment, as isolated as -I, which would ignore PYTHONHASHSEED
+# With the fixed environment, as isolated as -I, which would ignore PYTHONHASHSEED. A Python before 3.11 does not know
+# PYTHONSAFEPATH: there the predictor itself removes its folder from the path.
+PYTHON_OPTIONS = ("-s", "-B")
 NO_PACKAGES = "-S"  # neither site-packages nor what a .pth file there would start
 # A hash seed and a time zone of its own, so that a scorer's sets and dates are the same everywhere; nothing else.
-SCORER_ENVIRONMENT = {"LANG": "C.UTF-8", "TZ": "UTC", "PYTHONHASHSEED": "0", "PYTHONUTF8": "1"}
+SCORER_ENVIRONMENT = {"LANG": "C.UTF-8", "TZ": "UTC", "PYTHONHASHSEED": "0", "PYTHONUTF8": "1", "PYTHONSAFEPATH": "1"}
 PR_GET_DUMPABLE, PR_SET_DUMPABLE = 3, 4
 
 
@@ -72,25 +74,35 @@ def choose(wanted: Isolation, *, warn: Callable[[str], None]) -> Isolation:
 
 @contextlib.contextmanager
 def start(
-    isolation: Isolation, *, bundle: Path, eval_set: Path, home: Path, limits: Limits, files: Path | None = None
+    isolation: Isolation,
+    *,
+    bundle: Path,
+    eval_set: Path,
+    home: Path,
+    limits: Limits,
+    files: Path | None = None,
+    python: Python | None = None,
 ) -> Iterator[Child]:
     """Start a predictor for the staged ``bundle``; ``home`` is an empty directory that it may write to.
 
-    ``files`` is the folder in which `show_files` puts the files of a batch.
+    ``files`` is the folder in which `show_files` puts the files of a batch; ``python`` is by default that of this
+    process.
 
     Raises:
         CannotJudge: the eval set would be visible under `bwrap`, or the process cannot be started.
     """
+    python = python or find_gates_python()
     if isolation is Isolation.BWRAP:
-        _refuse_visible(eval_set)
+        _refuse_visible(eval_set, python)
         command = [
-            *bwrap(limits, bundle=bundle, files=files),
-            *_python(PREDICTOR, BUNDLE, limits, None if files is None else FILES),
+            *bwrap(limits, bundle=bundle, files=files, python=python),
+            *_start_python(python, PREDICTOR, BUNDLE, None if files is None else FILES),
         ]
         environment = _environment("/tmp")  # noqa: S108 - the sandbox's own
     else:
-        command = _python(_predictor(), str(bundle), limits, None if files is None else str(files))
+        command = _start_python(python, str(_script("predictor")), str(bundle), None if files is None else str(files))
         environment = _environment(str(home))
+    command = _launch(isolation, command, limits)
     with _closed_memory(), _spawn(command, environment, home, limits) as child:
         yield child
 
@@ -105,13 +117,13 @@ def start_scorer(isolation: Isolation, *, limits: Limits) -> Iterator[Child]:
     Raises:
         CannotJudge: the process cannot be started.
     """
-    script = Path(__file__).resolve().with_name("scorer_script.py")
+    script = _script("scorer_script")
     python = (sys.executable, *PYTHON_OPTIONS, NO_PACKAGES)
     if isolation is Isolation.BWRAP:
-        command = [*bwrap(limits, scorer=script), *python, SCORER, "--confine", PREDICTOR]
+        command = [*bwrap(limits, scorer=script), *python, SCORER]
     else:
-        command = [*python, str(script), "--confine", _predictor()]
-    command += _bounds(limits)
+        command = [*python, str(script)]
+    command = _launch(isolation, command, limits)
     with _closed_memory(), _spawn(command, SCORER_ENVIRONMENT, Path("/"), limits, name="the scorer") as child:
         yield child
 
@@ -160,9 +172,19 @@ def why_no_bwrap() -> str:
 
 
 def bwrap(
-    limits: Limits, *, bundle: Path | None = None, files: Path | None = None, scorer: Path | None = None
+    limits: Limits,
+    *,
+    bundle: Path | None = None,
+    files: Path | None = None,
+    scorer: Path | None = None,
+    python: Python | None = None,
+    writable: Path | None = None,
 ) -> list[str]:
-    """Return the command line up to the program: the namespaces, and every path that is visible."""
+    """Return the command line up to the program: the namespaces, and every path that is visible.
+
+    ``writable`` is a folder that the program may change; no candidate gets one.
+    """
+    python = python or find_gates_python()
     scratch = ("--size", str(limits.file_mb * MIB), "--tmpfs")
     command = [shutil.which("bwrap") or "bwrap", "--unshare-all", "--die-with-parent", "--new-session"]
     command += [*_no_nested_namespaces(), "--cap-drop", "ALL", "--proc", "/proc", "--remount-ro", "/proc"]
@@ -170,15 +192,17 @@ def bwrap(
     command += [*scratch, "/tmp", "--chdir", "/tmp"]  # noqa: S108 - the sandbox's own
     for folder in SYSTEM_FOLDERS:
         command += _bind_system(Path(folder))
-    for path in (*SYSTEM_FILES, *_python_paths()):
+    for path in (*SYSTEM_FILES, *python.roots):
         command += ["--ro-bind-try", path, path]
-    command += ["--ro-bind", _predictor(), PREDICTOR]
+    command += ["--ro-bind", str(_script("predictor")), PREDICTOR]
     if bundle is not None:
         command += ["--ro-bind", str(bundle), BUNDLE]
     if files is not None:
         command += ["--ro-bind", str(files), FILES]
     if scorer is not None:
         command += ["--ro-bind", str(scorer), SCORER]
+    if writable is not None:
+        command += ["--bind", str(writable), str(writable)]
     return [*command, "--remount-ro", "/", "--"]
 
 
@@ -203,43 +227,42 @@ def _bind_system(folder: Path) -> list[str]:
     return ["--ro-bind", str(folder), str(folder)] if folder.is_dir() else []
 
 
-def _python_paths() -> list[str]:
-    """Return this Python's prefixes, as named and as resolved, and the links from its name to its file."""
-    roots = [str(name) for prefix in (sys.prefix, sys.base_prefix) for name in (prefix, Path(prefix).resolve())]
-    paths = [path for path in dict.fromkeys(roots) if not path.startswith("/usr/") and path != "/usr"]
-    link = Path(sys.executable)
-    while link.is_symlink():
-        link = link.parent / link.readlink()
-        if not any(link.is_relative_to(root) for root in (*paths, *SYSTEM_FOLDERS)):
-            paths.append(str(link))
-    return paths
-
-
-def _refuse_visible(eval_set: Path) -> None:
+def _refuse_visible(eval_set: Path, python: Python) -> None:
     real = eval_set.resolve()
-    for path in (*SYSTEM_FOLDERS, *_python_paths()):
+    for path in (*SYSTEM_FOLDERS, *python.roots):
         if real.is_relative_to(Path(path).resolve()) and Path(path).is_dir():
             raise CannotJudge(
                 f"{eval_set}: is inside {path}, which is visible to the candidate; move the eval set out of it"
             )
 
 
-def _python(predictor: str, bundle: str, limits: Limits, files: str | None) -> list[str]:
+def _start_python(python: Python, predictor: str, bundle: str, files: str | None) -> list[str]:
     return [
-        *(sys.executable, *PYTHON_OPTIONS, predictor, "--bundle", bundle),
+        *(python.executable, *PYTHON_OPTIONS, predictor, "--bundle", bundle),
         *(("--files", files) if files else ()),
-        *_bounds(limits),
     ]
 
 
-def _bounds(limits: Limits) -> list[str]:
+def _launch(isolation: Isolation, command: Sequence[str], limits: Limits) -> list[str]:
+    # bwrap needs capabilities to start, and drops them for everything inside.
+    keep = isolation is Isolation.BWRAP
+    return within_limits(command, file_mb=limits.file_mb, seconds=limits.timeout_s, keep_capabilities=keep)
+
+
+def within_limits(
+    command: Sequence[str], *, file_mb: int, seconds: float, keep_capabilities: bool = False
+) -> list[str]:
+    """Return the command that starts ``command`` with limits and without capabilities (`minieval.runner.launcher`)."""
     # CPU time adds up over all cores, wall-clock time does not.
-    seconds = int(limits.timeout_s * (os.cpu_count() or 1)) + 1
-    return ["--memory-mb", str(limits.memory_mb), "--file-mb", str(limits.file_mb), "--cpu-seconds", str(seconds)]
+    cpu_seconds = int(seconds * (os.cpu_count() or 1)) + 1
+    launcher = [sys.executable, "-I", "-B", NO_PACKAGES, str(_script("launcher"))]
+    launcher += ["--file-mb", str(file_mb), "--cpu-seconds", str(cpu_seconds)]
+    launcher += ["--keep-capabilities"] if keep_capabilities else []
+    return [*launcher, "--", *command]
 
 
-def _predictor() -> str:
-    return str(Path(__file__).resolve().with_name("predictor.py"))
+def _script(name: str) -> Path:
+    return Path(__file__).resolve().with_name(f"{name}.py")
 
 
 def _environment(home: str) -> dict[str, str]:
@@ -254,6 +277,7 @@ def _environment(home: str) -> dict[str, str]:
         "TZ": "UTC",
         "PYTHONHASHSEED": "0",
         "PYTHONUTF8": "1",
+        "PYTHONSAFEPATH": "1",
         "DO_NOT_TRACK": "true",
         **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"),
     }

@@ -7,15 +7,14 @@ imports the standard library alone.
 - A scorer is a pure function: once it is loaded, whatever reaches beyond its arguments (a file, a socket, a
   process) ends the scoring, also where the scorer catches the error. Python's audit events show it. They see accidents,
   not malice: against that stands the sandbox.
+- Limits and capabilities are not set here: `minieval.runner.launcher` set them before.
 - It holds labels, so its memory is closed to other processes of the same user.
 - A row has a limit of time. What Python cannot interrupt ends by the runner's own limit.
 """
 
 from __future__ import annotations
 
-import argparse
 import ctypes
-import importlib.util
 import json
 import os
 import signal
@@ -26,7 +25,6 @@ from fractions import Fraction
 from types import FrameType
 from typing import Any
 
-MIB = 1024 * 1024
 PR_SET_DUMPABLE = 4
 PURE_FUNCTION = "a scorer is a pure function of one row"
 MAX_REASON = 300  # characters of an error that are passed on
@@ -86,9 +84,8 @@ class Watch:
 
 def main() -> int:
     """Load the scorer, report that it is ready, then answer each batch with one line."""
-    arguments = _arguments()
     with os.fdopen(os.dup(0), "rb") as requests, os.fdopen(os.dup(1), "wb") as answers:
-        _confine(arguments)
+        _close_off()
 
         def answer(message: Message) -> bool:
             answers.write(json.dumps(message, allow_nan=False).encode() + b"\n")
@@ -110,21 +107,12 @@ def main() -> int:
     return 0
 
 
-def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--confine", required=True)
-    parser.add_argument("--memory-mb", type=int, required=True)
-    parser.add_argument("--file-mb", type=int, required=True)
-    parser.add_argument("--cpu-seconds", type=int, required=True)
-    return parser.parse_args()
-
-
-def _confine(arguments: argparse.Namespace) -> None:
-    spec = importlib.util.spec_from_file_location("confinement", arguments.confine)
-    assert spec is not None and spec.loader is not None, "a .py file"  # noqa: S101 - for the type checker
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    module.confine(memory=arguments.memory_mb * MIB, file=arguments.file_mb * MIB, cpu_seconds=arguments.cpu_seconds)
+def _close_off() -> None:
+    """Move the standard streams away from the scorer, and close this process's memory."""
+    nowhere = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nowhere, 0)
+    os.close(nowhere)
+    os.dup2(2, 1)
     if ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0):
         raise OSError("the memory cannot be closed")
 

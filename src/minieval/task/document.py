@@ -221,9 +221,12 @@ def _to_json(value: Json) -> Json:
 
 
 class Model(Document):
-    """What the model needs: its interpreter, the parameters of its signature, memory, time, and rows at once."""
+    """What the model needs: its interpreter, the parameters of its signature, memory, time, and rows at once.
 
-    python: Literal["gate"] = "gate"
+    ``python`` is ``gate``, ``model`` (built from the bundle's requirements) or an absolute path.
+    """
+
+    python: Annotated[str, Field(pattern=r"^(gate|model|/[^\x00-\x1f\x7f]{1,500})$")] = "gate"
     params: Annotated[Table[Json], BeforeValidator(_to_json), Field(default_factory=dict, validate_default=True)]
     memory_mb: Annotated[int, Field(ge=1)] = 8192
     timeout_s: Annotated[int, Field(ge=1)] = 1800

@@ -35,7 +35,8 @@ ROOT = Path(__file__).resolve().parents[3]
 PROBES = ("stack", "memory", "paths", "network", "environment", "writing")
 LABELLED = 40
 ALLOWED = {"DO_NOT_TRACK", "HOME", "LANG", "LC_CTYPE", "LOGNAME", "MKL_NUM_THREADS", "OMP_NUM_THREADS",
-           "OPENBLAS_NUM_THREADS", "PATH", "PWD", "PYTHONHASHSEED", "PYTHONUTF8", "TMPDIR", "TZ", "USER"}  # fmt: skip
+           "OPENBLAS_NUM_THREADS", "PATH", "PWD", "PYTHONHASHSEED", "PYTHONSAFEPATH", "PYTHONUTF8",
+           "TMPDIR", "TZ", "USER"}  # fmt: skip
 
 
 @dataclass(frozen=True)

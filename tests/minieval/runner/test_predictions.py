@@ -100,10 +100,10 @@ CONFIGURED = "say(ready); hear(); say(ready); hear()\n"
 LONG = "'x' * 100 + 'the cause'"
 BROKEN = {
     "load error": ("say(json.dumps({'error': 'ValueError: no \\x1b[2J weights'}))", r"be loaded: ValueError: no \[2J"),
-    "load memory": ("say(json.dumps({'error': 'MemoryError: '}))", "out of memory: raise --memory-mb"),
+    "load memory": ("say(json.dumps({'error': 'MemoryError: '}))", "no more memory: choose a smaller --batch-size"),
     "load module": (
         "say(json.dumps({'error': \"ModuleNotFoundError: No module named 'xgboost'\"}))",
-        r"loaded: .*'xgboost' \(install the packages of the bundle's requirements.txt",
+        r"loaded: .*'xgboost' \(--python model builds the environment",
     ),
     "error of no text": ("say(json.dumps({'error': [1, {}]}))", "could not be loaded"),
     "predicts before it is ready": ("say(json.dumps({'predictions': []}))", "not a message of the predictor"),
