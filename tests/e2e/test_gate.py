@@ -20,6 +20,8 @@ from minieval.contract.digests import digest_bytes
 from minieval.task.document import read_task
 from tests.dvc_repository import DvcRepository, copy_dvc_repository
 from tests.e2e.conftest import ROOT, environment
+from tests.minieval.candidates import model, write_bundle
+from tests.package_index import find_index
 from tests.servers import MlflowServer, client_of, log_bundle, once
 
 ROWS = 40
@@ -344,3 +346,37 @@ def test_an_evaluator_of_the_repository_is_gated_and_needs_the_policys_leave(
     (scene.root / "judge.py").write_text(JUDGE + "# another judge\n")
     assert scene.gate(scene.clean, "v0.1.1") == 4
     assert "check out the agreed task" in capfd.readouterr().err
+@pytest.mark.heavy
+@pytest.mark.slow
+@pytest.mark.timeout(1500)
+def test_a_model_is_promoted_in_its_own_environment(
+    scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Its policy requires the environment that the bundle asks for; the lock is in the evidence."""
+    source = "import roman\n" + model("return [f'{prompt.upper()}!' for prompt in frame['prompt']]")
+    needs = {"requirements.txt": b"mlflow==3.4.0\nroman==4.2\n"}
+    run_id = log_bundle(scene.url, write_bundle(tmp_path / "roman", source, files=needs))
+    scene.change_baseline(policy={"rule": "point", "tolerance_pp": 2.0, "require_model_environment": True})
+    monkeypatch.delenv("CI", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    if (index := find_index()) is not None:
+        monkeypatch.setenv("LYNXGATE_PYTHON_INDEX", index)
+    assert scene.gate(run_id) == 3
+    assert "No module named 'roman' (--python model builds the environment" in capfd.readouterr().err
+    assert scene.gate(run_id, "v0.1.0", "--python", "model", "--memory-mb", "10") == 3
+    assert "used more than 10 MiB of memory" in capfd.readouterr().err
+    assert scene.gate(run_id, "v0.1.0", "--python", "model", "--batch-size", "9", "--memory-mb", "4000") == 0
+    assert capfd.readouterr().out.startswith("promoted v0.1.0 ")
+    lock = (scene.root / "candidate_eval.model.lock").read_text()
+    assert "\nroman==4.2 " in lock
+    (evidence,) = (json.loads(data) for path, data in scene.registry().items() if "/evidence/" in path)
+    assert evidence["predicate"]["documents"]["model_lock"] == lock
+    (condition,) = (
+        each for each in evidence["predicate"]["verdict"]["conditions"] if each["name"] == "model environment"
+    )
+    assert condition["outcome"] == "held"
+    assert len(list((tmp_path / "cache" / "lynxgate" / "environments").iterdir())) == 1
+    assert run(["registry", "verify", "--tracking-uri", scene.url]) == 0
+    # Another model, in the gate's environment: the lock of the one before is not taken for its own.
+    assert scene.gate(scene.clean, "v0.2.0") == 0
+    assert not (scene.root / "candidate_eval.model.lock").exists()
