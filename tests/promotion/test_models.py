@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from lynxgate.audit.verify import audit
+from lynxgate.cli.app import run
 from lynxgate.decision.baseline import parse_baseline
 from lynxgate.errors import IntegrityFailure, Refused
 from lynxgate.promotion.eval_set_usage import count_gate
@@ -21,6 +22,7 @@ from lynxgate.registry.resolve import find_production
 from lynxgate.registry.statement import Statement
 from minieval.contract.bundle import read_manifest
 from minieval.contract.documents import parse_document
+from minieval.contract.exits import Exit
 from minieval.contract.report import Evaluation
 from tests.promotion.test_promote import snapshot
 from tests.promotion.workshop import (
@@ -77,6 +79,20 @@ def test_a_comparison_is_not_counted_in_the_registry_of_another_model(workshop: 
     with pytest.raises(Refused, match="registry of model wine"):
         count_gate(workshop.store, DEV, evaluation, parse_baseline(json.dumps(document).encode()))
     assert snapshot(workshop.folder) == before
+
+
+def test_a_baseline_does_not_take_the_figures_of_another_model(
+    workshop: Workshop, capfd: pytest.CaptureFixture[str]
+) -> None:
+    workshop.promote(named(workshop, "a", "wine"), "v0.1.0")
+    path = workshop.folder / "eval_baseline.json"
+    options = ["--from", "production", "--baseline", str(path), "--registry", str(workshop.folder / "registry")]
+    path.write_bytes(write_baseline(model="grape"))
+    assert run(["baseline", "rebaseline", *options]) == Exit.REFUSED
+    assert "is the registry of model wine, and this is model grape" in capfd.readouterr().err
+    assert path.read_bytes() == write_baseline(model="grape")
+    path.write_bytes(write_baseline(model="wine"))
+    assert run(["baseline", "rebaseline", *options]) == Exit.OK
 
 
 def test_the_first_promotion_to_a_dev_registry_gives_it_its_model(workshop: Workshop) -> None:

@@ -81,7 +81,7 @@ def fetch(
         found = resolve_candidate(named, tracking)
         run, logged_model = found.run_id, found.logged_model
     else:
-        if model_name is not None:
+        if model_name:
             raise UsageFailure("--model-name belongs to --run-id; a promoted version has its own")
         version = None if semver is None else str(parse_semver(semver))
         release = find_release(open_existing_store(registry), version)

@@ -51,7 +51,7 @@ def read_numbers(options: RebaselineOptions, baseline: bytes, *, where: str, def
         UsageFailure: the options contradict each other.
         CannotJudge: there is no such version, there are too few versions, or they have no median.
         IntegrityFailure: the numbers were measured on another eval set, or the registry contradicts itself.
-        Refused: the version's bundle is tombstoned.
+        Refused: the version's bundle is tombstoned, or the registry is that of another model.
     """
     from lynxgate.decision.baseline import parse_baseline
     from lynxgate.decision.decide import EVALUATE_IT
@@ -64,9 +64,13 @@ def read_numbers(options: RebaselineOptions, baseline: bytes, *, where: str, def
         return Numbers(measured, options.semver, notes=_check_version(options.semver))
 
     from lynxgate.audit.promoted_evaluations import read_last_promoted, read_promoted
+    from lynxgate.registry.layout import check_model, read_mark
     from lynxgate.wiring import open_existing_store
 
     agreed, store = parse_baseline(baseline, where=where), open_existing_store(options.registry)
+    mark = read_mark(store)
+    if mark is not None:
+        check_model(mark, agreed.model, store.location)  # another model's figures are no baseline of this one
     if options.source is not Origin.MEDIAN:
         found = read_promoted(store, options.semver)
         _check_eval_set(agreed, found)
