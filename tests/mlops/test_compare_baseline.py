@@ -190,6 +190,13 @@ def test_an_output_that_the_baseline_names_is_neither_removed_nor_written(
         assert (folder.path / name).read_bytes() == before
 
 
+@pytest.mark.parametrize("pipe", ["task.toml", "eval.jsonl"])
+def test_a_pipe_that_the_baseline_names_is_not_waited_for(pipe: str, folder: Folder) -> None:
+    os.mkfifo(folder.path / pipe)
+    agreed = baseline(eval_set="eval.jsonl", task={"path": "task.toml", "sha256": "0" * 64})
+    assert folder.compare(evaluation(), agreed, "--output", str(folder.path / "verdict.json")).code == 4
+
+
 @pytest.mark.parametrize("tolerance", ["nan", "inf", "-0.1", "2", "true", "", "1e-2"])
 def test_a_malformed_tolerance_is_a_usage_error(folder: Folder, tolerance: str) -> None:
     assert folder.compare(evaluation(FALLEN), baseline(), "--tolerance", tolerance).code == 64

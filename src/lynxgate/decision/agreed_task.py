@@ -94,8 +94,8 @@ def list_named_files(path: Path) -> tuple[Path, ...]:
         found += [path.parent / eval_set, path.parent / f"{eval_set}.dvc"]
     if isinstance(task, dict) and isinstance(named := task.get("path"), str):
         found.append(path.parent / named)
-        with suppress(CannotJudge, ValueError):
-            found += list_files(read_task(path.parent / named))
+        with suppress(CannotJudge, OSError, ValueError):
+            found += list_files(read_task(found[-1])) if found[-1].is_file() else ()
     return tuple(found)
 
 
