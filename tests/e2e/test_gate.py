@@ -346,6 +346,8 @@ def test_an_evaluator_of_the_repository_is_gated_and_needs_the_policys_leave(
     (scene.root / "judge.py").write_text(JUDGE + "# another judge\n")
     assert scene.gate(scene.clean, "v0.1.1") == 4
     assert "check out the agreed task" in capfd.readouterr().err
+
+
 @pytest.mark.heavy
 @pytest.mark.slow
 @pytest.mark.timeout(1500)
