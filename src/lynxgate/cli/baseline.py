@@ -37,6 +37,12 @@ def register(app: typer.Typer) -> None:
         rebaseline,
         example="baseline rebaseline --evaluation candidate_eval.json\nbaseline rebaseline --from production",
     )
+    add_command(
+        group,
+        "rotate",
+        rotate,
+        example="baseline rotate --evaluation champion_eval.json --candidate candidate_eval.json",
+    )
     add_command(group, "activate", activate, example="baseline activate", alias="arm")
     add_command(group, "show", show, example="baseline show")
 
@@ -130,6 +136,56 @@ def rebaseline(
     for each in numbers.notes:
         note(f"lynxgate: {each}")
     return Exit.OK
+
+
+def rotate(
+    evaluation: Annotated[
+        Path, typer.Option("--evaluation", help="The evaluation of the baseline's model on the new eval set.")
+    ],
+    baseline: BaselinePath = BASELINE,
+    candidate: Annotated[
+        Path | None, typer.Option("--candidate", help="An evaluation of a candidate on it, to judge as well.")
+    ] = None,
+    remove: Remove = None,
+    eval_set: EvalSetPath = None,
+) -> int:
+    """Move the baseline to another eval set.
+
+    Its own model, evaluated on the new eval set, gives the figures, so that the bar stays. The exit code is that of the
+    candidate's verdict, where one is given.
+    """
+    from lynxgate.decision.baseline import CREATE_IT
+    from lynxgate.decision.decide import EVALUATE_IT
+    from lynxgate.decision.groups import read_groups
+    from lynxgate.rebaseline.relocate import relocate
+    from lynxgate.rebaseline.rotate import rotate as move_to
+    from lynxgate.reports.rebaseline_table import render_moves
+    from lynxgate.reports.verdict_table import render_table
+    from minieval.contract.documents import read_bytes, read_document
+    from minieval.contract.report import Evaluation
+    from minieval.contract.writes import write_output
+    from minieval.task.document import CONVENTIONS, read_task
+
+    data = read_bytes(baseline, missing=CREATE_IT)
+    champion = relocate(read_document(evaluation, Evaluation, missing=EVALUATE_IT), baseline.parent)
+    groups = None
+    if eval_set is not None:
+        named = champion.task
+        groups = read_groups(eval_set, CONVENTIONS if named is None else read_task(baseline.parent / named.path).task)
+    rotated = move_to(
+        data,
+        champion,
+        None if candidate is None else read_document(candidate, Evaluation, missing=EVALUATE_IT),
+        remove=remove or (),
+        groups=groups,
+        where=str(baseline),
+    )
+    write_output(baseline, rotated.moved.data)
+    print_text(render_moves(rotated.moved))
+    if rotated.verdict is None:
+        return Exit.OK
+    print_text(render_table(rotated.verdict))
+    return rotated.verdict.exit
 
 
 def activate(baseline: BaselinePath = BASELINE, accept_zero: AcceptZero = None) -> int:
