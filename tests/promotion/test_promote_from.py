@@ -66,6 +66,22 @@ def test_production_decides_again_and_names_staging(workshop: Workshop, staging:
     assert tags == {"lynxgate.staging.wine.v0.1.0", "lynxgate.semver.wine.v0.1.0"}
 
 
+def test_the_lineage_names_the_registry_before(
+    workshop: Workshop, staging: Workshop, capfd: pytest.CaptureFixture[str]
+) -> None:
+    move(staging, workshop)
+    head, mark = audit(staging.store, None).head, read_mark(staging.store)
+    assert mark is not None
+    lineage = ["registry", "lineage", "v0.1.0", "--offline", "--registry"]
+    assert run([*lineage, str(workshop.folder / "registry")]) == Exit.OK
+    assert f"  promoted from  staging, registry {mark.id}, head {head}\n" in capfd.readouterr().out
+    assert run([*lineage, str(workshop.folder / "registry"), "--json"]) == Exit.OK
+    (found,) = json.loads(capfd.readouterr().out)
+    assert found["promoted_from"]["head"] == str(head)
+    assert run([*lineage, str(staging.folder / "staging"), "--json"]) == Exit.OK
+    assert "promoted_from" not in capfd.readouterr().out
+
+
 def test_the_same_again_changes_nothing(workshop: Workshop, staging: Workshop) -> None:
     move(staging, workshop)
     before = snapshot(workshop.folder)

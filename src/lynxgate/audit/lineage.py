@@ -21,6 +21,7 @@ from lynxgate.registry.events import Promotion
 from lynxgate.registry.layout import read_tags
 from lynxgate.registry.promoted import find_promotion, prove
 from lynxgate.registry.record import read_record
+from lynxgate.registry.statement import Origin
 from minieval.contract.report import EvalSetIdentity
 
 
@@ -29,7 +30,8 @@ class Generation:
     """One promoted version and its origins; ``parent`` is the promoted version that its baseline was measured on.
 
     ``origin_sha`` and ``origin_semver`` are the bundle and version that the baseline says it was measured on, where it
-    names them; without a ``parent`` the lineage ends there. Hashes are hex digits.
+    names them; without a ``parent`` the lineage ends there. ``promoted_from`` is the registry that it was promoted
+    from, if any. Hashes are hex digits.
     """
 
     semver: str
@@ -42,6 +44,7 @@ class Generation:
     parent: str | None
     training_data_sha256: str | None
     origin_semver: str | None = None
+    promoted_from: Origin | None = None
 
 
 def trace(store: Store, semver: str, facts: RunMetadata | None) -> tuple[Generation, ...]:
@@ -79,6 +82,7 @@ def _read_generation(store: Store, semver: str, child: list[Generation], facts: 
         parent=None if source.canonical_sha == sha else _find_parent(store, source, semver),
         training_data_sha256=None if facts is None else facts.read_facts(promotion.run_id).training_data_sha256,
         origin_semver=source.semver,
+        promoted_from=proven.statement.predicate.promotion.origin,
     )
 
 

@@ -55,6 +55,7 @@ def as_tree(generations: Sequence[Generation]) -> Json:
                 "source_is_promoted": each.parent is not None,
             },
             "evidence": each.evidence,
+            **({} if each.promoted_from is None else {"promoted_from": each.promoted_from.model_dump(mode="json")}),
         }
         for each in generations
     ]
@@ -69,6 +70,9 @@ def _block(each: Generation, *, queried: bool) -> Iterator[str]:
     yield f"  eval set       {visible(each.eval_set.path or 'unnamed')}, md5 {each.eval_set.dvc_md5}{rows}"
     yield f"  baseline       {each.baseline_sha256}, measured on {_describe_origin(each)}"
     yield f"  evidence       {each.evidence}"
+    if each.promoted_from is not None:
+        registry, head = each.promoted_from.registry, each.promoted_from.head
+        yield f"  promoted from  {registry.environment}, registry {registry.id}, head {head}"
 
 
 def _describe_origin(each: Generation) -> str:
