@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 
 from lynxgate.decision.outcome import Outcome
 from lynxgate.decision.policy import Terms
@@ -36,7 +37,8 @@ class BucketComparison:
     """A bucket (or all rows) as the baseline and the evaluation have it; ``confidence`` is one-sided, in (0.5, 1).
 
     ``groups`` has the number of the group of each row, where the rule respects groups. A group counts as many rows as
-    it has, and at most ``group_cap``. ``proof`` names the p value that decides about units.
+    it has, and at most ``group_cap``. ``proof`` names the p value that decides about units. Each
+    figure is needed several times, so it is computed once.
     """
 
     bucket: str
@@ -48,7 +50,7 @@ class BucketComparison:
     group_cap: int = 1
     proof: Proof = "gaffke"
 
-    @property
+    @cached_property
     def shares(self) -> tuple[Fraction, Fraction] | None:
         """Return both accuracies or mean scores, exact; `None` for a placeholder.
 
@@ -63,12 +65,12 @@ class BucketComparison:
         first, second = shares
         return None if first is None or second is None else (first, second)
 
-    @property
+    @cached_property
     def is_right_or_wrong(self) -> bool:
         """Whether each row of both sides is right or wrong, which is what the tests and intervals are about."""
         return all(side is None or side.scale is Scale.RIGHT_OR_WRONG for side in (self.before, self.now))
 
-    @property
+    @cached_property
     def scores(self) -> tuple[Score, Score] | None:
         """Return the counts of right rows of both sides; `None` where one has only an accuracy, or another scale."""
         found = [
@@ -78,7 +80,7 @@ class BucketComparison:
         ]
         return (found[0], found[1]) if len(found) == 2 else None
 
-    @property
+    @cached_property
     def pairs(self) -> Pairs | None:
         """Return gains and losses on the same examples; `None` where a side has no outcomes."""
         if self.before is None or self.now is None or self.before.outcomes is None or self.now.outcomes is None:
@@ -86,12 +88,12 @@ class BucketComparison:
         n = self.now.n or 0
         return pair(unpack_outcomes(self.before.outcomes, n), unpack_outcomes(self.now.outcomes, n), n)
 
-    @property
+    @cached_property
     def shares_groups(self) -> bool:
         """Whether two rows are of one group, so that rows are not independent."""
         return self.groups is not None and len(set(self.groups)) < len(self.groups)
 
-    @property
+    @cached_property
     def units(self) -> Units | None:
         """Return the units of evidence; `None` where a side has no outcomes, counts or scores.
 
@@ -112,7 +114,7 @@ class BucketComparison:
             Unit(change / (n * full), min(n, self.group_cap) / self.group_cap) for change, n in sums.values()
         )
 
-    @property
+    @cached_property
     def _moves(self) -> tuple[list[int], int] | None:
         """Return the change of each row as a whole number, and the number that is a change from 0 to 1."""
         if self.before is None or self.now is None or self.before.n != self.now.n or self.now.n is None:
@@ -123,7 +125,7 @@ class BucketComparison:
         full = FULL_SCORE if self.now.scale is Scale.GRADED else self.now.trials or 1
         return [new - old for old, new in zip(before, now, strict=True)], full
 
-    @property
+    @cached_property
     def negative_flips(self) -> int | None:
         """Return the rows that were lost, or whose score fell by more than ``flip_drop``; `None` where unknown."""
         if self.is_right_or_wrong:
@@ -134,7 +136,7 @@ class BucketComparison:
         least = -Fraction(self.terms.flip_drop) * full
         return sum(change < least for change in changes)
 
-    @property
+    @cached_property
     def without_outcomes(self) -> str:
         """Return a clause that names the sides without outcomes (or counts, or scores) of each row."""
         missing = [

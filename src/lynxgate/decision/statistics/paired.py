@@ -15,6 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from lynxgate.decision.statistics.normal import two_sided_quantile
 
@@ -104,6 +105,7 @@ def tango_z(pairs: Pairs, d0: float, correction: float = 0.0) -> float:
     return math.copysign(math.inf, above) if above else 0.0
 
 
+@lru_cache(maxsize=4096)  # small buckets have the same counts many times
 def tango_interval(pairs: Pairs, confidence: float = 0.95) -> tuple[float, float]:
     """Return the two-sided score interval of ``d``: all ``d0`` with ``abs(tango_z)`` within the normal quantile.
 

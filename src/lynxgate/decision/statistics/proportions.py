@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 from lynxgate.decision.statistics.normal import two_sided_quantile
 from lynxgate.decision.statistics.paired import root
@@ -41,6 +42,7 @@ class Score:
         return self.correct / self.n
 
 
+@lru_cache(maxsize=4096)  # small buckets have the same counts many times
 def wilson(score: Score, confidence: float = 0.95) -> tuple[float, float]:
     """Return the two-sided Wilson score interval of an accuracy; never outside [0, 1], never of width zero.
 

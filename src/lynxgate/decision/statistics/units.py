@@ -20,6 +20,7 @@ import math
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 from lynxgate.decision.statistics.normal import check_margin, quantile
@@ -106,6 +107,7 @@ def units_mean(units: Units) -> float:
     return sum(unit.weight * unit.difference * count for unit, count in units.items()) / weight
 
 
+@lru_cache(maxsize=1024)  # the buckets of a policy have few margins
 def fewest_units(margin: float, alpha: float, *, proof: Proof = "gaffke") -> int | None:
     """Return the fewest units of weight 1 that can prove anything within ``margin`` if they do not differ.
 
