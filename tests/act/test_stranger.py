@@ -129,7 +129,7 @@ def test_a_clean_candidate_is_promoted_and_a_regressed_one_is_not(stranger: Scen
     (comment,) = stranger.comments
     assert "not promoted: a regression (exit 2)" in comment
     assert "`tense.past_participle`" in comment
-    assert "tense.past_simple" not in comment
+    assert "| `tense.past_simple`" not in comment
     assert stranger.registry_bytes() == before
     assert stranger.tags("degraded") == {}
     checks = [call.body["conclusion"] for call in stranger.github.calls("POST", "/check-runs")]
