@@ -25,7 +25,8 @@ from minieval.contract.score_bytes import pack_counts, pack_scores
 from tests.minieval.candidates import write_rows
 
 HOSTILE = [
-    "=HYPERLINK(1)", "+1", "-1", "@x", "\tx", "\rx", "a\x1b[2Jb", "::error::x", "##[group]x", "|`</code>@team", "\u202e",
+    "=HYPERLINK(1)", "+1", "-1", "@x", "\tx", "\rx", "a\x1b[2Jb", "::error::x", "##[group]x",
+    "|`</code>@team", "\u202e",
     "a;=1", 'a; "=1', "\uff1d1"
 ]  # fmt: skip
 

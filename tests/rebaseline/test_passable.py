@@ -81,3 +81,19 @@ def test_trials_are_counted() -> None:
     with pytest.raises(CannotJudge, match="no candidate could pass"):
         activate(report_only(figures, rule="noninferior"))
     assert activate(report_only(figures, rule="point"))
+
+
+def test_a_tolerance_of_all_of_the_figure_is_no_margin() -> None:
+    figures = rows([True] * 100)
+    with pytest.raises(CannotJudge, match=r"buckets\.x\.tolerance_pct is 100, and no outcome could be worse"):
+        activate(report_only(figures, rule="guard", tolerance_pp=10, buckets={"x": {"tolerance_pct": 100}}))
+    with pytest.raises(CannotJudge, match="no candidate could be refused"):
+        activate(report_only(figures, rule="point", buckets={"x": {"tolerance_pct": 99.5}}))
+
+
+@pytest.mark.parametrize("entry", [{"warn_pp": 50}, {"warn_pp": 1, "tolerance_pct": 1}])
+def test_a_warning_that_could_never_come_is_refused(entry: dict[str, Any]) -> None:
+    figures = rows([True] * 50 + [False] * 50)
+    with pytest.raises(CannotJudge, match=r"'x' has warn_pp .* regress beyond .* pp, so it would never warn"):
+        activate(report_only(figures, rule="point", buckets={"x": entry}))
+    activate(report_only(figures, rule="point", buckets={"x": {**entry, "warn_pp": 0.4}}))
