@@ -97,3 +97,13 @@ def test_a_warning_that_could_never_come_is_refused(entry: dict[str, Any]) -> No
     with pytest.raises(CannotJudge, match=r"'x' has warn_pp .* regress beyond .* pp, so it would never warn"):
         activate(report_only(figures, rule="point", buckets={"x": entry}))
     activate(report_only(figures, rule="point", buckets={"x": {**entry, "warn_pp": 0.4}}))
+
+
+def test_an_eval_set_that_allows_no_comparison_is_refused() -> None:
+    few, many = rows([True] * 40), rows([True] * 2000)
+    with pytest.raises(CannotJudge, match=r"shelf_life is refuse, and at the overall tolerance of 2 pp the 40 rows"):
+        activate(report_only(few, rule="point", shelf_life="refuse"))
+    activate(report_only(few, rule="point", shelf_life="warn"))
+    activate(report_only(many, rule="point", shelf_life="refuse"))
+    with pytest.raises(CannotJudge, match="allow no comparison"):
+        activate(report_only({"n": 2000, "correct": 1000}, rule="point", shelf_life="refuse"))
