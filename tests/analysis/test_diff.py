@@ -25,7 +25,9 @@ from minieval.contract.score_bytes import pack_counts, pack_scores
 from tests.minieval.candidates import write_rows
 
 HOSTILE = [
-    "=HYPERLINK(1)", "+1", "-1", "@x", "\tx", "\rx", "a\x1b[2Jb", "::error::x", "##[group]x", "|`</code>@team", "\u202e"
+    "=HYPERLINK(1)", "+1", "-1", "@x", "\tx", "\rx", "a\x1b[2Jb", "::error::x", "##[group]x",
+    "|`</code>@team", "\u202e",
+    "a;=1", 'a; "=1', "\uff1d1"
 ]  # fmt: skip
 
 
@@ -190,6 +192,7 @@ def test_hostile_cells_are_escaped_in_every_form(tmp_path: Path, capsys: pytest.
             assert len(rows) == n + 1
             assert not any(cell.lstrip().startswith(("=", "+", "-", "@", "\t", "\r")) for row in rows for cell in row)
             assert rows[1][2] == "'=HYPERLINK(1)"
+            assert [row[2] for row in rows[-3:]] == ["a;'=1", "a; \"'=1", "'\uff1d1"]
 
 
 def failed(capsys: pytest.CaptureFixture[str], *words: object, code: int) -> str:

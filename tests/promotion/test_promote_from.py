@@ -147,6 +147,19 @@ def test_what_was_rolled_back_tombstoned_or_never_promoted_does_not_move(worksho
     assert audit(workshop.store, workshop.tracking).findings == ()
 
 
+def test_a_later_promotion_does_not_undo_a_rollback(workshop: Workshop, staging: Workshop) -> None:
+    stage(staging, "b", "v0.2.0")
+    roll_back("v0.1.0", staging.context(), CI)
+    stage(staging, "c", "v0.3.0")
+    with pytest.raises(Refused, match=r"v0\.2\.0 was rolled back; v0\.3\.0 is in production there"):
+        move(staging, workshop, "v0.2.0")
+    assert find_production(workshop.store) is None
+    roll_back("v0.2.0", staging.context(), CI)  # people decided that it is good again
+    with pytest.raises(Refused, match=r"v0\.3\.0 was rolled back"):
+        move(staging, workshop, "v0.3.0")
+    assert move(staging, workshop, "v0.2.0").production == "v0.2.0"
+
+
 def test_the_model_belongs_to_the_next_registry_too(workshop: Workshop, staging: Workshop) -> None:
     other = replace(workshop, registry="grape")
     create_registry(other.store, Environment.PRODUCTION, "grape")

@@ -81,3 +81,29 @@ def test_trials_are_counted() -> None:
     with pytest.raises(CannotJudge, match="no candidate could pass"):
         activate(report_only(figures, rule="noninferior"))
     assert activate(report_only(figures, rule="point"))
+
+
+def test_a_tolerance_of_all_of_the_figure_is_no_margin() -> None:
+    figures = rows([True] * 100)
+    with pytest.raises(CannotJudge, match=r"buckets\.x\.tolerance_pct is 100, and no outcome could be worse"):
+        activate(report_only(figures, rule="guard", tolerance_pp=10, buckets={"x": {"tolerance_pct": 100}}))
+    with pytest.raises(CannotJudge, match="no candidate could be refused"):
+        activate(report_only(figures, rule="point", buckets={"x": {"tolerance_pct": 99.5}}))
+
+
+@pytest.mark.parametrize("entry", [{"warn_pp": 50}, {"warn_pp": 1, "tolerance_pct": 1}])
+def test_a_warning_that_could_never_come_is_refused(entry: dict[str, Any]) -> None:
+    figures = rows([True] * 50 + [False] * 50)
+    with pytest.raises(CannotJudge, match=r"'x' has warn_pp .* regress beyond .* pp, so it would never warn"):
+        activate(report_only(figures, rule="point", buckets={"x": entry}))
+    activate(report_only(figures, rule="point", buckets={"x": {**entry, "warn_pp": 0.4}}))
+
+
+def test_an_eval_set_that_allows_no_comparison_is_refused() -> None:
+    few, many = rows([True] * 40), rows([True] * 2000)
+    with pytest.raises(CannotJudge, match=r"shelf_life is refuse, and at the overall tolerance of 2 pp the 40 rows"):
+        activate(report_only(few, rule="point", shelf_life="refuse"))
+    activate(report_only(few, rule="point", shelf_life="warn"))
+    activate(report_only(many, rule="point", shelf_life="refuse"))
+    with pytest.raises(CannotJudge, match="allow no comparison"):
+        activate(report_only({"n": 2000, "correct": 1000}, rule="point", shelf_life="refuse"))

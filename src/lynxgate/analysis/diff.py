@@ -232,13 +232,11 @@ def _choose(buckets: Sequence[BucketChanges], name: str | None, *, has_labels: b
 
 def _list_buckets(labels: Labels, rows: frozenset[int]) -> dict[int, tuple[str, ...]]:
     """Return the buckets of each of ``rows``, in code-point order."""
-    pairs = [
-        (member + 1, name)
-        for name, members in sorted(labels.buckets.items())
-        for member in members
-        if member + 1 in rows
-    ]
-    return {row: tuple(name for held, name in pairs if held == row) for row in rows}
+    found: dict[int, list[str]] = {row: [] for row in rows}
+    for name, members in sorted(labels.buckets.items()):
+        for row in rows.intersection(member + 1 for member in members):
+            found[row].append(name)
+    return {row: tuple(names) for row, names in found.items()}
 
 
 def _check_lines(row: int, before: Sequence[Line], now: Sequence[Line], labels: Labels | None) -> None:

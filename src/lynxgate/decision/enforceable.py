@@ -2,7 +2,8 @@
 
 - A gate refuses the worst candidate there can be: no example right, every example lost that the baseline has right,
   every metric at the end of its worse direction.
-- A tolerance of `NO_LIMIT_PP` or more is not a gate: only a candidate with hardly any right answer would be refused.
+- A tolerance of `NO_LIMIT_PP` or more, in points or in percent, is not a gate: only a candidate with hardly any right
+  answer would be refused.
 - Called where a decision is taken, and never by the parsers: a baseline that was written before stays readable.
 """
 
@@ -14,6 +15,7 @@ from fractions import Fraction
 from typing import Final
 
 from lynxgate.decision.baseline import Baseline, Figures, Status
+from lynxgate.decision.globs import find_most_specific
 from lynxgate.decision.metrics.policy import RELATIVE, BaselineMetric, MetricPolicy, idle_globs, terms_of
 from lynxgate.decision.policy import BucketPolicy, Policy, Terms, Tier
 from lynxgate.errors import CannotJudge
@@ -67,6 +69,27 @@ def check_advisory_terms(policy: Policy) -> None:
             raise CannotJudge(
                 f"policy.buckets: {glob!r} is advisory and sets {limits[0]}, which an advisory bucket never enforces; "
                 f"remove {limits[0]}, or give it another tier"
+            )
+
+
+def check_warnings(baseline: Baseline) -> None:
+    """Check that each ``warn_pp`` of ``policy.buckets`` could warn about one of its buckets under rule `point`.
+
+    Raises:
+        CannotJudge: one could not, since its buckets regress before they warn.
+    """
+    policy = baseline.policy
+    if policy.rule.asks_proof:
+        return
+    applied = {name: find_most_specific(policy.buckets, name) for name in baseline.buckets}
+    for glob, entry in policy.buckets.items():
+        names = [name for name, found in applied.items() if found == glob]
+        terms = [policy.terms_of(name).against(baseline.buckets[name]) for name in names]
+        if entry.warn_pp is not None and terms and all(entry.warn_pp >= each.tolerance_pp for each in terms):
+            widest = format_exactly(max(each.tolerance_pp for each in terms))
+            raise CannotJudge(
+                f"policy.buckets: {glob!r} has warn_pp {format_exactly(entry.warn_pp)}, and its buckets regress beyond "
+                f"{widest} pp, so it would never warn; give it a smaller one"
             )
 
 
@@ -130,6 +153,8 @@ def _is_gate(terms: Terms, figures: Figures | None) -> bool:
         return True
     if terms.max_drop_pp is not None and share * 100 > Fraction(terms.max_drop_pp):
         return True
+    if terms.tolerance_pct is not None and terms.tolerance_pct >= NO_LIMIT_PP:
+        return False
     return terms.tolerance_pp < NO_LIMIT_PP and share * 100 > Fraction(terms.tolerance_pp)
 
 

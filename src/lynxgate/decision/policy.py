@@ -172,7 +172,8 @@ class Policy(_Rules):
                     raise ValueError(f"rule 'point' proves nothing, so `{key}` has no effect; leave it out")
             return self
         margins = {"tolerance_pp": self.tolerance_pp, "overall_tolerance_pp": self.overall_tolerance_pp}
-        margins |= {f"buckets.{glob}.tolerance_pp": terms.tolerance_pp for glob, terms in self.buckets.items()}
+        for glob, terms in self.buckets.items():
+            margins |= {f"buckets.{glob}.{key}": getattr(terms, key) for key in ("tolerance_pp", "tolerance_pct")}
         for place, margin in margins.items():
             if margin is not None and margin >= MOST_MARGIN_PP:
                 raise ValueError(f"{place} is 100, and no outcome could be worse; rule {self.rule.value!r} needs less")

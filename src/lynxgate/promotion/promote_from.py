@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import itertools
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from lynxgate.promotion.context import PromotionContext
 from lynxgate.promotion.examine import ExpectedProduction, Request
 from lynxgate.promotion.preconditions import check_preconditions
 from lynxgate.promotion.promote import Receipt, promote
-from lynxgate.registry.events import Promotion
+from lynxgate.registry.events import Event, Kind, Promotion
 from lynxgate.registry.layout import read_mark
 from lynxgate.registry.promoted import ProvenPromotion, find_promotion, prove, read_promoted_manifest
 from lynxgate.registry.record import read_record
@@ -31,6 +32,7 @@ from lynxgate.registry.resolve import find_production
 from lynxgate.registry.statement import BoundRegistry, Origin
 from lynxgate.registry.tombstone import check_not_tombstoned
 from minieval.contract.digests import digest_bytes
+from minieval.contract.documents import parse_document
 from minieval.contract.manifest import Manifest
 
 
@@ -120,10 +122,8 @@ def nominate(source: RegistryStore, semver: str) -> Nominee:
     if versioned is None or promotion is None:
         raise CannotJudge(f"{source.location}: {semver} is not promoted there; see lynxgate registry list")
     _check_in_index(source, promotion)
-    production = find_production(source)
-    if production is None or parse_semver(semver) > parse_semver(production):
-        raise Refused(f"{source.location}: {semver} was rolled back; {production or 'nothing'} is in production there")
     check_not_tombstoned(source, promotion.event.canonical_sha)
+    _check_not_rolled_back(source, promotion)
     proven = prove(source, promotion)
     last = source.last()
     if last is None:
@@ -134,6 +134,22 @@ def nominate(source: RegistryStore, semver: str) -> Nominee:
         head=f"{last[0]}:{digest_bytes(last[1])}",
     )
     return Nominee(proven, read_promoted_manifest(source, promotion.event.canonical_sha), origin)
+
+
+def _check_not_rolled_back(source: RegistryStore, promotion: Promotion) -> None:
+    """Check that no rollback left a version behind; one that production went back to later is good again."""
+    semver, production = promotion.semver, find_production(source)
+    back = False
+    # A promotion after the rollback moves production above the version again: the events tell the two apart.
+    for line in itertools.islice(source.lines(), promotion.event.number, None):
+        event = parse_document(line, Event, where=f"{source.location}/index")
+        if event.kind is not Kind.ROLLED_BACK or event.semver is None or event.production_before is None:
+            continue
+        low, version, high = map(parse_semver, (event.semver, semver, event.production_before))
+        back = low < version if version <= high else back
+    # Of a rollback that is not finished the event may be missing.
+    if back or production is None or parse_semver(semver) > parse_semver(production):
+        raise Refused(f"{source.location}: {semver} was rolled back; {production or 'nothing'} is in production there")
 
 
 def _check_in_index(source: RegistryStore, promotion: Promotion) -> None:

@@ -18,6 +18,7 @@ from lynxgate.decision.enforceable import (
     check_enforceable,
     check_globs,
     check_tested_statistics,
+    check_warnings,
 )
 from lynxgate.decision.metrics.judge import judge_metrics
 from lynxgate.decision.outcome import Outcome
@@ -63,6 +64,7 @@ def activate(data: bytes, *, accept_zero: Collection[str] = (), where: str = "th
         check_baseline(baseline)
         if not is_active:
             _check_source(baseline)
+            check_warnings(baseline)
             check_passable(baseline)
     except CannotJudge as error:
         raise CannotJudge(f"{where}: {error}") from error

@@ -7,10 +7,14 @@
 
 from __future__ import annotations
 
+import math
 from decimal import Decimal
 
 from lynxgate.decision.baseline import Baseline, Figures
 from lynxgate.decision.compare import compare_again
+from lynxgate.decision.policy import ShelfLife
+from lynxgate.decision.statistics import Score, wilson
+from lynxgate.decision.statistics.shelf_life import composed_life
 from lynxgate.errors import CannotJudge
 from lynxgate.escape import visible
 from minieval.contract.outcome_bits import pack_outcomes
@@ -24,6 +28,7 @@ def check_passable(baseline: Baseline) -> None:
     Raises:
         CannotJudge: it would not; the message has the bucket and the reason.
     """
+    _check_shelf_life(baseline)
     policy = baseline.policy.model_copy(update={"metrics": {}})
     verdict = compare_again(_best_evaluation(baseline), baseline.model_copy(update={"policy": policy, "metrics": {}}))
     # The eval set and the task are the baseline's own, and isolation is up to the machine: only rows count.
@@ -35,6 +40,24 @@ def check_passable(baseline: Baseline) -> None:
         f"{visible(row.reason)}{f' (and {more} more)' if more else ''}; give it more rows or a wider tolerance, "
         "make it advisory, or use another rule"
     )
+
+
+def _check_shelf_life(baseline: Baseline) -> None:
+    """Check that ``shelf_life: refuse`` allows one comparison: with a model that differs as little as one can."""
+    policy, agreed = baseline.policy, baseline.aggregate
+    if policy.shelf_life is not ShelfLife.REFUSE or agreed is None or agreed.n is None or agreed.share is None:
+        return
+    compared = any(each is not None for each in (agreed.outcomes, agreed.counts, agreed.scores))
+    # Without outcomes two models are taken to fail on different rows, and the best one fails on none.
+    differing = 0 if compared else math.ceil(agreed.n * (1 - agreed.share))
+    disagreement = wilson(Score(differing, agreed.n), 2 * float(policy.confidence) - 1)[1]
+    tolerance = float(policy.overall_terms.tolerance_pp) / 100
+    if not composed_life(agreed.n, tolerance, policy.alpha, disagreement, len(baseline.buckets)):
+        raise CannotJudge(
+            f"no candidate could pass: shelf_life is refuse, and at the overall tolerance of {100 * tolerance:g} pp "
+            f"the {agreed.n} rows of the eval set allow no comparison; give it more rows or a wider tolerance, or let "
+            "shelf_life warn"
+        )
 
 
 def _best_evaluation(baseline: Baseline) -> Evaluation:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Sequence
 from typing import Final
 
@@ -21,7 +22,10 @@ from minieval.contract.report import Evaluation
 
 SCHEMA: Final = "lynxgate.diff/1"
 LONGEST: Final = 300  # characters of a cell in text and Markdown
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+# Some spreadsheets take the wide forms too.
+_FORMULA: Final = (*"=+-@", *"\uff1d\uff0b\uff0d\uff20", "\t", "\r")
+# Where a comma is the decimal sign, a spreadsheet ends a cell at a semicolon, whatever is quoted.
+_AFTER_SEMICOLON: Final = re.compile(r"""(;[\s"']*)(?=[=+\-@\uff1d\uff0b\uff0d\uff20])""")
 _COLUMNS: Final = ("bucket", "rows", "lost", "gained")
 
 
@@ -180,5 +184,6 @@ def _shorten(text: str) -> str:
 
 
 def _guard(cell: str) -> str:
-    """Return a cell that a spreadsheet shows as text: one that begins as a formula gets an apostrophe in front."""
-    return f"'{cell}" if cell.lstrip().startswith(_FORMULA) or cell.startswith(_FORMULA) else cell
+    """Return a cell that a spreadsheet shows as text: what begins as a formula gets an apostrophe in front."""
+    inside = _AFTER_SEMICOLON.sub(r"\1'", cell)
+    return f"'{inside}" if cell.lstrip().startswith(_FORMULA) else inside

@@ -32,7 +32,7 @@ MAX_LIST: Final = 1_000_000  # entries of a list in the footer
 MAX_GROUP: Final = 512 * 1024 * 1024  # declared bytes of a row group, not compressed
 MAX_TEXT: Final = 4 * 1024 * 1024  # bytes of one answer, expected answer or input
 LINES_AT_ONCE: Final = 4096
-TEXTS: Final = ("answer", "expected", INPUTS)
+TEXTS: Final = ("id", "answer", "expected", INPUTS)
 MAGIC: Final = b"PAR1"
 NOT_PARQUET: Final = "cannot be read as Parquet; evaluate again with --rows"
 
@@ -176,7 +176,7 @@ def refuse_long(batch: pa.RecordBatch, path: Path) -> None:
     Raises:
         CannotJudge: the message names the column.
     """
-    for name in ("id", *TEXTS):
+    for name in TEXTS:
         if name not in batch.schema.names or not _is_text(batch.schema.field(name).type):
             continue
         texts = batch.column(name)

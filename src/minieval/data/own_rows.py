@@ -97,15 +97,21 @@ def read_own_rows(path: Path, *, trials: int, graded: bool) -> OwnRows:
 
 def _cells(batch: pa.RecordBatch, name: str, kind: pa.DataType) -> list[Json]:
     column = batch.column(name)
-    column = column.dictionary_decode() if isinstance(column, pa.DictionaryArray) else column
     if column.null_count:
         raise CannotJudge(f"{SHOWN} have a line without {name}")
+    if isinstance(column, pa.DictionaryArray):  # a long text that each line repeats is held once
+        values = _cast(column.dictionary, name, kind)
+        return [values[index] for index in column.indices.to_pylist()]
     if pa.types.is_boolean(column.type):
         column = column.cast(pa.int8())
+    return _cast(column, name, kind)
+
+
+def _cast(column: pa.Array, name: str, kind: pa.DataType) -> list[Json]:
     try:
         cells: list[Json] = column.cast(kind).to_pylist()
     except pa.ArrowException as error:
-        raise CannotJudge(f"{SHOWN}: the column {name!r} is {batch.column(name).type}, which is no {kind}") from error
+        raise CannotJudge(f"{SHOWN}: the column {name!r} is {column.type}, which is no {kind}") from error
     return cells
 
 

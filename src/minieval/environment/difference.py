@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from importlib import metadata
 from pathlib import Path
 
-from packaging.markers import InvalidMarker, UndefinedEnvironmentName
+from packaging.markers import InvalidMarker, UndefinedComparison, UndefinedEnvironmentName
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion
@@ -85,7 +85,7 @@ def _applies(requirement: Requirement, python: str | None) -> bool:
         environment = {"python_version": ".".join(python.split(".")[:2]), "python_full_version": python}
     try:
         return requirement.marker.evaluate(environment)
-    except (InvalidMarker, UndefinedEnvironmentName, InvalidVersion):
+    except (InvalidMarker, UndefinedComparison, UndefinedEnvironmentName, InvalidVersion):
         return True
 
 

@@ -92,7 +92,7 @@ class Uv:
             **({} if self.index is None else {"UV_DEFAULT_INDEX": self.index}),
         }
         limited = within_limits([str(self.program), *command], file_mb=MAX_FILE_MB, seconds=MAX_SECONDS)
-        errors = self.home / "errors"
+        errors, kept = self.home / "errors", measure_folder(self.cache)
         with errors.open("wb") as stream:
             process = subprocess.Popen(
                 limited,
@@ -104,7 +104,7 @@ class Uv:
                 start_new_session=True,
             )
         try:
-            self._wait(process, doing, watched)
+            self._wait(process, doing, watched, kept)
         finally:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
@@ -112,15 +112,18 @@ class Uv:
         if process.returncode != 0:
             raise CannotJudge(f"uv could not {doing} the model's environment: {self._read_errors(errors)}")
 
-    def _wait(self, process: subprocess.Popen[bytes], doing: str, watched: Path | None) -> None:
+    def _wait(self, process: subprocess.Popen[bytes], doing: str, watched: Path | None, kept: int) -> None:
+        """Wait for uv, and end it when it writes too much; its cache had ``kept`` bytes before."""
         end = time.monotonic() + MAX_SECONDS
         while True:
-            try:
+            with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(timeout=_TICK)
-                large = watched is not None and measure_folder(watched) > MAX_TOTAL_MB * MIB
-            except subprocess.TimeoutExpired:
-                large = any(measure_folder(each) > MAX_TOTAL_MB * MIB for each in (watched, self.home) if each)
-            if large:
+            # A wheel is unpacked in the cache first, and a small one may hold terabytes.
+            sizes = [
+                measure_folder(self.cache) - kept,
+                *(measure_folder(each) for each in (watched, self.home) if each),
+            ]
+            if max(sizes) > MAX_TOTAL_MB * MIB:
                 raise CannotJudge(f"the model's environment is larger than {MAX_TOTAL_MB} MiB; ask for fewer packages")
             if process.returncode is not None:
                 return

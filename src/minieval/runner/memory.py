@@ -3,11 +3,13 @@
 - What counts is resident memory and swap. Reserved addresses do not count.
 - The peak of a single process is the kernel's own figure: what a process used between two looks is not missed.
 - Of several processes the sum counts. Shared pages count once where the kernel gives shares (``smaps_rollup``).
+- Files in memory (``memfd_create``) count while a process has them open, also where none has mapped them.
 - Nothing here is trusted to be there: a process that ended, or a figure that may not be read, counts as 0.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Iterable
@@ -30,12 +32,18 @@ class MemoryWatch:
         """Return whether the processes use more than ``bound`` bytes together, or one of them once did."""
         if (now := time.monotonic()) >= self._next_scan:
             self._pids, self._next_scan = find_processes(self._root), now + _RESCAN
-        used, peak = 0, 0
+        unmapped = _measure_memory_files(self._pids)
+        used, peak = unmapped, 0
         for status in map(_read_status, self._pids):
             swapped = status.get("VmSwap", 0)
             used += status.get("VmRSS", 0) + swapped
             peak = max(peak, status.get("VmHWM", 0) + swapped)
-        return peak > bound or (used > bound and sum(map(_read_share, self._pids)) > bound)
+        return peak > bound or (used > bound and self._measure_shares(unmapped) > bound)
+
+    def _measure_shares(self, memory_files: int) -> int:
+        """Return what all processes use, where a page counts once; pages of a file in memory may be mapped too."""
+        shares = [_read_share(pid) for pid in self._pids]
+        return sum(own for own, _ in shares) + max(memory_files, sum(shared for _, shared in shares))
 
 
 def find_processes(root: int) -> tuple[int, ...]:
@@ -64,18 +72,38 @@ def _list_processes() -> Iterable[tuple[int, int, int]]:
 
 def _read_status(pid: int) -> dict[str, int]:
     """Return the sizes in ``/proc/PID/status``, in bytes."""
-    lines = (line.split() for line in _read(f"{pid}/status").splitlines() if line.startswith("Vm"))
+    lines = (line.split() for line in _read(f"{pid}/status").splitlines() if line.startswith(("Vm", "RssShmem")))
     return {words[0].rstrip(":"): int(words[1]) * KIB for words in lines}
 
 
-def _read_share(pid: int) -> int:
-    """Return the memory of a process, where the part of a page that n processes share is 1/n of it."""
+def _read_share(pid: int) -> tuple[int, int]:
+    """Return the memory of a process without shared memory, and its share of shared memory.
+
+    The part of a page that n processes share is 1/n of it.
+    """
     text = _read(f"{pid}/smaps_rollup")
     if not text:
         status = _read_status(pid)
-        return status.get("VmRSS", 0) + status.get("VmSwap", 0)
-    lines = (line.split() for line in text.splitlines())
-    return sum(int(words[1]) * KIB for words in lines if words[0] in {"Pss:", "SwapPss:"})
+        shared = status.get("RssShmem", 0)
+        return status.get("VmRSS", 0) - shared + status.get("VmSwap", 0), shared
+    lines = [line.split() for line in text.splitlines()]
+    sizes = {words[0]: int(words[1]) * KIB for words in lines if words[-1] == "kB"}
+    shared = sizes.get("Pss_Shmem:", 0)
+    return sizes.get("Pss:", 0) - shared + sizes.get("SwapPss:", 0), shared
+
+
+def _measure_memory_files(pids: Iterable[int]) -> int:
+    """Return the bytes of the files in memory that these processes have open, each file once."""
+    sizes: dict[int, int] = {}
+    for pid in pids:
+        folder = PROC / f"{pid}/fd"
+        with contextlib.suppress(OSError):
+            for name in os.listdir(folder):  # noqa: PTH208 - pathlib is slow
+                with contextlib.suppress(OSError):  # it was closed
+                    if os.readlink(folder / name).startswith("/memfd:"):  # noqa: PTH115 - pathlib is slow
+                        found = os.stat(folder / name)  # noqa: PTH116 - pathlib is slow
+                        sizes[found.st_ino] = found.st_blocks * 512
+    return sum(sizes.values())
 
 
 def _read(name: str) -> str:

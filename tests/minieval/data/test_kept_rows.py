@@ -216,6 +216,30 @@ def test_a_long_cell_and_a_huge_footer_are_refused(tmp_path: Path) -> None:
             pytest.fail("it was opened")
 
 
+def test_a_long_id_that_every_line_repeats_is_held_once(tmp_path: Path) -> None:
+    lines, path = 1024, tmp_path / "rows.parquet"
+    ids = pa.DictionaryArray.from_arrays(pa.array([0] * lines, pa.int32()), ["i" * 1_000_000])
+    found = {
+        "row": pa.array(range(1, lines + 1), pa.int64()), "id": ids, "trial": pa.array([1] * lines, pa.int32()),
+        "score": pa.array([1.0] * lines), "answer": ['"a"'] * lines, "expected": ['"a"'] * lines,
+    }  # fmt: skip
+    table = pa.table(found)
+    with parquet.ParquetWriter(path, table.schema, store_schema=False, dictionary_pagesize_limit=2_000_000) as writer:
+        writer.write_table(table)
+        writer.add_key_value_metadata({"schema": "minieval.rows/1"})
+    assert path.stat().st_size < 3_000_000
+    usual = pa.default_memory_pool()
+    counting = pa.proxy_memory_pool(usual)
+    pa.set_memory_pool(counting)
+    try:
+        identity = RowsIdentity(path=path.name, sha256=digest_bytes(path.read_bytes()), lines=lines)
+        with open_kept_rows(path, identity, where="it") as rows:
+            assert len(rows.read_lines(frozenset({7}))[7][0].id) == 1_000_000
+    finally:
+        pa.set_memory_pool(usual)
+    assert counting.max_memory() < 100_000_000
+
+
 def test_text_that_is_not_unicode_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "rows.parquet"
     broken = pa.Array.from_buffers(

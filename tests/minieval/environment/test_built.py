@@ -167,6 +167,21 @@ def test_too_much_is_refused(tmp_path: Path, index: str, monkeypatch: pytest.Mon
         uv.resolve(asked.requirements, python="/usr/bin/python3")
 
 
+def test_what_a_wheel_unpacks_to_in_the_cache_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The cache is on the disk too; what was in it before does not count."""
+    home, cache, uv = (tmp_path / name for name in ("home", "cache", "uv"))
+    home.mkdir()
+    cache.mkdir()
+    (cache / "earlier").write_bytes(bytes(5_000_000))
+    monkeypatch.setattr("minieval.environment.uv.MAX_TOTAL_MB", 2)
+    for size, words in ((1_000_000, "could not make"), (3_000_000, "larger than 2 MiB")):
+        uv.write_text(f'#!/bin/sh\nhead -c {size} /dev/zero > "$UV_CACHE_DIR/unpacked"\nexit 1\n')
+        uv.chmod(0o755)
+        with pytest.raises(CannotJudge, match=words):
+            Uv(uv, home, cache).install(b"", tmp_path / "environment", python="/usr/bin/python3")
+        (cache / "unpacked").unlink()
+
+
 def test_the_gates_own_environment_is_compared(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

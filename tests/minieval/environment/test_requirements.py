@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from minieval.contract.exits import CannotJudge
+from minieval.environment.difference import find_differences
 from minieval.environment.requirements import MAX_BYTES, MAX_LINES, Asked, check_plain, parse_lines, read_asked
 
 PLAIN = [
@@ -117,3 +118,11 @@ def test_the_version_of_python_env(tmp_path: Path) -> None:
     assert read_asked(tmp_path).problem.startswith("python is '3.1'")
     (tmp_path / "python_env.yaml").write_text("python: !!python/object/apply:os.system [id]\n")
     assert read_asked(tmp_path).problem
+
+
+@pytest.mark.parametrize("marker", ['os_name ~= "posix"', 'python_version ~= "abc"', '"linux" ~= sys_platform'])
+def test_a_marker_that_cannot_be_evaluated_applies(marker: str) -> None:
+    (line,) = parse_lines(f"roman==4.2; {marker}")
+    assert line.requirement is not None
+    (difference,) = find_differences([line.requirement], {}, "3.11.7")
+    assert (difference.package, difference.installed) == ("roman", None)

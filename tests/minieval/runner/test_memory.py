@@ -65,3 +65,19 @@ def test_a_process_that_ended_uses_nothing() -> None:
     done = subprocess.Popen([sys.executable, "-c", ""])
     done.wait()
     assert not MemoryWatch(done.pid).exceeds(0)
+
+
+WRITTEN = "kept = os.memfd_create('x')\nfor _ in range(100): os.write(kept, bytes(2**20))"
+
+
+def test_a_file_in_memory_counts_though_no_process_has_mapped_it() -> None:
+    with running(WRITTEN) as pid:
+        assert MemoryWatch(pid).exceeds(64 * MIB)
+        assert not MemoryWatch(pid).exceeds(200 * MIB)
+
+
+def test_a_file_in_memory_counts_once_where_processes_share_and_map_it() -> None:
+    mapped = "pages = mmap.mmap(kept, 0)\nsum(pages[::4096])"
+    with running(f"{WRITTEN}\n{mapped}\nfor _ in range(3):\n if os.fork() == 0: time.sleep(60)") as pid:
+        assert MemoryWatch(pid).exceeds(64 * MIB)
+        assert not MemoryWatch(pid).exceeds(180 * MIB)
