@@ -308,14 +308,17 @@ def test_the_lineage_is_read(capfd: pytest.CaptureFixture[str]) -> None:
     assert [each.training_data_sha256 for each in generations] == training
 
 
-def test_a_counted_gate_is_asked_again_for_nothing(copied: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    """The gate's name is a hash over bundle, eval set and policy, which must come out the same."""
+def test_a_gate_that_was_counted_without_its_answers_counts_on(
+    copied: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """An entry of then does not name what the bundle answered, so the same comparison is another one, and then free."""
     evaluation, baseline = documents_of(copied, "v0.2.0")
     Path("evaluation.json").write_bytes(evaluation)
     Path("baseline.json").write_bytes(baseline)
-    found = answer(capfd, "count-gate", "--evaluation", "evaluation.json", "--baseline", "baseline.json")
-    assert (found["used"], found["free"]) == (1, True)
-    assert len(list(Path("registry", "gates").rglob("*.json"))) == 1
+    for free in (False, True):
+        found = answer(capfd, "count-gate", "--evaluation", "evaluation.json", "--baseline", "baseline.json")
+        assert (found["used"], found["free"]) == (2, free)
+    assert len(list(Path("registry", "gates").rglob("*.json"))) == 2
 
 
 def test_the_registry_goes_on(copied: Path, capfd: pytest.CaptureFixture[str]) -> None:
