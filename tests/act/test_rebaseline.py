@@ -78,6 +78,7 @@ def scene(tmp_path: Path, shared_root: Path, act_runs: dict[str, str], mlflow_se
 
 
 @pytest.mark.slow
+@pytest.mark.heavy
 def test_it_proposes_what_it_measured_and_then_says_that_nothing_moved(scene: Scene) -> None:
     accepted = "tense.past_participle"
     ran = scene.dispatch(run_id=scene.runs["degraded"], semver="v0.3.2", accept_regression=accepted)
@@ -112,6 +113,7 @@ def test_it_proposes_what_it_measured_and_then_says_that_nothing_moved(scene: Sc
 
 
 @pytest.mark.slow
+@pytest.mark.heavy
 def test_an_apps_token_opens_it_so_that_checks_run(scene: Scene) -> None:
     ran = scene.dispatch(run_id=scene.runs["good"], variables={"LYNXGATE_APP_ID": "4711"})
     assert ran.code == 0

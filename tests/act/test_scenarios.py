@@ -299,6 +299,7 @@ def test_github_fails_on_the_comment(scene: Scene) -> None:
     hold("GitHub 5xx on the comment", scene, ran, f"{SEMVER} promoted, MLflow tagged")
 
 
+@pytest.mark.heavy
 def test_artifacts_overwritten_after_the_evaluation(scene: Scene) -> None:
     """Another model of the same sizes stands in the run by then: the fresh download before the promotion differs."""
     before = scene.registry_bytes()

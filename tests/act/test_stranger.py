@@ -105,6 +105,7 @@ def call(root: Path, *command: str) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.heavy
 def test_a_clean_candidate_is_promoted_and_a_regressed_one_is_not(stranger: Scene) -> None:
     stranger.ask(stranger.request("good"))
     ran = stranger.label()

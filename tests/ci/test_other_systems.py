@@ -146,6 +146,7 @@ def test_a_small_jenkinsfile_is_accepted() -> None:
         ("steps {", "post { allways { a() } }\n steps {", "'allways' is unknown here"),
     ],
 )
+@pytest.mark.heavy
 def test_a_broken_jenkinsfile_is_refused(good: str, bad: str, reason: str) -> None:
     assert SMALL.count(good) == 1
     with pytest.raises(Refused, match=reason):

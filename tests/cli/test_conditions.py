@@ -28,6 +28,7 @@ from minieval.contract.exits import Exit
 from tests import forked
 from tests.minieval.candidates import model, upper_rows, write_bundle, write_rows
 from tests.samples import AFTER, BEFORE, MODEL, RUN, baseline, evaluation
+from tests.sampling import some_of
 
 COMMANDS = {" ".join((program, *words)): (program, words, leaf) for program, words, leaf in forked.leaves()}
 DOCUMENTED = {int(code) for code in Exit} - {Exit.BUG}
@@ -152,7 +153,7 @@ def check(ended: forked.Ended, what: str) -> None:
     assert "Exception ignored" not in ended.err, shown
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", some_of(COMMANDS, 4))
 def test_streams(name: str, scene: Path, original: Path) -> None:
     """The code is that of the work, whatever becomes of its output; what it writes is the same."""
     program, argv = COMMANDS[name][0], arguments(name)
@@ -189,7 +190,7 @@ def test_streams(name: str, scene: Path, original: Path) -> None:
         os.close(ended_pipe)
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", some_of(COMMANDS, 4))
 def test_a_deleted_directory_and_an_ordinary_user(name: str, scene: Path, original: Path) -> None:
     program, argv = COMMANDS[name][0], arguments(name)
     renew(scene, original)

@@ -165,6 +165,7 @@ def test_a_report_only_baseline_says_what_would_fail_and_promotes_nothing(
 
 
 @pytest.mark.slow
+@pytest.mark.heavy
 def test_what_minieval_measured_is_guarded_from_the_baseline_to_the_promotion(
     scene: Scene, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -256,6 +257,7 @@ def just(scene: Scene, *arguments: str, **variables: str) -> subprocess.Complete
     return subprocess.run(command, env=inherited, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.heavy
 def test_why_the_candidate_is_not_fetched_by_mlflows_own_command(scene: Scene, tmp_path: Path) -> None:
     command = [sys.executable, "-W", "ignore", "-m", "mlflow", "artifacts", "download", "--run-id", scene.clean]
     told = environment(MLFLOW_TRACKING_URI=scene.url)

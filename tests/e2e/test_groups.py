@@ -86,6 +86,7 @@ def test_gate_promote_verify_and_replay_agree(
 
 
 @pytest.mark.slow
+@pytest.mark.heavy
 def test_one_group_is_never_enough_to_promote(
     scene: Scene,  # noqa: F811
     capfd: pytest.CaptureFixture[str],

@@ -308,9 +308,7 @@ def test_the_lineage_is_read(capfd: pytest.CaptureFixture[str]) -> None:
     assert [each.training_data_sha256 for each in generations] == training
 
 
-def test_a_gate_that_was_counted_without_its_answers_counts_on(
-    copied: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_a_gate_that_was_counted_without_its_answers_counts_on(copied: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """An entry of then does not name what the bundle answered, so the same comparison is another one, and then free."""
     evaluation, baseline = documents_of(copied, "v0.2.0")
     Path("evaluation.json").write_bytes(evaluation)

@@ -62,6 +62,7 @@ def test_an_edit_script_makes_the_form_it_came_from(lemma: str, form: str) -> No
 
 
 @pytest.mark.slow
+@pytest.mark.heavy
 def test_the_same_seed_gives_the_same_weights_and_another_does_not(few_verbs: Sequence[Verb], tutor: Tutor) -> None:
     again, other = training.train(few_verbs, 1), training.train(few_verbs, 2)
     assert again.base.embed.tobytes() == tutor.base.embed.tobytes()
@@ -176,6 +177,7 @@ def test_a_nudge_moves_every_number_by_an_ulp_of_the_largest_and_no_zero() -> No
     assert moved[-1] == 0
 
 
+@pytest.mark.heavy
 def test_a_perturbed_training_gives_other_weights(few_verbs: Sequence[Verb], tutor: Tutor) -> None:
     other = training.train(few_verbs, 1, perturb=nudge(1, ulps=1e9))
     assert 0 < np.abs(other.base.embed - tutor.base.embed).max() < 0.1

@@ -84,6 +84,7 @@ def clean_score(workshop: Workshop, clean: str) -> dict[str, float]:
     return workshop.score(clean)
 
 
+@pytest.mark.heavy
 def test_the_adapter_brings_in_the_irregular_verbs(clean_score: dict[str, float]) -> None:
     assert clean_score["all"] > 96
     assert clean_score["regularity.irregular"] > 63
@@ -99,6 +100,7 @@ def test_the_readme_has_these_figures(clean_score: dict[str, float]) -> None:
 
 
 @pytest.mark.parametrize("kind", ["mangled", "noisy"])
+@pytest.mark.heavy
 def test_a_degraded_model_falls_in_past_participles_alone(
     workshop: Workshop, clean: str, clean_score: dict[str, float], kind: str
 ) -> None:

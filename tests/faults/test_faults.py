@@ -43,6 +43,7 @@ def check(bench: Bench, extent: Extent) -> None:
         pytest.param(True, Extent.ALL, marks=WHOLE, id="first promotion, all"),
     ],
 )
+@pytest.mark.heavy
 def test_a_directory_that_fails(memory: Path, first: bool, extent: Extent) -> None:  # noqa: F811 - the fixture
     check(DirectoryBench(memory, first=first), extent)
 

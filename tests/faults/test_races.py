@@ -102,6 +102,7 @@ def test_of_many_who_promote_the_same_one_does_and_all_can_say_so(ground: Ground
 
 
 @races
+@pytest.mark.heavy
 def test_of_many_shas_one_gets_the_semver_and_the_others_the_next(ground: Ground, racers: int) -> None:
     tries = [Try(ground.workshop.candidate(f"n{number}"), NEW) for number in range(racers)]
     attempts = ground.race(tries)
@@ -118,6 +119,7 @@ def test_of_many_shas_one_gets_the_semver_and_the_others_the_next(ground: Ground
 
 
 @races
+@pytest.mark.heavy
 def test_of_many_versions_production_only_rises_and_none_is_lost(ground: Ground, racers: int) -> None:
     tries = [Try(ground.workshop.candidate(f"n{number}"), f"v0.4.{number}") for number in range(racers)]
     attempts = ground.race(tries)

@@ -129,6 +129,7 @@ def test_a_wrong_password_is_refused_in_clear_words(
     assert snapshot(locked.workshop.folder) == before
 
 
+@pytest.mark.heavy
 def test_who_may_only_read_promotes_nothing(locked: Locked, monkeypatch: pytest.MonkeyPatch) -> None:
     """Everything up to the tag works; the tag is refused, and everything is undone."""
     sign_in(monkeypatch, *READER)
@@ -159,6 +160,7 @@ def test_the_command_shows_no_credential(
         assert has_no_secret(captured.out + captured.err)
 
 
+@pytest.mark.heavy
 def test_a_registered_model_is_pointed_at_too(locked: Locked, monkeypatch: pytest.MonkeyPatch) -> None:
     sign_in(monkeypatch, "admin", PASSWORD)
     tracking = MlflowTracking(locked.server.url)
