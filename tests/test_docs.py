@@ -83,6 +83,7 @@ def environment(home: Path) -> dict[str, str]:
         if any(block.options or block.language == "console" for block in blocks(each))
     ],
 )
+@pytest.mark.slow
 def test_the_samples_of_the_page_work(page: Path, tmp_path: Path) -> None:
     folder, home = tmp_path / "here", tmp_path / "home"
     folder.mkdir()
@@ -153,6 +154,7 @@ def test_every_command_option_and_public_name_has_a_text() -> None:
     assert list(find_undocumented()) == []
 
 
+@pytest.mark.slow
 def test_the_site_builds_without_a_broken_link(tmp_path: Path) -> None:
     shutil.copytree(ROOT / "docs", tmp_path / "docs")
     shutil.copy(ROOT / "mkdocs.yml", tmp_path)

@@ -63,6 +63,7 @@ def test_every_code_has_a_command() -> None:
 
 
 @pytest.mark.parametrize(("code", "command"), COMMANDS, ids=lambda value: value.name if isinstance(value, Exit) else "")
+@pytest.mark.slow
 def test_a_command_ends_with_its_code(code: Exit, command: list[str], tmp_path: Path) -> None:
     for name, tree in DOCUMENTS.items():
         (tmp_path / name).write_text(json.dumps(tree))

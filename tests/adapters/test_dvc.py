@@ -14,6 +14,7 @@ from minieval.contract.evalset import identify
 from tests.dvc_repository import DvcRepository
 
 
+@pytest.mark.slow
 def test_pull(dvc_repository: DvcRepository, capfd: pytest.CaptureFixture[str]) -> None:
     before = [identify(dvc_repository.file), identify(dvc_repository.folder)]
     dvc_repository.forget()
@@ -32,6 +33,7 @@ def test_pull_from_elsewhere_by_a_relative_path(dvc_repository: DvcRepository, m
 
 @pytest.mark.parametrize("kept", ["in the cache", "in the remote"])
 @pytest.mark.parametrize("kind", ["file", "folder"])
+@pytest.mark.slow
 def test_local_changes_that_are_kept_elsewhere_give_way(dvc_repository: DvcRepository, kind: str, kept: str) -> None:
     target = dvc_repository.file if kind == "file" else dvc_repository.folder
     pointer = target.with_name(f"{target.name}.dvc")
@@ -88,6 +90,7 @@ def change(target: Path) -> Path:
 
 
 @pytest.mark.parametrize("verify", [False, True])
+@pytest.mark.slow
 def test_tampered_bytes_never_pass(
     dvc_repository: DvcRepository, verify: bool, capfd: pytest.CaptureFixture[str]
 ) -> None:

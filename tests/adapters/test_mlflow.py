@@ -61,6 +61,7 @@ def bundle(logged_model: tuple[str, str, Path]) -> Path:
 
 
 class TestContract:
+    @pytest.mark.slow
     def test_tags(self, place: str) -> None:
         tracking = MlflowTracking(place)
         run = log_bundle(place, None)

@@ -168,6 +168,7 @@ def test_replay_refuses_what_does_not_follow(place: Path, capfd: pytest.CaptureF
     assert (code, "was made from another baseline" in err) == (4, True)
 
 
+@pytest.mark.slow
 def test_plan_shows_what_can_never_pass_and_what_is_needed(place: Path, capfd: pytest.CaptureFixture[str]) -> None:
     save(place, "eval_baseline.json", ["yes"] * N, "noninferior", tolerance_pp=1, buckets={"a": {"tolerance_pp": 5}})
     code, out, _ = call(capfd, "plan")
@@ -199,6 +200,7 @@ def test_the_chance_that_chance_alone_falls_beyond_a_tolerance() -> None:
     assert chance_of_falling(4, Fraction(1, 4), 0.5) == pytest.approx(float(share))
 
 
+@pytest.mark.slow
 def test_calibrate_is_seeded_and_finds_both_errors_of_the_point_rule(
     place: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -216,6 +218,7 @@ def test_calibrate_is_seeded_and_finds_both_errors_of_the_point_rule(
     assert "one bucket worse by 20 pp, passed: 40 of 40" in out
 
 
+@pytest.mark.slow
 def test_calibrate_judges_no_metrics(place: Path, capfd: pytest.CaptureFixture[str]) -> None:
     argv = ("calibrate", "--repetitions", "10")
     before = call(capfd, *argv)

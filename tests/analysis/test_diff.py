@@ -140,6 +140,7 @@ def test_lost_and_gained_rows_are_shown_side_by_side(written: Written, capsys: p
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
+@pytest.mark.slow
 def test_lost_and_gained_equal_a_computation_with_sets(
     data: st.DataObject, tmp_path_factory: pytest.TempPathFactory, capsys: pytest.CaptureFixture[str]
 ) -> None:

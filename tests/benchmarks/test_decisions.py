@@ -89,6 +89,7 @@ def test_guard_is_the_two_tests_of_the_statistics() -> None:
 
 
 @pytest.mark.parametrize("rule", ["guard", "noninferior"])
+@pytest.mark.slow
 def test_the_simulated_decision_is_the_gates(rule: str) -> None:
     """The same candidates through documents and `lynxgate.decision.compare`."""
     n, buckets = 400, 3
@@ -159,6 +160,7 @@ def test_naive_intervals_collapse_where_tangos_does_not() -> None:
     assert not holds(Pairs(10, 0, 0), BUCKET_MARGIN)
 
 
+@pytest.mark.slow
 def test_quick_run_prints_tables_and_draws(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     page, picture = tmp_path / "page.md", tmp_path / "picture.svg"
     page.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n", encoding="utf-8")

@@ -103,6 +103,7 @@ class TestStages:
         dvc_repository.run("push", "-q")
         return dvc_repository.root / "sub" / "made.jsonl"
 
+    @pytest.mark.slow
     def test_an_output_is_named_by_the_lock(self, made: Path, dvc_repository: DvcRepository) -> None:
         assert find_pointer(made).file == dvc_repository.root / "dvc.lock"
         check(made)
@@ -120,18 +121,21 @@ class TestStages:
         with pytest.raises(IntegrityFailure, match="neither in DVC's cache"):
             DvcEvalData(dvc_repository.root).pull(made)
 
+    @pytest.mark.slow
     def test_a_relative_path_and_another_directory(self, made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.chdir(made.parent)
         check(Path("made.jsonl"))
         monkeypatch.chdir(made.parent.parent)
         check(Path("sub/made.jsonl"))
 
+    @pytest.mark.slow
     def test_another_output_is_not_it(self, made: Path) -> None:
         other = made.with_name("other.jsonl")
         other.write_text("x\n")
         with pytest.raises(CannotJudge, match=r"no dvc\.lock in its folder or above names other\.jsonl"):
             find_pointer(other)
 
+    @pytest.mark.slow
     def test_the_lock_of_another_repository_does_not_count(self, made: Path) -> None:
         inner = made.parent / "inner"
         make_dvc_repository(inner)
@@ -165,6 +169,7 @@ class TestStages:
 
 
 class TestDvcFiles:
+    @pytest.mark.slow
     def test_wdir(self, dvc_repository: DvcRepository) -> None:
         folder = dvc_repository.root / "data"
         folder.mkdir()
@@ -198,6 +203,7 @@ class TestDvcFiles:
         DvcEvalData(dvc_repository.root).pull(folder)
         check(folder)
 
+    @pytest.mark.slow
     def test_an_import(self, dvc_repository: DvcRepository, tmp_path: Path) -> None:
         source = make_dvc_repository(tmp_path / "source")
         source.run("config", "core.no_scm", "false")

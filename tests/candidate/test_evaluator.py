@@ -22,6 +22,7 @@ def eval_set(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_a_failure_keeps_minievals_exit_code(tmp_path: Path, eval_set: Path, capfd: pytest.CaptureFixture[str]) -> None:
     output = tmp_path / "candidate_eval.json"
     output.write_text("an older evaluation, of another candidate")
@@ -64,6 +65,7 @@ def test_the_task_is_passed_on(tmp_path: Path, eval_set: Path, monkeypatch: pyte
         assert seen[seen.index("auto") + 1 :] == passed
 
 
+@pytest.mark.slow
 def test_rows_are_passed_on(tmp_path: Path, eval_set: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """minieval itself gets the options: it accepts a new file, and refuses one that is an input."""
     with pytest.raises(CannotJudge):

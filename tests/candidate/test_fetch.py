@@ -156,6 +156,7 @@ class TestOnARealServer:
         assert len(messages) == 1
         assert "trying again (1 of 2)" in messages[0]
 
+    @pytest.mark.slow
     def test_no_server(self, tmp_path: Path) -> None:
         with pytest.raises(StoreFailure, match="nothing listens"):
             fetch(
@@ -286,6 +287,7 @@ class TestDestination:
         bench.destination.mkdir(parents=True)
         assert bench.fetch()
 
+    @pytest.mark.slow
     def test_a_failure_leaves_the_previous_candidate(self, bench: Bench) -> None:
         sha = bench.fetch().canonical_sha
         bench.tracking.failures = 9

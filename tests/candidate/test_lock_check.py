@@ -72,6 +72,7 @@ def test_only_pins_for_this_platform_count(tmp_path: Path) -> None:
         check_lock(write(tmp_path, "colorama==0.4.6 ; sys_platform == 'win32'\n"))
 
 
+@pytest.mark.slow
 def test_a_marker_that_cannot_be_read_skips_nothing(tmp_path: Path) -> None:
     for marker in ("sys_platform ==", "(" * 900, "no_such_name == 'x'", "x" * 5000):
         with pytest.raises(IntegrityFailure, match=r"locked 0\.1"):

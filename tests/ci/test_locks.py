@@ -126,6 +126,7 @@ def test_the_gate_lock_is_enough_to_import_everything() -> None:
     assert run_with_only("requirements-report.lock", IMPORT_ALL).returncode != 0, "nothing is blocked"
 
 
+@pytest.mark.slow
 def test_the_report_lock_is_enough_for_requests_and_reports(github: GithubStandIn, step: Step) -> None:
     lock = "requirements-report.lock"
     assert {"mlflow", "dvc", "boto3", "numpy"} <= absent(lock)

@@ -169,6 +169,7 @@ def test_the_shell_completes_commands_and_options(typed: str, completed: list[st
     assert printed.stdout.split() == completed
 
 
+@pytest.mark.slow
 def test_the_completion_script_can_be_shown(tmp_path: Path) -> None:
     environment = {**os.environ, "_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1", "HOME": str(tmp_path)}
     script = subprocess.run(

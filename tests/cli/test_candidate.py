@@ -95,6 +95,7 @@ class TestFetch:
             assert [line for line in err.splitlines() if not line.startswith(("lynxgate: ", "downloading "))] == []
             assert "Traceback" not in err
 
+    @pytest.mark.slow
     def test_a_server_that_cannot_be_reached_is_exit_5(self, capfd: pytest.CaptureFixture[str]) -> None:
         unreachable = f"http://user:s3cret@127.0.0.1:{free_port()}"
         for uri in (None, unreachable):

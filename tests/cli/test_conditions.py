@@ -154,6 +154,7 @@ def check(ended: forked.Ended, what: str) -> None:
 
 
 @pytest.mark.parametrize("name", some_of(COMMANDS, 4))
+@pytest.mark.slow
 def test_streams(name: str, scene: Path, original: Path) -> None:
     """The code is that of the work, whatever becomes of its output; what it writes is the same."""
     program, argv = COMMANDS[name][0], arguments(name)
@@ -191,6 +192,7 @@ def test_streams(name: str, scene: Path, original: Path) -> None:
 
 
 @pytest.mark.parametrize("name", some_of(COMMANDS, 4))
+@pytest.mark.slow
 def test_a_deleted_directory_and_an_ordinary_user(name: str, scene: Path, original: Path) -> None:
     program, argv = COMMANDS[name][0], arguments(name)
     renew(scene, original)
@@ -225,6 +227,7 @@ FIRST = {option: name for name, option in reversed(PATHS)}
         for name, option in PATHS
     ],
 )
+@pytest.mark.slow
 def test_paths(name: str, option: str, scene: Path, original: Path) -> None:
     """Each path in turn is a device, a pipe, a link, a loop, unreadable, too long, or no text."""
     program, words, _ = COMMANDS[name]
@@ -291,6 +294,7 @@ WRITTEN = [(name, option) for name, option in PATHS if is_written(COMMANDS[name]
 
 
 @pytest.mark.parametrize(("name", "option"), WRITTEN, ids=lambda value: value)
+@pytest.mark.slow
 def test_no_output_is_an_input(name: str, option: str, scene: Path, original: Path) -> None:
     """Each output in turn is each file of the scene, by its name, by a link and by a hard link: none is changed."""
     program, _, leaf = COMMANDS[name]
@@ -340,6 +344,7 @@ def interrupt(scene: Path, after: float) -> tuple[int, str]:
 @pytest.mark.parametrize(
     "tries", [5, pytest.param(200, marks=[pytest.mark.heavy, pytest.mark.timeout(1800)])], ids=["few", "many"]
 )
+@pytest.mark.slow
 def test_an_interrupt_at_any_moment(tries: int, scene: Path, original: Path) -> None:
     """Ctrl-C from the first import to the end: 130 or the work's own code, one line, and a whole verdict or none.
 

@@ -91,6 +91,7 @@ COMMANDS = {
 
 
 @pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.slow
 def test_nothing_that_is_obeyed_is_printed(name: str, hostile: Workshop, capfd: pytest.CaptureFixture[str]) -> None:
     expected, command = COMMANDS[name]
     words = [each.format(name=NAME, a=hostile.candidate("a").sha) for each in command.split()]
@@ -110,6 +111,7 @@ def test_json_still_holds_the_name(hostile: Workshop, capfd: pytest.CaptureFixtu
     assert (record["note"], record["owner"]) == (HOSTILE, NAME)
 
 
+@pytest.mark.slow
 def test_commands_print_through_one_place() -> None:
     """`print` and `echo` are called in `lynxgate.cli.output` alone."""
     (package,) = map(Path, lynxgate.__path__)
@@ -149,6 +151,7 @@ def test_a_bad_deadline_is_one_sentence(
 
 
 @pytest.mark.parametrize("key", ["journal/v0.9.0.json", "tags.json", "index.jsonl", "registry.json", "gates/a/b.json"])
+@pytest.mark.slow
 def test_a_fifo_is_not_waited_for(workshop: Workshop, key: str) -> None:  # noqa: F811
     workshop.promote(workshop.candidate("a"), "v0.3.0")
     path = workshop.folder / "registry" / key

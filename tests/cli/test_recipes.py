@@ -23,6 +23,7 @@ CI = ("GITHUB_ACTIONS", "GITLAB_CI", "CIRCLECI", "JENKINS_URL", "LYNX_ENV")
     ],
     ids=["no evaluation", "not authorised", "not a version"],
 )
+@pytest.mark.slow
 def test_a_recipe_ends_as_its_command_does(recipe: list[str], code: int, sentence: str) -> None:
     environment = {name: value for name, value in os.environ.items() if name not in CI}
     environment["PATH"] = f"{BIN}:{environment['PATH']}"

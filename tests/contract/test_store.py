@@ -113,6 +113,7 @@ def test_keys_are_those_with_the_prefix_sorted(store: RegistryStore) -> None:
     assert list(store.keys("registry.json")) == ["registry.json"]
 
 
+@pytest.mark.slow
 def test_keys_has_no_end_at_a_thousand(store: RegistryStore) -> None:
     names = [f"journal/{number}" for number in range(1005)]
     with ThreadPoolExecutor(8) as pool:

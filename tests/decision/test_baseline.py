@@ -120,6 +120,7 @@ def test_the_order_of_globs_in_the_file_changes_nothing(globs: dict[str, int], r
 
 
 @given(st.text(st.characters(codec="utf-8", exclude_characters="*?"), min_size=1))
+@pytest.mark.slow
 def test_without_wildcards_a_glob_matches_itself_alone(name: str) -> None:
     assert matches(name, name)
     assert not matches(name, name + "x")

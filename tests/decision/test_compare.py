@@ -85,6 +85,7 @@ def _tables(table: dict[str, tuple[int, int, int]]) -> tuple[dict[str, Any], dic
 
 
 @given(tables, tolerances)
+@pytest.mark.slow
 def test_the_decision_is_that_of_plain_integers(table: dict[str, tuple[int, int, int]], pp: Decimal) -> None:
     before, now = _tables(table)
     verdict = judge_again(evaluation(now), baseline(before, policy={"tolerance_pp": pp}))
@@ -99,6 +100,7 @@ def test_the_decision_is_that_of_plain_integers(table: dict[str, tuple[int, int,
 
 
 @given(tables, tolerances, st.randoms(use_true_random=False))
+@pytest.mark.slow
 def test_the_order_of_buckets_changes_nothing(table: dict[str, tuple[int, int, int]], pp: Decimal, random: Any) -> None:
     before, now = _tables(table)
     shuffled = list(now.items())
@@ -109,6 +111,7 @@ def test_the_order_of_buckets_changes_nothing(table: dict[str, tuple[int, int, i
 
 
 @given(tables, tolerances, st.data())
+@pytest.mark.slow
 def test_a_better_candidate_and_a_wider_tolerance_never_turn_a_pass_into_a_refusal(
     table: dict[str, tuple[int, int, int]], pp: Decimal, data: st.DataObject
 ) -> None:
@@ -125,6 +128,7 @@ def test_a_better_candidate_and_a_wider_tolerance_never_turn_a_pass_into_a_refus
 
 
 @given(tables)
+@pytest.mark.slow
 def test_a_candidate_at_least_as_good_everywhere_passes_at_no_tolerance(
     table: dict[str, tuple[int, int, int]],
 ) -> None:
@@ -343,6 +347,7 @@ def test_any_other_text_is_refused_as_a_tolerance(text: str) -> None:
 
 
 @given(st.text(max_size=8))
+@pytest.mark.slow
 def test_any_text_is_a_tolerance_between_0_and_100_or_a_usage_failure(text: str) -> None:
     with contextlib.suppress(UsageFailure):
         assert 0 <= parse_tolerance(text) <= 100
@@ -396,6 +401,7 @@ print(*digests)
 """
 
 
+@pytest.mark.slow
 def test_a_hundred_repetitions_under_other_seeds_locales_and_zones_give_the_same_bytes(tmp_path: Path) -> None:
     candidate, agreed = tmp_path / "candidate_eval.json", tmp_path / "eval_baseline.json"
     buckets = {f"bücket.{index}": {"n": 100, "correct": 60 + index % 30} for index in range(40)}

@@ -158,6 +158,7 @@ def test_a_cap_on_flips_asks_what_a_flip_of_a_score_is() -> None:
 
 
 @given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), min_size=1, max_size=9), st.integers(0, 3))
+@pytest.mark.slow
 def test_a_flip_is_a_fall_by_more_than_the_stated_share(rows: list[tuple[int, int]], quarters: int) -> None:
     """Graded scores and four trials of the same means count alike."""
     policy = {
@@ -385,6 +386,7 @@ def test_precision_and_recall_are_proved_by_the_binomial_test(kind: str, wrong: 
     assert rate_of(kind, 92, *wrong, min=0.93, min_confidence=0.95).outcome is Outcome.REGRESSED
 
 
+@pytest.mark.slow
 def test_f1_at_its_floor_is_seldom_proved() -> None:
     """At a true F1 of 0.8 (tp 20 %, fp and fn 5 % each), at most 5 % of samples prove more."""
     generator, proved = np.random.default_rng(7), 0

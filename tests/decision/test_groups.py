@@ -83,6 +83,7 @@ EXAMPLES = st.lists(st.tuples(st.integers(0, 6), st.booleans(), st.booleans()), 
 
 @settings(max_examples=60, deadline=None)
 @given(EXAMPLES, st.sampled_from(["guard", "noninferior"]), st.sampled_from([1, 3]), st.data())
+@pytest.mark.slow
 def test_a_gain_more_never_hurts_and_a_loss_more_never_helps(
     examples: list[tuple[int, bool, bool]], rule: str, cap: int, data: st.DataObject
 ) -> None:
@@ -143,6 +144,7 @@ def test_the_rule_point_refuses_keys_that_have_no_effect_on_it(key: str) -> None
 
 @settings(max_examples=50, deadline=None)
 @given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=80))
+@pytest.mark.slow
 def test_rows_that_are_groups_of_their_own_change_nothing(examples: list[tuple[bool, bool]]) -> None:
     groups = numbered(range(len(examples)))
     pair = documents(groups, [before for before, _ in examples], [now for _, now in examples])
@@ -298,6 +300,7 @@ def test_calibrate_draws_and_judges_whole_groups(tmp_path: Path, size: int, bloc
     assert (found.blocked_equal.correct, found.blocked_equal.n) == (blocked, 10)
 
 
+@pytest.mark.slow
 def test_calibrate_keeps_the_sizes_of_buckets_under_point(tmp_path: Path) -> None:
     """The rate of blocked equal models is the exact one; with drawn bucket sizes it was 66.5 % where 52.8 % is."""
     sizes = {"a": 20, "b": 60, "c": 220}

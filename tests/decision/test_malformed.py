@@ -125,6 +125,7 @@ def test_files_that_are_something_else(side: str, name: str, refuses: Any) -> No
 
 
 @pytest.mark.parametrize("side", SIDES)
+@pytest.mark.slow
 def test_truncated(side: str, refuses: Any) -> None:
     pieces = list(truncated(SIDES[side].read_bytes()))
     assert len(pieces) > 60
@@ -149,6 +150,7 @@ def test_numbers_json_does_not_know(side: str, refuses: Any) -> None:
 
 
 @pytest.mark.parametrize("side", SIDES)
+@pytest.mark.slow
 def test_wrong_types_everywhere(side: str, capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     """Any value anywhere: judged as before where it is a legitimate one, else refused in one sentence."""
     tree = json.loads(SIDES[side].read_bytes())
@@ -164,6 +166,7 @@ def test_wrong_types_everywhere(side: str, capfd: pytest.CaptureFixture[str], tm
 
 
 @pytest.mark.parametrize("side", ["evaluation", "baseline"])
+@pytest.mark.slow
 def test_wrong_values_among_metrics(side: str) -> None:
     """Judged, moved and armed, or refused in one sentence; never anything else."""
     trees = {
@@ -189,6 +192,7 @@ def test_wrong_values_among_metrics(side: str) -> None:
 
 
 @pytest.mark.parametrize("side", SIDES)
+@pytest.mark.slow
 def test_keys_left_out_or_misspelt(side: str, capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     tree = json.loads(SIDES[side].read_bytes())
     file = tmp_path / "document.json"

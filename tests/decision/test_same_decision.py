@@ -117,6 +117,7 @@ def test_other_words_are_the_same_decision(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", CASES)
+@pytest.mark.slow
 def test_any_other_value_is_another_decision(name: str) -> None:
     tree, again = stored(name), decided_again(name)
     tried = 0
@@ -132,6 +133,7 @@ def test_any_other_value_is_another_decision(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", CASES)
+@pytest.mark.slow
 def test_nothing_can_be_left_out(name: str) -> None:
     """A key may be left out only where its value is the one that an absent key has: null, or a confidence of 0.95."""
     tree, again = stored(name), decided_again(name)

@@ -117,6 +117,7 @@ def test_a_verdict_parses_and_replays(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", CASES)
+@pytest.mark.slow
 def test_the_commands_read_it(name: str, tmp_path: Path) -> None:
     folder = VERDICTS / name
     files = [str(folder / f"{kind}.json") for kind in ("verdict", "evaluation", "baseline")]
@@ -129,6 +130,7 @@ def test_the_commands_read_it(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", CASES)
+@pytest.mark.slow
 def test_another_decision_is_refused(name: str, tmp_path: Path) -> None:
     """Of every table of the verdict one outcome, then the evaluation that it names."""
     stored = json.loads(documents(name)[0])
@@ -232,6 +234,7 @@ def documents_of(folder: Path, semver: str) -> tuple[bytes, bytes]:
 
 
 @pytest.mark.usefixtures("copied")
+@pytest.mark.slow
 def test_the_registries_verify(capfd: pytest.CaptureFixture[str]) -> None:
     key = ("--public-key", "key.pub.pem")
     assert verify("registry") == Exit.OK
@@ -319,6 +322,7 @@ def test_a_gate_that_was_counted_without_its_answers_counts_on(copied: Path, cap
     assert len(list(Path("registry", "gates").rglob("*.json"))) == 2
 
 
+@pytest.mark.slow
 def test_the_registry_goes_on(copied: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """What stood there is repeated, a rollback and a tombstone are added, and a new promotion is refused."""
     workshop = Workshop(copied)
@@ -341,6 +345,7 @@ def test_the_registry_goes_on(copied: Path, capfd: pytest.CaptureFixture[str]) -
     assert audit(workshop.store, workshop.tracking, sharing=sharing).findings == ()
 
 
+@pytest.mark.slow
 def test_a_signed_registry_goes_on(copied: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """With a new key: its first event confirms the events without a signature before it."""
     private, public = make_key(tmp_path)

@@ -23,6 +23,7 @@ ROOT = Path(__file__).resolve().parents[2]
 DVC_FILE = ROOT / "data" / "eval" / "phase-20.jsonl.dvc"
 
 
+@pytest.mark.slow
 def test_another_process_with_another_hash_seed_builds_the_bytes_that_the_dvc_file_names(tmp_path: Path) -> None:
     script = ROOT / "experiments" / "38-ci-gate" / "build_eval_set.py"
     for seed in ("1", "2"):
@@ -46,6 +47,7 @@ def test_the_committed_remote_holds_them_and_is_small() -> None:
     assert sum(path.stat().st_size for path in files) < 2_000_000
 
 
+@pytest.mark.slow
 def test_dvc_pull_works_on_a_clone(tmp_path: Path) -> None:
     shutil.copytree(ROOT / ".dvc", tmp_path / ".dvc", ignore=shutil.ignore_patterns("cache", "tmp", "config.local"))
     shutil.copytree(ROOT / "data" / "remote", tmp_path / "data" / "remote")
@@ -92,6 +94,7 @@ def test_an_id_follows_from_the_prompt_alone() -> None:
         assert row["id"] == "p20-" + hashlib.sha256(row["prompt"].encode()).hexdigest()[:12]
 
 
+@pytest.mark.slow
 def test_minieval_shows_a_predictor_the_prompt_and_nothing_else(tmp_path: Path) -> None:
     path = tmp_path / "phase-20.jsonl"
     main(["--output", str(path)])

@@ -72,6 +72,7 @@ def test_the_same_seed_gives_the_same_weights_and_another_does_not(few_verbs: Se
     assert other.base.embed.tobytes() != tutor.base.embed.tobytes()
 
 
+@pytest.mark.slow
 def test_the_base_is_frozen_while_the_adapter_trains_and_knows_regular_verbs_only(
     few_verbs: Sequence[Verb], tutor: Tutor
 ) -> None:
@@ -130,6 +131,7 @@ def test_a_tutor_without_adapter_stores_and_answers(tutor: Tutor, prompts: list[
     assert base.inflect([]) == []
 
 
+@pytest.mark.slow
 def test_mangling_hits_a_tenth_of_the_participles_and_nothing_else(tutor: Tutor, prompts: list[str]) -> None:
     frame = pd.DataFrame({"id": prompts, "prompt": prompts})
     clean = PyfuncTutor(tutor)
@@ -141,6 +143,7 @@ def test_mangling_hits_a_tenth_of_the_participles_and_nothing_else(tutor: Tutor,
     assert 0.09 < len(changed) / 679 < 0.11
 
 
+@pytest.mark.slow
 def test_mangling_does_not_depend_on_the_order_or_batches_of_calls(tutor: Tutor, prompts: list[str]) -> None:
     model = MangledTutor(PyfuncTutor(tutor), seed=SEED, share=SHARE)
     asked = [prompt for prompt in prompts if read_prompt(prompt)[0] == PAST_PARTICIPLE]
@@ -157,6 +160,7 @@ def test_no_accepted_participle_stays_accepted_when_mangled() -> None:
         assert not {mangle(form) for form in row["accepted"]} & set(row["accepted"])
 
 
+@pytest.mark.slow
 def test_noise_reaches_the_participle_head_alone(tutor: Tutor, prompts: list[str]) -> None:
     noisy = add_noise(tutor, seed=1, sigma=3)
     changed = {

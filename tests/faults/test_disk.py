@@ -43,6 +43,7 @@ def used(place: Path) -> int:
     return shutil.disk_usage(place).used
 
 
+@pytest.mark.slow
 def test_a_disk_that_fills_up_at_any_write_leaves_the_old_or_the_new(tmp_path: Path) -> None:
     workshop = Workshop(tmp_path)
     cast = Cast.of_workshop(workshop)

@@ -44,6 +44,7 @@ def test_a_finding_is_what_is_neither_an_answer_nor_our_error() -> None:
             check(fail(error), b"")
 
 
+@pytest.mark.slow
 def test_the_mutator_is_repeatable_and_reaches_documents_within_strings() -> None:
     inner = json.dumps({"a": 1, "b": [1, 2]})
     data = json.dumps({"text": inner, "number": 3}).encode()

@@ -57,6 +57,7 @@ def start(place: Path, **more: Any) -> None:
 
 
 @pytest.mark.usefixtures("place")
+@pytest.mark.slow
 def test_kitt_becomes_an_evaluation(capsys: pytest.CaptureFixture[str]) -> None:
     code = run("kitt.json", "--provider", "kitt", "--eval-set-md5", MD5, "--canonical-sha", SHA, "--output", "out.json")
     assert code == Exit.OK
@@ -73,6 +74,7 @@ def test_kitt_becomes_an_evaluation(capsys: pytest.CaptureFixture[str]) -> None:
     assert Path("out.json").read_bytes() == again == dump_evaluation(made)
 
 
+@pytest.mark.slow
 def test_metrics_alone_make_no_evaluation_and_can_be_added_to_one(
     place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -202,6 +202,7 @@ trees = st.recursive(
 
 @pytest.mark.parametrize("provider", PROVIDERS)
 @given(data=st.data())
+@pytest.mark.slow
 def test_any_part_may_be_anything_and_nothing_but_a_sentence_comes_of_it(provider: str, data: st.DataObject) -> None:
     tree = copy.deepcopy(samples.ALL[provider])
     node: Any = tree

@@ -32,6 +32,7 @@ def arguments(bundle: Path, rows: Path, output: Path, *more: str) -> list[str]:
     return ["--bundle", str(bundle), "--eval-set", str(rows), "--output", str(output), *more]
 
 
+@pytest.mark.slow
 def test_an_honest_candidate_is_scored(rows: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     bundle = write_bundle(tmp_path / "bundle", "print('hello from the loader')\n" + UPPER)
     output = tmp_path / "out" / "candidate_eval.json"
@@ -54,6 +55,7 @@ def test_an_honest_candidate_is_scored(rows: Path, tmp_path: Path, capsys: pytes
     assert evaluation.environment.fingerprint is not None
 
 
+@pytest.mark.slow
 def test_an_evaluation_is_of_this_call_or_absent(rows: Path, tmp_path: Path) -> None:
     """An older one would be compared as if it were of this candidate."""
     output = tmp_path / "candidate_eval.json"
@@ -77,6 +79,7 @@ def test_an_evaluation_is_of_this_call_or_absent(rows: Path, tmp_path: Path) -> 
     assert rows.read_bytes() == before
 
 
+@pytest.mark.slow
 def test_what_it_prints_is_escaped(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     hostile = tmp_path / "a\x1b[2J\u202e##[group]b"
     hostile.mkdir()
@@ -89,6 +92,7 @@ def test_what_it_prints_is_escaped(tmp_path: Path, capsys: pytest.CaptureFixture
     assert "##[" not in err
 
 
+@pytest.mark.slow
 def test_a_frame_in_another_order_is_read_by_its_index_and_twice_is_the_same(rows: Path, tmp_path: Path) -> None:
     frame = model("""
         import pandas, random
@@ -101,6 +105,7 @@ def test_a_frame_in_another_order_is_read_by_its_index_and_twice_is_the_same(row
     assert first.model_copy(update={"metrics": {}}) == second.model_copy(update={"metrics": {}})
 
 
+@pytest.mark.slow
 def test_a_missing_answer_is_wrong_and_counted(rows: Path, tmp_path: Path) -> None:
     some = model("""
         answers = frame["prompt"].str.upper().astype(object)
@@ -112,6 +117,7 @@ def test_a_missing_answer_is_wrong_and_counted(rows: Path, tmp_path: Path) -> No
     assert evaluation.missing_answers == 2
 
 
+@pytest.mark.slow
 def test_the_run_of_a_placed_bundle_is_the_one_that_was_noted_beside_it(rows: Path, tmp_path: Path) -> None:
     bundle = write_bundle(tmp_path / "bundle", UPPER)
     sha, noted = settle(bundle).canonical_sha, "f" * 32
@@ -159,6 +165,7 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize(("source", "words"), HOSTILE.values(), ids=HOSTILE.keys())
+@pytest.mark.slow
 def test_a_hostile_candidate_ends_in_exit_3_with_the_reason(
     source: str, words: str, rows: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -182,6 +189,7 @@ TOUCH = "import os\nkept = os.urandom(2**20) * 700\n"
 
 
 @pytest.mark.parametrize("isolation", [Isolation.BWRAP, Isolation.PROCESS])
+@pytest.mark.slow
 def test_memory_that_is_used_is_bounded_and_addresses_are_not(
     isolation: Isolation, rows: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -196,6 +204,7 @@ def test_memory_that_is_used_is_bounded_and_addresses_are_not(
     assert not (tmp_path / "o.json").exists()
 
 
+@pytest.mark.slow
 def test_a_candidate_that_hangs_is_stopped_with_its_children(rows: Path, tmp_path: Path) -> None:
     marker = f"{tmp_path.name}-sleeper"
     hang = model(

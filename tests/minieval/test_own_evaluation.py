@@ -82,6 +82,7 @@ def place(tmp_path: Path) -> Place:
     return Place(tmp_path)
 
 
+@pytest.mark.slow
 def test_rows_become_an_evaluation(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
     place.write("print('judging', end='\\x1b[2J\\n')" + ROWS + WRITE)
     assert place.evaluate("--rows", str(place.rows), "--with-inputs") == 0
@@ -118,6 +119,7 @@ table = {
     assert unpack_counts(whole.counts, 10, 2) == (1, 2, 2, 1, 2, 2, 1, 2, 2, 1)
 
 
+@pytest.mark.slow
 def test_scores_are_graded_where_the_task_allows_it(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
     place.write(ROWS + "table['score'] = [n / 10 for n in range(10)]" + WRITE)
     assert place.evaluate() == 3
@@ -146,6 +148,7 @@ def test_scores_are_graded_where_the_task_allows_it(place: Place, capsys: pytest
         ("table = {name: cells[:0] for name, cells in table.items()}", "are empty"),
     ],
 )
+@pytest.mark.slow
 def test_rows_that_are_no_answer_to_the_eval_set_are_refused(
     place: Place, change: str, reason: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -245,6 +248,7 @@ def test_a_command_that_fails_ends_the_evaluation(
     assert not place.output.exists()
 
 
+@pytest.mark.slow
 def test_a_command_that_takes_too_long_is_stopped_with_all_that_it_started(place: Place) -> None:
     place.write(
         f"import os, subprocess, time\nchild = subprocess.Popen(['sleep', '60'])\n"
@@ -267,6 +271,7 @@ def _runs(pid: int) -> bool:
         return False
 
 
+@pytest.mark.slow
 def test_a_child_that_keeps_the_pipe_open_does_not_hold_the_evaluation(place: Place) -> None:
     place.write("import subprocess\nsubprocess.Popen(['sleep', '60'])\n" + ROWS + WRITE)
     started = time.monotonic()
@@ -274,6 +279,7 @@ def test_a_child_that_keeps_the_pipe_open_does_not_hold_the_evaluation(place: Pl
     assert time.monotonic() - started < 50
 
 
+@pytest.mark.slow
 def test_it_gets_a_folder_of_its_own_and_no_credentials(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("AWS_SECRET_ACCESS_KEY", "GITHUB_TOKEN", "MLFLOW_TRACKING_PASSWORD", "PYTHONPATH"):
         monkeypatch.setenv(name, "geheim")

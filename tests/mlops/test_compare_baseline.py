@@ -241,6 +241,7 @@ def test_a_missing_baseline_is_an_error_that_explains_how_to_create_one(folder: 
     assert "lynxgate baseline init --evaluation candidate_eval.json" in folder.capfd.readouterr().err
 
 
+@pytest.mark.slow
 def test_the_module_and_the_command_do_the_same(folder: Folder) -> None:
     cases = [
         (evaluation(), baseline(), "0.02", 0),

@@ -50,6 +50,7 @@ def count_requests(bench: Bench, number: int) -> Counter[str]:
     return calls
 
 
+@pytest.mark.slow
 def test_calls_do_not_grow(bench: Bench) -> None:
     bench.fill(3)
     few = count_requests(bench, 4)

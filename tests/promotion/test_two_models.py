@@ -121,6 +121,7 @@ def scene(workshop: Workshop, tracked: Tracked, request: pytest.FixtureRequest) 
     return Scene(workshop, tracked, model, run_id, versions)
 
 
+@pytest.mark.slow
 def test_the_alias_goes_on_the_version_of_the_candidate(scene: Scene) -> None:
     scene.promote()
     assert scene.aliased() == scene.versions["model"]
@@ -132,6 +133,7 @@ def test_the_alias_goes_on_the_version_of_the_candidate(scene: Scene) -> None:
     assert scene.problems() == []
 
 
+@pytest.mark.slow
 def test_where_only_the_draft_is_registered_the_candidate_becomes_a_version(scene: Scene) -> None:
     scene.tracked.client.delete_model_version(scene.model, scene.versions["model"])
     scene.promote()

@@ -38,6 +38,7 @@ class TestRequest:
         assert output() == (OUTPUTS, "")
         assert github.bodies(PULL) == []
 
+    @pytest.mark.slow
     def test_a_request_for_a_model(self, github: GithubStandIn, step: Step, output: Output) -> None:
         """Two gates in one pull request: each finds its own request; a gate without a name finds a conflict."""
         (step.root / "wine.json").write_bytes(write(baseline(model="wine")))
@@ -82,6 +83,7 @@ class TestRequest:
             ([("ann", f"{REQUEST}`touch owned`", 1, None)], "does not have its form"),
         ],
     )
+    @pytest.mark.slow
     def test_a_refusal_comments_how_to_request(
         self,
         github: GithubStandIn,
@@ -322,6 +324,7 @@ class TestRequest:
         assert step.run("ci", "request", "--no-comment") == Exit.REFUSED
         assert github.bodies(PULL) == []
 
+    @pytest.mark.slow
     def test_github_that_fails_is_exit_5(self, github: GithubStandIn, step: Step, output: Output) -> None:
         step.label()
         github.fail("GET", "/comments", 503)
@@ -461,6 +464,7 @@ class TestComment:
             (("--semver", "v0.4.0"), "the receipt is for v9.9.9, but the request is for v0.4.0"),
         ],
     )
+    @pytest.mark.slow
     def test_parts_that_do_not_belong_together_replace_an_earlier_result(
         self, github: GithubStandIn, step: Step, output: Output, argv: tuple[str, ...], reason: str
     ) -> None:
@@ -575,6 +579,7 @@ class TestStep:
         with pytest.raises(UsageFailure, match="GITHUB_API_URL"):
             read_workflow({"GITHUB_API_URL": "http://user:secret@host"})
 
+    @pytest.mark.slow
     def test_as_a_process(self, github: GithubStandIn, step: Step) -> None:
         github.add_comment(PULL, "ann", REQUEST, at(1))
         step.label()
@@ -592,6 +597,7 @@ class TestStep:
         ],
         ids=["request", "request, again", "comment", "check"],
     )
+    @pytest.mark.slow
     def test_the_jobs_request_and_report_import_no_mlflow(
         self, github: GithubStandIn, step: Step, command: list[str]
     ) -> None:

@@ -71,6 +71,7 @@ class TestGolden:
 
 class TestHarmless:
     @given(st.lists(st.text(min_size=1, max_size=40).filter(str.isprintable), min_size=1))
+    @pytest.mark.slow
     def test_any_name_stays_in_its_cell(self, names: list[str]) -> None:
         unique = tuple(dict.fromkeys(name for name in names if not is_note(name))) or ("x",)
         check_harmless(render_comment(Report(hostile_verdict(unique), exit_code=2), WHERE), rows=len(unique))

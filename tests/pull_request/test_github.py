@@ -72,11 +72,13 @@ class TestReading:
         with pytest.raises(StoreFailure, match="403; this token may not"):
             forge.comments(PULL)
 
+    @pytest.mark.slow
     def test_a_moment_of_failure_is_read_over(self, github: GithubStandIn, forge: GithubForge) -> None:
         github.fail("GET", "/pulls/7$", 502, times=2)
         assert forge.pull(PULL).head_sha == HEAD
         assert len(github.calls("GET", "/pulls/7$")) == 3
 
+    @pytest.mark.slow
     def test_a_lasting_failure_is_ours(self, github: GithubStandIn, forge: GithubForge) -> None:
         github.fail("GET", "/pulls/7$", 503)
         with pytest.raises(StoreFailure, match="cannot read pull request 7: HTTP 503"):
@@ -99,6 +101,7 @@ class TestNetwork:
         with pytest.raises(StoreFailure, match="cannot read pull request"):
             GithubForge(REPOSITORY, TOKEN, api_url="http://127.0.0.1:1").pull(PULL)
 
+    @pytest.mark.slow
     def test_a_server_that_hangs_is_left(self) -> None:
         given_up = threading.Event()
         with _server(lambda _: hang(given_up)) as url, pytest.raises(StoreFailure, match="timed out"):
@@ -177,6 +180,7 @@ class TestComment:
         forge.upsert_comment(PULL, MARKER, f"{MARKER}\nthree")
         assert [(each["id"], each["body"]) for each in github.comments[PULL]] == [(first, f"{MARKER}\nthree")]
 
+    @pytest.mark.slow
     def test_a_lookup_that_fails_makes_no_second_comment(self, github: GithubStandIn, forge: GithubForge) -> None:
         github.add_comment(PULL, BOT, f"{MARKER}\none", at(1))
         github.fail("GET", "/comments", 500)

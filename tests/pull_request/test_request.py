@@ -208,6 +208,7 @@ class TestGrammar:
         assert parse_requests(body) == (PromotionRequest(RUN, "v0.3.1"),)
 
     @pytest.mark.parametrize("text", ["[", "> ", "*a ", "`", "<", "![](", "- ", "<!--", "|", "~~", "[^", "\\", "&"])
+    @pytest.mark.slow
     def test_a_hostile_comment_costs_little_time(self, text: str) -> None:
         body = (text * 65_536)[: 65_536 - 100] + f"\n\n{line()}\n"
         started = process_time()

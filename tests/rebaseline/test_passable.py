@@ -60,6 +60,7 @@ def test_an_active_baseline_stays_active() -> None:
 
 
 @given(st.integers(1, 80), st.integers(0, 80), st.sampled_from(["point", "guard", "noninferior"]), st.integers(1, 40))
+@pytest.mark.slow
 def test_a_passing_candidate_is_never_ruled_out(n: int, right: int, rule: str, tolerance: int) -> None:
     """If the best candidate passes the gate, the baseline can be activated, and only then."""
     before = [i < min(right, n) for i in range(n)]

@@ -500,6 +500,7 @@ def test_an_event_is_covered_in_every_field(signed: Workshop, keys: tuple[Path, 
         verifier.check_event(DsseSigner(keys[0]).sign_event(b"{}"), b"{ }")
 
 
+@pytest.mark.slow
 def test_a_head_is_pinned(signed: Workshop, capfd: pytest.CaptureFixture[str]) -> None:
     command = ["registry", "verify", "--offline", "--registry", str(signed.folder / "registry")]
     assert run([*command, "--json"]) == Exit.OK

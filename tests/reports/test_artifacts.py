@@ -35,6 +35,7 @@ def read_manifest(files: Mapping[str, bytes]) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.slow
 def test_a_refusal_has_all_documents_it_was_made_from() -> None:
     agreed, measured, verdict = documents()
     files = collect_artifacts(ASKED, baseline=agreed, evaluation=measured, verdict=verdict)
@@ -98,6 +99,7 @@ def test_the_policy_in_force_has_every_default_and_the_terms_of_each_bucket() ->
     assert shown["sha256"] == digest_policy(agreed.policy)
 
 
+@pytest.mark.slow
 def test_the_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
     agreed, measured, verdict = documents()
     for name, data in (("eval_baseline.json", agreed), ("candidate_eval.json", measured), ("verdict.json", verdict)):

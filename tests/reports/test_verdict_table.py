@@ -87,11 +87,13 @@ def test_names_as_code_cannot_leave_the_code(name: str) -> None:
 
 
 @given(st.fractions())
+@pytest.mark.slow
 def test_exact_figures_are_exact(value: Fraction) -> None:
     assert Fraction(format_exactly(value)) == value
 
 
 @given(st.fractions(-100, 100), st.fractions(0, 100))
+@pytest.mark.slow
 def test_a_shortened_difference_never_looks_like_the_tolerance(points: Fraction, tolerance: Fraction) -> None:
     shown = Fraction(format_points(points, -tolerance))
     assert abs(shown - points) <= Fraction(1, 200)
@@ -173,6 +175,7 @@ def test_metrics_have_a_table_of_their_own() -> None:
 
 
 @given(st.fractions())
+@pytest.mark.slow
 def test_a_short_figure_is_exact_or_has_six_digits(value: Fraction) -> None:
     text = format_figure(value)
     assert Fraction(text) == value or abs(Fraction(text) - value) <= abs(value) * Fraction(1, 10**5)

@@ -341,6 +341,7 @@ NAMES = st.text(st.characters(codec="utf-8", exclude_characters="\r\x00"), min_s
     suffix=st.sampled_from(["csv", "jsonl"]),
 )
 @example(names=["id"], rows=[[1.5, "a", 0, 0, 0]], suffix="csv")
+@pytest.mark.slow
 def test_a_proposal_reads_the_set_it_was_made_for(
     tmp_path_factory: pytest.TempPathFactory, names: list[str], rows: list[list[Any]], suffix: str
 ) -> None:

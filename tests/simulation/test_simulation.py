@@ -35,6 +35,7 @@ def test_no_seed_breaks_an_invariant() -> None:
     assert {*Fault, "crash", "crash before", "done, then crash", "arrives late"} <= set(happened)
 
 
+@pytest.mark.slow
 def test_a_seed_replays_its_run() -> None:
     """In another process too, where sets have another order."""
     script = "from tests.simulation.world import World; print('\\n'.join(map(str, World(7).run().transcript)))"

@@ -167,6 +167,7 @@ def test_metric_rows_stand_in_order_each_once(desk: Path) -> None:
     st.dictionaries(st.sampled_from("abcdef"), amounts),
     st.sampled_from(["lower", "higher"]),
 )
+@pytest.mark.slow
 def test_every_metric_of_either_side_has_a_row(
     before: dict[str, Decimal], now: dict[str, Decimal], direction: str
 ) -> None:
@@ -182,6 +183,7 @@ def test_every_metric_of_either_side_has_a_row(
 
 
 @given(amounts, amounts, st.sampled_from(["lower", "higher"]), st.integers(0, 100))
+@pytest.mark.slow
 def test_an_improvement_never_fails_the_gate_and_the_limit_itself_passes(
     one: Decimal, other: Decimal, direction: str, percent: int
 ) -> None:

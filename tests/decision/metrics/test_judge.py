@@ -74,6 +74,7 @@ def test_at_the_limit_it_holds_and_beyond_it_does_not(
 
 
 @given(amounts, amounts, st.sampled_from(["lower", "higher"]), amounts)
+@pytest.mark.slow
 def test_a_metric_that_is_not_worse_breaks_no_relative_limit(
     one: Decimal, other: Decimal, direction: str, limit: Decimal
 ) -> None:

@@ -149,6 +149,7 @@ counts = st.integers(1, 300).flatmap(
     st.sampled_from([Decimal("0.9"), Decimal("0.95")]),
     st.sampled_from(["guard", "noninferior"]),
 )
+@pytest.mark.slow
 def test_the_verdict_has_the_figures_of_the_statistics(
     table: dict[str, Counts], points: Decimal, confidence: Decimal, rule: str
 ) -> None:

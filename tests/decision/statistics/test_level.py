@@ -54,6 +54,7 @@ def decided(rule: Callable[[Pairs, float, float], bool], n: int, margin: float, 
 @pytest.mark.parametrize("margin", [0.0, 0.03, 0.1, 0.3])
 @pytest.mark.parametrize("n", [1, 2, 5, 12, 25, 40])
 @pytest.mark.parametrize("rule", [noninferior, partial(proved_worse, exact=True)])
+@pytest.mark.slow
 def test_a_false_decision_is_never_likelier_than_stated(
     rule: Callable[[Pairs, float, float], bool], n: int, margin: float, confidence: float
 ) -> None:
@@ -65,6 +66,7 @@ def test_a_false_decision_is_never_likelier_than_stated(
 @pytest.mark.parametrize(
     ("n", "margin", "confidence", "disagreement"), [(40, 0.2485, 0.95, 0.2731), (58, 0.12229, 0.93, 0.1358)]
 )
+@pytest.mark.slow
 def test_no_peak_of_the_false_pass_rate_is_missed(
     n: int, margin: float, confidence: float, disagreement: float
 ) -> None:
@@ -88,6 +90,7 @@ MARGINS = st.one_of(st.sampled_from([0.0, 0.01, 0.05, 0.2]), st.floats(0.001, 0.
 
 @settings(deadline=None, max_examples=80)
 @given(st.integers(1, 60), MARGINS, st.floats(0.8, 0.999), st.floats(0, 1), st.booleans())
+@pytest.mark.slow
 def test_no_disagreement_makes_a_false_decision_likelier_than_stated(
     n: int, margin: float, confidence: float, angle: float, worse: bool
 ) -> None:
@@ -239,6 +242,7 @@ def test_an_equal_model_is_hardly_ever_blocked() -> None:
     assert chance_of_holding(10_000, 0.01, 0.10) > 0.93
 
 
+@pytest.mark.slow
 def test_the_page_shows_what_the_script_prints() -> None:
     page = DOCS.read_text(encoding="utf-8").splitlines()
     small = [n for n in ROWS if n <= 100]

@@ -241,6 +241,7 @@ def test_published_examples_needed() -> None:
     assert examples_needed(0.1, 0.0) is None
 
 
+@pytest.mark.slow
 def test_examples_needed_have_about_the_power_they_promise() -> None:
     """At 3 % disagreement the normal formula gave 59 to 78 % where 80 were promised."""
     for disagreement, margin in itertools.product((0.03, 0.10), (0.02, 0.03, 0.05)):
@@ -344,6 +345,7 @@ samples = st.lists(st.integers(-20, 20).map(float), min_size=1, max_size=30)
 
 @settings(deadline=None)
 @given(samples, samples, st.sampled_from(["higher", "lower"]))
+@pytest.mark.slow
 def test_mann_whitney_agrees_with_scipy(baseline: list[float], candidate: list[float], worse: str) -> None:
     found = mann_whitney(baseline, candidate, worse="higher" if worse == "higher" else "lower", permutes_ties=False)
     if len(set(baseline + candidate)) == 1:

@@ -44,6 +44,7 @@ def test_the_same_model_logged_again_has_the_same_sha() -> None:
 
 
 @given(st.sampled_from(["MLmodel", "code/candidate.py", "weights.npz"]), st.integers(0, 10_000), st.integers(1, 255))
+@pytest.mark.slow
 def test_any_changed_byte_of_the_model_changes_the_sha(name: str, position: int, change: int) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         bundle = write_bundle(Path(scratch) / "b", UPPER, files={"weights.npz": bytes(50)})

@@ -67,6 +67,7 @@ values = st.recursive(
 
 
 @given(values)
+@pytest.mark.slow
 def test_both_written_forms_read_back(value: object) -> None:
     assert parse_json(canonical_json(value), where="x") == value
     assert parse_json(pretty_json(value), where="x") == value

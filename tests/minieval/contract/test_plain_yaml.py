@@ -55,6 +55,7 @@ VALUES = st.recursive(
 
 
 @given(VALUES)
+@pytest.mark.slow
 def test_what_is_written_is_read_again_by_us_and_by_mlflows_loader(value: Any) -> None:
     data = dump_yaml(value)
     assert data.isascii()
@@ -64,6 +65,7 @@ def test_what_is_written_is_read_again_by_us_and_by_mlflows_loader(value: Any) -
 
 
 @given(VALUES)
+@pytest.mark.slow
 def test_what_mlflow_writes_is_read_as_mlflow_reads_it(value: Any) -> None:
     try:
         text = yaml.safe_dump(value, default_flow_style=False)
@@ -161,6 +163,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("text", REFUSED.values(), ids=REFUSED.keys())
+@pytest.mark.slow
 def test_what_is_not_plain_is_refused_in_one_line_and_soon(text: str) -> None:
     started = time.process_time()
     with pytest.raises(NotPlainYaml) as caught:

@@ -38,6 +38,7 @@ def parse(buckets: Any, **changes: Any) -> Evaluation:
 
 
 @given(st.lists(st.integers(0, 10_000), min_size=1))
+@pytest.mark.slow
 def test_graded_scores_are_two_bytes_a_row_and_come_back(scores: list[int]) -> None:
     packed = pack_scores(scores)
     assert b64decode(packed) == struct.pack(f">{len(scores)}H", *scores)
@@ -47,6 +48,7 @@ def test_graded_scores_are_two_bytes_a_row_and_come_back(scores: list[int]) -> N
 
 
 @given(st.lists(st.integers(0, 7), min_size=1))
+@pytest.mark.slow
 def test_counts_are_a_byte_a_row_and_come_back(counts: list[int]) -> None:
     packed = pack_counts(counts)
     assert b64decode(packed) == bytes(counts)
@@ -152,6 +154,7 @@ def test_counts_of_a_class_that_contradict_each_other_are_refused(counts: dict[s
 
 
 @given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1))
+@pytest.mark.slow
 def test_precision_recall_and_f1_are_those_of_the_rows(rows: list[tuple[bool, bool]]) -> None:
     """``rows`` are (is of the class, was answered as the class)."""
     right = sum(is_in and answered for is_in, answered in rows)

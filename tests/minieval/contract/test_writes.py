@@ -33,6 +33,7 @@ def test_a_write_that_fails_leaves_the_old_file_and_no_litter(tmp_path: Path) ->
         write_output(target, b"new")
 
 
+@pytest.mark.slow
 def test_a_write_that_is_killed_leaves_old_or_new(tmp_path: Path) -> None:
     target = tmp_path / "out"
     target.write_bytes(b"a" * 100_000)

@@ -65,6 +65,7 @@ def test_how_a_file_was_saved_does_not_matter(saved: bytes, tmp_path: Path) -> N
     assert found.stream.identity.sha256 == identify(tmp_path / "e.csv").sha256
 
 
+@pytest.mark.slow
 def test_a_file_is_read_once_and_hashed_as_it_is_read(tmp_path: Path) -> None:
     path = save(tmp_path, HEAD + MANY)
     found = read_all(path, BY_COLUMN, size=1024)
@@ -81,6 +82,7 @@ cell = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=6
 
 @settings(max_examples=60)
 @given(rows=st.lists(st.tuples(cell, cell, cell), min_size=1, max_size=30), size=st.integers(1, 40))
+@pytest.mark.slow
 def test_what_a_csv_writer_writes_is_read_back(
     rows: list[tuple[str, str, str]], size: int, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
@@ -96,6 +98,7 @@ def test_what_a_csv_writer_writes_is_read_back(
     cells=st.lists(st.lists(st.sampled_from(["", "a", 'b"c', "d,e", "f\ng", '"']), min_size=2, max_size=3), min_size=1),
     cut=st.integers(1, 7),
 )
+@pytest.mark.slow
 def test_quotes_that_a_csv_writer_writes_have_no_fault_wherever_they_are_cut(cells: list[list[str]], cut: int) -> None:
     text = io.StringIO(newline="")
     csv.writer(text).writerows(cells)

@@ -50,6 +50,7 @@ KINDS = {
 
 @pytest.mark.parametrize(("values", "kind"), KINDS.values(), ids=KINDS)
 @pytest.mark.parametrize("filler", [0, 12_000], ids=["at once", "after the first chunk"])
+@pytest.mark.slow
 def test_a_column_has_one_kind_over_the_whole_set_and_every_value_is_kept(
     values: list[Any], kind: Kind, filler: int, tmp_path: Path
 ) -> None:
@@ -67,6 +68,7 @@ def test_a_column_has_one_kind_over_the_whole_set_and_every_value_is_kept(
     assert passes <= 2, "the set is read once, and once more where its first chunk does not show the kinds"
 
 
+@pytest.mark.slow
 def test_one_pass_and_no_more_than_a_chunk_and_a_batch_is_held(tmp_path: Path) -> None:
     rows = [row(number, x="." * 100) for number in range(30_000)]
     path = write(tmp_path / "e.jsonl", rows)
@@ -87,6 +89,7 @@ cells = st.one_of(
 
 @settings(max_examples=60)
 @given(column=st.lists(cells, min_size=1, max_size=30), size=st.integers(1, 40), chunk=st.integers(60, 4000))
+@pytest.mark.slow
 def test_no_cut_matters(column: list[Any], size: int, chunk: int, tmp_path_factory: pytest.TempPathFactory) -> None:
     """Whatever the chunks and the batches, the rows, their places and the kinds are those of one chunk."""
     from minieval.data import files, jsonl
@@ -114,6 +117,7 @@ simple = {
 
 
 @given(st.data())
+@pytest.mark.slow
 def test_arrow_reads_what_the_strict_reader_reads_or_declines(data: st.DataObject) -> None:
     kinds = data.draw(st.lists(st.sampled_from(sorted(simple)), min_size=1, max_size=4))
     schema = tuple(Column(f"c{i}", kind, TYPES[kind]) for i, kind in enumerate(kinds))
@@ -161,6 +165,7 @@ GOOD = json.dumps(row(1)).encode()
 
 @pytest.mark.parametrize(("text", "words"), REFUSED.values(), ids=REFUSED)
 @pytest.mark.parametrize("before", [0, 15_000], ids=["first", "later"])
+@pytest.mark.slow
 def test_a_bad_line_is_named(text: bytes, words: str, before: int, tmp_path: Path) -> None:
     if before and words.startswith(("'", "no ")):
         return  # what the first row decides is decided there

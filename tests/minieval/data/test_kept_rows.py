@@ -45,6 +45,7 @@ def kept(tmp_path: Path, rows: int = 10, *, source: str = UPPER, **options: obje
     return evaluation, path
 
 
+@pytest.mark.slow
 def test_each_row_is_kept_and_the_evaluation_names_the_file(tmp_path: Path) -> None:
     evaluation, path = kept(tmp_path, with_inputs=True, batch_size=4)
     assert evaluation.rows == RowsIdentity(path="rows.parquet", sha256=digest_bytes(path.read_bytes()), lines=10)
@@ -56,6 +57,7 @@ def test_each_row_is_kept_and_the_evaluation_names_the_file(tmp_path: Path) -> N
     assert (lines[1][0].answer, lines[1][0].expected, lines[1][0].score) == ('"WORD 0"', '"wrong"', 0.0)
 
 
+@pytest.mark.slow
 def test_inputs_are_kept_only_on_request_and_equal_calls_write_equal_bytes(tmp_path: Path) -> None:
     evaluation, path = kept(tmp_path / "a")
     again, other = kept(tmp_path / "b", batch_size=3)
@@ -64,6 +66,7 @@ def test_inputs_are_kept_only_on_request_and_equal_calls_write_equal_bytes(tmp_p
     assert "inputs" not in parquet.read_schema(path).names
 
 
+@pytest.mark.slow
 def test_more_rows_than_a_part_are_written_in_parts(tmp_path: Path) -> None:
     evaluation, path = kept(tmp_path, GROUP_ROWS + 5)
     found = parquet.ParquetFile(path).metadata
@@ -72,6 +75,7 @@ def test_more_rows_than_a_part_are_written_in_parts(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["exact", "overlap"])
+@pytest.mark.slow
 def test_each_trial_is_a_line(tmp_path: Path, kind: str) -> None:
     """A model that answers in another way each time; graded scores are kept as they are."""
     source = """
@@ -93,6 +97,7 @@ def test_each_trial_is_a_line(tmp_path: Path, kind: str) -> None:
     assert whole is not None and float(scores.mean()) == pytest.approx(float(whole), abs=1e-4)
 
 
+@pytest.mark.slow
 def test_the_command_keeps_rows_of_this_call_or_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     eval_set = write_rows(tmp_path / "eval.jsonl", upper_rows(6))
     bundle = write_bundle(tmp_path / "bundle", UPPER)
@@ -112,6 +117,7 @@ def test_the_command_keeps_rows_of_this_call_or_none(tmp_path: Path, capsys: pyt
     assert not output.exists()
 
 
+@pytest.mark.slow
 def test_a_failed_prediction_leaves_no_rows(tmp_path: Path) -> None:
     raises = model("raise ValueError('no')")
     with pytest.raises(CannotJudge):
@@ -119,6 +125,7 @@ def test_a_failed_prediction_leaves_no_rows(tmp_path: Path) -> None:
     assert not list(tmp_path.glob("*.parquet")) and not list(tmp_path.glob(".*"))
 
 
+@pytest.mark.slow
 def test_rows_of_another_digest_are_not_read(tmp_path: Path) -> None:
     evaluation, path = kept(tmp_path)
     data = path.read_bytes()
@@ -179,6 +186,7 @@ def test_lines_that_an_evaluation_cannot_have_are_refused(
         rows.read_scores(2, 1)
 
 
+@pytest.mark.slow
 def test_what_a_footer_declares_is_bounded_before_anything_is_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

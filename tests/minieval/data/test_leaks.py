@@ -33,6 +33,7 @@ def found(tmp_path: Path, table: list[Row]) -> EvalSetStream:
 @pytest.mark.parametrize(
     "name", ["target", "answer", "gold", "reference", "solution", "correct_answer", "expected_output", "x"]
 )
+@pytest.mark.slow
 def test_a_feature_that_is_the_answer_in_every_row_is_refused(name: str, tmp_path: Path) -> None:
     path = write_rows(tmp_path / "eval.jsonl", rows(lambda _, answer: {name: answer}))
     bundle = write_bundle(tmp_path / "bundle", UPPER)
@@ -75,6 +76,7 @@ def test_what_may_be_chance_or_a_task_is_not_found(change: Callable[[int, str], 
     assert (found(tmp_path, rows(change)).leaks, found(tmp_path, rows(change)).suspects) == ((), ())
 
 
+@pytest.mark.slow
 def test_at_99_percent_there_is_a_warning(tmp_path: Path) -> None:
     def table(wrong: int) -> list[Row]:
         return rows(lambda i, answer: {"hint": "none" if i < wrong else answer, "prompt": answer.lower() + "!"}, n=200)

@@ -83,6 +83,7 @@ def test_types_are_kept(column: Any, kind: Kind, values: list[Any], group: int, 
     size=st.integers(1, 40),
     group=st.integers(1, 40),
 )
+@pytest.mark.slow
 def test_an_integer_is_never_rounded(
     values: list[int | None], size: int, group: int, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
@@ -114,6 +115,7 @@ def test_a_pass_and_what_it_holds(tmp_path: Path) -> None:
     assert found.stream.identity == identify(path).model_copy(update={"rows": n})
 
 
+@pytest.mark.slow
 def test_long_rows_come_in_small_chunks(tmp_path: Path) -> None:
     n = 800
     longs = [f"{number:05d}".encode() * 12_000 for number in range(n)]

@@ -40,6 +40,7 @@ def many(start: int, **more: Any) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("last", [1.5, None, "text"])
+@pytest.mark.slow
 def test_a_set_is_widened_once_however_late_its_kinds_show(last: Any, tmp_path: Path) -> None:
     """A large integer passes as an integer; the fraction or null long after it must not round it."""
     large = row(50_000, pad=PAD, x=2**53 + 1)
@@ -57,6 +58,7 @@ def test_a_set_is_widened_once_however_late_its_kinds_show(last: Any, tmp_path: 
         min_size=1,
     )
 )
+@pytest.mark.slow
 def test_at_most_two_passes_whatever_the_blocks_hold(
     blocks: list[list[Any]], tmp_path_factory: pytest.TempPathFactory
 ) -> None:

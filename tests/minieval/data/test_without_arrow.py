@@ -20,6 +20,7 @@ sys.exit(run(sys.argv[1:]))
 
 
 @pytest.mark.parametrize(("more", "code"), [((), 0), (("--eval-set", "set.jsonl"), 3)])
+@pytest.mark.slow
 def test_compare_needs_arrow_only_for_groups(more: tuple[str, ...], code: int, tmp_path: Path) -> None:
     (tmp_path / "eval_baseline.json").write_bytes(write(baseline(BEFORE)))
     (tmp_path / "candidate_eval.json").write_bytes(write(evaluation(BEFORE)))

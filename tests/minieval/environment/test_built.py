@@ -52,6 +52,7 @@ def nothing(_: str) -> None:
     pass
 
 
+@pytest.mark.slow
 def test_no_package_runs_while_it_is_built_compiled_and_kept(tmp_path: Path, index: str, marker: Path) -> None:
     made = bundle(tmp_path / "bundle", "mlflow<3\n")
     for name in ("first", "second"):
@@ -89,6 +90,7 @@ def test_it_starts_in_the_sandbox_alone_and_ci_keeps_nothing(
     assert "requires --isolation bwrap" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_what_has_no_solution_no_wheel_or_no_mlflow_is_one_sentence(tmp_path: Path, index: str) -> None:
     for number, (requirements, words) in enumerate(
         (
@@ -182,6 +184,7 @@ def test_what_a_wheel_unpacks_to_in_the_cache_counts(tmp_path: Path, monkeypatch
         (cache / "unpacked").unlink()
 
 
+@pytest.mark.slow
 def test_the_gates_own_environment_is_compared(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

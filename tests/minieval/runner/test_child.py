@@ -53,6 +53,7 @@ def test_an_end_without_an_answer_is_reported(script: str, words: str, tmp_path:
     assert str(caught.value).isprintable()
 
 
+@pytest.mark.slow
 def test_silence_and_the_whole_run_are_limited_in_time(tmp_path: Path) -> None:
     started = time.monotonic()
     quiet = start("time.sleep(60)", tmp_path, Limits(timeout_s=20, silence_s=0.5))

@@ -91,6 +91,7 @@ def test_its_packages_are_compared_and_it_starts_in_the_sandbox_alone(
     assert "visible to the candidate" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_the_gates_own_python_by_its_path(tmp_path: Path) -> None:
     rows = write_rows(tmp_path / "eval" / "rows.jsonl", upper_rows(3))
     made = write_bundle(tmp_path / "bundle", UPPER, files={"requirements.txt": b"mlflow>=3\n"})

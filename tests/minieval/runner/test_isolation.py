@@ -129,6 +129,7 @@ def in_process(vault: Path) -> Heist:
         return send_spy(Isolation.PROCESS, vault / "process")
 
 
+@pytest.mark.slow
 def test_under_bwrap_the_spy_scores_like_guessing(under_bwrap: Heist) -> None:
     assert under_bwrap.right == 0
 
@@ -148,6 +149,7 @@ def test_it_sees_no_process_but_its_own(under_bwrap: Heist) -> None:
     assert "environment" not in report
 
 
+@pytest.mark.slow
 def test_it_cannot_open_the_eval_set_by_any_name(under_bwrap: Heist) -> None:
     report = under_bwrap.reports["paths"]
     assert report.get("opened", []) == []
@@ -155,6 +157,7 @@ def test_it_cannot_open_the_eval_set_by_any_name(under_bwrap: Heist) -> None:
     assert all(name.startswith(("pipe:", "/dev/null", "/proc/")) for name in report["descriptors"]), report
 
 
+@pytest.mark.slow
 def test_it_has_no_network(under_bwrap: Heist) -> None:
     assert "connected" not in under_bwrap.reports["network"].values()
 
@@ -165,12 +168,14 @@ def test_it_can_write_nowhere_and_has_no_capability(under_bwrap: Heist) -> None:
 
 
 @pytest.mark.parametrize("where", ["under_bwrap", "in_process"])
+@pytest.mark.slow
 def test_its_environment_is_a_few_fixed_variables(where: str, request: pytest.FixtureRequest) -> None:
     report = request.getfixturevalue(where).reports["environment"]
     assert set(report["names"]) <= ALLOWED
     assert "environment" not in report
 
 
+@pytest.mark.slow
 def test_without_bwrap_the_file_is_found_but_never_sent(in_process: Heist) -> None:
     assert in_process.right == LABELLED
     assert len(in_process.secrets("paths")) == LABELLED
@@ -225,6 +230,7 @@ def test_an_eval_set_that_the_candidate_could_see_is_refused(tmp_path: Path) -> 
                 pass
 
 
+@pytest.mark.slow
 def test_auto_falls_back_with_a_warning_and_bwrap_does_not(tmp_path: Path) -> None:
     bundle = write_bundle(tmp_path / "bundle", UPPER)
     path = write_rows(tmp_path / "e.jsonl", upper_rows(3))

@@ -113,6 +113,7 @@ EVERY_CELL: dict[str, list[Any]] = {
 }
 
 
+@pytest.mark.slow
 def test_without_a_signature_a_model_gets_a_frame_of_the_features(tmp_path: Path) -> None:
     with predictor(save_echo(tmp_path, None)) as found:
         first, second = ask(found, EVERY_KIND, EVERY_CELL)
@@ -137,6 +138,7 @@ def test_without_a_signature_a_model_gets_a_frame_of_the_features(tmp_path: Path
 # With one.
 
 
+@pytest.mark.slow
 def test_a_column_has_the_type_of_the_signature(tmp_path: Path) -> None:
     """In the signature's order, without the columns that it does not name; an optional one may be missing."""
     inputs = Schema([
@@ -170,6 +172,7 @@ def test_a_column_has_the_type_of_the_signature(tmp_path: Path) -> None:
     assert second.endswith("p float64 float 1.5")
 
 
+@pytest.mark.slow
 def test_params_of_the_task_reach_the_model(tmp_path: Path) -> None:
     params = ParamSchema([ParamSpec("top", "long", 1), ParamSpec("rate", "double", 0.5)])
     with predictor(save_echo(tmp_path, Schema([ColSpec("long", "a")]), params)) as found:
@@ -178,6 +181,7 @@ def test_params_of_the_task_reach_the_model(tmp_path: Path) -> None:
             found.configure(NUMBERS[:1], {"tpo": 3})
 
 
+@pytest.mark.slow
 def test_a_param_of_another_type_is_refused(tmp_path: Path) -> None:
     params = ParamSchema([ParamSpec("top", "long", 1)])
     with predictor(save_echo(tmp_path, Schema([ColSpec("long", "a")]), params)) as found:
@@ -186,6 +190,7 @@ def test_a_param_of_another_type_is_refused(tmp_path: Path) -> None:
             found.predict(table(NUMBERS[:1], {"a": [1]}), first=1)
 
 
+@pytest.mark.slow
 def test_columns_without_names_are_taken_in_order(tmp_path: Path) -> None:
     inputs = Schema([ColSpec("double"), ColSpec("double")])
     with predictor(save_echo(tmp_path, inputs)) as found:
@@ -194,6 +199,7 @@ def test_columns_without_names_are_taken_in_order(tmp_path: Path) -> None:
             found.configure([*NUMBERS, column("c", Kind.TEXT)], {})
 
 
+@pytest.mark.slow
 def test_a_tensor_gets_an_array(tmp_path: Path) -> None:
     """Of one column a number, or of one column of lists."""
     with predictor(save_echo(tmp_path, Schema([TensorSpec(np.dtype("float32"), (-1, 2))]))) as found:
@@ -202,6 +208,7 @@ def test_a_tensor_gets_an_array(tmp_path: Path) -> None:
         assert ask(found, [column("pixels", Kind.JSON)], lists) == ["float32 [1.0, 2.0]", "float32 [0.5, 4.0]"]
 
 
+@pytest.mark.slow
 def test_named_tensors_get_a_dict_of_arrays(tmp_path: Path) -> None:
     inputs = Schema([TensorSpec(np.dtype("int64"), (-1, 2, 2), "grid"), TensorSpec(np.dtype("float64"), (-1,), "age")])
     columns = [column("age", Kind.INTEGER), column("grid", Kind.JSON)]
@@ -236,6 +243,7 @@ HINTED: dict[str, tuple[str, str, list[Column], dict[str, list[Any]], list[Any]]
 
 
 @pytest.mark.parametrize("name", HINTED)
+@pytest.mark.slow
 def test_type_hints_are_a_signature(name: str, tmp_path: Path) -> None:
     hint, result, columns, cells, expected = HINTED[name]
     body = f"""
@@ -276,6 +284,7 @@ UNFIT = {
 
 
 @pytest.mark.parametrize(("columns", "cells", "words"), UNFIT.values(), ids=UNFIT.keys())
+@pytest.mark.slow
 def test_features_that_do_not_fit_are_one_sentence(
     columns: list[Column], cells: dict[str, list[Any]], words: str, tmp_path: Path
 ) -> None:
@@ -408,6 +417,7 @@ def returning(forms: Path) -> Iterator[Predictor]:
 
 
 @pytest.mark.parametrize(("form", "expected"), RETURNED.items(), ids=RETURNED.keys())
+@pytest.mark.slow
 def test_every_form_is_read(form: str, expected: list[Any], returning: Predictor) -> None:
     answers = returning.predict(table(FORM, {"form": [form] * 3}), first=1)
     assert repr(answers) == repr(expected), "with its types: to Python, 1 == 1.0 == True"
@@ -453,6 +463,7 @@ return [look(path) if isinstance(path, str) else None for path in frame["image"]
 
 
 @pytest.mark.parametrize("isolation", [Isolation.BWRAP, Isolation.PROCESS])
+@pytest.mark.slow
 def test_a_column_of_files_has_paths_in_the_folder_that_is_shown(isolation: Isolation, tmp_path: Path) -> None:
     files = tmp_path / "shown"
     files.mkdir()

@@ -166,6 +166,7 @@ def test_a_row_that_takes_forever_is_named(tmp_path: Path) -> None:
         score_all(write_task(tmp_path, source), [("a", "a")] * 3, seconds=0.3)
 
 
+@pytest.mark.slow
 def test_what_python_cannot_interrupt_ends_too(tmp_path: Path) -> None:
     source = "def score(expected, answer, features):\n    return sum(range(10**12))"  # one call of C
     quick = Limits(timeout_s=60, silence_s=1.0, memory_mb=2048, file_mb=1)
@@ -173,6 +174,7 @@ def test_what_python_cannot_interrupt_ends_too(tmp_path: Path) -> None:
         score_all(write_task(tmp_path, source), [("a", "a")], seconds=0.2, limits=quick)
 
 
+@pytest.mark.slow
 def test_a_slow_scorer_is_limited_by_row_and_not_by_the_size_of_a_batch(tmp_path: Path) -> None:
     """At 20 rows a second, a batch of 8192 rows takes longer than the limit of silence."""
     source = """\
@@ -305,6 +307,7 @@ LOOKS_FOR_THE_SCORER = model(
 )
 
 
+@pytest.mark.slow
 def test_an_evaluation_with_a_scorer_the_candidate_does_not_see(tmp_path: Path) -> None:
     """Two sandboxes side by side; the answers of one reach the other through minieval alone."""
     bundle = write_bundle(tmp_path / "bundle", LOOKS_FOR_THE_SCORER)
@@ -341,6 +344,7 @@ json_values = st.recursive(
 
 @settings(max_examples=25, deadline=None)
 @given(rows=st.lists(st.tuples(json_values.filter(lambda value: value is not None), json_values), max_size=8))
+@pytest.mark.slow
 def test_every_value_of_json_arrives_as_it_is(
     rows: list[tuple[Any, Any]], tmp_path_factory: pytest.TempPathFactory
 ) -> None:

@@ -63,6 +63,7 @@ def deep(levels: int) -> Any:
     reading=st.sampled_from([*READINGS.values()]),
     pairs=st.lists(st.tuples(labels, answers, st.lists(answers, max_size=2)), min_size=1, max_size=4),
 )
+@pytest.mark.slow
 def test_any_answer_has_a_score_or_one_sentence(
     score: dict[str, Any], reading: dict[str, Any], pairs: list[tuple[Any, Any, list[Any]]]
 ) -> None:

@@ -186,6 +186,7 @@ def test_numbers_share_a_name_when_they_are_equal(first: Any, second: Any) -> No
 
 
 @given(st.lists(st.tuples(texts, texts, st.booleans() | st.none()), min_size=1, max_size=30), st.integers(1, 30), texts)
+@pytest.mark.slow
 def test_crosses_hold_each_row_once_and_no_two_groups_share_a_bucket(
     rows: Sequence[tuple[str, str, bool | None]], size: int, column: str
 ) -> None:
@@ -214,6 +215,7 @@ edges = st.lists(st.integers(-100, 100), min_size=1, max_size=6, unique=True).ma
 
 
 @given(edges, st.lists(st.integers(-120, 120) | st.none(), min_size=1, max_size=40))
+@pytest.mark.slow
 def test_each_number_is_in_the_bin_that_holds_it(limits: list[int], ages: list[int | None]) -> None:
     labels = name_bins("n", [Decimal(edge) for edge in limits])
     expected: dict[str, list[int]] = {}

@@ -135,6 +135,7 @@ cases = st.lists(
 
 
 @given(cases, st.integers(1, 17), st.sampled_from(["bits", "counts", "graded"]))
+@pytest.mark.slow
 def test_figures_are_those_of_a_plain_count_whatever_the_batches(
     given_rows: list[tuple[int, list[int]]], size: int, kind: str
 ) -> None:

@@ -197,6 +197,7 @@ def test_overlap_is_symmetric_bounded_and_that_of_its_definition(right: list[str
     assert (items == 1) == (set(right) == set(answer)) == bool(one({"kind": "set"}, right, answer))
 
 
+@pytest.mark.slow
 def test_long_lists_are_not_compared_pair_by_pair() -> None:
     """A candidate could otherwise hold up the scoring for days with one answer."""
     many = list(range(300_000))
