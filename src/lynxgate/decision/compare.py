@@ -251,7 +251,10 @@ def _check_isolation(evaluation: Evaluation, required: str) -> Condition:
     if found in ISOLATIONS and ISOLATIONS.index(found) >= ISOLATIONS.index(required):
         return Condition(name="isolation", outcome=Outcome.HELD, reason=f"{found}, and the policy requires {required}")
     named = "names none" if found is None else f"names {found!r}"
-    reason = f"the policy requires {required} and the evaluation {named}; evaluate again under {required}"
+    advice = f"evaluate again under {required}"
+    if found == ISOLATIONS[0]:
+        advice = "a command of the repository always has that, so allow it (min_isolation) or evaluate with minieval"
+    reason = f"the policy requires {required} and the evaluation {named}; {advice}"
     return Condition(name="isolation", outcome=Outcome.UNMEASURED, reason=reason)
 
 

@@ -34,6 +34,7 @@ IGNORED = (
     "/candidate.run.json",
     "/candidate_eval.json",
     "/candidate_eval.model.lock",
+    "/candidate_rows.parquet",
     "/verdict.json",
     "/.lynxgate/",
 )

@@ -30,8 +30,16 @@ def find_installed(names: Iterable[str], folders: Iterable[Path] | None = None) 
         found = next(iter(metadata.distributions(name=name, path=path)), None)  # the first one is imported
         if found is not None:
             # Metadata of a package may be anything, and a version becomes a part of a document and of a message.
-            packages[name] = found.version if _VERSION.fullmatch(found.version or "") else _UNREADABLE
+            packages[name] = _read_version(found)
     return packages
+
+
+def _read_version(found: metadata.Distribution) -> str:
+    try:
+        version = found.version or ""
+    except KeyError:  # of a backport of importlib.metadata, where another package has installed its finder
+        version = ""
+    return version if _VERSION.fullmatch(version) else _UNREADABLE
 
 
 def describe(
