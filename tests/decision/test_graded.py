@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from scipy.stats import binom
 
 from lynxgate.analysis.replay import replay
+from lynxgate.decision.baseline import parse_baseline
 from lynxgate.decision.decide import decide_bytes
 from lynxgate.decision.outcome import Outcome
 from lynxgate.decision.statistics.class_rates import rate_floor_p
@@ -408,6 +409,18 @@ def test_what_no_rows_can_prove_is_unmeasured() -> None:
     for limits in ({"min_confidence": 0.9}, {"min_confidence": 0.9, "min": 1}, {"min_confidence": 0.9, "max": 0.5}):
         with pytest.raises(CannotJudge, match=r"min_confidence is about a min between 0 and 1|limits nothing"):
             parse_agreed(baseline({"x": {"accuracy": 1}}, policy={"metrics": {"bleu": limits}}))
+
+
+def test_a_floor_and_a_confidence_that_no_test_resolves_are_refused() -> None:
+    limits = {"min": 0.5, "min_confidence": 0.95}
+    data = write(baseline({"x": {"accuracy": 1}}, policy={"metrics": {"recall.yes": limits}}))
+    with pytest.raises(CannotJudge, match="min_confidence is about a min between 0 and 1"):
+        parse_baseline(data.replace(b"0.5", b"0.99999999999999999999"), where="it")
+    metric = {"value": 0.9, "direction": "higher", "machine": False}
+    policy = {"metrics": {"recall.yes": {"min": 0.5, "min_confidence": 0.99999999}}}
+    agreed = baseline({"x": {"accuracy": 1}}, metrics={"recall.yes": metric}, policy=policy)
+    with pytest.raises(CannotJudge, match=r"'recall\.yes' has min_confidence 0\.99999999, and no test decides above"):
+        judge(newer({"x": {"accuracy": 1}}, metrics={"recall.yes": {"value": 0.9}}), agreed)
 
 
 def test_precision_of_a_class_is_gated_as_a_metric() -> None:

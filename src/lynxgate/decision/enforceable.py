@@ -94,16 +94,22 @@ def check_warnings(baseline: Baseline) -> None:
 
 
 def check_confidence(policy: Policy, least: float = LEAST_LEVEL) -> None:
-    """Check that the tests can decide at the policy's confidence: sums of floats do not resolve a smaller level.
+    """Check that the tests can decide at each confidence of the policy: sums of floats do not resolve a smaller level.
 
     Raises:
-        CannotJudge: one minus the confidence is below ``least``.
+        CannotJudge: one minus a confidence is below ``least``.
     """
     if policy.rule.asks_proof and policy.alpha < least:
         raise CannotJudge(
             f"policy.confidence is {format_exactly(policy.confidence)[:40]}, and no test decides above "
             f"{1 - LEAST_LEVEL:f}; give a smaller one"
         )
+    for name, terms in policy.metrics.items():
+        if terms.min_confidence is not None and 1 - float(terms.min_confidence) < least:
+            raise CannotJudge(
+                f"policy.metrics: {name!r} has min_confidence {format_exactly(terms.min_confidence)[:40]}, and no test "
+                f"decides above {1 - LEAST_LEVEL:f}; give a smaller one"
+            )
 
 
 def check_tested_statistics(policy: Policy) -> None:

@@ -86,7 +86,8 @@ class MetricPolicy(Document):
             raise ValueError("warmup and min_samples are about samples; give statistic or confidence too")
         if self.confidence is not None and not any(name in RELATIVE for name in blocking):
             raise ValueError("confidence is about a change from the baseline; give max_ratio, max_pct or max_abs too")
-        if self.min_confidence is not None and not (self.min is not None and 0 < self.min < 1):
+        # As the test gets it: 0.99999999999999999999 is the float 1.
+        if self.min_confidence is not None and not (self.min is not None and 0 < float(self.min) < 1):
             raise ValueError("min_confidence is about a min between 0 and 1; set that, or leave min_confidence out")
         if self.min is not None and self.max is not None and self.min > self.max:
             raise ValueError(f"min {self.min} is above max {self.max}, and nothing could pass")
