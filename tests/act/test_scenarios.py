@@ -319,6 +319,7 @@ def test_artifacts_overwritten_after_the_evaluation(scene: Scene) -> None:
     hold("the run's artifacts overwritten after the evaluation", scene, ran, "unchanged, bit for bit")
 
 
+@pytest.mark.heavy
 def test_evaluation_replaced_between_the_jobs(scene: Scene) -> None:
     """An evaluation that another job of the run replaced is not the one that was made."""
     scene.ask(scene.request())

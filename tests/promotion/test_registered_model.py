@@ -120,6 +120,7 @@ CALLS = [ALIAS, "model-versions/set-tag", "model-versions/create", "registered-m
 
 @pytest.mark.parametrize("path", CALLS)
 @pytest.mark.parametrize("fault", [Fault.ERROR_BEFORE, Fault.FORBIDDEN])
+@pytest.mark.heavy
 def test_a_failing_alias_leaves_the_promotion_standing_and_the_next_run_completes_it(
     scene: Scene, fault: Fault, path: str
 ) -> None:
