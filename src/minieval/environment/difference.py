@@ -37,7 +37,7 @@ def find_installed(names: Iterable[str], folders: Iterable[Path] | None = None) 
 def _read_version(found: metadata.Distribution) -> str:
     try:
         version = found.version or ""
-    except KeyError:  # of a backport of importlib.metadata, where another package has installed its finder
+    except (KeyError, OSError):  # of a backport of importlib.metadata, where another package has installed its finder
         version = ""
     return version if _VERSION.fullmatch(version) else _UNREADABLE
 
