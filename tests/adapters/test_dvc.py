@@ -24,6 +24,7 @@ def test_pull(dvc_repository: DvcRepository, capfd: pytest.CaptureFixture[str]) 
     assert capfd.readouterr() == ("", "")
 
 
+@pytest.mark.slow
 def test_pull_from_elsewhere_by_a_relative_path(dvc_repository: DvcRepository, monkeypatch: pytest.MonkeyPatch) -> None:
     dvc_repository.forget()
     monkeypatch.chdir(dvc_repository.root.parent)
@@ -52,6 +53,7 @@ def test_local_changes_that_are_kept_elsewhere_give_way(dvc_repository: DvcRepos
 
 @pytest.mark.parametrize("where", ["cached", "a fresh clone", "no remote", "removed from the folder"])
 @pytest.mark.parametrize("kind", ["file", "folder"])
+@pytest.mark.slow
 def test_local_changes_that_are_nowhere_else_are_not_overwritten(
     dvc_repository: DvcRepository, kind: str, where: str, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -179,6 +179,7 @@ sys.exit(failed)
     assert list(store.lines()) == [event(1), event(2)]
 
 
+@pytest.mark.slow
 def test_a_lock_that_is_not_given_back_is_not_waited_for_long(store: DirectoryStore, root: Path) -> None:
     store.create("tags.json", b"1")
     code = "import fcntl,sys,time; f=open(sys.argv[1]); fcntl.flock(f, fcntl.LOCK_EX); print('held', flush=True); "

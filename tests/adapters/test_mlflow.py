@@ -70,6 +70,7 @@ class TestContract:
         tracking.set_tag(run, "lynxgate.semver.v0.1.0", "b" * 64)
         assert tracking.read_tag(run, "lynxgate.semver.v0.1.0") == "b" * 64
 
+    @pytest.mark.slow
     def test_tags_are_found_on_every_run_of_every_experiment(self, place: str) -> None:
         """More experiments, and more runs in one, than an answer has; one run is deleted."""
         client, prefix = client_of(place), f"lynxgate.semver.{uuid.uuid4().hex}."
@@ -274,6 +275,7 @@ class TestSecrets:
             MlflowTracking(f"sqlite:///{tmp_path}/none.db")
         assert list(tmp_path.iterdir()) == []
 
+    @pytest.mark.slow
     def test_a_file_that_is_no_database(self, tmp_path: Path) -> None:
         (tmp_path / "x.db").write_bytes(b"not a database" * 100)
         with pytest.raises(StoreFailure, match="failed to open it"):

@@ -72,6 +72,7 @@ def test_models_that_never_differ_are_taken_to_differ_once() -> None:
     assert found.disagreement == 0.001
 
 
+@pytest.mark.slow
 def test_comment_and_page_have_it(
     tmp_path: Any, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

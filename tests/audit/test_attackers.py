@@ -228,6 +228,7 @@ def test_nothing_is_found_in_the_history_itself(scene: Scene) -> None:
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
+@pytest.mark.slow
 def test_each_cell_is_as_the_page_claims(scene: Scene, attack: str) -> None:
     ATTACKS[attack](scene)
     assert verify_in_every_way(scene) == read_table()[attack]

@@ -136,6 +136,7 @@ def figures(outcomes: list[bool]) -> dict[str, object]:
 
 
 @given(st.integers(1, 400))
+@pytest.mark.slow
 def test_students_quantile_is_scipys(freedom: int) -> None:
     assert t_quantile(freedom) == pytest.approx(stats.t.ppf(CONFIDENCE, freedom), rel=1e-5)
 

@@ -101,6 +101,7 @@ def test_the_options_of_the_model_are_passed_on(
     assert seen[seen.index("auto") + 1 :] == ["--python=-x", "--memory-mb=9", "--timeout=1.5", "--batch-size=7"]
 
 
+@pytest.mark.slow
 def test_a_directory_called_minieval_is_not_the_evaluator(
     tmp_path: Path, eval_set: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -12,6 +12,7 @@ from tests.contract.stores import Place, append_each_round, count_up, create_eac
 @pytest.mark.parametrize(
     ("writers", "rounds"), [(2, 20), pytest.param(8, 25, marks=pytest.mark.slow)], ids=["2 writers", "8 writers"]
 )
+@pytest.mark.slow
 def test_of_many_who_create_a_key_one_wins(racing_place: Place, writers: int, rounds: int) -> None:
     results = race(racing_place, writers, rounds, create_each_round)
     store = racing_place.open()
@@ -25,6 +26,7 @@ def test_of_many_who_create_a_key_one_wins(racing_place: Place, writers: int, ro
 @pytest.mark.parametrize(
     ("writers", "rounds"), [(2, 20), pytest.param(8, 10, marks=pytest.mark.slow)], ids=["2 writers", "8 writers"]
 )
+@pytest.mark.slow
 def test_no_swap_is_lost(racing_place: Place, writers: int, rounds: int) -> None:
     store = racing_place.open()
     store.create("tags.json", b"0")

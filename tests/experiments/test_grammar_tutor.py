@@ -124,6 +124,7 @@ def test_a_stored_tutor_answers_the_same_and_is_stored_in_the_same_bytes(
     ]
 
 
+@pytest.mark.slow
 def test_a_tutor_without_adapter_stores_and_answers(tutor: Tutor, prompts: list[str], tmp_path: Path) -> None:
     base = replace(tutor, adapter=None)
     save(base, tmp_path)

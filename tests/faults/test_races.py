@@ -86,6 +86,7 @@ def ground(request: pytest.FixtureRequest, memory: Path) -> Ground:  # noqa: F81
 
 
 @races
+@pytest.mark.slow
 def test_of_many_who_promote_the_same_one_does_and_all_can_say_so(ground: Ground, racers: int) -> None:
     same = Try(ground.workshop.candidate("b"), NEW)
     attempts = ground.race([same] * racers)

@@ -144,6 +144,7 @@ PURE = "def score(expected, answer, features):\n    return len(set(expected) & s
 SCORER = TASK + '[score]\npython = "scoring.py"\ngraded = true\n'
 
 
+@pytest.mark.slow
 def test_a_scorer_that_depends_on_the_order_of_the_rows_is_refused(tmp_path: Path) -> None:
     rows = customers(50)
     assert warnings(tmp_path, rows, SCORER, scoring=PURE) == []
@@ -155,6 +156,7 @@ def test_a_scorer_that_depends_on_the_order_of_the_rows_is_refused(tmp_path: Pat
         warnings(tmp_path, rows, SCORER, scoring=chance)
 
 
+@pytest.mark.slow
 def test_a_scorer_that_fails_or_is_too_strict_is_seen_before_a_model_is(tmp_path: Path) -> None:
     rows = customers(50)
     with pytest.raises(CannotJudge, match=r"line 1: .* opens the file"):

@@ -104,6 +104,7 @@ def test_rows_become_an_evaluation(place: Place, capsys: pytest.CaptureFixture[s
     assert line.inputs == '{"prompt": "word 1"}'
 
 
+@pytest.mark.slow
 def test_lines_may_come_in_any_order_and_with_trials(place: Place) -> None:
     more = """
 table = {

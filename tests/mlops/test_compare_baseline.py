@@ -264,6 +264,7 @@ IMPORTS = (
 
 
 @pytest.mark.parametrize("command", ["compare", "--help", "validate"])
+@pytest.mark.slow
 def test_nothing_heavy_is_imported(folder: Folder, command: str) -> None:
     arguments = folder.arguments(evaluation(), baseline())
     options = {"compare": arguments, "--help": [], "validate": [arguments[1]]}[command]
@@ -275,6 +276,7 @@ def test_nothing_heavy_is_imported(folder: Folder, command: str) -> None:
     assert HEAVY.isdisjoint(modules)
 
 
+@pytest.mark.slow
 def test_a_name_outside_the_locale_is_printed(folder: Folder) -> None:
     measured, agreed = evaluation({"zeit.übel": {"accuracy": 0}}), baseline({"zeit.übel": {"accuracy": 1}})
     command = [sys.executable, "-m", "scripts.mlops.compare_baseline", *folder.arguments(measured, agreed)]

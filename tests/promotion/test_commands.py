@@ -43,6 +43,7 @@ def registry(workshop: Workshop) -> Iterator[str]:
 
 
 @pytest.mark.usefixtures("dev")
+@pytest.mark.slow
 def test_each_json_is_strict_and_alone_on_stdout(
     workshop: Workshop, registry: str, capfd: pytest.CaptureFixture[str]
 ) -> None:

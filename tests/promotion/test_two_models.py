@@ -143,6 +143,7 @@ def test_where_only_the_draft_is_registered_the_candidate_becomes_a_version(scen
     assert scene.problems() == []
 
 
+@pytest.mark.slow
 def test_verify_finds_an_alias_on_another_model_of_the_same_run(scene: Scene) -> None:
     scene.promote()
     draft = scene.versions["draft"]
@@ -154,6 +155,7 @@ def test_verify_finds_an_alias_on_another_model_of_the_same_run(scene: Scene) ->
     assert absent == f"{place}tag {tag_key('v0.3.0')} of version {draft} is absent, not {scene.candidate.sha}"
 
 
+@pytest.mark.slow
 def test_verify_finds_a_version_whose_tag_names_another_bundle(scene: Scene) -> None:
     scene.promote()
     version, key = scene.versions["model"], tag_key("v0.3.0")

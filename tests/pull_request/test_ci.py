@@ -30,6 +30,7 @@ def comments(github: GithubStandIn) -> str:
 
 
 class TestRequest:
+    @pytest.mark.slow
     def test_an_accepted_request_gives_the_outputs(self, github: GithubStandIn, step: Step, output: Output) -> None:
         github.add_comment(PULL, "ann", f"Ready.\n{REQUEST}\n", at(1))
         step.label()
@@ -62,6 +63,7 @@ class TestRequest:
         assert "none for the model wine, which the baseline names" in comments(github)
         assert "semver=v0.X.Y model=wine" in comments(github)
 
+    @pytest.mark.slow
     def test_a_token_that_may_read_is_enough(self, github: GithubStandIn, step: Step) -> None:
         github.tokens[TOKEN] = READ_ONLY
         github.add_comment(PULL, "ann", REQUEST, at(1))
@@ -105,6 +107,7 @@ class TestRequest:
         assert out == "" and "lynxgate: " in err
         assert not Path("owned").exists()
 
+    @pytest.mark.slow
     def test_the_next_result_replaces_the_comment_of_a_refusal(self, github: GithubStandIn, step: Step) -> None:
         step.label()
         assert step.run("ci", "request") == Exit.REFUSED
@@ -118,6 +121,7 @@ class TestRequest:
         assert step.run("ci", "request") == Exit.REFUSED
         assert "The account that set the label may not write" in comments(github)
 
+    @pytest.mark.slow
     def test_the_api_decides_not_the_association(self, github: GithubStandIn, step: Step) -> None:
         github.add_comment(PULL, "eve", REQUEST, at(1))
         assert github.comments[PULL][0]["author_association"] == "OWNER"
@@ -169,6 +173,7 @@ class TestRequest:
         ['[score]\npython = "scoring.py"\n', '[evaluator]\ncommand = ["bash", "-"]\nfiles = ["scoring.py"]\n'],
         ids=["scorer", "evaluator"],
     )
+    @pytest.mark.slow
     def test_a_changed_task_or_scorer_counts_as_a_changed_baseline(
         self, github: GithubStandIn, step: Step, changed: str, role: str, *, names_it: bool
     ) -> None:
@@ -199,6 +204,7 @@ class TestRequest:
         ],
     )
     @pytest.mark.parametrize("git", [True, False])
+    @pytest.mark.slow
     def test_a_changed_baseline_is_found_however_its_path_is_written(
         self, github: GithubStandIn, step: Step, given: str, *, git: bool
     ) -> None:
@@ -302,6 +308,7 @@ class TestRequest:
         ("option", "value"),
         [("--expect-run-id", "cd" * 16), ("--expect-semver", "v0.3.2"), ("--expect-head-sha", "b2" * 20)],
     )
+    @pytest.mark.slow
     def test_the_request_is_checked_again_before_the_promotion(
         self, github: GithubStandIn, step: Step, option: str, value: str
     ) -> None:

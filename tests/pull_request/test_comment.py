@@ -121,6 +121,7 @@ class TestTrimming:
     def _many(self, count: int) -> Verdict:
         return hostile_verdict(tuple(f"bucket.{n:05}.<{'é' * 60}>" for n in range(count)))
 
+    @pytest.mark.slow
     def test_a_long_table_is_cut_between_rows_and_counts_the_rest(self) -> None:
         body = render_comment(Report(self._many(900), exit_code=2), WHERE)
         assert 63_000 < len(body.encode()) <= 65_536
@@ -130,6 +131,7 @@ class TestTrimming:
         assert all(line.endswith("|") for line in body.splitlines() if line.startswith("|"))
 
     @pytest.mark.parametrize("size", [0, 1, 200, 70_000])
+    @pytest.mark.slow
     def test_the_log_is_bounded(self, size: int) -> None:
         body = render_comment(Report(self._many(900), exit_code=2, log="\n".join(["|" * size] * 9)), WHERE)
         assert len(body.encode()) <= 65_536
@@ -137,6 +139,7 @@ class TestTrimming:
     def test_a_short_table_is_complete(self) -> None:
         assert "left out" not in render_comment(Report(self._many(3), exit_code=2), WHERE)
 
+    @pytest.mark.slow
     def test_the_summary_of_the_check_run_has_the_same_limit(self) -> None:
         check = build_check(
             Report(self._many(900), exit_code=2), WHERE, name="lynxgate", head_sha=HEAD, baseline=("b", "")

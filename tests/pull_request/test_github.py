@@ -29,6 +29,7 @@ class TestReading:
         assert forge.pull(8) == Pull(8, HEAD, True, 2)
         assert forge.files(8) == [ChangedFile("a.py"), ChangedFile("old.json", "eval_baseline.json")]
 
+    @pytest.mark.slow
     def test_all_pages(self, github: GithubStandIn, forge: GithubForge) -> None:
         github.add_pull(8, HEAD, *(f"f{n}" for n in range(65)))
         for n in range(95):
@@ -97,6 +98,7 @@ def hang(released: threading.Event) -> None:
 
 
 class TestNetwork:
+    @pytest.mark.slow
     def test_nobody_there(self) -> None:
         with pytest.raises(StoreFailure, match="cannot read pull request"):
             GithubForge(REPOSITORY, TOKEN, api_url="http://127.0.0.1:1").pull(PULL)
@@ -148,6 +150,7 @@ class TestComment:
         assert github.calls("PATCH") == []
 
     @pytest.mark.parametrize("before", [0, 29, 30, 31, 65])
+    @pytest.mark.slow
     def test_found_on_any_page(self, github: GithubStandIn, forge: GithubForge, before: int) -> None:
         for n in range(before):
             github.add_comment(PULL, "bob", "talk", at(n))

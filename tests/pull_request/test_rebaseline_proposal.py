@@ -96,6 +96,7 @@ def test_the_same_proposal_finds_its_pull_request(github: GithubStandIn, here: S
 
 @pytest.mark.parametrize("died_at", [("POST", "/git/refs"), ("PUT", "/contents/"), ("POST", "/pulls")])
 @pytest.mark.parametrize("after", [False, True])
+@pytest.mark.slow
 def test_the_next_run_completes_what_a_failure_left(
     github: GithubStandIn, here: Step, output: Output, died_at: tuple[str, str], after: bool
 ) -> None:

@@ -398,6 +398,7 @@ class TestChoice:
             max_size=6,
         )
     )
+    @pytest.mark.slow
     def test_a_chosen_request_keeps_every_rule(self, talk: list[tuple[int, str, str, int]]) -> None:
         comments = [comment(when, body, who, edited=max(when, edited)) for when, who, body, edited in talk]
         found = pick(comments)

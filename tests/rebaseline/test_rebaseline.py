@@ -189,6 +189,7 @@ LAYOUTS: list[Callable[[Any], str]] = [
 
 
 @given(objects, st.dictionaries(st.text("abc", max_size=2), scalars | st.just(REMOVED)), st.sampled_from(LAYOUTS))
+@pytest.mark.slow
 def test_an_edit_gives_the_same_values_in_any_layout(tree: Any, changes: Any, layout: Callable[[Any], str]) -> None:
     edited = json.loads(edit(layout(tree), {(key,): value for key, value in changes.items()}))
     expected = {key: value for key, value in {**tree, **changes}.items() if value is not REMOVED}

@@ -179,6 +179,7 @@ def another_file(statement: dict[str, Any], _: Workshop) -> None:
         (set_at("predicate", "more", to=1), "is not evidence as the gate writes it"),
     ],
 )
+@pytest.mark.slow
 def test_evidence_of_anything_else_is_seen(
     signed: Workshop, change: Callable[[dict[str, Any], Workshop], None], words: str
 ) -> None:
@@ -398,6 +399,7 @@ def test_what_is_no_key_is_refused_and_not_shown(tmp_path: Path, content: bytes 
         assert refusal.value.__cause__ is None or content is None
 
 
+@pytest.mark.slow
 def test_a_key_of_another_kind_is_refused(tmp_path: Path) -> None:
     private, public = make_key(tmp_path, "rsa", "RSA")
     with pytest.raises(UsageFailure, match="not an Ed25519 private key"):

@@ -102,6 +102,7 @@ def test_no_disagreement_makes_a_false_decision_likelier_than_stated(
 
 @settings(deadline=None, max_examples=80)
 @given(st.integers(2, 150), MARGINS, st.data())
+@pytest.mark.slow
 def test_a_gain_more_never_hurts_and_a_loss_more_never_helps(n: int, margin: float, data: st.DataObject) -> None:
     gains = data.draw(st.integers(0, n - 1))
     losses = data.draw(st.integers(0, n - 1 - gains))
@@ -162,6 +163,7 @@ def test_the_supremum_stands_on_a_grid_twenty_times_finer(n: int, margin: float)
 
 @pytest.mark.parametrize("margin", [0.0, 0.002, 0.03, 0.3])
 @pytest.mark.parametrize("level", [0.05, 0.025, 0.0025])
+@pytest.mark.slow
 def test_the_corrected_test_holds_its_level_where_exactness_ends(margin: float, level: float) -> None:
     n, z = EXACT_ROWS + 1, quantile(1 - level)
     assert size(n, margin, z, correction(margin, z, 1))[0] <= level

@@ -362,6 +362,7 @@ def test_mann_whitney_agrees_with_scipy(baseline: list[float], candidate: list[f
 
 @settings(deadline=None)
 @given(st.sets(st.integers(0, 10**6), min_size=2, max_size=40), st.randoms(use_true_random=False))
+@pytest.mark.slow
 def test_exact_ranks_agree_with_scipy(values: set[int], random: Random) -> None:
     ordered = sorted(values)
     random.shuffle(ordered)

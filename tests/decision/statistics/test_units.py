@@ -68,6 +68,7 @@ DRAWN = st.lists(st.tuples(differences, st.sampled_from([0.1, 0.5, 1.0])), min_s
 
 
 @given(DRAWN, st.floats(0.001, 0.5), st.data())
+@pytest.mark.slow
 def test_a_unit_that_rises_never_hurts(drawn: list[tuple[float, float]], margin: float, data: st.DataObject) -> None:
     index = data.draw(st.integers(0, len(drawn) - 1))
     raised = list(drawn)

@@ -89,6 +89,7 @@ def test_at_99_percent_there_is_a_warning(tmp_path: Path) -> None:
     assert any("'hint' is the right answer in 199 of 200 rows" in sentence for sentence in warned)
 
 
+@pytest.mark.slow
 def test_a_set_longer_than_what_every_feature_is_compared_in_is_counted_to_its_end(tmp_path: Path) -> None:
     def table(wrong: range) -> list[Row]:
         return rows(lambda i, answer: {"hint": "none" if i in wrong else answer}, n=3 * FIRST)

@@ -136,6 +136,7 @@ groups = st.lists(st.none() | st.integers(-3, 3) | st.sampled_from(["", "1", "a"
 
 @settings(max_examples=60)
 @given(names=groups, size=st.integers(1, 50))
+@pytest.mark.slow
 def test_groups_are_those_of_a_dictionary(
     names: list[Any], size: int, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

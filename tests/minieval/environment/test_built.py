@@ -71,6 +71,7 @@ def test_no_package_runs_while_it_is_built_compiled_and_kept(tmp_path: Path, ind
     assert marker.exists(), "the trap works"
 
 
+@pytest.mark.slow
 def test_it_starts_in_the_sandbox_alone_and_ci_keeps_nothing(
     tmp_path: Path, index: str, marker: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

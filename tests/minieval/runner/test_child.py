@@ -67,6 +67,7 @@ def test_silence_and_the_whole_run_are_limited_in_time(tmp_path: Path) -> None:
     assert time.monotonic() - started < 50
 
 
+@pytest.mark.slow
 def test_printing_does_not_count_as_an_answer(tmp_path: Path) -> None:
     chatty = start("while True: os.write(2, b'.'); time.sleep(0.05)", tmp_path, Limits(silence_s=0.6))
     with chatty as child, pytest.raises(CannotJudge, match="did not answer"):
@@ -129,6 +130,7 @@ def test_printable_is_one_bounded_line() -> None:
     assert printable("a\x1b[2J\n\tb\u202e" + "c" * 1000, limit=10) == "a [2J b cc"
 
 
+@pytest.mark.slow
 def test_an_answer_that_waits_in_the_pipe_before_its_request_is_refused(tmp_path: Path) -> None:
     script = "print('1', flush=True); time.sleep(0.2); print('2', flush=True); time.sleep(9)"
     with start(script, tmp_path) as child:

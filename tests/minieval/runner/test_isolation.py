@@ -134,6 +134,7 @@ def test_under_bwrap_the_spy_scores_like_guessing(under_bwrap: Heist) -> None:
     assert under_bwrap.right == 0
 
 
+@pytest.mark.slow
 def test_its_stack_and_objects_hold_no_label(under_bwrap: Heist) -> None:
     report = under_bwrap.reports["stack"]
     assert report["frames"] > 5
@@ -162,6 +163,7 @@ def test_it_has_no_network(under_bwrap: Heist) -> None:
     assert "connected" not in under_bwrap.reports["network"].values()
 
 
+@pytest.mark.slow
 def test_it_can_write_nowhere_and_has_no_capability(under_bwrap: Heist) -> None:
     assert under_bwrap.reports["writing"]["writable"] == []
     assert int(under_bwrap.reports["writing"]["capabilities"], 16) == 0
@@ -183,6 +185,7 @@ def test_without_bwrap_the_file_is_found_but_never_sent(in_process: Heist) -> No
     assert in_process.secrets("stack") == set()
 
 
+@pytest.mark.slow
 def test_without_bwrap_the_parents_memory_and_environment_are_closed_even_to_root(in_process: Heist) -> None:
     report = in_process.reports["memory"]
     assert report["parent"] == os.getpid()

@@ -431,6 +431,7 @@ ONE = {
 
 
 @pytest.mark.parametrize(("form", "expected"), ONE.items(), ids=ONE.keys())
+@pytest.mark.slow
 def test_a_batch_of_one_may_be_answered_with_one_value(form: str, expected: Any, returning: Predictor) -> None:
     assert repr(returning.predict(table(FORM, {"form": [form]}), first=1)) == repr([expected])
 

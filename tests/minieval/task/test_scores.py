@@ -223,6 +223,7 @@ def test_the_mean_error_of_any_answer_is_a_figure_that_a_document_holds(answer: 
 
 @pytest.mark.parametrize("marks", ["\u0301\u0327", *PAIRS_OF_MARKS], ids=ascii)
 @pytest.mark.parametrize("kind", ["text", "overlap"])
+@pytest.mark.slow
 def test_a_long_run_of_marks_does_not_hold_up_the_scoring(kind: str, marks: str) -> None:
     """NFC sorts a run of marks in a time that grows with its square: an answer of 64 kB could take ten seconds."""
     answer = "a" + marks * 100_000
