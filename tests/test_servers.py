@@ -70,6 +70,7 @@ def post(url: str, body: bytes = b"x", timeout: float = 60) -> int | str:
         (Fault.REWRITE, 200, True),
     ],
 )
+@pytest.mark.slow
 def test_fault(upstream: tuple[FaultProxy, list[str]], fault: Fault, seen: int | str, applies: bool) -> None:
     proxy, applied = upstream
     proxy.fail(fault, path="/set-tag", times=1)
@@ -79,6 +80,7 @@ def test_fault(upstream: tuple[FaultProxy, list[str]], fault: Fault, seen: int |
     assert post(f"{proxy.url}/set-tag") == 200
 
 
+@pytest.mark.slow
 def test_late_is_applied_after_the_client_gave_up(upstream: tuple[FaultProxy, list[str]]) -> None:
     proxy, applied = upstream
     rule = proxy.fail(Fault.LATE)
@@ -101,6 +103,7 @@ def test_skip_times_and_journal(upstream: tuple[FaultProxy, list[str]]) -> None:
     assert len(applied) == 2
 
 
+@pytest.mark.slow
 def test_stopped_proxy_refuses_and_lets_nobody_hang(upstream: tuple[FaultProxy, list[str]]) -> None:
     proxy, _ = upstream
     proxy.fail(Fault.HANG_BEFORE, seconds=600)

@@ -21,6 +21,7 @@ def test_an_address_without_an_adapter(uri: str) -> None:
     ("extra", "call"),
     [("mlflow", "wiring.open_tracking('http://127.0.0.1:9')"), ("dvc", "wiring.open_eval_data(Path('.'))")],
 )
+@pytest.mark.slow
 def test_a_missing_extra_is_named(extra: str, call: str) -> None:
     code = (
         f"import sys; sys.modules[{extra!r}] = None\n"

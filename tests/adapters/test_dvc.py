@@ -140,6 +140,7 @@ def _no_repository(repository: DvcRepository) -> None:
         (_no_repository, CannotJudge, "not a DVC repository"),
     ],
 )
+@pytest.mark.slow
 def test_what_cannot_be_pulled(
     dvc_repository: DvcRepository,
     break_it: object,

@@ -139,6 +139,7 @@ def test_examples_come_only_from_what_the_verdict_was_made_of(place: Path, capfd
 
 @pytest.mark.parametrize("argv", [(), ("--tolerance", "0.04"), ("--tolerance", "0.1")])
 @pytest.mark.parametrize("rule", ["point", "guard", "noninferior"])
+@pytest.mark.slow
 def test_replay_gives_the_same_bytes(
     place: Path, capfd: pytest.CaptureFixture[str], rule: str, argv: tuple[str, ...]
 ) -> None:

@@ -46,6 +46,7 @@ NOW = [(i % 10 != 0) != (i % 25 == 0) for i in range(1000)]  # 40 of 1,000 rows 
 
 
 @pytest.mark.parametrize("rule", ["point", "guard", "noninferior"])
+@pytest.mark.slow
 def test_it_is_the_plan_at_the_observed_disagreement(rule: str) -> None:
     verdict, baseline = decide(rule, BEFORE, NOW)
     found = measure_own_error(verdict)

@@ -221,6 +221,7 @@ def verify_in_every_way(scene: Scene) -> dict[str, bool]:
     return dict(zip(WAYS, (bool(result.findings) for result in results), strict=True))
 
 
+@pytest.mark.slow
 def test_nothing_is_found_in_the_history_itself(scene: Scene) -> None:
     assert verify_in_every_way(scene) == dict.fromkeys(WAYS, False)
     assert audit(scene.workshop.store, None).head == scene.head

@@ -171,6 +171,7 @@ def test_json_is_strict(workshop: Workshop) -> None:
     assert parse_json(json.dumps(tree).encode(), where="lineage") == tree
 
 
+@pytest.mark.slow
 def test_the_command(workshop: Workshop, capfd: pytest.CaptureFixture[str]) -> None:
     line(workshop)
     command = ["registry", "lineage", "v0.4.0", "--offline", "--registry", str(workshop.folder / "registry")]

@@ -125,6 +125,7 @@ def test_one_version_by_its_tag(place: Path) -> None:
         (["--from", "newest"], Exit.USAGE, "--from"),
     ],
 )
+@pytest.mark.slow
 def test_what_is_not_clear_is_refused_in_one_sentence_and_nothing_is_written(
     place: Path, capsys: pytest.CaptureFixture[str], options: list[str], code: Exit, said: str
 ) -> None:
@@ -170,6 +171,7 @@ def test_numbers_of_another_eval_set_are_refused(place: Path, capsys: pytest.Cap
         assert "lynxgate fetch --semver v0.10.0" in said
 
 
+@pytest.mark.slow
 def test_a_median_is_marked_and_has_no_outcomes(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert rebase("--from", "median", "--last", "3") == Exit.OK
     printed = capsys.readouterr()
@@ -196,6 +198,7 @@ def test_a_version_that_production_went_back_from_is_in_no_median(place: Path, w
     assert rebaselined(place)["source"]["median_of"] == ["v0.3.0", "v0.2.0"]
 
 
+@pytest.mark.slow
 def test_the_verdict_says_that_it_was_taken_against_a_median(place: Path, workshop: Workshop) -> None:
     """`point` judges by its counts; a rule that asks for proof compares as if on different examples, and says so."""
     assert rebase("--from", "median", "--last", "3") == Exit.OK
@@ -231,6 +234,7 @@ def evaluation(buckets: dict[str, Any], **changes: Any) -> Evaluation:
 
 
 @given(st.lists(st.integers(0, 50), min_size=1, max_size=9))
+@pytest.mark.slow
 def test_a_median_is_one_of_the_counts_with_as_many_on_either_side(correct: Sequence[int]) -> None:
     counts = [{"n": 50, "correct": each, "outcomes": pack_outcomes([i < each for i in range(50)])} for each in correct]
     found = take_median([evaluation({"a": each}, aggregate=each) for each in counts])

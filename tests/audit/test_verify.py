@@ -173,6 +173,7 @@ def remove_manifest(workshop: Workshop) -> str:
         remove_manifest,
     ],
 )
+@pytest.mark.slow
 def test_tampering_is_found_and_named(promoted: Workshop, tamper: Tampering) -> None:
     words = tamper(promoted)
     findings = [f"{finding.place}: {finding.problem}" for finding in audit(promoted.store, promoted.tracking).findings]

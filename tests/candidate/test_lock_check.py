@@ -21,6 +21,7 @@ def write(folder: Path, text: str) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_packages_that_match_the_lock_are_counted(tmp_path: Path) -> None:
     assert check_lock(write(tmp_path, f"# a comment\n{pin('pydantic')}{pin('typer')}")) == 2
 
@@ -30,6 +31,7 @@ def test_names_are_compared_as_package_indexes_do(tmp_path: Path) -> None:
     assert check_lock(write(tmp_path, pin("Pydantic_Core", version) + pin("pydantic.core", version))) == 2
 
 
+@pytest.mark.slow
 def test_a_marker_after_the_version_does_not_belong_to_it(tmp_path: Path) -> None:
     assert check_lock(write(tmp_path, f"pydantic=={metadata.version('pydantic')} ; python_version >= '3.11'\n")) == 1
 
@@ -46,6 +48,7 @@ def test_another_version_and_a_missing_package_are_named(tmp_path: Path) -> None
     assert "just" not in message
 
 
+@pytest.mark.slow
 def test_the_advice_fits_the_repository(tmp_path: Path) -> None:
     lock = write(tmp_path, pin("pydantic", "0.1"))
     (tmp_path / "Justfile").write_text("# no recipe of that name\ntest:\n    pytest\n")
@@ -56,6 +59,7 @@ def test_the_advice_fits_the_repository(tmp_path: Path) -> None:
         check_lock(lock)
 
 
+@pytest.mark.slow
 def test_only_pins_for_this_platform_count(tmp_path: Path) -> None:
     """As `uv export` writes them: one package in two versions, and packages of other systems."""
     version = metadata.version("numpy")

@@ -26,6 +26,7 @@ def test_two_loggings_have_the_same_sha(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["loader", "code"])
 @pytest.mark.filterwarnings("ignore")  # MLflow warns of a model of another version
+@pytest.mark.slow
 def test_the_present_mlflow_predicts_with_what_is_placed(name: str, tmp_path: Path) -> None:
     import mlflow
     import pandas

@@ -160,6 +160,7 @@ def test_help_loads_no_heavy_package() -> None:
         ("lynxgate compare --cand", ["--candidate"]),
     ],
 )
+@pytest.mark.slow
 def test_the_shell_completes_commands_and_options(typed: str, completed: list[str]) -> None:
     """The call is the one that the script of `--show-completion` makes."""
     words = {"_LYNXGATE_COMPLETE": "complete_bash", "COMP_WORDS": typed, "COMP_CWORD": str(len(typed.split()) - 1)}

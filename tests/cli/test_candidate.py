@@ -166,6 +166,7 @@ class TestEvalSet:
         assert run(["check-eval-set"]) == Exit.CANNOT_JUDGE
         assert "placeholder" in capfd.readouterr().err
 
+    @pytest.mark.slow
     def test_pull_downloads_a_missing_set(
         self, dvc_repository: DvcRepository, capfd: pytest.CaptureFixture[str]
     ) -> None:
@@ -183,6 +184,7 @@ class TestEvalSet:
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["fetch", "--help"], ["check-eval-set", "--help"]])
+@pytest.mark.slow
 def test_help_imports_no_sdk(arguments: list[str]) -> None:
     code = (
         "import sys; from lynxgate.cli.app import run; run(sys.argv[1:]); "

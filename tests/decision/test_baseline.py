@@ -108,6 +108,7 @@ def test_of_equally_long_globs_the_first_by_code_point_applies() -> None:
 
 
 @given(st.dictionaries(st.text("ab.*?", min_size=1, max_size=5), st.integers(0, 100), max_size=6), st.randoms())
+@pytest.mark.slow
 def test_the_order_of_globs_in_the_file_changes_nothing(globs: dict[str, int], random: Any) -> None:
     shuffled = list(globs.items())
     random.shuffle(shuffled)

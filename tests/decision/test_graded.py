@@ -47,6 +47,7 @@ scores = st.lists(st.integers(0, 10_000), min_size=1, max_size=8)
 
 
 @given(scores, st.data(), st.integers(0, 10_000))
+@pytest.mark.slow
 def test_a_graded_bucket_holds_when_its_mean_falls_by_no_more_than_the_tolerance(
     before: list[int], data: st.DataObject, tolerance: int
 ) -> None:

@@ -290,6 +290,7 @@ def test_groups_have_no_names_and_follow_from_the_eval_set_alone(tmp_path: Path)
 
 
 @pytest.mark.parametrize(("size", "blocked"), [(600, 10), (1, 0)])
+@pytest.mark.slow
 def test_calibrate_draws_and_judges_whole_groups(tmp_path: Path, size: int, blocked: int) -> None:
     """Of one group alone no copy is ever proved; of rows that are their own groups every one."""
     labels = read_labels(write_rows(tmp_path / "set.jsonl", [f"g{index // size}" for index in range(600)]))
@@ -335,6 +336,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_compare_replay_and_explain_agree_on_groups(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["compare"]) == Exit.OK
     assert run(["compare", "--eval-set", "set.jsonl", "--output", "verdict.json"]) == Exit.CANNOT_JUDGE

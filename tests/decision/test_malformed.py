@@ -134,6 +134,7 @@ def test_truncated(side: str, refuses: Any) -> None:
 
 
 @pytest.mark.parametrize("side", SIDES)
+@pytest.mark.slow
 def test_keys_that_stand_twice(side: str, refuses: Any) -> None:
     documents = list(doubled(SIDES[side].read_bytes()))
     assert len(documents) > 30
@@ -210,6 +211,7 @@ def test_keys_left_out_or_misspelt(side: str, capfd: pytest.CaptureFixture[str],
 
 
 @pytest.mark.parametrize("side", SIDES)
+@pytest.mark.slow
 def test_two_hundred_megabytes(side: str, capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     file = tmp_path / "huge.json"
     with file.open("wb") as sparse:

@@ -263,6 +263,7 @@ def test_the_tags_of_the_runs_agree(registry: str) -> None:
 
 
 @pytest.mark.parametrize("entry", ENTRIES)
+@pytest.mark.slow
 def test_a_changed_byte_is_found(entry: str, copied: Path) -> None:
     """In evidence, signatures and manifests: the middle byte of each."""
     registry, path = entry.partition("/")[0], copied / entry

@@ -80,6 +80,7 @@ def test_another_table_is_refused(tmp_path: Path) -> None:
         read_verbs(table)
 
 
+@pytest.mark.slow
 def test_rows_have_three_buckets_and_accept_what_they_expect() -> None:
     rows = read_rows()
     assert len(rows) == 5476
@@ -89,6 +90,7 @@ def test_rows_have_three_buckets_and_accept_what_they_expect() -> None:
     assert Counter(bucket for row in rows for bucket in row["buckets"])["tense.past_participle"] == 679
 
 
+@pytest.mark.slow
 def test_an_id_follows_from_the_prompt_alone() -> None:
     for row in read_rows():
         assert row["id"] == "p20-" + hashlib.sha256(row["prompt"].encode()).hexdigest()[:12]

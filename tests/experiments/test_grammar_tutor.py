@@ -156,6 +156,7 @@ def test_mangling_does_not_depend_on_the_order_or_batches_of_calls(tutor: Tutor,
     assert {p for p in asked if is_hit(p, seed=1, share=0.1)} != {p for p in asked if is_hit(p, seed=2, share=0.1)}
 
 
+@pytest.mark.slow
 def test_no_accepted_participle_stays_accepted_when_mangled() -> None:
     for row in read_rows():
         assert not {mangle(form) for form in row["accepted"]} & set(row["accepted"])

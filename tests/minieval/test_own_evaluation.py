@@ -204,6 +204,7 @@ def test_an_evaluation_is_taken_over_as_external_whatever_it_claims(place: Place
         ({"extra": 1}, 3, "unknown key"),
     ],
 )
+@pytest.mark.slow
 def test_an_evaluation_of_something_else_is_refused(
     place: Place, changes: dict[str, Any], code: int, reason: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -240,6 +241,7 @@ def kill_by_signal() -> str:
         ("while True: print('x' * 100_000)", "printed more than 16 MiB"),
     ],
 )
+@pytest.mark.slow
 def test_a_command_that_fails_ends_the_evaluation(
     place: Place, source: str, reason: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

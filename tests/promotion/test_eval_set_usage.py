@@ -187,6 +187,7 @@ def test_the_command_prints_it_first_and_the_receipt_last(
     assert json.loads(capfd.readouterr().out)["wear"] == {"used": 1, "life": LIFE, "free": True}
 
 
+@pytest.mark.slow
 def test_a_gate_is_counted_by_itself_for_pipelines_that_only_compare(
     workshop: Workshop, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -66,6 +66,7 @@ def test_production_decides_again_and_names_staging(workshop: Workshop, staging:
     assert tags == {"lynxgate.staging.wine.v0.1.0", "lynxgate.semver.wine.v0.1.0"}
 
 
+@pytest.mark.slow
 def test_the_lineage_names_the_registry_before(
     workshop: Workshop, staging: Workshop, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -131,6 +132,7 @@ def test_a_laptop_does_not_promote_from_staging(workshop: Workshop, staging: Wor
         move(staging, workshop, environ={})
 
 
+@pytest.mark.slow
 def test_what_was_rolled_back_tombstoned_or_never_promoted_does_not_move(workshop: Workshop, staging: Workshop) -> None:
     with pytest.raises(CannotJudge, match=r"v0\.2\.0 is not promoted there"):
         move(staging, workshop, "v0.2.0")

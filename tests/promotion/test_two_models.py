@@ -165,6 +165,7 @@ def test_verify_finds_a_version_whose_tag_names_another_bundle(scene: Scene) -> 
     ]
 
 
+@pytest.mark.slow
 def test_a_server_that_registers_another_source_is_an_error(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     """MLflow's own client, with the server's reply altered."""
     from mlflow import MlflowClient
@@ -199,6 +200,7 @@ def test_the_database_that_only_an_option_names(scene: Scene) -> None:
     assert found is not None and found.holds_candidate and found.tags == {"a": "b"}
 
 
+@pytest.mark.slow
 def test_a_model_is_promoted_by_its_name(scene: Scene, tmp_path: Path) -> None:
     """The other model of the run, by name: download, alias and evidence are about it, also for an auditor."""
     draft = scene.workshop.candidate("a")

@@ -54,6 +54,7 @@ class TestRequest:
         assert step.run("ci", "request") == Exit.REFUSED
         assert "There are different requests" in comments(github)
 
+    @pytest.mark.slow
     def test_a_gate_of_a_model_explains_its_own_request(self, github: GithubStandIn, step: Step) -> None:
         (step.root / "wine.json").write_bytes(write(baseline(model="wine")))
         github.add_comment(PULL, "ann", REQUEST, at(1))
@@ -115,6 +116,7 @@ class TestRequest:
         assert step.run("ci", "comment") == Exit.OK
         assert "nothing is promoted yet" in comments(github)
 
+    @pytest.mark.slow
     def test_a_label_without_write_access_is_refused(self, github: GithubStandIn, step: Step) -> None:
         github.add_comment(PULL, "ann", REQUEST, at(1))
         step.label(actor="tim")
@@ -136,6 +138,7 @@ class TestRequest:
         assert step.run("ci", "request") == Exit.REFUSED
         assert "Commits were pushed after the label" in comments(github)
 
+    @pytest.mark.slow
     def test_a_removed_label_is_refused(self, github: GithubStandIn, step: Step) -> None:
         github.add_comment(PULL, "ann", REQUEST, at(1))
         step.label()
@@ -157,6 +160,7 @@ class TestRequest:
             ((*tuple(f"f{n}" for n in range(70)), "eval_baseline.json"), {}),
         ],
     )
+    @pytest.mark.slow
     def test_a_changed_baseline(
         self, github: GithubStandIn, step: Step, files: tuple[str, ...], renamed: dict[str, str]
     ) -> None:
@@ -220,6 +224,7 @@ class TestRequest:
         assert "in a pull request of its own" in comments(github)
 
     @pytest.mark.parametrize("variable", [True, False])
+    @pytest.mark.slow
     def test_a_path_from_a_subdirectory_is_compared_from_the_root(
         self, github: GithubStandIn, step: Step, *, variable: bool
     ) -> None:
@@ -235,6 +240,7 @@ class TestRequest:
         assert "changes ml/eval_baseline.json" in comments(github)
 
     @pytest.mark.parametrize("changed", ["link.json", "agreed", "store", "store/eval_baseline.json", "next.json"])
+    @pytest.mark.slow
     def test_what_leads_to_the_baseline_counts_as_the_baseline(
         self, github: GithubStandIn, step: Step, changed: str
     ) -> None:
@@ -259,12 +265,14 @@ class TestRequest:
         assert "have no end" in (err := output()[1]) or "outside the repository" in err
         assert github.journal == []
 
+    @pytest.mark.slow
     def test_a_file_beside_the_baseline_is_not_the_baseline(self, github: GithubStandIn, step: Step) -> None:
         github.add_pull(PULL, HEAD, "eval_baseline.json.md", "docs/eval_baseline.json", "baseline.json")
         github.add_comment(PULL, "ann", REQUEST, at(1))
         step.label()
         assert step.run("ci", "request") == Exit.OK
 
+    @pytest.mark.slow
     def test_more_files_than_github_lists(self, github: GithubStandIn, step: Step) -> None:
         github.add_comment(PULL, "ann", REQUEST, at(1))
         step.label()
@@ -319,6 +327,7 @@ class TestRequest:
         assert step.run("ci", "request", option, value) == Exit.REFUSED
         assert step.outputs == OUTPUTS
 
+    @pytest.mark.slow
     def test_a_refusal_need_not_be_posted(self, github: GithubStandIn, step: Step, output: Output) -> None:
         github.tokens[TOKEN] = READ_ONLY
         step.label()
@@ -326,6 +335,7 @@ class TestRequest:
         assert "could not be posted to the pull request" in output()[1]
         assert "no request" in step.summary
 
+    @pytest.mark.slow
     def test_without_a_comment(self, github: GithubStandIn, step: Step) -> None:
         step.label()
         assert step.run("ci", "request", "--no-comment") == Exit.REFUSED
@@ -372,6 +382,7 @@ def write_verdict(step: Step, correct: int = 90) -> Path:
 
 
 class TestComment:
+    @pytest.mark.slow
     def test_promoted_then_already_promoted(self, github: GithubStandIn, step: Step) -> None:
         step.label()
         write_verdict(step)
@@ -384,6 +395,7 @@ class TestComment:
         assert "### Lynxgate: promoted v0.3.1" in step.summary
         assert "<!--" not in step.summary
 
+    @pytest.mark.slow
     def test_what_awaits_approval_is_announced_and_then_replaced(self, github: GithubStandIn, step: Step) -> None:
         step.label()
         write_verdict(step)

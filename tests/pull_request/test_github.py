@@ -160,6 +160,7 @@ class TestComment:
         assert github.bodies(PULL) == [f"{MARKER}\nthree"]
 
     @pytest.mark.parametrize("author", ["ann", "eve", "another[bot]"])
+    @pytest.mark.slow
     def test_somebody_who_quotes_the_marker_keeps_their_words(
         self, github: GithubStandIn, forge: GithubForge, author: str
     ) -> None:
@@ -206,6 +207,7 @@ class TestComment:
         forge.upsert_comment(PULL, MARKER, f"{MARKER}\ntwo")
         assert github.bodies(PULL) == [f"{MARKER}\ntwo"]
 
+    @pytest.mark.slow
     def test_a_persons_token_writes_as_that_person(self, github: GithubStandIn) -> None:
         github.tokens["ghp_of_ann"] = Token("ann", {"pull-requests": "write"})
         forge = GithubForge(REPOSITORY, "ghp_of_ann", api_url=github.url)

@@ -42,6 +42,7 @@ def proposed(github: GithubStandIn) -> tuple[str, dict[str, object]]:
     return branch, json.loads(github.files[branch, "eval_baseline.json"])
 
 
+@pytest.mark.slow
 def test_it_opens_a_pull_request_that_changes_numbers_only(github: GithubStandIn, here: Step, output: Output) -> None:
     assert here.run(*CALL) == Exit.OK
     branch, new = proposed(github)
@@ -63,6 +64,7 @@ def test_it_opens_a_pull_request_that_changes_numbers_only(github: GithubStandIn
     assert pull["title"] in here.summary
 
 
+@pytest.mark.slow
 def test_only_its_own_branch_is_written_to(github: GithubStandIn, here: Step) -> None:
     assert here.run(*CALL) == Exit.OK
     branch, _ = proposed(github)
@@ -85,6 +87,7 @@ def test_without_a_change_no_pull_request_is_opened(github: GithubStandIn, here:
     assert github.journal == []
 
 
+@pytest.mark.slow
 def test_the_same_proposal_finds_its_pull_request(github: GithubStandIn, here: Step, output: Output) -> None:
     assert here.run(*CALL) == Exit.OK
     before = len(github.pulls)
@@ -109,6 +112,7 @@ def test_the_next_run_completes_what_a_failure_left(
     assert len([each for each in github.pulls.values() if each["head"]["ref"] == branch]) == 1
 
 
+@pytest.mark.slow
 def test_a_branch_with_other_content_is_not_changed(github: GithubStandIn, here: Step, output: Output) -> None:
     github.fail("PUT", "/contents/", 502, times=1)
     assert here.run(*CALL) == Exit.UNAVAILABLE
@@ -133,6 +137,7 @@ def test_a_dry_run_sends_nothing(github: GithubStandIn, here: Step, output: Outp
     assert Path("kept/after.json").read_bytes() != OLD
 
 
+@pytest.mark.slow
 def test_hostile_names_stay_in_code(github: GithubStandIn, here: Step) -> None:
     measure({**MOVED, "</table>@ann `|` [x](http://evil)": {"n": 10, "correct": 9}})
     assert here.run(*CALL) == Exit.OK
@@ -141,6 +146,7 @@ def test_hostile_names_stay_in_code(github: GithubStandIn, here: Step) -> None:
         assert part not in pull["body"]
 
 
+@pytest.mark.slow
 def test_a_bucket_is_removed_only_by_name(here: Step, output: Output) -> None:
     measure({"tense.past": MOVED["tense.past"]})
     assert here.run(*CALL) == Exit.REFUSED
@@ -148,6 +154,7 @@ def test_a_bucket_is_removed_only_by_name(here: Step, output: Output) -> None:
     assert here.run(*CALL, "--remove", "tense.third") == Exit.OK
 
 
+@pytest.mark.slow
 def test_a_regression_is_proposed_only_by_name_and_named_in_the_diff(
     github: GithubStandIn, here: Step, output: Output
 ) -> None:

@@ -184,6 +184,7 @@ def test_a_proposal_counts_metrics() -> None:
 @given(
     st.lists(st.decimals(allow_nan=False, allow_infinity=False, places=4, min_value=-999, max_value=999), min_size=1)
 )
+@pytest.mark.slow
 def test_samples_are_written_exactly(values: list[Decimal]) -> None:
     assert [Decimal(value) for value in parse_json(format_value(values).encode(), where="x")] == values
 

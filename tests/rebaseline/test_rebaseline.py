@@ -198,6 +198,7 @@ def test_an_edit_gives_the_same_values_in_any_layout(tree: Any, changes: Any, la
 
 
 @given(objects, st.sampled_from(LAYOUTS), st.data())
+@pytest.mark.slow
 def test_an_edit_deep_down_leaves_everything_else(tree: Any, layout: Callable[[Any], str], data: st.DataObject) -> None:
     path, node = [], tree
     while inner := [key for key, value in node.items() if isinstance(value, dict)]:

@@ -189,6 +189,7 @@ def test_evidence_of_anything_else_is_seen(
     assert any(words in flaw for flaw in flaws(signed, statement)), flaws(signed, statement)
 
 
+@pytest.mark.slow
 def test_evidence_of_another_version_of_the_gate_holds_by_its_decision(signed: Workshop) -> None:
     statement = statement_of(signed)
     statement["predicate"]["gate"]["version"] = "0.0.1"
@@ -365,6 +366,7 @@ def test_another_key_has_signed_nothing(signed: Workshop, tmp_path: Path) -> Non
     assert len([problem for problem in found if "this key did not sign" in problem]) == 2
 
 
+@pytest.mark.slow
 def test_a_key_may_be_replaced(signed: Workshop, keys: tuple[Path, Path], tmp_path: Path) -> None:
     """A promotion that died after signing is done again with a new key: both signatures stay, and both are good."""
     new = make_key(tmp_path, "new")
@@ -408,6 +410,7 @@ def test_a_key_of_another_kind_is_refused(tmp_path: Path) -> None:
         DsseVerifier(public)
 
 
+@pytest.mark.slow
 def test_the_command_verifies(signed: Workshop, keys: tuple[Path, Path], capfd: pytest.CaptureFixture[str]) -> None:
     command = ["registry", "verify", "--offline", "--registry", str(signed.folder / "registry")]
     assert run([*command, "--public-key", str(keys[1])]) == Exit.OK
@@ -428,6 +431,7 @@ def test_evidence_parses_as_it_was_written(signed: Workshop) -> None:
 # --- signed history
 
 
+@pytest.mark.slow
 def test_after_a_signed_event_none_is_unsigned(signed: Workshop, keys: tuple[Path, Path]) -> None:
     """Refused before anything is written; the sentence names the option."""
     candidate = signed.candidate("c")

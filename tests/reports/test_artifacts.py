@@ -56,6 +56,7 @@ def test_a_refusal_has_all_documents_it_was_made_from() -> None:
     assert files == collect_artifacts(ASKED, baseline=agreed, evaluation=measured, verdict=verdict)
 
 
+@pytest.mark.slow
 def test_a_gate_that_ended_early_has_the_documents_there_are() -> None:
     agreed, _, _ = documents()
     files = collect_artifacts(ASKED, baseline=agreed, evaluation=None, verdict=None)
@@ -64,6 +65,7 @@ def test_a_gate_that_ended_early_has_the_documents_there_are() -> None:
 
 
 @pytest.mark.parametrize("which", ["baseline", "evaluation", "none"])
+@pytest.mark.slow
 def test_a_verdict_of_other_documents_is_refused(which: str) -> None:
     agreed, measured, verdict = documents()
     other = {"baseline": (agreed + b" ", measured), "evaluation": (agreed, measured + b" "), "none": (agreed, None)}
@@ -72,6 +74,7 @@ def test_a_verdict_of_other_documents_is_refused(which: str) -> None:
 
 
 @pytest.mark.parametrize("reached", ["the verdict", "the evaluation"])
+@pytest.mark.slow
 def test_documents_of_another_run_are_refused(reached: str) -> None:
     agreed, measured, verdict = documents()
     with pytest.raises(IntegrityFailure, match=f"the run {'e' * 32}, but the request is for the run {'f' * 32}"):
@@ -83,6 +86,7 @@ def test_documents_of_another_run_are_refused(reached: str) -> None:
         )
 
 
+@pytest.mark.slow
 def test_an_evaluation_that_cannot_be_read_is_archived_as_it_is() -> None:
     agreed, _, _ = documents()
     files = collect_artifacts(ASKED, baseline=agreed, evaluation=b"{", verdict=None)

@@ -56,6 +56,7 @@ def test_production_follows_a_rollback(promoted: Workshop) -> None:
     assert find_release(promoted.store, "v0.3.1").canonical_sha == promoted.candidate("b").sha
 
 
+@pytest.mark.slow
 def test_a_promotion_under_way_is_not_served_and_the_one_before_it_is(promoted: Workshop) -> None:
     """Killed after `tags.json` names v0.3.2 and before its commit."""
     candidate = promoted.candidate("c")

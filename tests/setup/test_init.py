@@ -376,6 +376,7 @@ def test_the_workflows_name_the_given_action() -> None:
 
 
 @pytest.mark.parametrize("options", [(), ("--repository", "ann/inflector", "--action", f"lynxgate/lynxgate@{COMMIT}")])
+@pytest.mark.slow
 def test_the_linters_find_nothing(repository: Path, options: tuple[str, ...]) -> None:
     init(repository, *options)
     assert init(repository, *options, *WINE) == 0

@@ -85,6 +85,7 @@ def test_a_metric_that_is_not_worse_breaks_no_relative_limit(
 
 
 @given(amounts, amounts, st.sampled_from(["lower", "higher"]), st.integers(0, 200))
+@pytest.mark.slow
 def test_the_three_kinds_agree_with_fractions(before: Decimal, now: Decimal, direction: str, percent: int) -> None:
     was, became = Fraction(before), Fraction(now)
     worse = became - was if direction == "lower" else was - became

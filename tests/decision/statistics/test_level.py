@@ -172,6 +172,7 @@ def test_the_corrected_test_holds_its_level_where_exactness_ends(margin: float, 
 
 @settings(deadline=None)
 @given(st.integers(EXACT_ROWS + 1, 10**6), st.data())
+@pytest.mark.slow
 def test_the_corrected_z_reaches_its_own_correction(n: int, data: st.DataObject) -> None:
     pairs = Pairs(n, data.draw(st.integers(0, n // 2)), data.draw(st.integers(0, n // 2)))
     margin, toward = data.draw(st.floats(0.0, 0.9)), data.draw(st.sampled_from([1, -1]))
@@ -212,6 +213,7 @@ def test_the_critical_limit_is_the_smallest() -> None:
 
 
 @pytest.mark.parametrize("margin", [0.02, 0.1])
+@pytest.mark.slow
 def test_the_chance_of_holding_is_the_sum_over_the_rule(margin: float) -> None:
     region = decided(noninferior, 40, margin, 0.95)
     for disagreement in (0.1, 0.4, 1.0):
@@ -222,6 +224,7 @@ def test_the_chance_of_holding_is_the_sum_over_the_rule(margin: float) -> None:
 
 
 @pytest.mark.parametrize("margin", [0.0, 0.1])
+@pytest.mark.slow
 def test_the_chance_of_a_regression_is_the_sum_over_the_rule(margin: float) -> None:
     region = decided(partial(proved_worse, exact=True), 40, margin, 0.95)
     for disagreement in (0.3, 0.6, 1.0):
@@ -231,6 +234,7 @@ def test_the_chance_of_a_regression_is_the_sum_over_the_rule(margin: float) -> N
             )
 
 
+@pytest.mark.slow
 def test_an_equal_model_is_hardly_ever_blocked() -> None:
     """Twenty buckets of 500 at 10 % disagreement and 3 pp: what Tango's level at the margin leaves for equal models."""
     one = chance_of_regression(500, 0.03, 0.10, 0.0, 1 - 0.05 / 20)

@@ -109,6 +109,7 @@ def test_published_newcombe_unpaired() -> None:
 
 @settings(deadline=None)
 @given(scores, scores, st.sampled_from([0.8, 0.9, 0.99]))
+@pytest.mark.slow
 def test_the_unpaired_z_inverts_the_unpaired_interval(baseline: Score, candidate: Score, confidence: float) -> None:
     low, high = newcombe_unpaired(baseline, candidate, confidence)
     assert -1 - 1e-12 <= low < high <= 1 + 1e-12
@@ -162,6 +163,7 @@ def clusters_of(rows: list[tuple[int, int]]) -> tuple[Pairs, ...]:
 
 @settings(deadline=None)
 @given(grouped)
+@pytest.mark.slow
 def test_clustered_variance_agrees_with_statsmodels(rows: list[tuple[int, int]]) -> None:
     changes = np.array([change for _, change in rows], dtype=float)
     fit = OLS(changes, np.ones(len(rows))).fit(
@@ -172,6 +174,7 @@ def test_clustered_variance_agrees_with_statsmodels(rows: list[tuple[int, int]])
 
 @settings(deadline=None)
 @given(grouped, st.floats(-1, 1))
+@pytest.mark.slow
 def test_tango_is_the_floor_of_the_clustered_variance(rows: list[tuple[int, int]], d0: float) -> None:
     clusters = clusters_of(rows)
     whole = Pairs(len(rows), sum(c.gains for c in clusters), sum(c.losses for c in clusters))
@@ -233,6 +236,7 @@ def test_the_smallest_bucket_passes_and_one_smaller_does_not(margin: float) -> N
     assert n == 1 or not noninferior(Pairs(n - 1, 0, 0), margin)
 
 
+@pytest.mark.slow
 def test_published_examples_needed() -> None:
     """By independent code the exact row test needs 726 and 271 at 3 and 5 pp; the normal formula gives 687 and 248."""
     for margin, needed in ((0.03, 726), (0.05, 271)):
@@ -269,6 +273,7 @@ def test_the_smallest_drop_is_seen_with_the_power_and_a_smaller_one_is_not(n: in
 
 
 @pytest.mark.parametrize("n", [10_000, 10**6])
+@pytest.mark.slow
 def test_a_plan_of_many_examples_takes_a_second_or_two(n: int) -> None:
     """It took more than a minute for a million."""
     start = time.process_time()
@@ -284,6 +289,7 @@ def test_a_drop_that_is_seen_is_seen_about_as_often_as_promised() -> None:
     assert minimum_detectable_drop(3, 0.5, 0.5) is None
 
 
+@pytest.mark.slow
 def test_what_would_settle_a_row_settles_it() -> None:
     for pairs, family in itertools.product(
         (Pairs(100, 0, 0), Pairs(500, 10, 12), Pairs(200, 3, 8), Pairs(60, 0, 3)), (1, 20)
@@ -378,6 +384,7 @@ def test_exact_ranks_agree_with_scipy(values: set[int], random: Random) -> None:
 
 @settings(deadline=None)
 @given(st.lists(st.integers(0, 4), min_size=1, max_size=5), st.lists(st.integers(0, 4), min_size=1, max_size=5))
+@pytest.mark.slow
 def test_ties_are_permuted_exactly(baseline: list[int], candidate: list[int]) -> None:
     """Every choice of the candidate's samples among all, counted one by one."""
     found = mann_whitney([float(x) for x in baseline], [float(x) for x in candidate], worse="higher")

@@ -84,6 +84,7 @@ def test_mcnemar_agrees_with_statsmodels(pairs: Pairs) -> None:
 
 @settings(deadline=None)
 @given(some_pairs(60))
+@pytest.mark.slow
 def test_mid_p_halves_what_is_exactly_as_extreme(pairs: Pairs) -> None:
     m, fewer = pairs.gains + pairs.losses, min(pairs.gains, pairs.losses)
     if m:
@@ -167,6 +168,7 @@ def test_a_correction_never_helps(pairs: Pairs, margin: float) -> None:
 
 @settings(deadline=None)
 @given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=300))
+@pytest.mark.slow
 def test_bitsets_are_counted_as_rows_are(rows: list[tuple[bool, bool]]) -> None:
     baseline, candidate = (int("".join(str(int(row[i])) for row in rows), 2) for i in (0, 1))
     gains, losses = rows.count((False, True)), rows.count((True, False))

@@ -80,6 +80,7 @@ def test_a_unit_that_rises_never_hurts(drawn: list[tuple[float, float]], margin:
 
 
 @given(DRAWN, st.floats(0.001, 0.5))
+@pytest.mark.slow
 def test_p_is_a_probability_and_what_is_proved_needs_more(drawn: list[tuple[float, float]], margin: float) -> None:
     found = units_within(Counter(Unit(*each) for each in drawn), margin)
     assert 0 <= found.gaffke <= 1
@@ -87,6 +88,7 @@ def test_p_is_a_probability_and_what_is_proved_needs_more(drawn: list[tuple[floa
     assert found.gaffke <= found.theorem + 1e-9
 
 
+@pytest.mark.slow
 def test_gaffkes_p_is_the_chance_that_it_is_defined_as() -> None:
     """The definition, simulated: the sum of units weighted by exponential variables is not above the worst unit."""
     source, values, worst, rounds = random.Random(5), {0.3: 4, -0.2: 3, 0.05: 6}, 0.9, 40_000

@@ -105,6 +105,7 @@ def test_bucket_names_may_be_any_list_of_text(kind: pa.DataType, tmp_path: Path)
     assert read_labels(path, LISTS).buckets == {"eu": (0, 2), "us": (1,)}
 
 
+@pytest.mark.slow
 def test_a_pass_and_what_it_holds(tmp_path: Path) -> None:
     n = 40_000
     path = save(tmp_path, {"id": list(range(n)), "label": ["a", "b"] * (n // 2), "region": ["eu"] * n, "x": [1.5] * n})

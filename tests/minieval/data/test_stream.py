@@ -174,6 +174,7 @@ LEAKS: dict[str, tuple[Any, Any, list[str]]] = {
 
 @pytest.mark.parametrize(("answer", "feature", "found"), LEAKS.values(), ids=LEAKS)
 @pytest.mark.parametrize("n", [2, 2 * FIRST + 1])
+@pytest.mark.slow
 def test_a_feature_that_is_the_answer_is_found(
     answer: Any, feature: Any, found: list[str], n: int, tmp_path: Path
 ) -> None:
@@ -186,6 +187,7 @@ def test_a_feature_that_is_the_answer_is_found(
 
 
 @pytest.mark.parametrize("size", [1, 7, 999, 1000, 1001, 5000])
+@pytest.mark.slow
 def test_what_is_found_does_not_depend_on_the_batches(size: int, tmp_path: Path) -> None:
     rows = [row(n, x=f"e{n % 7}", y=f"e{n % 7}" if n >= 600 else "no") for n in range(3000)]
     rows[5]["x"] = "no"

@@ -110,6 +110,7 @@ def test_what_has_no_solution_no_wheel_or_no_mlflow_is_one_sentence(tmp_path: Pa
         assert index not in str(caught.value)
 
 
+@pytest.mark.slow
 def test_a_configuration_and_variables_are_not_obeyed(
     tmp_path: Path, index: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -128,6 +129,7 @@ def test_a_configuration_and_variables_are_not_obeyed(
     assert chosen.packages["mlflow"] == "3.0.0"
 
 
+@pytest.mark.slow
 def test_another_minor_version_is_told_and_recorded(tmp_path: Path, index: str) -> None:
     made = bundle(tmp_path / "bundle", "mlflow\n", "python: 3.99.1\n")
     told: list[str] = []
@@ -157,6 +159,7 @@ def test_where_environments_are_kept(tmp_path: Path) -> None:
     assert choose_builder({**home, "CI": "true"}, "https://x").cache is None
 
 
+@pytest.mark.slow
 def test_too_much_is_refused(tmp_path: Path, index: str, monkeypatch: pytest.MonkeyPatch) -> None:
     home = tmp_path / "home"
     home.mkdir()

@@ -46,6 +46,7 @@ ENDS = {
 
 
 @pytest.mark.parametrize(("script", "words"), ENDS.values(), ids=ENDS.keys())
+@pytest.mark.slow
 def test_an_end_without_an_answer_is_reported(script: str, words: str, tmp_path: Path) -> None:
     script = script.replace("print('bye')\n", "")
     with start(script, tmp_path) as child, pytest.raises(CannotJudge, match=words) as caught:

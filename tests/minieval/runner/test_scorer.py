@@ -128,6 +128,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize(("does", "reason"), WRONG.values(), ids=WRONG)
+@pytest.mark.slow
 def test_what_a_scorer_must_not_do_is_one_sentence_with_the_row(does: str, reason: str, tmp_path: Path) -> None:
     body = does if does.startswith("\n") else f"\n    {does}"
     source = f"def score(expected, answer, features):\n    if features['n'] != 2:\n        return 1{body}"
@@ -152,6 +153,7 @@ def test_right_or_wrong_is_not_graded_unless_the_task_allows_it(tmp_path: Path) 
     assert score_all(write_task(tmp_path, half), [("a", "a")]) == [0.5]
 
 
+@pytest.mark.slow
 def test_a_row_that_takes_forever_is_named(tmp_path: Path) -> None:
     source = """\
         def score(expected, answer, features):
@@ -242,6 +244,7 @@ def test_what_a_scorer_prints_is_no_answer(tmp_path: Path) -> None:
     assert score_all(write_task(tmp_path, source), [("a", "a")] * 2) == [1.0, 1.0]
 
 
+@pytest.mark.slow
 def test_sets_have_one_order_in_every_run(tmp_path: Path) -> None:
     """Same inputs, same bytes: the hash seed is fixed."""
     source = "def score(expected, answer, features):\n    return next(iter({'a', 'b', 'c', 'd'})) == answer"

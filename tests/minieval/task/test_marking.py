@@ -95,6 +95,7 @@ rows = st.lists(
 
 
 @given(rows, st.integers(1, 9))
+@pytest.mark.slow
 def test_the_counts_of_a_class_are_those_of_a_plain_count(pairs: list[tuple[Any, Any]], size: int) -> None:
     marker = make_marker(score={"gate_classes": ["yes", 1]})
     for start in range(0, len(pairs), size):
@@ -115,6 +116,7 @@ def test_the_counts_of_a_class_are_those_of_a_plain_count(pairs: list[tuple[Any,
 
 
 @given(st.lists(st.lists(st.integers(0, 22_000), min_size=1, max_size=12), min_size=1, max_size=3))
+@pytest.mark.slow
 def test_a_graded_mark_is_the_exact_mean_rounded_once_half_to_even(errors: list[list[int]]) -> None:
     """Errors in half units: every second mark of one trial lies between two units."""
     width = min(map(len, errors))

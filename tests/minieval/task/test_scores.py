@@ -154,11 +154,13 @@ plain = st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinit
 
 
 @given(json_values, json_values)
+@pytest.mark.slow
 def test_equality_is_symmetric_and_is_that_of_keys(first: Any, second: Any) -> None:
     assert equal_values(first, second) == equal_values(second, first) == (_key(first) == _key(second))
 
 
 @given(st.lists(st.tuples(plain, plain), max_size=8))
+@pytest.mark.slow
 def test_at_once_or_row_by_row_exact_is_the_same(rows: list[tuple[Any, Any]]) -> None:
     expected, answers = [right for right, _ in rows], [answer for _, answer in rows]
     plainly = [float(equal_values(right, answer)) for right, answer in rows]
@@ -185,6 +187,7 @@ words = st.lists(st.sampled_from(["a", "b", "c", "B", "a."]), max_size=8)
 
 
 @given(words, words)
+@pytest.mark.slow
 def test_overlap_is_symmetric_bounded_and_that_of_its_definition(right: list[str], answer: list[str]) -> None:
     texts = [" ".join(each) for each in (right, answer)]
     found = one({"kind": "overlap"}, texts[0], texts[1])
@@ -206,6 +209,7 @@ def test_long_lists_are_not_compared_pair_by_pair() -> None:
 
 
 @pytest.mark.parametrize("scoring", [{"kind": "set"}, {"kind": "overlap", "of": "items"}])
+@pytest.mark.slow
 def test_numbers_of_one_hash_do_not_hold_up_the_scoring(scoring: dict[str, Any]) -> None:
     colliding = [number * (2**61 - 1) for number in range(1, 100_000)]
     assert one(scoring, [0, 1], colliding) == 0
@@ -232,6 +236,7 @@ def test_a_long_run_of_marks_does_not_hold_up_the_scoring(kind: str, marks: str)
     assert time.process_time() - started < 5
 
 
+@pytest.mark.slow
 def test_a_character_begins_or_continues_a_run_of_marks() -> None:
     """A character that is no mark must not become two or more marks alone, or a run of it would not be parted."""
     for code in range(sys.maxunicode + 1):
