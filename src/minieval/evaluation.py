@@ -42,7 +42,7 @@ from minieval.contract.report import (
 from minieval.contract.run_note import read_noted_run
 from minieval.contract.writes import write_output
 from minieval.environment.choose import Builder, Chosen, choose_python
-from minieval.own_evaluation import Request, evaluate_by_command, refuse_isolation
+from minieval.own_evaluation import Request, evaluate_by_command, refuse_idle
 from minieval.runner import sandbox
 from minieval.runner.child import Child, Limits
 from minieval.runner.machine import describe_environment
@@ -131,11 +131,11 @@ def evaluate(
         IntegrityFailure: the bundle holds a link or a special file, or the eval set changed while it was read.
         UsageFailure: ``run_id`` is not a run id, or ``batch_size`` is less than 1.
     """
+    if task.task.evaluator is not None:
+        refuse_idle(isolation, python=python, batch_size=batch_size)
     batch_size = task.task.model.batch_size if batch_size is None else batch_size
     _check_request(run_id, batch_size)
     _refuse_inside(eval_set, bundle)
-    if task.task.evaluator is not None:
-        refuse_isolation(isolation)
     with tempfile.TemporaryDirectory(prefix="minieval-", ignore_cleanup_errors=True) as name:
         scratch = Path(name)
         manifest = stage(bundle, scratch / "bundle")
@@ -166,8 +166,17 @@ def _require_bwrap(isolation: Isolation) -> Isolation:
 
 
 def choose_limits(task: TaskFile, *, timeout_s: float | None = None, memory_mb: int | None = None) -> Limits:
-    """Return the limits of a predictor: those of the task file, where none are given."""
+    """Return the limits of a predictor: those of the task file, where none are given.
+
+    Raises:
+        CannotJudge: memory is given where a command of the task evaluates, whose memory is not bounded.
+    """
     model = task.task.model
+    if task.task.evaluator is not None and memory_mb is not None:
+        raise CannotJudge(
+            "the task names an evaluator of its own, whose memory is not bounded: --memory-mb would have no effect; "
+            "leave it out"
+        )
     return Limits(
         timeout_s=model.timeout_s if timeout_s is None else timeout_s,
         memory_mb=model.memory_mb if memory_mb is None else memory_mb,

@@ -62,12 +62,18 @@ class Request:
     scratch: Path
 
 
-def refuse_isolation(wanted: Isolation) -> None:
-    """Refuse a sandbox that was required: the command of a task has none.
+def refuse_idle(wanted: Isolation, *, python: str | None, batch_size: int | None) -> None:
+    """Refuse what has no effect where a command of a task evaluates: a sandbox, a Python and a batch size.
 
     Raises:
-        CannotJudge: ``wanted`` is not `AUTO`.
+        CannotJudge: ``wanted`` is not `AUTO`, or one of the others is given.
     """
+    for option, value in (("--python", python), ("--batch-size", batch_size)):
+        if value is not None:
+            raise CannotJudge(
+                f"the task names an evaluator of its own, which chooses for itself what runs the model: {option} "
+                f"{str(value)[:80]} would have no effect; leave it out"
+            )
     if wanted is not Isolation.AUTO:
         raise CannotJudge(
             f"the task names an evaluator of its own, which runs without a sandbox, and --isolation is {wanted.value}; "

@@ -314,6 +314,9 @@ def test_a_required_sandbox_is_refused(place: Place, capsys: pytest.CaptureFixtu
     for isolation in ("bwrap", "process"):
         assert place.evaluate("--isolation", isolation) == 3
         assert '"min_isolation": "external"' in capsys.readouterr().err
+    for option, value in (("--python", "model"), ("--batch-size", "8"), ("--memory-mb", "64")):
+        assert place.evaluate(option, value) == 3
+        assert f"{option} " in (said := capsys.readouterr().err) and "would have no effect" in said
     assert not (place.folder / "ran").exists()
 
 

@@ -18,6 +18,7 @@ from lynxgate.promotion.rollback import roll_back
 from lynxgate.promotion.tombstones import tombstone
 from lynxgate.registry.layout import Environment, create_registry, read_mark
 from lynxgate.registry.resolve import find_production
+from minieval.contract.digests import digest_bytes
 from minieval.contract.exits import Exit
 from tests.promotion.test_models import read_evidence
 from tests.promotion.test_promote import snapshot
@@ -64,6 +65,17 @@ def test_production_decides_again_and_names_staging(workshop: Workshop, staging:
         assert audit(each.store, each.tracking).findings == ()
     tags = {tag.key for tag in workshop.tracking.find_tags("lynxgate.")}
     assert tags == {"lynxgate.staging.wine.v0.1.0", "lynxgate.semver.wine.v0.1.0"}
+
+
+def test_the_lock_of_the_models_environment_moves_along(workshop: Workshop, staging: Workshop) -> None:
+    made, lock = staging.candidate("b"), b"mlflow==3.0 \\\n    --hash=sha256:00\n"
+    found = {"interpreter": "model", "requirements": 1, "lock_sha256": digest_bytes(lock)}
+    built = {"schema": "minieval.evaluation/2", "model_environment": found}
+    evaluation = json.dumps({**json.loads(made.evaluation), **built}).encode()
+    candidate = with_documents(made, evaluation=evaluation, baseline=write_baseline(model="wine"))
+    promote(replace(candidate.request("v0.2.0"), model_lock=lock), staging.context(), staging.tracking, CI)
+    assert move(staging, workshop, "v0.2.0").ending is Ending.PROMOTED
+    assert read_evidence(workshop, made.sha).predicate.documents.model_lock == lock.decode()
 
 
 @pytest.mark.slow

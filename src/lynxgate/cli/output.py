@@ -11,9 +11,14 @@ from __future__ import annotations
 import json
 import os
 import sys
-from typing import Any
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 
 from lynxgate.escape import visible, visible_lines
+
+if TYPE_CHECKING:
+    from lynxgate.promotion.eval_set_usage import EvalSetUsage
+    from lynxgate.promotion.promote import Receipt
 
 
 def print_text(text: str) -> None:
@@ -39,6 +44,23 @@ def print_document(data: bytes) -> None:
 def note(line: str) -> None:
     """Print one line on stderr, escaped, at once."""
     print(visible_lines(visible(line)), file=sys.stderr, flush=True)
+
+
+def print_receipt(receipt: Receipt, *, as_json: bool, usage: EvalSetUsage | None = None) -> None:
+    """Print what a promotion came to: its line, or its values and the use of the eval set as JSON."""
+    if not as_json:
+        print_text(receipt.line)
+        return
+    print_json(
+        {
+            "status": receipt.ending,
+            "semver": receipt.semver,
+            "canonical_sha": receipt.canonical_sha,
+            "production_before": receipt.production_before,
+            "production": receipt.production,
+            **({} if usage is None else {"wear": asdict(usage)}),
+        }
+    )
 
 
 def warn_if_dev() -> None:

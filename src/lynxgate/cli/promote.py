@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -26,7 +25,7 @@ from lynxgate.cli.options import (
     SigningKey,
     TrackingUri,
 )
-from lynxgate.cli.output import print_json, print_text, warn_if_dev
+from lynxgate.cli.output import print_receipt, print_text, warn_if_dev
 from minieval.contract.exits import Exit
 
 if TYPE_CHECKING:
@@ -103,19 +102,7 @@ def promote(
         if not as_json:
             print_text(render_markdown(refusal.verdict))
         raise
-    if as_json:
-        print_json(
-            {
-                "status": receipt.ending,
-                "semver": receipt.semver,
-                "canonical_sha": receipt.canonical_sha,
-                "production_before": receipt.production_before,
-                "production": receipt.production,
-                **({"wear": asdict(usages[0])} if usages else {}),
-            }
-        )
-    else:
-        print_text(receipt.line)
+    print_receipt(receipt, as_json=as_json, usage=usages[0] if usages else None)
     return Exit.OK
 
 

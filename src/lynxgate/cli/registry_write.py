@@ -22,7 +22,7 @@ from lynxgate.cli.options import (
     SigningKey,
     TrackingUri,
 )
-from lynxgate.cli.output import note, print_json, print_text, warn_if_dev
+from lynxgate.cli.output import note, print_json, print_receipt, print_text, warn_if_dev
 from minieval.contract.exits import Exit
 
 
@@ -150,18 +150,7 @@ def promote_from(
     tracking = open_tracking(tracking_uri)
     context = open_promotion(registry, tracking, signer)
     receipt = run_promotion(open_existing_store(source), version, context, tracking, os.environ, notify=note)
-    if as_json:
-        print_json(
-            {
-                "status": receipt.ending,
-                "semver": receipt.semver,
-                "canonical_sha": receipt.canonical_sha,
-                "production_before": receipt.production_before,
-                "production": receipt.production,
-            }
-        )
-    else:
-        print_text(receipt.line)
+    print_receipt(receipt, as_json=as_json)
     return Exit.OK
 
 

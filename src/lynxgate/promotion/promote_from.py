@@ -88,7 +88,7 @@ def promote_from(
             fresh=True,
             notify=notify,
         )
-        groups = bound.documents.groups
+        groups, lock = bound.documents.groups, bound.documents.model_lock
         request = Request(
             promotion.event.canonical_sha,
             semver,
@@ -99,6 +99,7 @@ def promote_from(
             None if groups is None else parse_groups(groups.encode()),
             logged_model=bound.promotion.logged_model,
             origin=nominee.origin,
+            model_lock=None if lock is None else lock.encode(),
         )
         return promote(request, context, tracking, environ)
 
