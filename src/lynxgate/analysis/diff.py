@@ -18,9 +18,7 @@ from lynxgate.decision.same_eval_set import check_same_eval_set, of_identity
 from lynxgate.decision.same_task import check_same_task
 from lynxgate.errors import CannotJudge, IntegrityFailure
 from minieval.contract.documents import Json
-from minieval.contract.outcome_bits import unpack_outcomes
 from minieval.contract.report import Evaluation, Measured, Scale
-from minieval.contract.score_bytes import unpack_counts, unpack_scores
 
 if TYPE_CHECKING:  # these load Arrow, which `explain` does not need
     from minieval.data.kept_rows_reader import KeptRows, Line
@@ -118,7 +116,7 @@ def find_changes(
     held = {} if labels is None else _list_buckets(labels, wanted)
     given = {} if inputs is None or not wanted else inputs(wanted)
     lines = before.rows.read_lines(wanted), now.rows.read_lines(wanted)
-    scale = _most(now.evaluation)
+    full = _all_rows(now).full_mark
 
     def show(row: int) -> Example:
         earlier, later = (side[row] for side in lines)
@@ -126,7 +124,7 @@ def find_changes(
         found = _write(given[row]) if row in given else later[0].inputs
         found = earlier[0].inputs if found is None else found
         answers = (
-            Answers(tuple(line.answer for line in side), mark[row - 1] / scale)
+            Answers(tuple(line.answer for line in side), mark[row - 1] / full)
             for side, mark in zip((earlier, later), marks, strict=True)
         )
         return Example(row, later[0].id, held.get(row, ()), found, later[0].expected, *answers)
@@ -142,9 +140,9 @@ def check_is_of_baseline(side: Side, baseline: Baseline) -> None:
         IntegrityFailure: the marks differ.
     """
     agreed = baseline.aggregate
-    if agreed is None or all(each is None for each in (agreed.outcomes, agreed.counts, agreed.scores)):
+    if agreed is None or agreed.marks is None:
         raise CannotJudge("the baseline has no outcome for each row, so no evaluation can be found to be its own")
-    if unpack_marks(agreed) != unpack_marks(_all_rows(side)):
+    if agreed.marks != _all_rows(side).marks:
         raise IntegrityFailure(
             f"{side.name}: its rows are not scored as in the baseline; give the evaluation that the baseline was made "
             "from"
@@ -170,7 +168,7 @@ def _check_same(before: Side, now: Side, labels: Labels | None) -> None:
 
 def _all_rows(side: Side) -> Measured:
     found = side.evaluation.aggregate
-    if found is None or found.n is None or all(each is None for each in (found.outcomes, found.counts, found.scores)):
+    if found is None or found.n is None or found.marks is None:
         raise CannotJudge(f"{side.name}: has no outcome for each row; evaluate again with minieval")
     return found
 
@@ -182,34 +180,13 @@ def _read_marks(side: Side) -> Sequence[int]:
         IntegrityFailure: they do not.
     """
     figures = _all_rows(side)
-    marks = unpack_marks(figures)
+    marks = figures.marks or ()
     graded = figures.scale is Scale.GRADED
     lines = 0 if side.evaluation.rows is None else side.evaluation.rows.lines
     trials = lines // len(marks) if graded else figures.trials or 1
     if side.rows.read_marks(len(marks), max(1, trials), graded=graded) != marks:
         raise IntegrityFailure(f"the rows of {side.name} contradict its figures; evaluate again with --rows")
     return marks
-
-
-def unpack_marks(figures: Measured) -> tuple[int, ...]:
-    """Return the mark of each row in its order: right answers, or a graded score in ten-thousandths.
-
-    Raises:
-        ValueError: the figures have no entry for each row.
-    """
-    n = figures.n or 0
-    if figures.outcomes is not None:
-        return tuple(map(int, f"{unpack_outcomes(figures.outcomes, n):0{n}b}"))
-    if figures.counts is not None:
-        return unpack_counts(figures.counts, n, figures.trials or 1)
-    return unpack_scores(figures.scores or "", n)
-
-
-def _most(evaluation: Evaluation) -> int:
-    """Return the mark of a row in which everything is right."""
-    figures = evaluation.aggregate
-    assert figures is not None, "checked before"  # noqa: S101 - for the type checker
-    return (figures.reachable or 1) // (figures.n or 1)
 
 
 def _compare(bucket: str, members: Sequence[int], before: Sequence[int], now: Sequence[int]) -> BucketChanges:

@@ -20,9 +20,7 @@ from lynxgate.decision.statistics.units import units_interval
 from lynxgate.decision.verdict import Row, Verdict
 from lynxgate.errors import CannotJudge, IntegrityFailure
 from lynxgate.escape import visible
-from minieval.contract.outcome_bits import unpack_outcomes
-from minieval.contract.report import Evaluation, Measured, Scale
-from minieval.contract.score_bytes import unpack_counts, unpack_scores
+from minieval.contract.report import Evaluation
 from minieval.data.labels import Labels
 
 
@@ -69,7 +67,8 @@ def find_examples(
     else:
         before, now = baseline.buckets.get(row.bucket), evaluation.buckets.get(row.bucket)
         members = labels.buckets.get(row.bucket, ())
-    if before is None or now is None or not (_has_rows(before) and _has_rows(now)):
+    old, new = (None if side is None else side.marks for side in (before, now))
+    if before is None or now is None or old is None or new is None:
         return None
     if (before.scale, before.trials) != (now.scale, now.trials):
         return None
@@ -78,15 +77,8 @@ def find_examples(
         raise IntegrityFailure(
             f"{visible(row.bucket)}: the eval set has {n} rows, the baseline {before.n} and the evaluation {now.n}"
         )
-    if now.scale is not Scale.RIGHT_OR_WRONG:
-        return _compare_scores(before, now, [labels.ids[each] for each in members])
-    # Outcomes are integers with one bit for each row, the first row highest: an example was lost where the old bit is
-    # set and the new one is not.
-    old, new = (unpack_outcomes(side.outcomes or "", n) for side in (before, now))
-    changed = [f"{old & ~new:0{n}b}", f"{new & ~old:0{n}b}"]
-    lost, gained = (
-        tuple(labels.ids[each] for each, bit in zip(members, bits, strict=True) if bit == "1") for bits in changed
-    )
+    moved = [(labels.ids[each], became - was) for each, was, became in zip(members, old, new, strict=True)]
+    lost, gained = (tuple(name for name, move in moved if move * sign > 0) for sign in (-1, 1))
     groups = [labels.groups[each] for each in members]
     if len(set(groups)) == len(groups):
         return Examples(lost, gained)
@@ -117,22 +109,3 @@ def check_eval_set(verdict: Verdict, labels: Labels) -> None:
         EvalSetOf("the verdict", verdict.inputs.eval_set_dvc_md5, verdict.inputs.eval_set_sha256),
         advice="check out the eval set of the verdict",
     )
-
-
-def _has_rows(side: Measured) -> bool:
-    """Return whether the figures have an entry for each row."""
-    return any(each is not None for each in (side.outcomes, side.counts, side.scores))
-
-
-def _compare_scores(before: Measured, now: Measured, ids: Sequence[str]) -> Examples:
-    """Return the examples with a lower and with a higher score."""
-    old, new = (_read_scores(side, len(ids)) for side in (before, now))
-    rows = list(zip(ids, old, new, strict=True))
-    lost = tuple(name for name, was, became in rows if became < was)
-    return Examples(lost, tuple(name for name, was, became in rows if became > was))
-
-
-def _read_scores(side: Measured, n: int) -> tuple[int, ...]:
-    if side.trials is not None:
-        return unpack_counts(side.counts or "", n, side.trials)
-    return unpack_scores(side.scores or "", n)

@@ -15,11 +15,9 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from lynxgate.decision.baseline import Baseline
-from lynxgate.decision.rules.bucket_comparison import read_rows
 from lynxgate.decision.same_eval_set import check_same_eval_set, of_baseline, of_identity
 from lynxgate.errors import CannotJudge
 from minieval.contract.report import Evaluation, Measured, Scale
-from minieval.contract.score_bytes import FULL_SCORE
 from minieval.data.labels import Labels
 
 Units = Sequence[Sequence["Answered"]]
@@ -40,15 +38,11 @@ Copy = list[Answered]
 
 @dataclass(frozen=True)
 class Scoring:
-    """How the rows of both sides are scored; ``full`` is the highest score of a row."""
+    """How the rows of both sides are scored; ``full`` is the highest mark of a row."""
 
     scale: Scale
     trials: int | None
-
-    @property
-    def full(self) -> int:
-        """Return the highest score of a row."""
-        return FULL_SCORE if self.scale is Scale.GRADED else self.trials or 1
+    full: int
 
 
 def pair_rows(evaluation: Evaluation, baseline: Baseline, labels: Labels) -> Copy:
@@ -66,7 +60,7 @@ def pair_rows(evaluation: Evaluation, baseline: Baseline, labels: Labels) -> Cop
     n, scores = len(labels.groups), []
     sides = {"baseline": baseline.aggregate, "evaluation": evaluation.aggregate}
     for name, side in sides.items():
-        found = None if side is None or side.n != n else read_rows(side, n)
+        found = None if side is None or side.n != n else side.marks
         if found is None:
             raise CannotJudge(
                 f"the {name} has no score of each of the {n} rows; evaluate with minieval, then rebaseline"
@@ -84,7 +78,7 @@ def pair_rows(evaluation: Evaluation, baseline: Baseline, labels: Labels) -> Cop
 
 def find_scoring(side: Measured | None) -> Scoring:
     """Return how the rows of a side are scored."""
-    return Scoring(Scale.RIGHT_OR_WRONG, None) if side is None else Scoring(side.scale, side.trials)
+    return Scoring(Scale.RIGHT_OR_WRONG, None, 1) if side is None else Scoring(side.scale, side.trials, side.full_mark)
 
 
 def find_strata(rows: Copy, *, respected: bool) -> Strata:

@@ -100,11 +100,27 @@ class Measured(Document):
         return self.points if self.scale is Scale.GRADED else self.correct
 
     @property
+    def full_mark(self) -> int:
+        """Return the mark of a row in which everything is right."""
+        return FULL_SCORE if self.scale is Scale.GRADED else self.trials or 1
+
+    @property
+    def marks(self) -> tuple[int, ...] | None:
+        """Return the mark of each row, the first row first; `None` where the rows are not stated.
+
+        It is 1 or 0, the number of right answers to the row, or its graded score in ten-thousandths.
+        """
+        n = self.n or 0
+        if self.outcomes is not None:
+            return tuple(map(int, f"{unpack_outcomes(self.outcomes, n):0{n}b}"))
+        if self.counts is not None:
+            return unpack_counts(self.counts, n, self.trials or 1)
+        return None if self.scores is None else unpack_scores(self.scores, n)
+
+    @property
     def reachable(self) -> int | None:
         """Return the most that the rows can reach together; `None` without ``n``."""
-        if self.n is None:
-            return None
-        return self.n * (FULL_SCORE if self.scale is Scale.GRADED else self.trials or 1)
+        return None if self.n is None else self.n * self.full_mark
 
     @property
     def counted(self) -> Fraction | None:

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
@@ -27,7 +26,6 @@ from lynxgate.decision.verdict import BucketStatistics, Demand, Figure, Method, 
 from lynxgate.figures import format_exactly, format_percent, format_points
 from minieval.contract.outcome_bits import unpack_outcomes
 from minieval.contract.report import Measured, Scale
-from minieval.contract.score_bytes import FULL_SCORE, unpack_counts, unpack_scores
 
 _ROWS_OF = {Scale.RIGHT_OR_WRONG: "outcomes", Scale.TRIALS: "counts", Scale.GRADED: "scores"}
 
@@ -119,11 +117,10 @@ class BucketComparison:
         """Return the change of each row as a whole number, and the number that is a change from 0 to 1."""
         if self.before is None or self.now is None or self.before.n != self.now.n or self.now.n is None:
             return None
-        before, now = (read_rows(side, side.n or 0) for side in (self.before, self.now))
+        before, now = self.before.marks, self.now.marks
         if before is None or now is None:
             return None
-        full = FULL_SCORE if self.now.scale is Scale.GRADED else self.now.trials or 1
-        return [new - old for old, new in zip(before, now, strict=True)], full
+        return [new - old for old, new in zip(before, now, strict=True)], self.now.full_mark
 
     @cached_property
     def negative_flips(self) -> int | None:
@@ -296,16 +293,6 @@ def describe_scale(side: Measured | None) -> str:
     if side is None or side.scale is not Scale.TRIALS:
         return str(Scale.RIGHT_OR_WRONG if side is None else side.scale)
     return f"right or wrong in each of {side.trials} trials"
-
-
-def read_rows(side: Measured, n: int) -> Sequence[int] | None:
-    """Return the outcome, count or score of each row, the first row first; `None` where the side has none."""
-    if side.outcomes is not None:
-        bits = f"{unpack_outcomes(side.outcomes, n):0{n}b}"
-        return [int(bit) for bit in bits]
-    if side.counts is not None and side.trials is not None:
-        return unpack_counts(side.counts, n, side.trials)
-    return None if side.scores is None else unpack_scores(side.scores, n)
 
 
 def _figure(side: Measured | None) -> Figure | None:
