@@ -23,7 +23,7 @@ from minieval.contract.exits import CannotJudge
 from minieval.contract.report import EvalSetIdentity
 from minieval.data.batch import Batch
 from minieval.data.schema import Schema
-from minieval.data.stream import EvalSetStream, WiderSchema, open_eval_set
+from minieval.data.stream import EvalSetStream, read_eval_set
 from minieval.evaluation import refuse_leaks
 from minieval.runner import sandbox
 from minieval.runner.sandbox import Isolation
@@ -85,12 +85,7 @@ def check_task(task: TaskFile, eval_set: Path, *, isolation: Isolation = Isolati
             scorer fails or depends on the order of the rows.
         IntegrityFailure: the eval set holds a link or a special file, or changed while it was read.
     """
-    stream = open_eval_set(eval_set, task.task)
-    try:
-        survey = _survey(task, stream)
-    except WiderSchema:
-        stream = stream.widen()
-        survey = _survey(task, stream)
+    survey, stream = read_eval_set(eval_set, task.task, lambda stream: (_survey(task, stream), stream))
     warnings: list[str] = []
     refuse_leaks(stream, eval_set, warnings.append)
     warnings += [*_list_small(survey.sizes), *survey.order.warn(stream.roles.expected)]

@@ -110,22 +110,20 @@ def evaluate_by_command(request: Request, say: Say) -> Evaluation:
 def _score_rows(request: Request, path: Path) -> Evaluation:
     """Return the evaluation of rows with scores, counted by the buckets of the eval set."""
     from minieval.data.own_rows import read_own_rows  # noqa: PLC0415 - as above
-    from minieval.data.stream import WiderSchema, open_eval_set  # noqa: PLC0415
+    from minieval.data.stream import read_eval_set  # noqa: PLC0415
 
     task = request.task.task
-    stream = open_eval_set(request.eval_set, task)
-    while True:
+
+    def read(stream: EvalSetStream) -> tuple[Score, RowsIdentity | None, EvalSetIdentity]:
         rows = read_own_rows(path, trials=task.trials, graded=task.scores_are_graded)
-        try:
-            score, kept = _count(request, stream, rows)
-            break
-        except WiderSchema:
-            stream = stream.widen()
+        return (*_count(request, stream, rows), stream.identity)
+
+    score, kept, identity = read_eval_set(request.eval_set, task, read)
     several = task.trials > 1 and not task.scores_are_graded
     return _compose(
         request,
         {
-            "eval_set": stream.identity,
+            "eval_set": identity,
             "evaluator": {"name": "own evaluator", "version": request.task.sha256[:12]},
             "aggregate": score.aggregate,
             "buckets": score.buckets,

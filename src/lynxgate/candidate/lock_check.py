@@ -11,10 +11,11 @@ from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 
-from packaging.markers import InvalidMarker, Marker, UndefinedComparison, UndefinedEnvironmentName
-from packaging.version import InvalidVersion
+from packaging.markers import InvalidMarker, Marker
+from packaging.utils import canonicalize_name
 
 from lynxgate.errors import CannotJudge, IntegrityFailure
+from minieval.contract.markers import applies
 
 _PIN = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[A-Za-z0-9._, -]*\])?\s*==\s*([^\s;\\]+)\s*(?:;([^\\#]*))?")
 _MAX_MARKER = 1000  # characters
@@ -37,11 +38,11 @@ def check_lock(lock: Path) -> int:
         ) from error
     if not pins:
         raise CannotJudge(f"{lock}: pins nothing for this platform; name a pip lock file (lines name==version)")
-    installed = {_plain(found.metadata["Name"]): found.version for found in metadata.distributions()}
+    installed = {canonicalize_name(found.metadata["Name"]): found.version for found in metadata.distributions()}
     wrong = [
-        f"{name} is {installed.get(_plain(name), 'missing')}, locked {version}"
+        f"{name} is {installed.get(canonicalize_name(name), 'missing')}, locked {version}"
         for name, version in pins
-        if installed.get(_plain(name)) != version
+        if installed.get(canonicalize_name(name)) != version
     ]
     if wrong:
         more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
@@ -73,10 +74,6 @@ def _applies(marker: str) -> bool:
     if not marker or len(marker) > _MAX_MARKER:
         return True
     try:
-        return Marker(marker).evaluate()
-    except (InvalidMarker, UndefinedComparison, UndefinedEnvironmentName, InvalidVersion, RecursionError):
+        return applies(Marker(marker))
+    except (InvalidMarker, RecursionError):
         return True
-
-
-def _plain(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower()

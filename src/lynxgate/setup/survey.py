@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from pyarrow import parquet
@@ -21,7 +22,7 @@ from minieval.contract.documents import Json
 from minieval.contract.exits import CannotJudge
 from minieval.data.files import list_data_files
 from minieval.data.schema import Column, Kind
-from minieval.data.stream import EvalSetStream, WiderSchema, open_eval_set
+from minieval.data.stream import EvalSetStream, open_eval_set, read_eval_set
 from minieval.task.document import CONVENTIONS, Task
 
 BATCH = 8192  # rows
@@ -82,11 +83,7 @@ def survey(eval_set: Path, task: Task, *, infer: bool = False) -> Survey:
         CannotJudge, IntegrityFailure: as `minieval.data.stream.EvalSetStream.batches`.
     """
     inferred = infer and list_data_files(eval_set)[0] == ".csv"
-    stream = open_eval_set(eval_set, task)
-    try:
-        return _survey(stream, inferred=inferred)
-    except WiderSchema:
-        return _survey(stream.widen(), inferred=inferred)
+    return read_eval_set(eval_set, task, partial(_survey, inferred=inferred))
 
 
 def read_numbers(eval_set: Path, task: Task, names: Sequence[str]) -> dict[str, list[float]]:
@@ -95,11 +92,7 @@ def read_numbers(eval_set: Path, task: Task, names: Sequence[str]) -> dict[str, 
     Raises:
         CannotJudge, IntegrityFailure: as `survey`.
     """
-    stream = open_eval_set(eval_set, task)
-    try:
-        return _read_numbers(stream, names)
-    except WiderSchema:
-        return _read_numbers(stream.widen(), names)
+    return read_eval_set(eval_set, task, partial(_read_numbers, names=names))
 
 
 def _read_names(path: Path, suffix: str) -> Iterable[str]:

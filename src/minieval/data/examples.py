@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 from minieval.contract.documents import Json
-from minieval.data.chunks import WiderSchema
 from minieval.data.labels import BATCH
-from minieval.data.stream import EvalSetStream, open_eval_set
+from minieval.data.stream import EvalSetStream, read_eval_set
 from minieval.task.document import CONVENTIONS, Task
 
 
@@ -18,11 +18,7 @@ def read_inputs(path: Path, rows: frozenset[int], task: Task = CONVENTIONS) -> M
     Raises:
         CannotJudge, IntegrityFailure: as `minieval.data.stream.EvalSetStream.batches`.
     """
-    stream = open_eval_set(path, task)
-    try:
-        return _read(stream, rows)
-    except WiderSchema:
-        return _read(stream.widen(), rows)
+    return read_eval_set(path, task, partial(_read, rows=rows))
 
 
 def _read(stream: EvalSetStream, rows: frozenset[int]) -> dict[int, Mapping[str, Json]]:

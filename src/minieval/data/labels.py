@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from minieval.contract.report import EvalSetIdentity
-from minieval.data.chunks import WiderSchema
 from minieval.data.groups import name_groups
-from minieval.data.stream import EvalSetStream, open_eval_set
+from minieval.data.stream import EvalSetStream, read_eval_set
 from minieval.task.buckets import BucketReader
 from minieval.task.document import CONVENTIONS, Task
 
@@ -46,11 +46,7 @@ def read_labels(path: Path, task: Task = CONVENTIONS) -> Labels:
     Raises:
         CannotJudge, IntegrityFailure: as `minieval.data.stream.EvalSetStream.batches`.
     """
-    stream = open_eval_set(path, task)
-    try:
-        return _read(stream, task)
-    except WiderSchema:
-        return _read(stream.widen(), task)
+    return read_eval_set(path, task, partial(_read, task=task))
 
 
 def _read(stream: EvalSetStream, task: Task) -> Labels:

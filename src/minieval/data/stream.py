@@ -8,8 +8,9 @@
 from __future__ import annotations
 
 import bisect
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import pyarrow as pa
 
@@ -32,9 +33,26 @@ from minieval.data.schema import Kind, Schema
 from minieval.task.columns import Roles
 from minieval.task.document import Task
 
-__all__ = ["EvalSetStream", "WiderSchema", "open_eval_set"]
+__all__ = ["EvalSetStream", "WiderSchema", "open_eval_set", "read_eval_set"]
+
+T = TypeVar("T")
 
 LONGEST_ID = 1000
+
+
+def read_eval_set(path: Path, task: Task, read: Callable[[EvalSetStream], T]) -> T:
+    """Open the eval set at ``path``, and return what ``read`` makes of its stream.
+
+    ``read`` is called once more, under a wider schema, where a later chunk has values that the first does not announce.
+
+    Raises:
+        CannotJudge, IntegrityFailure: as `open_eval_set` and `EvalSetStream.batches`.
+    """
+    stream = open_eval_set(path, task)
+    try:
+        return read(stream)
+    except WiderSchema:
+        return read(stream.widen())
 
 
 def open_eval_set(path: Path, task: Task) -> EvalSetStream:

@@ -8,12 +8,12 @@ from collections.abc import Iterable, Mapping
 from importlib import metadata
 from pathlib import Path
 
-from packaging.markers import InvalidMarker, UndefinedComparison, UndefinedEnvironmentName
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion
 
 from minieval.contract.exits import CannotJudge
+from minieval.contract.markers import applies
 from minieval.contract.model_environment import MAX_DIFFERENCES, Difference, Interpreter, ModelEnvironment
 from minieval.environment.requirements import Asked
 
@@ -79,22 +79,10 @@ def find_differences(
     found = []
     for requirement in requirements:
         version = installed.get(canonicalize_name(requirement.name))
-        if _applies(requirement, python) and not _meets(requirement, version):
+        if applies(requirement.marker, python) and not _meets(requirement, version):
             asked = f"{requirement.name}{requirement.specifier}"
             found.append(Difference(package=requirement.name, asked=asked, installed=version))
     return tuple(found)
-
-
-def _applies(requirement: Requirement, python: str | None) -> bool:
-    if requirement.marker is None:
-        return True
-    environment = {}
-    if python is not None:
-        environment = {"python_version": ".".join(python.split(".")[:2]), "python_full_version": python}
-    try:
-        return requirement.marker.evaluate(environment)
-    except (InvalidMarker, UndefinedComparison, UndefinedEnvironmentName, InvalidVersion):
-        return True
 
 
 def _meets(requirement: Requirement, version: str | None) -> bool:
