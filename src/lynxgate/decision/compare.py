@@ -1,7 +1,7 @@
 """The decision: compare one evaluation with one baseline, bucket by bucket. Pure: no file, no clock, no environment.
 
-- A rule (`lynxgate.decision.rules`) decides what a bucket must show. This module decides which buckets there are, and
-  which conditions must hold before figures are compared.
+- A rule (`lynxgate.decision.rules`) decides what a bucket must show. This module decides which buckets there are.
+- Conditions come first (`lynxgate.decision.conditions`): without them figures cannot be compared.
 - Every bucket of either side has a row. None is skipped, and a bucket that cannot be compared does not pass.
 - Metrics are judged as well (`lynxgate.decision.metrics.judge`), where the baseline or its policy names any.
 - One bucket that fails its rule blocks the candidate, even if the aggregate improves.
@@ -11,10 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import Final, TypedDict, assert_never
+from typing import TypedDict, assert_never
 
 from lynxgate import __version__
 from lynxgate.decision.baseline import Baseline, Status
+from lynxgate.decision.conditions import check_conditions
 from lynxgate.decision.consistency import check_evaluation, check_sizes
 from lynxgate.decision.enforceable import (
     RESOLVED,
@@ -24,19 +25,16 @@ from lynxgate.decision.enforceable import (
     check_tested_statistics,
 )
 from lynxgate.decision.former import paired as former
-from lynxgate.decision.groups import Groups, check_groups_of, check_rows
+from lynxgate.decision.groups import Groups
 from lynxgate.decision.metrics.judge import judge_metrics
 from lynxgate.decision.outcome import Outcome
-from lynxgate.decision.policy import ISOLATIONS, MOST_MARGIN_PP, Policy, Rule
+from lynxgate.decision.policy import MOST_MARGIN_PP, Policy, Rule
 from lynxgate.decision.rules import paired, point
 from lynxgate.decision.rules.bucket_comparison import BucketComparison
-from lynxgate.decision.same_eval_set import check_same_eval_set, of_baseline, of_identity
-from lynxgate.decision.same_task import check_same_task
 from lynxgate.decision.statistics.units import Proof
 from lynxgate.decision.verdict import (
     RULE_VERSION,
     SCHEMA,
-    Condition,
     Gate,
     Inputs,
     Row,
@@ -54,7 +52,6 @@ from minieval.contract.report import Evaluation, Measured, dump_evaluation
 __all__ = ["Inputs", "Outcome", "Verdict", "compare", "parse_verdict"]
 
 ALL_ROWS = "all rows"
-_MODEL_ENVIRONMENT: Final = "model environment"
 
 
 def compare(
@@ -117,16 +114,7 @@ def compare_again(
         inputs = _hash_documents(evaluation, baseline)
     policy = _apply_tolerance(baseline, tolerance_pp)
     check_confidence(policy, RESOLVED)
-    conditions = [_check_eval_set(evaluation, baseline)]
-    if (task := _check_task(evaluation, baseline)) is not None:
-        conditions.append(task)
-    respected = _select_groups(evaluation, policy, groups)
-    if policy.rule.asks_proof and (respected is not None or evaluation.eval_set.groups is not None):
-        conditions.append(_check_groups(evaluation, policy.rule, respected))
-    if policy.min_isolation is not None:
-        conditions.append(_check_isolation(evaluation, policy.min_isolation))
-    if (environment := _check_model_environment(evaluation, policy)) is not None:
-        conditions.append(environment)
+    conditions, respected = check_conditions(evaluation, baseline, policy, groups)
     names = sorted(evaluation.buckets.keys() | baseline.buckets.keys())
     # A glob that matches nothing is probably a misspelt guard, which would silently guard nothing.
     if idle := policy.idle_globs(names):
@@ -155,7 +143,7 @@ def compare_again(
         inputs=inputs if respected is None else inputs.model_copy(update={"groups_sha256": respected.sha256}),
         candidate=evaluation.candidate,
         baseline=baseline.source,
-        conditions=tuple(conditions),
+        conditions=conditions,
         aggregate=_judge_aggregate(policy, baseline.aggregate, evaluation.aggregate, respected, version),
         rows=_judge_buckets(policy, buckets, version),
         metrics=judge_metrics(
@@ -192,92 +180,6 @@ def _apply_tolerance(baseline: Baseline, tolerance_pp: Decimal | None) -> Policy
     if baseline.policy.rule.asks_proof and tolerance_pp >= MOST_MARGIN_PP:
         raise UsageFailure(f"a margin of 100 pp under rule {baseline.policy.rule} would prove anything; give less")
     return baseline.policy.model_copy(update={"tolerance_pp": tolerance_pp})
-
-
-def _check_eval_set(evaluation: Evaluation, baseline: Baseline) -> Condition:
-    if baseline.eval_set_dvc_hash is None:
-        reason = "the baseline has a placeholder for the hash of its eval set, so the two may differ"
-        return Condition(name="eval set", outcome=Outcome.UNMEASURED, reason=reason)
-    check_same_eval_set(
-        of_identity("the evaluation", evaluation.eval_set),
-        of_baseline(baseline),
-        advice="evaluate on the baseline's eval set, or rebaseline (lynxgate baseline rebaseline)",
-    )
-    reason = f"both sides were measured on DVC md5 {baseline.eval_set_dvc_hash}"
-    return Condition(name="eval set", outcome=Outcome.HELD, reason=reason)
-
-
-def _check_task(evaluation: Evaluation, baseline: Baseline) -> Condition | None:
-    """Return the condition that both name one task; `None` where neither names a task."""
-    agreed = baseline.task
-    if agreed is not None and agreed.identity is None:
-        reason = "the baseline has a placeholder for the digest of its task, so the two may differ"
-        return Condition(name="task", outcome=Outcome.UNMEASURED, reason=reason)
-    check_same_task(
-        ("the evaluation", evaluation.task),
-        ("the baseline", None if agreed is None else agreed.identity),
-        advice="evaluate with the baseline's task, or rebaseline (lynxgate baseline rebaseline)",
-    )
-    if agreed is None:
-        return None
-    reason = f"both sides were measured by the task with SHA-256 {agreed.sha256}"
-    return Condition(name="task", outcome=Outcome.HELD, reason=reason)
-
-
-def _select_groups(evaluation: Evaluation, policy: Policy, groups: Groups | None) -> Groups | None:
-    """Return the groups if they must be respected: the rule proves something, and two rows share a group."""
-    if groups is None:
-        return None
-    check_groups_of(groups, evaluation.eval_set.dvc_md5, evaluation.eval_set.sha256)
-    if not policy.rule.asks_proof or not groups.shared:
-        return None
-    check_rows(groups, evaluation)
-    return groups
-
-
-def _check_groups(evaluation: Evaluation, rule: Rule, groups: Groups | None) -> Condition:
-    if groups is not None:
-        reason = f"the rows come in {groups.count} groups, which the tests respect"
-        return Condition(name="groups", outcome=Outcome.HELD, reason=reason)
-    reason = (
-        f"the rows come in {evaluation.eval_set.groups} groups, which rule {rule} must know: give the eval set with "
-        "--eval-set"
-    )
-    return Condition(name="groups", outcome=Outcome.UNMEASURED, reason=reason)
-
-
-def _check_isolation(evaluation: Evaluation, required: str) -> Condition:
-    found = evaluation.evaluator.isolation if evaluation.evaluator else None
-    if found in ISOLATIONS and ISOLATIONS.index(found) >= ISOLATIONS.index(required):
-        return Condition(name="isolation", outcome=Outcome.HELD, reason=f"{found}, and the policy requires {required}")
-    named = "names none" if found is None else f"names {found!r}"
-    advice = f"evaluate again under {required}"
-    if found == ISOLATIONS[0]:
-        advice = "a command of the repository always has that, so allow it (min_isolation) or evaluate with minieval"
-    reason = f"the policy requires {required} and the evaluation {named}; {advice}"
-    return Condition(name="isolation", outcome=Outcome.UNMEASURED, reason=reason)
-
-
-def _check_model_environment(evaluation: Evaluation, policy: Policy) -> Condition | None:
-    """Return the condition on the model's environment; `None` where none is required and nothing differs."""
-    found = evaluation.model_environment
-    differs = "" if found is None else found.explain()
-    if not policy.require_model_environment:
-        if not differs:
-            return None
-        return Condition(
-            name=_MODEL_ENVIRONMENT, outcome=Outcome.HELD, reason="the policy requires none", warning=differs
-        )
-    if found is None:
-        missing = "the evaluation does not describe it; evaluate again"
-    elif found.requirements is None:
-        missing = "the bundle has no requirements.txt; log the model again"
-    elif differs:
-        missing = f"{differs}; evaluate with --python model"
-    else:
-        return Condition(name=_MODEL_ENVIRONMENT, outcome=Outcome.HELD, reason="it is what the bundle asks for")
-    reason = f"the policy requires the environment that the bundle asks for: {missing}"
-    return Condition(name=_MODEL_ENVIRONMENT, outcome=Outcome.UNMEASURED, reason=reason)
 
 
 class _UnitTerms(TypedDict):
