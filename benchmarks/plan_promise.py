@@ -16,7 +16,8 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from lynxgate.analysis.plan import Grouping, make_plan
+from lynxgate.analysis.plan import make_plan
+from lynxgate.analysis.planned_row import Grouping
 from lynxgate.decision.baseline import Baseline
 from lynxgate.decision.compare import compare
 from lynxgate.decision.groups import Groups

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from lynxgate.analysis.plan import chance_of_falling
+from lynxgate.analysis.planned_row import chance_of_falling
 from lynxgate.cli.app import run
 from minieval.contract.score_bytes import pack_scores
 from minieval.data.labels import read_labels

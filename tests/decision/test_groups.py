@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lynxgate.analysis.calibrate import calibrate
-from lynxgate.analysis.plan import chance_of_falling
+from lynxgate.analysis.planned_row import chance_of_falling
 from lynxgate.cli.app import run
 from lynxgate.decision.baseline import parse_baseline
 from lynxgate.decision.decide import decide_bytes_again

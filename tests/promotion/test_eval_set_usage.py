@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from lynxgate.analysis.plan import gates_carried
+from lynxgate.analysis.eval_set_life import gates_carried
 from lynxgate.audit.verify import audit
 from lynxgate.cli.app import run
 from lynxgate.decision.baseline import Baseline, parse_baseline

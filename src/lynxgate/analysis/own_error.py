@@ -2,7 +2,7 @@
 
 - Everything follows from the verdict: rule, confidence, terms and sizes of its rows, and the share of examples on which
   the two models differed. No document is read.
-- Chances are those of `lynxgate.analysis.plan`, for rows that are right or wrong. Limits other than the tolerance
+- Chances are those of `lynxgate.analysis.planned_row`, for rows that are right or wrong. Limits other than the tolerance
   (`min`, `max_drop_pp`, `max_negative_flip_rate`) and metrics are not counted.
 """
 
@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal
 
-from lynxgate.analysis.plan import Assumptions, PlannedRow, Sample, plan_row, sum_of_chances
+from lynxgate.analysis.planned_row import Assumptions, PlannedRow, Sample, plan_row, sum_of_chances
 from lynxgate.decision.policy import Terms, Tier
 from lynxgate.decision.verdict import Figure, Row, Verdict
 

@@ -175,7 +175,8 @@ def plan(
 
     This needs the baseline only, no evaluation.
     """
-    from lynxgate.analysis.plan import Grouping, make_plan
+    from lynxgate.analysis.plan import make_plan
+    from lynxgate.analysis.planned_row import Grouping
     from lynxgate.decision.baseline import CREATE_IT, parse_baseline
     from lynxgate.decision.enforceable import check_globs
     from lynxgate.reports.plan_text import render_plan, render_plan_json

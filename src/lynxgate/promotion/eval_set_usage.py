@@ -18,7 +18,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from lynxgate.analysis.plan import bound_disagreement, gates_carried
+from lynxgate.analysis.eval_set_life import bound_disagreement, gates_carried
 from lynxgate.decision.baseline import Baseline
 from lynxgate.decision.effective_policy import digest_policy_as_written
 from lynxgate.decision.policy import ShelfLife

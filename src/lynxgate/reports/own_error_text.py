@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from lynxgate.analysis.own_error import POWER, OwnError, measure_own_error
-from lynxgate.analysis.plan import PlannedRow
+from lynxgate.analysis.planned_row import PlannedRow
 from lynxgate.decision.verdict import Verdict
 
 _MOST_NAMED = 5  # rows, those that see the least first

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import asdict
 
-from lynxgate.analysis.plan import Plan, PlannedRow
+from lynxgate.analysis.plan import Plan
+from lynxgate.analysis.planned_row import PlannedRow
 from lynxgate.decision.policy import Rule, Tier
 from lynxgate.escape import visible
 from lynxgate.reports.layout import aligned_lines
