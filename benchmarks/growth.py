@@ -41,11 +41,11 @@ from lynxgate.promotion.context import PromotionContext
 from lynxgate.promotion.examine import Request
 from lynxgate.promotion.promote import promote
 from lynxgate.registry.compare_and_swap import change_tags
+from lynxgate.registry.environment import Environment
 from lynxgate.registry.events import Event, Kind
 from lynxgate.registry.evidence import build_evidence
 from lynxgate.registry.layout import (
     TAGS_KEY,
-    Environment,
     Tags,
     _parse_tags,
     create_registry,

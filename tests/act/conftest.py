@@ -14,7 +14,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from lynxgate.registry.layout import Environment, create_registry
+from lynxgate.registry.environment import Environment
+from lynxgate.registry.layout import create_registry
 from lynxgate.wiring import open_store
 from tests.act.repository import Repository, candidate_bundles, copy_repository
 from tests.act.runner import Ran, Shed

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from lynxgate.registry.layout import Environment, create_registry
+from lynxgate.registry.environment import Environment
+from lynxgate.registry.layout import create_registry
 from lynxgate.wiring import open_store
 from minieval.contract.bundle import read_manifest
 from tests.act.conftest import SEMVER, Parts, Scene, open_scene

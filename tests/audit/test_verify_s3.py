@@ -13,7 +13,8 @@ from lynxgate.audit.verify import audit
 from lynxgate.promotion.promote import promote
 from lynxgate.promotion.rollback import roll_back
 from lynxgate.promotion.tombstones import tombstone
-from lynxgate.registry.layout import Environment, create_registry, evidence_key, manifest_key, tombstone_key
+from lynxgate.registry.environment import Environment
+from lynxgate.registry.layout import create_registry, evidence_key, manifest_key, tombstone_key
 from tests.promotion.workshop import DEV, Workshop
 from tests.s3_servers import S3Server
 

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from lynxgate.registry.layout import Environment, create_registry
+from lynxgate.registry.environment import Environment
+from lynxgate.registry.layout import create_registry
 from lynxgate.wiring import open_store
 from tests.act.repository import candidate_bundles
 from tests.ci.gitlab_local import EXAMPLE, Project, make_project

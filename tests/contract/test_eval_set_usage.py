@@ -10,7 +10,8 @@ from lynxgate.audit.verify import audit
 from lynxgate.decision.baseline import parse_baseline
 from lynxgate.errors import Refused
 from lynxgate.promotion.eval_set_usage import EvalSetUsage, UsageEntry, measure, record_use
-from lynxgate.registry.layout import GATES_PREFIX, Environment, create_registry
+from lynxgate.registry.environment import Environment
+from lynxgate.registry.layout import GATES_PREFIX, create_registry
 from minieval.contract.documents import parse_document
 from minieval.contract.report import Evaluation
 from tests.contract.stores import Place

@@ -15,7 +15,8 @@ from lynxgate.adapters.s3 import S3Store
 from lynxgate.errors import GateError
 from lynxgate.ports import RegistryStore, Tracking
 from lynxgate.promotion.promote import promote
-from lynxgate.registry.layout import Environment, create_registry
+from lynxgate.registry.environment import Environment
+from lynxgate.registry.layout import create_registry
 from tests.faults.invariants import BUG, Attempt
 from tests.promotion.workshop import DEV, Candidate, LaterStore, Workshop, open_context
 

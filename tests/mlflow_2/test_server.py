@@ -22,7 +22,8 @@ from lynxgate.promotion.examine import Request
 from lynxgate.promotion.promote import promote
 from lynxgate.promotion.rollback import roll_back
 from lynxgate.promotion.run_tag import tag_key
-from lynxgate.registry.layout import Environment, create_registry
+from lynxgate.registry.environment import Environment
+from lynxgate.registry.layout import create_registry
 from minieval.evaluation import Isolation, evaluate
 from tests.promotion.workshop import DEV, Workshop, open_context, write_baseline, write_evaluation
 from tests.servers import MODEL_CODE, free_port, wait_until

@@ -22,7 +22,7 @@ from lynxgate.promotion.authorization import CI_VARIABLES
 from lynxgate.promotion.eval_set_usage import EvalSetUsage, build_entry, count_gate, record_use
 from lynxgate.promotion.examine import NotPassed
 from lynxgate.promotion.promote import Ending, promote
-from lynxgate.registry.layout import Environment
+from lynxgate.registry.environment import Environment
 from minieval.contract.documents import parse_document
 from minieval.contract.report import Evaluation
 from tests.promotion.test_promote import snapshot

@@ -14,7 +14,8 @@ from lynxgate.errors import StoreFailure
 from lynxgate.promotion.examine import Request
 from lynxgate.promotion.promote import Ending, Receipt, promote
 from lynxgate.promotion.run_tag import tag_key
-from lynxgate.registry.layout import Environment, create_registry, read_tags
+from lynxgate.registry.environment import Environment
+from lynxgate.registry.layout import create_registry, read_tags
 from lynxgate.registry.record import State
 from lynxgate.registry.resolve import find_production
 from tests.fault_proxy import Fault, FaultProxy

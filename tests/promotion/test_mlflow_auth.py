@@ -18,7 +18,8 @@ from lynxgate.ports import Tracking
 from lynxgate.promotion.examine import Request
 from lynxgate.promotion.promote import Ending, Receipt, promote
 from lynxgate.promotion.run_tag import tag_key
-from lynxgate.registry.layout import Environment, create_registry
+from lynxgate.registry.environment import Environment
+from lynxgate.registry.layout import create_registry
 from lynxgate.registry.resolve import find_production
 from minieval.contract.bundle import read_manifest
 from minieval.contract.exits import Exit

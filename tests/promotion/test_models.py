@@ -16,7 +16,8 @@ from lynxgate.promotion.eval_set_usage import count_gate
 from lynxgate.promotion.preconditions import check_preconditions
 from lynxgate.promotion.promote import promote
 from lynxgate.promotion.run_tag import parse_tag_key, tag_key
-from lynxgate.registry.layout import Environment, create_registry, read_mark
+from lynxgate.registry.environment import Environment
+from lynxgate.registry.layout import create_registry, read_mark
 from lynxgate.registry.record import read_record
 from lynxgate.registry.resolve import find_production
 from lynxgate.registry.statement import Statement

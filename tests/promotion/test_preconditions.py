@@ -14,7 +14,7 @@ from lynxgate.errors import CannotJudge, Refused, UsageFailure
 from lynxgate.pipeline import GatePaths, GateServices, gate
 from lynxgate.promotion.preconditions import check_preconditions
 from lynxgate.promotion.rollback import roll_back
-from lynxgate.registry.layout import Environment
+from lynxgate.registry.environment import Environment
 from tests.promotion.workshop import CI, DEV, Workshop, open_context, write_baseline
 
 

@@ -15,8 +15,9 @@ from lynxgate.promotion.examine import NotPassed
 from lynxgate.promotion.promote import Ending, promote
 from lynxgate.promotion.recovery import recover_all
 from lynxgate.promotion.run_tag import tag_key
+from lynxgate.registry.environment import Environment
 from lynxgate.registry.events import Event
-from lynxgate.registry.layout import Environment, Tags, create_registry, read_tags
+from lynxgate.registry.layout import Tags, create_registry, read_tags
 from lynxgate.registry.record import State
 from lynxgate.registry.resolve import find_production
 from minieval.contract.digests import digest_bytes

@@ -16,7 +16,8 @@ from lynxgate.promotion.promote import Ending, Receipt, promote
 from lynxgate.promotion.promote_from import promote_from
 from lynxgate.promotion.rollback import roll_back
 from lynxgate.promotion.tombstones import tombstone
-from lynxgate.registry.layout import Environment, create_registry, read_mark
+from lynxgate.registry.environment import Environment
+from lynxgate.registry.layout import create_registry, read_mark
 from lynxgate.registry.resolve import find_production
 from minieval.contract.digests import digest_bytes
 from minieval.contract.exits import Exit

@@ -18,7 +18,8 @@ from lynxgate.promotion.promote import Ending, Receipt, promote
 from lynxgate.promotion.recovery import recover_all
 from lynxgate.promotion.rollback import roll_back
 from lynxgate.promotion.run_tag import tag_key
-from lynxgate.registry.layout import Environment, create_registry
+from lynxgate.registry.environment import Environment
+from lynxgate.registry.layout import create_registry
 from lynxgate.registry.resolve import find_production
 from tests.fault_proxy import Fault, FaultProxy
 from tests.promotion.workshop import DEV, Workshop, leave_out_others, open_context, write_baseline, write_evaluation

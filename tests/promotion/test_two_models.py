@@ -20,7 +20,8 @@ from lynxgate.ports import RegisteredVersion
 from lynxgate.promotion.examine import Request
 from lynxgate.promotion.promote import promote
 from lynxgate.promotion.run_tag import tag_key
-from lynxgate.registry.layout import Environment, create_registry
+from lynxgate.registry.environment import Environment
+from lynxgate.registry.layout import create_registry
 from tests.promotion.workshop import (
     DEV,
     Candidate,

@@ -29,7 +29,8 @@ from lynxgate.ports import (
 from lynxgate.promotion.context import PromotionContext
 from lynxgate.promotion.examine import Request
 from lynxgate.promotion.promote import Receipt, promote
-from lynxgate.registry.layout import Environment, create_registry
+from lynxgate.registry.environment import Environment
+from lynxgate.registry.layout import create_registry
 from lynxgate.registry.record import Journal, name_owner
 from minieval.contract.bundle import read_manifest
 from minieval.contract.outcome_bits import pack_outcomes

@@ -16,7 +16,8 @@ from lynxgate.promotion.examine import Request
 from lynxgate.promotion.promote import promote
 from lynxgate.promotion.rollback import roll_back
 from lynxgate.promotion.tombstones import tombstone
-from lynxgate.registry.layout import Environment, create_registry, manifest_key
+from lynxgate.registry.environment import Environment
+from lynxgate.registry.layout import create_registry, manifest_key
 from lynxgate.serving.releases import find_release
 from minieval.contract.bundle import read_manifest
 from minieval.contract.exits import Exit

@@ -23,10 +23,11 @@ from lynxgate.decision.decide import decide_bytes
 from lynxgate.errors import GateError
 from lynxgate.promotion.context import PromotionContext
 from lynxgate.promotion.examine import ExpectedProduction, Request
+from lynxgate.registry.environment import Environment
 from lynxgate.registry.events import Promotion
 from lynxgate.registry.evidence import build_evidence
 from lynxgate.registry.evidence_check import find_flaws
-from lynxgate.registry.layout import REGISTRY_KEY, Environment
+from lynxgate.registry.layout import REGISTRY_KEY
 from minieval.contract.bundle import read_manifest
 from minieval.contract.digests import digest_bytes
 from minieval.contract.documents import parse_document, pretty_json

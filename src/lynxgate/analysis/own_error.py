@@ -2,8 +2,8 @@
 
 - Everything follows from the verdict: rule, confidence, terms and sizes of its rows, and the share of examples on which
   the two models differed. No document is read.
-- Chances are those of `lynxgate.analysis.planned_row`, for rows that are right or wrong. Limits other than the tolerance
-  (`min`, `max_drop_pp`, `max_negative_flip_rate`) and metrics are not counted.
+- Chances are those of `lynxgate.analysis.planned_row`, for rows that are right or wrong. Metrics, and limits other than
+  the tolerance (`min`, `max_drop_pp`, `max_negative_flip_rate`), are not counted.
 """
 
 from __future__ import annotations

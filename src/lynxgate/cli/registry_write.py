@@ -76,7 +76,8 @@ def init(
     """
     from lynxgate.errors import UsageFailure
     from lynxgate.identity import parse_model
-    from lynxgate.registry.layout import Environment, create_registry
+    from lynxgate.registry.environment import Environment
+    from lynxgate.registry.layout import create_registry
     from lynxgate.wiring import open_store
 
     try:

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from enum import Enum
 
 from lynxgate.errors import Refused
-from lynxgate.registry.layout import Environment, RegistryMark
+from lynxgate.registry.environment import Environment
+from lynxgate.registry.layout import RegistryMark
 from minieval.contract.manifest import FORMAT
 
 # What CI systems set: the first three to "true", Jenkins to its address.

@@ -26,7 +26,8 @@ from lynxgate.errors import CannotJudge, Refused
 from lynxgate.ports import RegistryStore, Store
 from lynxgate.promotion.authorization import authorise, check_registry
 from lynxgate.registry.compare_and_swap import put_once
-from lynxgate.registry.layout import GATES_PREFIX, Environment, check_model, create_registry, read_mark
+from lynxgate.registry.environment import Environment
+from lynxgate.registry.layout import GATES_PREFIX, check_model, create_registry, read_mark
 from minieval.contract.digests import digest_bytes
 from minieval.contract.documents import Document, canonical_json
 from minieval.contract.fields import DvcMd5, Sha256

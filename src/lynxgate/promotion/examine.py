@@ -19,7 +19,8 @@ from lynxgate.decision.policy import STRONGEST_ISOLATION, Policy
 from lynxgate.errors import CannotJudge, Exit, GateError, IntegrityFailure, Refused
 from lynxgate.identity import parse_semver, parse_sha
 from lynxgate.ports import ModelSource, Store
-from lynxgate.registry.layout import Environment, RegistryMark, check_model
+from lynxgate.registry.environment import Environment
+from lynxgate.registry.layout import RegistryMark, check_model
 from lynxgate.registry.resolve import Production, read_production
 from lynxgate.registry.statement import Origin
 from lynxgate.registry.tombstone import check_not_tombstoned

@@ -26,9 +26,9 @@ from lynxgate.promotion.recovery import recover_unfinished
 from lynxgate.promotion.run_tag import TagState, set_and_confirm_tag
 from lynxgate.promotion.steps import commit, finish, recover, undo, update_tags_json
 from lynxgate.registry.compare_and_swap import put_once
+from lynxgate.registry.environment import Environment
 from lynxgate.registry.evidence import build_evidence
 from lynxgate.registry.layout import (
-    Environment,
     RegistryMark,
     create_registry,
     evidence_key,

@@ -16,7 +16,7 @@ from enum import Enum
 from lynxgate.errors import OutcomeUnknown, StoreFailure
 from lynxgate.identity import MODEL
 from lynxgate.promotion.context import PromotionContext
-from lynxgate.registry.layout import Environment
+from lynxgate.registry.environment import Environment
 from lynxgate.registry.record import Record
 
 TAG_PREFIX = "lynxgate.semver."

@@ -26,8 +26,9 @@ from lynxgate.errors import Conflict, IntegrityFailure, StoreFailure
 from lynxgate.identity import ModelName, SemverText
 from lynxgate.ports import Store
 from lynxgate.registry.compare_and_swap import put
+from lynxgate.registry.environment import Environment
 from lynxgate.registry.events import Event
-from lynxgate.registry.layout import Environment, journal_key
+from lynxgate.registry.layout import journal_key
 from minieval.contract.documents import Document, parse_document, pretty_json
 from minieval.contract.fields import Name, Positive, RunId, Sha256
 

@@ -20,7 +20,8 @@ from lynxgate.decision.same_decision import find_difference, written_by
 from lynxgate.decision.verdict import RULE_VERSION, Gate, Verdict, parse_verdict
 from lynxgate.errors import CannotJudge
 from lynxgate.identity import ModelName, SemverText
-from lynxgate.registry.layout import Environment, RegistryId
+from lynxgate.registry.environment import Environment
+from lynxgate.registry.layout import RegistryId
 from minieval.contract.documents import Document, Json, pretty_json
 from minieval.contract.fields import RunId, Sha256
 from minieval.contract.manifest import OLDER_FORMAT, ManifestFormat
