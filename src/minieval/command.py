@@ -84,7 +84,7 @@ def command(
         return
     from minieval.contract.model_environment import lock_path  # noqa: PLC0415 - --help stays fast
     from minieval.contract.writes import discard_output, write_output  # noqa: PLC0415
-    from minieval.environment.choose import choose_builder  # noqa: PLC0415
+    from minieval.environment.build import choose_builder  # noqa: PLC0415
     from minieval.evaluation import choose_limits, evaluate, write  # noqa: PLC0415
     from minieval.task.document import NO_TASK_FILE, read_task  # noqa: PLC0415
 

@@ -41,7 +41,8 @@ from minieval.contract.report import (
 )
 from minieval.contract.run_note import read_noted_run
 from minieval.contract.writes import write_output
-from minieval.environment.choose import Builder, Chosen, choose_python
+from minieval.environment.build import Builder
+from minieval.environment.choose import Chosen, choose_python
 from minieval.own_evaluation import Request, evaluate_by_command, refuse_idle
 from minieval.runner import sandbox
 from minieval.runner.child import Child, Limits

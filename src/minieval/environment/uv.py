@@ -45,13 +45,16 @@ _WHEELS = ("--only-binary", ":all:")
 class Uv:
     """A uv, the folders it works in, and the index it asks; ``index`` is a URL, `None` for uv's own default.
 
-    ``home`` is an empty folder, so that no configuration lies in it or above it.
+    ``home`` is an empty folder, so that no configuration lies in it or above it. The last two are bounds of an
+    environment: on its packages, and on the MiB that it, its downloads and what they unpack to have.
     """
 
     program: Path
     home: Path
     cache: Path
     index: str | None = None
+    max_packages: int = MAX_PACKAGES
+    max_total_mb: int = MAX_TOTAL_MB
 
     def resolve(self, requirements: Sequence[Requirement], *, python: str) -> bytes:
         """Return a lock with hashes of all packages that the requirements need.
@@ -65,7 +68,7 @@ class Uv:
         command += ["--python", python, "--output-file", lock.name, asked.name]
         self._run(command, doing="resolve", watched=self.home)
         data = lock.read_bytes()
-        read_lock(data)
+        read_lock(data, most=self.max_packages)
         return data
 
     def install(self, lock: bytes, environment: Path, *, python: str) -> None:
@@ -123,8 +126,10 @@ class Uv:
                 measure_folder(self.cache) - kept,
                 *(measure_folder(each) for each in (watched, self.home) if each),
             ]
-            if max(sizes) > MAX_TOTAL_MB * MIB:
-                raise CannotJudge(f"the model's environment is larger than {MAX_TOTAL_MB} MiB; ask for fewer packages")
+            if max(sizes) > self.max_total_mb * MIB:
+                raise CannotJudge(
+                    f"the model's environment is larger than {self.max_total_mb} MiB; ask for fewer packages"
+                )
             if process.returncode is not None:
                 return
             if time.monotonic() >= end:
@@ -151,11 +156,11 @@ def find_uv() -> Path:
     return Path(found).absolute()
 
 
-def read_lock(data: bytes) -> dict[str, str]:
+def read_lock(data: bytes, *, most: int = MAX_PACKAGES) -> dict[str, str]:
     """Return the version of each package that a lock pins; every line is a pin or a hash.
 
     Raises:
-        CannotJudge: a line is anything else, or there are more than `MAX_PACKAGES`.
+        CannotJudge: a line is anything else, or there are more than ``most`` packages.
     """
     if len(data) > MAX_LOCK_BYTES:
         raise CannotJudge(f"the lock of the model's environment is larger than {MAX_LOCK_BYTES} bytes")
@@ -167,8 +172,8 @@ def read_lock(data: bytes) -> dict[str, str]:
             raise CannotJudge(
                 f"the lock of the model's environment, line {number}: {line[:80]!r} is no pin and no hash"
             )
-    if len(pins) > MAX_PACKAGES:
-        raise CannotJudge(f"the model's environment has {len(pins)} packages; at most {MAX_PACKAGES} are installed")
+    if len(pins) > most:
+        raise CannotJudge(f"the model's environment has {len(pins)} packages; at most {most} are installed")
     if not pins:
         raise CannotJudge("the bundle's requirements.txt asks for nothing; log the model again")
     return pins

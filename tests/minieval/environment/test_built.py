@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,8 @@ from minieval.command import run
 from minieval.contract.digests import digest_bytes
 from minieval.contract.exits import CannotJudge
 from minieval.contract.report import parse_evaluation
-from minieval.environment.choose import Builder, choose_builder, choose_python
+from minieval.environment.build import Builder, choose_builder
+from minieval.environment.choose import choose_python
 from minieval.environment.requirements import Asked, parse_lines
 from minieval.environment.uv import Uv, find_uv, read_lock
 from tests.minieval.candidates import UPPER, upper_rows, write_bundle, write_rows
@@ -160,31 +162,28 @@ def test_where_environments_are_kept(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_too_much_is_refused(tmp_path: Path, index: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_much_is_refused(tmp_path: Path, index: str) -> None:
     home = tmp_path / "home"
     home.mkdir()
     uv = Uv(find_uv(), home, tmp_path / "cache", index)
     asked = Asked(parse_lines("mlflow"))
-    monkeypatch.setattr("minieval.environment.uv.MAX_PACKAGES", 1)
     with pytest.raises(CannotJudge, match="has 2 packages; at most 1"):
-        uv.resolve(asked.requirements, python="/usr/bin/python3")
-    monkeypatch.setattr("minieval.environment.uv.MAX_TOTAL_MB", 0)
+        replace(uv, max_packages=1).resolve(asked.requirements, python="/usr/bin/python3")
     with pytest.raises(CannotJudge, match="larger than 0 MiB"):
-        uv.resolve(asked.requirements, python="/usr/bin/python3")
+        replace(uv, max_total_mb=0).resolve(asked.requirements, python="/usr/bin/python3")
 
 
-def test_what_a_wheel_unpacks_to_in_the_cache_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_a_wheel_unpacks_to_in_the_cache_counts(tmp_path: Path) -> None:
     """The cache is on the disk too; what was in it before does not count."""
     home, cache, uv = (tmp_path / name for name in ("home", "cache", "uv"))
     home.mkdir()
     cache.mkdir()
     (cache / "earlier").write_bytes(bytes(5_000_000))
-    monkeypatch.setattr("minieval.environment.uv.MAX_TOTAL_MB", 2)
     for size, words in ((1_000_000, "could not make"), (3_000_000, "larger than 2 MiB")):
         uv.write_text(f'#!/bin/sh\nhead -c {size} /dev/zero > "$UV_CACHE_DIR/unpacked"\nexit 1\n')
         uv.chmod(0o755)
         with pytest.raises(CannotJudge, match=words):
-            Uv(uv, home, cache).install(b"", tmp_path / "environment", python="/usr/bin/python3")
+            Uv(uv, home, cache, max_total_mb=2).install(b"", tmp_path / "environment", python="/usr/bin/python3")
         (cache / "unpacked").unlink()
 
 

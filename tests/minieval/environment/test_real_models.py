@@ -16,7 +16,8 @@ from minieval.command import run
 from minieval.contract.digests import digest_bytes
 from minieval.contract.model_environment import lock_path
 from minieval.contract.report import parse_evaluation
-from minieval.environment.choose import Builder, choose_python
+from minieval.environment.build import Builder
+from minieval.environment.choose import choose_python
 from minieval.environment.uv import read_lock
 from tests.minieval.candidates import model, upper_rows, write_bundle, write_rows
 from tests.package_index import find_index
