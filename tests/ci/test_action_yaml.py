@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 import yaml
 
-from lynxgate.setup.init import CALLER, GATE, EvalSet, Place, plan_scaffold
+from lynxgate.setup.gate_names import CALLER, GATE
+from lynxgate.setup.init import EvalSet, Place, plan_scaffold
 
 ROOT = Path(__file__).parent.parent.parent
 Json = dict[str, Any]

@@ -16,13 +16,9 @@ from hypothesis import strategies as st
 from lynxgate.cli.app import run
 from lynxgate.decision.baseline import Status, parse_baseline
 from lynxgate.errors import UsageFailure
+from lynxgate.setup.gate_names import BASELINE, CALLER, GATE, IGNORE, ONLY_GATE
 from lynxgate.setup.init import (
-    BASELINE,
-    CALLER,
     EXAMPLE,
-    FILES,
-    GATE,
-    IGNORE,
     IGNORED,
     UNKNOWN_ACTION,
     EvalSet,
@@ -61,8 +57,8 @@ def init(root: Path, *options: str) -> int:
 def test_one_command_in_an_empty_repository(repository: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert init(repository) == 0
     out, err = capfd.readouterr()
-    assert sorted(files_of(repository)) == sorted(FILES)
-    for name in FILES:
+    assert sorted(files_of(repository)) == sorted(ONLY_GATE.files)
+    for name in ONLY_GATE.files:
         assert f"{name}: created" in out
     assert "Next steps:" in out
     assert "lynxgate baseline activate" in out
@@ -78,12 +74,12 @@ def test_the_baseline_requires_bwrap(repository: Path) -> None:
 def test_the_second_time_changes_nothing(repository: Path, capfd: pytest.CaptureFixture[str]) -> None:
     init(repository)
     before = files_of(repository)
-    times = {name: (repository / name).stat().st_mtime_ns for name in FILES}
+    times = {name: (repository / name).stat().st_mtime_ns for name in ONLY_GATE.files}
     capfd.readouterr()
     assert init(repository) == 0
     assert files_of(repository) == before
-    assert {name: (repository / name).stat().st_mtime_ns for name in FILES} == times
-    assert capfd.readouterr().out == "".join(f"{name}: unchanged\n" for name in FILES)
+    assert {name: (repository / name).stat().st_mtime_ns for name in ONLY_GATE.files} == times
+    assert capfd.readouterr().out == "".join(f"{name}: unchanged\n" for name in ONLY_GATE.files)
 
 
 @pytest.mark.parametrize("name", [BASELINE, CALLER, GATE])
@@ -143,7 +139,7 @@ def test_a_line_is_added_once(lines: list[str]) -> None:
     assert set(missing).isdisjoint(line.strip() for line in lines)
 
 
-@pytest.mark.parametrize("kept", [(), (BASELINE,), (CALLER, IGNORE), FILES])
+@pytest.mark.parametrize("kept", [(), (BASELINE,), (CALLER, IGNORE), ONLY_GATE.files])
 def test_a_plan_that_was_carried_out_has_nothing_to_write(kept: tuple[str, ...]) -> None:
     present = dict.fromkeys(kept, b"something else\n")
     written = {
@@ -151,7 +147,7 @@ def test_a_plan_that_was_carried_out_has_nothing_to_write(kept: tuple[str, ...])
     }
     assert written.keys().isdisjoint(set(kept) - {IGNORE})
     again = plan_scaffold(present | written, EvalSet("e.jsonl"), HERE)
-    assert [each.data for each in again] == [None] * len(FILES)
+    assert [each.data for each in again] == [None] * len(ONLY_GATE.files)
     assert {each.path for each in again if each.status == "unchanged"} >= set(written)
 
 
@@ -399,4 +395,4 @@ def test_the_templates_are_in_the_wheel(tmp_path: Path) -> None:
     done = subprocess.run(
         command, env={"PYTHONPATH": str(wheel)}, cwd=tmp_path, capture_output=True, text=True, check=False
     )
-    assert done.stdout == f"{wheel}/lynxgate/setup/init.py {len(FILES)}\n", done.stderr
+    assert done.stdout == f"{wheel}/lynxgate/setup/init.py {len(ONLY_GATE.files)}\n", done.stderr

@@ -19,7 +19,7 @@ from pyarrow import parquet
 from lynxgate.cli.app import run
 from lynxgate.decision.baseline import Baseline, parse_baseline
 from lynxgate.setup.eval_set import read_eval_set
-from lynxgate.setup.init import BASELINE, FILES
+from lynxgate.setup.gate_names import BASELINE, ONLY_GATE
 from lynxgate.setup.proposal import choose_bins, choose_cap
 from minieval.check import find_eval_set
 from minieval.contract.exits import CannotJudge, Exit
@@ -123,7 +123,7 @@ def test_the_second_time_changes_nothing(tmp_path: Path, capfd: pytest.CaptureFi
     capfd.readouterr()
     assert init(tmp_path, *options) == 0
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
-    assert capfd.readouterr().out == "".join(f"{name}: unchanged\n" for name in ("set.toml", *FILES))
+    assert capfd.readouterr().out == "".join(f"{name}: unchanged\n" for name in ("set.toml", *ONLY_GATE.files))
 
 
 def test_a_task_file_that_is_named_is_used(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

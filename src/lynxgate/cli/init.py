@@ -16,7 +16,8 @@ from lynxgate.escape import visible
 from minieval.contract.exits import Exit
 
 if TYPE_CHECKING:
-    from lynxgate.setup.init import EvalSet, GateNames, Place
+    from lynxgate.setup.gate_names import GateNames
+    from lynxgate.setup.init import EvalSet, Place
 
 
 def register(app: typer.Typer) -> None:
@@ -77,10 +78,10 @@ def init(
 
     from lynxgate.errors import UsageFailure
     from lynxgate.setup.eval_set import read_eval_set
+    from lynxgate.setup.gate_names import GateNames
     from lynxgate.setup.init import (
         UNKNOWN_ACTION,
         UNKNOWN_REPOSITORY,
-        GateNames,
         Place,
         plan_scaffold,
         read_action,
@@ -159,7 +160,8 @@ def _write(path: Path, data: bytes) -> None:
 
 
 def _print_next_steps(place: Place, eval_set: EvalSet, names: GateNames) -> None:
-    from lynxgate.setup.init import BASELINE, EXAMPLE, UNKNOWN_ACTION, UNKNOWN_REPOSITORY
+    from lynxgate.setup.gate_names import BASELINE
+    from lynxgate.setup.init import EXAMPLE, UNKNOWN_ACTION, UNKNOWN_REPOSITORY
 
     steps = []
     if names.folder:

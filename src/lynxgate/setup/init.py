@@ -4,7 +4,6 @@
 - For the same repository it makes the same plan; the second time there is nothing to write.
 - The baseline is report-only: it blocks no candidate until it is activated.
 - The workflows name the reusable action by a commit, never by a tag or branch, which could be moved.
-- A gate with a name has a label, workflows, comment, check run and registry of its own, beside those of other gates.
 """
 
 from __future__ import annotations
@@ -14,21 +13,16 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib import resources
-from pathlib import PurePosixPath
 
 from lynxgate.decision.baseline import SCHEMA, Status, parse_baseline
 from lynxgate.decision.policy import DEFAULT_TOLERANCE_PP, STRONGEST_ISOLATION
 from lynxgate.errors import UsageFailure
 from lynxgate.identity import is_commit
 from lynxgate.jsonedit import format_value
+from lynxgate.setup.gate_names import BASELINE, LABEL, ONLY_GATE, GateNames
 from minieval.contract.identities import COMMIT
 from minieval.contract.report import EvalSetIdentity
 
-BASELINE, IGNORE = "eval_baseline.json", ".gitignore"
-WORKFLOWS = ".github/workflows"  # GitHub finds workflows only here, at the top of the repository
-CALLER, GATE = f"{WORKFLOWS}/lynxgate.yml", f"{WORKFLOWS}/lynxgate-gate.yml"
-LABEL = "deploy-candidate"
-FILES = (BASELINE, CALLER, GATE, IGNORE)
 IGNORED = (
     "/candidate/",
     "/candidate.run.json",
@@ -44,9 +38,6 @@ UNKNOWN_REPOSITORY = "OWNER/REPOSITORY"
 UNKNOWN_ACTION = "lynxgate/lynxgate@" + "0" * 40
 _NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}"
 _ON_GITHUB = re.compile(rf"(?:https://|ssh://git@|git@)github\.com[/:](?P<name>{_NAME}/{_NAME}?)(?:\.git)?/?")
-# Part of a label, of names of files and, in upper case, of a variable: two names never become one.
-_GATE_NAME = re.compile("[a-z][a-z0-9-]{0,30}")
-_PLAIN_PATH = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*")
 _COMMENT = "Figures of the production model, per bucket. Change it only in a pull request of its own."
 
 
@@ -94,83 +85,6 @@ class Place:
 
 
 @dataclass(frozen=True)
-class GateNames:
-    """The names of one gate of a repository: its model, its baseline, and what follows from these.
-
-    ``baseline`` is a path from the top of the repository. ``folder`` is the folder in which gates are run by hand, ""
-    for the top.
-    """
-
-    model: str | None = None
-    baseline: str = BASELINE
-    folder: str = ""
-
-    def __post_init__(self) -> None:
-        """Check the form of the names.
-
-        Raises:
-            UsageFailure: one is malformed; the message names its option.
-        """
-        if self.model is not None and not _GATE_NAME.fullmatch(self.model):
-            raise UsageFailure(f"--name {self.model[:80]!r} must be 1 to 31 lower-case letters, digits and hyphens")
-        if not _PLAIN_PATH.fullmatch(self.baseline):
-            raise UsageFailure(
-                f"--baseline {self.baseline[:200]!r} is not a plain path inside the repository (letters, digits, '_', "
-                "'-', '.' and '/')"
-            )
-
-    @property
-    def caller(self) -> str:
-        """The path of the workflow that a label starts."""
-        return CALLER if self.model is None else f"{WORKFLOWS}/lynxgate-{self.model}.yml"
-
-    @property
-    def gate(self) -> str:
-        """The path of the workflow that it calls."""
-        return GATE if self.model is None else f"{WORKFLOWS}/lynxgate-{self.model}-gate.yml"
-
-    @property
-    def label(self) -> str:
-        """The label that requests the gate."""
-        return LABEL if self.model is None else f"{LABEL}-{self.model}"
-
-    @property
-    def registry_variable(self) -> str:
-        """The variable of the environment that has the address of the registry."""
-        suffix = "" if self.model is None else "_" + self.model.upper().replace("-", "_")
-        return f"LYNXGATE_REGISTRY{suffix}"
-
-    @property
-    def request(self) -> str:
-        """What a request has after run and version."""
-        return "" if self.model is None else f" model={self.model}"
-
-    @property
-    def ignores(self) -> tuple[str, ...]:
-        """The paths of the files that tell git what a gate writes: at the top, and where it is run by hand."""
-        return (IGNORE,) if not self.folder else (IGNORE, f"{self.folder}/{IGNORE}")
-
-    @property
-    def files(self) -> tuple[str, ...]:
-        """The paths of all files of this gate except the task file."""
-        return (self.baseline, self.caller, self.gate, *self.ignores)
-
-    def from_baseline(self, path: str) -> str:
-        """Return a path in the repository as the baseline names it: relative to its own folder.
-
-        Raises:
-            UsageFailure: it is outside that folder.
-        """
-        folder = PurePosixPath(self.baseline).parent
-        if not PurePosixPath(path).is_relative_to(folder):
-            raise UsageFailure(
-                f"{path[:200]!r} is outside {str(folder)!r}, the folder of --baseline; a baseline names files in or "
-                "below its own folder"
-            )
-        return str(PurePosixPath(path).relative_to(folder))
-
-
-@dataclass(frozen=True)
 class Planned:
     """One file: the bytes to write (`None`: it stays as it is), and its status for the user."""
 
@@ -180,7 +94,7 @@ class Planned:
 
 
 def plan_scaffold(
-    present: Mapping[str, bytes], eval_set: EvalSet, place: Place, names: GateNames = GateNames()
+    present: Mapping[str, bytes], eval_set: EvalSet, place: Place, names: GateNames = ONLY_GATE
 ) -> tuple[Planned, ...]:
     """Return what to write; ``present`` has the bytes of those files of ``names`` that exist.
 
