@@ -19,8 +19,7 @@ import os
 import shutil
 import tempfile
 import threading
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
 # Set before the import, which reads it: otherwise MLflow would report its use from a process that holds credentials.
@@ -28,18 +27,17 @@ os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 
 import mlflow
 import mlflow.exceptions
-import requests
 from mlflow import MlflowClient
-from mlflow.entities import LoggedModel, RunInfo, ViewType
+from mlflow.entities import ViewType
 from mlflow.store.artifact.artifact_repo import ArtifactRepository
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
 from lynxgate.adapters import mlflow_models
-from lynxgate.adapters.mlflow_models import Place
-from lynxgate.errors import CannotJudge, GateError, IntegrityFailure, OutcomeUnknown, StoreFailure
+from lynxgate.adapters.mlflow_errors import NoSuch, Translator
+from lynxgate.adapters.mlflow_places import RunModels
+from lynxgate.errors import CannotJudge, IntegrityFailure, StoreFailure
 from lynxgate.identity import is_model, is_run_id, is_sha
 from lynxgate.ports import PRODUCTION_ALIAS, AliasedVersion, Progress, RegisteredVersion, RunFacts, RunModel, RunTag
-from lynxgate.redact import scrub, strip_credentials
 from minieval.contract.fields import LARGEST_CANONICAL
 
 TIMEOUT_SECONDS = 10
@@ -48,17 +46,6 @@ TRAINING_DATA = "training_data_sha256"
 MAX_FILES = 50_000
 _POLL_SECONDS = 0.1
 PAGE = 1000  # the most runs or experiments that are asked for at once; every version of MLflow gives so many
-_ABSENT = {"RESOURCE_DOES_NOT_EXIST", "NOT_FOUND"}
-_REFUSED = {
-    "PERMISSION_DENIED": "this account may not do that",
-    "UNAUTHENTICATED": "it does not accept the credentials (MLFLOW_TRACKING_USERNAME, _PASSWORD or _TOKEN)",
-    "CUSTOMER_UNAUTHORIZED": "it does not accept the credentials (MLFLOW_TRACKING_USERNAME, _PASSWORD or _TOKEN)",
-    "ENDPOINT_NOT_FOUND": "there is no MLflow API at this address",
-    "INVALID_PARAMETER_VALUE": "",
-    "BAD_REQUEST": "",
-    "INVALID_STATE": "",
-}
-_CLIENT_ERRORS = {401: "UNAUTHENTICATED", 403: "PERMISSION_DENIED", 404: "NOT_FOUND", 400: "BAD_REQUEST"}
 
 
 class MlflowTracking:
@@ -72,33 +59,33 @@ class MlflowTracking:
     ) -> None:
         """Raises `StoreFailure` when there is no such database, or it cannot be opened."""
         self._uri = uri
-        self._model_name = model_name
         self._page = page
-        self._timeout = _bound_requests(timeout)
+        self._errors = Translator(uri, _bound_requests(timeout))
         _silence()
         _require_database(uri)
-        with self._translated("open it"):
+        with self._errors.translate("open it"):
             self._client = MlflowClient(tracking_uri=uri)
+        self._models = RunModels(self._client, self._errors, model_name)
 
     @property
     def location(self) -> str:
         """The tracking URI without user, password, query and fragment."""
-        return strip_credentials(self._uri)
+        return self._errors.location
 
     def read_tag(self, run_id: str, key: str) -> str | None:
         """The value of a tag of a run, or `None`; errors as `lynxgate.ports.Tracking`."""
-        with self._translated(f"read tags of run {run_id}"):
+        with self._errors.translate(f"read tags of run {run_id}"):
             value = self._client.get_run(run_id).data.tags.get(key)
             return None if value is None else str(value)
 
     def set_tag(self, run_id: str, key: str, value: str) -> None:
         """Set a tag once; errors as `lynxgate.ports.Tracking`."""
-        with self._translated(f"set a tag of run {run_id}"):
+        with self._errors.translate(f"set a tag of run {run_id}"):
             self._client.set_tag(run_id, key, value)
 
     def find_tags(self, prefix: str) -> Iterator[RunTag]:
         """Every tag with a key that starts so, of all runs; errors as `lynxgate.ports.Tracking`."""
-        with self._translated("search all runs for tags"):
+        with self._errors.translate("search all runs for tags"):
             for experiments in self._experiments():
                 token: str | None = None
                 while True:
@@ -132,19 +119,19 @@ class MlflowTracking:
         name: str | None = None,
     ) -> None:
         """Put ``alias`` on the candidate's version of ``model``; errors as `lynxgate.ports.Tracking`."""
-        place = self._locate(run_id, name)
-        with self._translated(f"point the alias of {model}"), _as_default(self._uri):
+        place = self._models.locate(run_id, name)
+        with self._errors.translate(f"point the alias of {model}"), _as_default(self._uri):
             mlflow_models.set_alias(self._client, model, run_id, place, tags=tags, alias=alias)
 
     def read_alias(self, model: str, alias: str = PRODUCTION_ALIAS, name: str | None = None) -> AliasedVersion | None:
         """The version of a registered model that has ``alias``; errors as `lynxgate.ports.Tracking`."""
-        with self._translated(f"read the alias of {model}"):
+        with self._errors.translate(f"read the alias of {model}"):
             found = mlflow_models.read_alias(self._client, model, alias)
         if found is None:
             return None
         run_id, source = str(found.run_id), str(found.source)
         try:
-            holds_candidate = self._locate(run_id, name).is_source(source)
+            holds_candidate = self._models.locate(run_id, name).is_source(source)
         except CannotJudge:  # the run has no candidate (any more)
             holds_candidate = False
         return AliasedVersion(str(found.version), run_id, source, holds_candidate, dict(found.tags))
@@ -152,9 +139,9 @@ class MlflowTracking:
     def read_facts(self, run_id: str) -> RunFacts:
         """Read the training data's hash from parameters and tags of the run; errors as `lynxgate.ports.RunMetadata`."""
         try:
-            with self._translated(f"read run {run_id}"):
+            with self._errors.translate(f"read run {run_id}"):
                 data = self._client.get_run(run_id).data
-        except _NoSuch as error:
+        except NoSuch as error:
             raise CannotJudge(f"{self.location} has no run {run_id}; check the id and the tracking URI") from error
         named = {str(place[TRAINING_DATA]) for place in (data.params, data.tags) if TRAINING_DATA in place}
         if len(named) > 1:
@@ -168,29 +155,20 @@ class MlflowTracking:
         """The version that a reference stands for; errors as `lynxgate.ports.RegisteredModels`."""
         model, version, alias = mlflow_models.parse_reference(reference)
         try:
-            with self._translated(f"resolve {reference}"):
+            with self._errors.translate(f"resolve {reference}"):
                 found = mlflow_models.find_version(self._client, model, version, alias)
-        except _NoSuch as error:
+        except NoSuch as error:
             raise CannotJudge(f"{self.location} has no {reference}; check name, version and alias") from error
         run_id, source = str(found.run_id or ""), str(found.source)
         where = f"{reference} (version {found.version}, source {source[:200]!r})"
         if not is_run_id(run_id):
             raise CannotJudge(f"{where} names no run; register a model that a run has logged")
-        name = next((name for name, place in self._list_places(run_id) if place.is_source(source)), None)
+        name = next((name for name, place in self._models.list_places(run_id) if place.is_source(source)), None)
         if name is None:
             raise CannotJudge(f"{where} is no model of its run {run_id}; register a model that the run has logged")
         if not is_model(name):
             raise CannotJudge(f"{where} is called {name[:80]!r} in its run; log it under a plain name, such as 'model'")
         return RegisteredVersion(str(found.version), run_id, name)
-
-    def _list_places(self, run_id: str) -> list[tuple[str, Place]]:
-        """Return name and place of each model of a run."""
-        info = self._read_run(run_id)
-        logged = self._search_logged_models(run_id, info.experiment_id)
-        if logged:
-            return [(str(each.name), _place_of(each)) for each in logged]
-        folders = self._list_folders(run_id, info.artifact_uri)
-        return [(folder, Place(f"runs:/{run_id}/{folder}", info.artifact_uri, folder)) for folder in folders]
 
     def find_model(self, run_id: str, name: str | None = None) -> RunModel:
         """The run's model without its bytes; errors as `lynxgate.ports.Tracking`."""
@@ -204,7 +182,7 @@ class MlflowTracking:
         _require_space(destination.parent, model)
         work = Path(tempfile.mkdtemp(dir=destination.parent, prefix=f".{destination.name}.partial-"))
         try:
-            with self._translated(f"download the model of run {run_id}"), _watching(work, model, progress):
+            with self._errors.translate(f"download the model of run {run_id}"), _watching(work, model, progress):
                 repository.download_artifacts(folder, str(work))
             bundle = work / folder
             _compare(bundle, model, run_id)
@@ -217,149 +195,13 @@ class MlflowTracking:
 
     def _find(self, run_id: str, name: str | None) -> tuple[RunModel, ArtifactRepository, str]:
         """The model, the repository it is in, and its folder there ("" when the repository is the model)."""
-        place = self._locate(run_id, name)
-        with self._translated(f"list the model of run {run_id}"):
+        place = self._models.locate(run_id, name)
+        with self._errors.translate(f"list the model of run {run_id}"):
             repository = get_artifact_repository(place.repository, tracking_uri=self._uri)
             files = tuple(sorted(_list(repository, place.folder)))
         if not any(path == "MLmodel" for path, _ in files):
             raise CannotJudge(f"the model of run {run_id} ({place.source}) has no MLmodel file; log the model again")
         return RunModel(place.source, files), repository, place.folder
-
-    def _locate(self, run_id: str, name: str | None = None) -> Place:
-        """Where the candidate is: the model ``name`` of the run; without, its one model or the one called ``model``."""
-        info = self._read_run(run_id)
-        return self._logged_model(run_id, info.experiment_id, name) or self._older_layout(
-            run_id, info.artifact_uri, name
-        )
-
-    def _read_run(self, run_id: str) -> RunInfo:
-        """Return what the server has about a finished run."""
-        try:
-            with self._translated(f"read run {run_id}"):
-                info = self._client.get_run(run_id).info
-        except _NoSuch as error:
-            raise CannotJudge(f"{self.location} has no run {run_id}; check the id and the tracking URI") from error
-        if info.lifecycle_stage != "active":
-            raise CannotJudge(f"run {run_id} was deleted; restore it, or name another run")
-        if info.status != "FINISHED":
-            raise CannotJudge(f"run {run_id} is {info.status}, not FINISHED; a candidate comes from a finished run")
-        return info
-
-    def _logged_model(self, run_id: str, experiment_id: str, name: str | None) -> Place | None:
-        models = self._search_logged_models(run_id, experiment_id)
-        if not models:
-            return None
-        chosen = self._choose([str(model.name) for model in models], run_id, name)
-        found = [model for model in models if model.name in chosen]
-        if len(found) > 1:
-            ids = ", ".join(sorted(model.model_id for model in found)[:5])
-            raise CannotJudge(
-                f"run {run_id} has {len(found)} models ({ids}) and it is not clear which is the candidate; "
-                f"log exactly one as {name or self._model_name!r}, or name one with --model-name"
-            )
-        (model,) = found
-        if str(model.status) not in {"READY", "LoggedModelStatus.READY"}:
-            raise CannotJudge(f"the model of run {run_id} was never completed (status {model.status}); log it again")
-        return _place_of(model)
-
-    def _choose(self, names: Sequence[str], run_id: str, name: str | None) -> Sequence[str]:
-        """Return those of the names of a run's models that a candidate ``name`` may have.
-
-        Raises:
-            CannotJudge: ``name`` is not among them.
-        """
-        if name is None:
-            return [self._model_name] if self._model_name in names else names
-        if name in names:
-            return [name]
-        if list(names) == [self._model_name]:
-            return names
-        listed = ", ".join(repr(each[:80]) for each in sorted(names)[:5]) or "no model at all"
-        raise CannotJudge(f"run {run_id} has no model {name!r} (it has {listed}); log it with log_model(name={name!r})")
-
-    def _search_logged_models(self, run_id: str, experiment_id: str) -> list[LoggedModel]:
-        """Return the logged models of a run, whose server has just given us the run; a server of MLflow 2 has none."""
-        models: list[LoggedModel] = []
-        with self._translated(f"list the models of run {run_id}"):
-            token: str | None = None
-            while True:
-                try:
-                    page = self._client.search_logged_models(
-                        [experiment_id], filter_string=f"source_run_id = '{run_id}'", page_token=token
-                    )
-                except mlflow.exceptions.MlflowException as error:
-                    if error.error_code == "ENDPOINT_NOT_FOUND":
-                        return []
-                    raise
-                models += [model for model in page if model.source_run_id == run_id]
-                if not (token := page.token):
-                    return models
-
-    def _list_folders(self, run_id: str, artifact_uri: str, preferred: str | None = None) -> list[str]:
-        """Return the folders of a run's artifacts that are models; only ``preferred`` where that is a folder."""
-        with self._translated(f"list the artifacts of run {run_id}"):
-            repository = get_artifact_repository(artifact_uri, tracking_uri=self._uri)
-            folders = [str(entry.path) for entry in repository.list_artifacts() if entry.is_dir]
-            return [
-                folder
-                for folder in ([preferred] if preferred is not None and preferred in folders else folders)
-                if any(str(entry.path) == f"{folder}/MLmodel" for entry in repository.list_artifacts(folder))
-            ]
-
-    def _older_layout(self, run_id: str, artifact_uri: str, name: str | None) -> Place:
-        models = self._list_folders(run_id, artifact_uri, name or self._model_name)
-        if name is not None:
-            models = list(self._choose(models, run_id, name))
-        if not models:
-            raise CannotJudge(f"run {run_id} has no model; log one in it with log_model(name={self._model_name!r})")
-        if len(models) > 1:
-            raise CannotJudge(
-                f"run {run_id} has {len(models)} models ({', '.join(sorted(models)[:5])}) and nothing says which is "
-                f"the candidate; log exactly one as {self._model_name!r}, or name one with --model-name"
-            )
-        return Place(f"runs:/{run_id}/{models[0]}", artifact_uri, models[0])
-
-    @contextlib.contextmanager
-    def _translated(self, doing: str) -> Iterator[None]:
-        """Translate every exception of MLflow, and of the storage SDKs under it, into one of ours."""
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                yield
-        except GateError:
-            raise
-        except mlflow.exceptions.MlflowException as error:
-            raise self._failure(doing, str(error.error_code), error) from error
-        except requests.HTTPError as error:
-            status = error.response.status_code if error.response is not None else 0
-            raise self._failure(doing, _CLIENT_ERRORS.get(status, "INTERNAL_ERROR"), error) from error
-        except Exception as error:
-            raise self._failure(doing, "INTERNAL_ERROR", error) from error
-
-    def _failure(self, doing: str, code: str, error: Exception) -> StoreFailure:
-        where = f"{self.location} "
-        if code in _ABSENT:
-            return _NoSuch(f"{where}refused to {doing}: {self._scrub(error)}")
-        if code in _REFUSED:
-            return StoreFailure(f"{where}refused to {doing}: {_REFUSED[code] or self._scrub(error)}")
-        text = str(error)
-        if "Connection refused" in text:
-            reason = "nothing listens there (connection refused)"
-        elif "timed out" in text or "timeout" in text.lower():
-            reason = f"no answer within {self._timeout} s"
-        elif "too many 5" in text or "error responses" in text:
-            reason = "the server answered with an error (5xx)"
-        else:
-            reason = self._scrub(error)
-        return OutcomeUnknown(f"{where}failed to {doing}: {reason}")
-
-    def _scrub(self, error: Exception) -> str:
-        environment = [os.environ.get(f"MLFLOW_TRACKING_{name}", "") for name in ("PASSWORD", "TOKEN")]
-        return scrub(str(error), self._uri, *environment)
-
-
-class _NoSuch(StoreFailure):
-    """Inside this module: the run, model or tag does not exist."""
 
 
 @contextlib.contextmanager
@@ -403,10 +245,6 @@ def _silence() -> None:
     os.environ["MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"] = "false"
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
-
-
-def _place_of(model: LoggedModel) -> Place:
-    return Place(f"models:/{model.model_id}", model.artifact_location, "")
 
 
 def _require_database(uri: str) -> None:

@@ -13,33 +13,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST
 
+from lynxgate.adapters.mlflow_places import Place
 from lynxgate.errors import StoreFailure, UsageFailure
 
 _REFERENCE = re.compile(
     "models:/(?P<name>[A-Za-z0-9][A-Za-z0-9 ._-]{0,99})"
     "(?:/(?P<version>[1-9][0-9]{0,8})|@(?P<alias>[A-Za-z0-9_-]{1,100}))"
 )
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a run's model is: its URI for MLflow, the artifact repository, and the folder in it ("" for its root)."""
-
-    source: str
-    repository: str
-    folder: str
-
-    def is_source(self, source: str) -> bool:
-        """Return whether a version with this source holds the model: MLflow records its URI or its location."""
-        location = "/".join(part for part in (self.repository.rstrip("/"), self.folder) if part)
-        return source.rstrip("/") in (self.source, location)
 
 
 def parse_reference(text: str) -> tuple[str, str | None, str | None]:
